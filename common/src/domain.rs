@@ -1,0 +1,16 @@
+//! What a leaderboard is made of: ids, combinations, the catalogue, and an entry as the service sends it.
+//!
+//! Nothing here reads a file, opens a connection or knows a program.
+
+mod catalog;
+mod entry;
+mod ids;
+mod import;
+pub mod json;
+mod selection;
+
+pub use catalog::{Catalog, CatalogError, Class, Ordinal, Track};
+pub use entry::{Entry, seconds_behind};
+pub use ids::{ClassId, Combination, IdError, TrackId};
+pub use import::{Imported, import_publisher_data};
+pub use selection::{Refused, Selection, TokenError};

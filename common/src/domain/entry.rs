@@ -1,0 +1,180 @@
+//! An entry of a leaderboard, as far as the exports need it; every field may be absent or of an unexpected type.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::json;
+
+/// A view into an entry's raw text. A text field that is absent, null or no string is `""`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Entry<'a> {
+    /// `driver.name`, never empty.
+    pub name: Cow<'a, str>,
+    /// `country.name`.
+    pub country: Cow<'a, str>,
+    /// `car_class.car.name`.
+    pub car: Cow<'a, str>,
+    /// `car_class.car["class-name"]`.
+    pub car_class: Cow<'a, str>,
+    /// `laptime`, passed through as it is.
+    pub laptime: Cow<'a, str>,
+    /// `relative_laptime`; [`seconds_behind`] reads it.
+    pub relative_laptime: Cow<'a, str>,
+    /// `rank`.
+    pub rank: Cow<'a, str>,
+    /// `team`.
+    pub team: Cow<'a, str>,
+    /// `driving_model`, called difficulty in the exports.
+    pub difficulty: Cow<'a, str>,
+    /// `date_time`, passed through as it is.
+    pub date_time: Cow<'a, str>,
+    /// `index`, the position minus one.
+    pub index: Option<u32>,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads an entry; one that is no object or has no driver name is none.
+    #[must_use]
+    pub fn read(raw: &'a RawValue) -> Option<Self> {
+        let mut entry = Self::default();
+        json::members(raw.get(), |key, value| match key {
+            "driver" => set(&mut entry.name, member(value, "name")),
+            "country" => set(&mut entry.country, member(value, "name")),
+            "car_class" => {
+                let car = member(value, "car");
+                set(&mut entry.car, car.and_then(|car| member(car, "name")));
+                set(&mut entry.car_class, car.and_then(|car| member(car, "class-name")));
+            }
+            "laptime" => set(&mut entry.laptime, Some(value)),
+            "relative_laptime" => set(&mut entry.relative_laptime, Some(value)),
+            "rank" => set(&mut entry.rank, Some(value)),
+            "team" => set(&mut entry.team, Some(value)),
+            "driving_model" => set(&mut entry.difficulty, Some(value)),
+            "date_time" => set(&mut entry.date_time, Some(value)),
+            "index" => entry.index = json::whole_number(value),
+            _ => {}
+        })
+        .ok()?;
+        (!entry.name.is_empty()).then_some(entry)
+    }
+}
+
+fn set<'a>(field: &mut Cow<'a, str>, value: Option<&'a RawValue>) {
+    *field = value.and_then(json::text).unwrap_or_default();
+}
+
+/// The member of that key, where the value is an object that has it.
+fn member<'a>(value: &'a RawValue, wanted: &str) -> Option<&'a RawValue> {
+    let mut found = None;
+    json::members(value.get(), |key, value| {
+        if key == wanted {
+            found = Some(value);
+        }
+    })
+    .ok()?;
+    found
+}
+
+/// Seconds behind the leader, from `"+01.887s"` or `"+1m 02.345s"` (also with hours); 0 for anything else.
+#[must_use]
+pub fn seconds_behind(relative_laptime: &str) -> f64 {
+    read_gap(relative_laptime).unwrap_or(0.0)
+}
+
+fn read_gap(text: &str) -> Option<f64> {
+    let mut whole_seconds = 0u32;
+    let mut parts = text.strip_prefix('+').unwrap_or(text).split(' ');
+    let last = parts.next_back()?.strip_suffix('s')?;
+    for part in parts {
+        let (number, unit) = part.split_at_checked(part.len().checked_sub(1)?)?;
+        let seconds = match unit {
+            "h" => 3600,
+            "m" => 60,
+            _ => return None,
+        };
+        whole_seconds = digits(number)?.parse::<u32>().ok()?.checked_mul(seconds)?.checked_add(whole_seconds)?;
+    }
+    let (seconds, fraction) = last.split_once('.').unwrap_or((last, "0"));
+    let seconds = digits(seconds)?.parse::<u32>().ok()?.checked_add(whole_seconds)?;
+    // One conversion from decimal, so that 62.345 is the number a reader of "62.345" gets.
+    format!("{seconds}.{}", digits(fraction)?).parse().ok()
+}
+
+/// The text, if it is made of ASCII digits, at least one and at most twelve.
+fn digits(text: &str) -> Option<&str> {
+    ((1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn every_field_is_read_from_its_place() {
+        let raw = raw(r#"{"driver":{"name":"Ludo Flender","path":"p"},"country":{"name":"Belgium","code":"BE"},
+            "car_class":{"class":{"Name":"no"},"car":{"name":"Porsche 911 RSR 2019","class-name":"GTE"}},
+            "laptime":"1m 25.301s, +01.887s","relative_laptime":"+01.887s","rank":"S","team":"T",
+            "driving_model":"Get Real","index":7,"date_time":"2025-01-15T14:30:00"}"#);
+        let entry = Entry::read(&raw).unwrap();
+        let texts = [&entry.name, &entry.country, &entry.car, &entry.car_class, &entry.laptime, &entry.rank];
+        let expected = ["Ludo Flender", "Belgium", "Porsche 911 RSR 2019", "GTE", "1m 25.301s, +01.887s", "S"];
+        assert_eq!(texts.map(AsRef::<str>::as_ref), expected);
+        let texts = [&entry.team, &entry.difficulty, &entry.date_time, &entry.relative_laptime];
+        assert_eq!(texts.map(AsRef::<str>::as_ref), ["T", "Get Real", "2025-01-15T14:30:00", "+01.887s"]);
+        assert_eq!(entry.index, Some(7));
+    }
+
+    #[test]
+    fn unexpected_types_cost_the_field_only() {
+        let raw =
+            raw(r#"{"driver":{"name":"x"},"country":[],"car_class":{"car":7},"laptime":{},"team":null,"index":"7"}"#);
+        assert_eq!(Entry::read(&raw), Some(Entry { name: "x".into(), ..Entry::default() }));
+    }
+
+    #[test]
+    fn without_a_driver_name_it_is_no_entry() {
+        for text in
+            ["null", "7", "[]", "{}", r#"{"driver":"x"}"#, r#"{"driver":{"name":""}}"#, r#"{"driver":{"name":7}}"#]
+        {
+            assert_eq!(Entry::read(&raw(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn gaps_in_all_their_forms() {
+        let cases = [
+            ("+01.887s", 1.887),
+            ("+1m 02.345s", 62.345),
+            ("+1h 00m 00.001s", 3600.001),
+            ("+5s", 5.0),
+            ("", 0.0),
+            ("n/a", 0.0),
+            ("+1x 02.345s", 0.0),
+            ("+é 02.345s", 0.0),
+            ("+99999999999h 1s", 0.0),
+            ("-1.0s", 0.0),
+        ];
+        for (text, seconds) in cases {
+            assert!((seconds_behind(text) - seconds).abs() < f64::EPSILON, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_gap_is_read_as_its_decimal(seconds in 0u32..100_000, millis in 0u32..1000) {
+            let text = format!("{seconds}.{millis:03}");
+            prop_assert_eq!(seconds_behind(&format!("+{text}s")).to_bits(), text.parse::<f64>().unwrap().to_bits());
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,20}") {
+            prop_assert!(seconds_behind(&text) >= 0.0);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Reading JSON without building a tree: one way down to one array, whose elements are handed on as raw text.
+//!
+//! Pages of the service and cached boards are both read this way. Of a key that stands twice the last one counts,
+//! as in the browsers that read these files; a value of an unexpected type is the caller's to judge.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// What was found at the end of the way down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// An array; its elements were handed on.
+    Array,
+    /// `null`.
+    Null,
+    /// No such key.
+    Nothing,
+}
+
+/// Takes what is met on the way down.
+pub trait Sink<'a> {
+    /// A member that stands beside the way, at a depth counted from 0.
+    fn member(&mut self, depth: usize, key: &str, value: &'a RawValue);
+    /// The array begins (again, where its key stands twice: what came before is void).
+    fn begin(&mut self);
+    /// One element of the array.
+    fn element(&mut self, value: &'a RawValue);
+}
+
+/// Follows `path` through nested objects to an array, and hands what it meets to `sink`.
+///
+/// # Errors
+/// When the text is not one JSON document, or something on the way is no object, or its end no array.
+pub fn walk<'a>(text: &'a str, path: &[&str], sink: &mut impl Sink<'a>) -> Result<Found, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let found = Step { path, depth: 0, sink }.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(found)
+}
+
+/// Hands the members of a JSON object to `each`; anything but an object has none.
+///
+/// # Errors
+/// When the text is an object that is not valid JSON.
+pub fn members<'a>(text: &'a str, each: impl FnMut(&str, &'a RawValue)) -> Result<(), serde_json::Error> {
+    if !text.starts_with('{') {
+        return Ok(());
+    }
+    serde_json::Deserializer::from_str(text).deserialize_map(Members(each))
+}
+
+/// The text of a JSON string; of any other value, nothing. Half a surrogate pair becomes U+FFFD.
+#[must_use]
+pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    let inner = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    // Read as bytes, an unpaired surrogate costs a replacement character instead of the whole entry.
+    struct Bytes;
+    impl Visitor<'_> for Bytes {
+        type Value = String;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+    serde_json::Deserializer::from_str(value.get()).deserialize_bytes(Bytes).ok().map(Cow::Owned)
+}
+
+/// A whole number from 0 to `u32::MAX`, however JSON writes it; of any other value, nothing.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range and fraction are checked before")]
+pub fn whole_number(value: &RawValue) -> Option<u32> {
+    value.get().parse().ok().or_else(|| {
+        let number: f64 = serde_json::from_str(value.get()).ok()?;
+        (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u32)
+    })
+}
+
+/// Whether objects and arrays stand inside one another deeper than `limit`. The text is valid JSON.
+#[must_use]
+pub fn nested_deeper_than(text: &str, limit: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// A key, read as bytes for the reason given in [`text`].
+struct Key<'a>(Cow<'a, str>);
+
+impl<'a> serde::Deserialize<'a> for Key<'a> {
+    fn deserialize<D: serde::Deserializer<'a>>(reader: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'a> Visitor<'a> for Read {
+            type Value = Key<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_bytes<E>(self, bytes: &'a [u8]) -> Result<Key<'a>, E> {
+                Ok(Key(String::from_utf8_lossy(bytes)))
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Key<'a>, E> {
+                Ok(Key(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
+            }
+        }
+        reader.deserialize_bytes(Read)
+    }
+}
+
+struct Members<F>(F);
+
+impl<'a, F: FnMut(&str, &'a RawValue)> Visitor<'a> for Members<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = map.next_key()? {
+            (self.0)(&key, map.next_value()?);
+        }
+        Ok(())
+    }
+}
+
+/// One step on the way down: an object while there is a path left, then the array.
+struct Step<'p, 's, S> {
+    path: &'p [&'p str],
+    depth: usize,
+    sink: &'s mut S,
+}
+
+impl<'a, S: Sink<'a>> DeserializeSeed<'a> for Step<'_, '_, S> {
+    type Value = Found;
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, reader: D) -> Result<Found, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'a, S: Sink<'a>> Visitor<'a> for Step<'_, '_, S> {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.first() {
+            Some(key) => write!(f, "an object with the key {key:?}"),
+            None => f.write_str("an array"),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Found, A::Error> {
+        let Some((first, rest)) = self.path.split_first() else {
+            return Err(A::Error::custom("expected an array, found an object"));
+        };
+        let mut found = Found::Nothing;
+        while let Some(Key(key)) = map.next_key()? {
+            if key == *first {
+                found = map.next_value_seed(Step { path: rest, depth: self.depth + 1, sink: &mut *self.sink })?;
+            } else {
+                self.sink.member(self.depth, &key, map.next_value()?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Found, A::Error> {
+        if let Some(key) = self.path.first() {
+            return Err(A::Error::custom(format_args!("expected an object with the key {key:?}, found an array")));
+        }
+        self.sink.begin();
+        while let Some(element) = seq.next_element::<&'a RawValue>()? {
+            self.sink.element(element);
+        }
+        Ok(Found::Array)
+    }
+
+    fn visit_unit<E>(self) -> Result<Found, E> {
+        if self.path.is_empty() {
+            self.sink.begin();
+        }
+        Ok(if self.path.is_empty() { Found::Null } else { Found::Nothing })
+    }
+}
+
+/// Checks that a text is one JSON document, and nothing else.
+///
+/// # Errors
+/// Where it is not.
+pub fn check(text: &str) -> Result<(), serde_json::Error> {
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Default)]
+    struct Seen(Vec<String>, Vec<String>);
+    impl<'a> Sink<'a> for Seen {
+        fn member(&mut self, depth: usize, key: &str, value: &'a RawValue) {
+            self.1.push(format!("{depth} {key}={}", value.get()));
+        }
+        fn begin(&mut self) {
+            self.0.clear();
+        }
+        fn element(&mut self, value: &'a RawValue) {
+            self.0.push(value.get().to_owned());
+        }
+    }
+
+    fn walked(text: &str) -> (Result<Found, String>, Seen) {
+        let mut seen = Seen::default();
+        let found = walk(text, &["a", "b"], &mut seen).map_err(|e| e.to_string());
+        (found, seen)
+    }
+
+    #[test]
+    fn elements_come_raw_and_members_beside_the_way_are_told() {
+        let (found, seen) = walked(r#" {"x":1,"a":{"b":[ {"k": 1.0} ,null],"y":"z"}} "#);
+        assert_eq!(found, Ok(Found::Array));
+        assert_eq!(seen.0, [r#"{"k": 1.0}"#, "null"]);
+        assert_eq!(seen.1, ["0 x=1", "1 y=\"z\""]);
+    }
+
+    #[test]
+    fn of_a_double_key_the_last_counts() {
+        let (found, seen) = walked(r#"{"a":{"b":[1,2],"b":[3]}}"#);
+        assert_eq!((found, seen.0), (Ok(Found::Array), vec!["3".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_not_there_or_null_is_told_apart() {
+        assert_eq!(walked(r#"{"a":{"c":[]}}"#).0, Ok(Found::Nothing));
+        assert_eq!(walked(r#"{"a":{"b":null}}"#).0, Ok(Found::Null));
+        assert_eq!(walked(r#"{"a":null}"#).0, Ok(Found::Nothing));
+        for wrong in [r#"{"a":[]}"#, r#"{"a":{"b":{}}}"#, r#"{"a":{"b":[1"#, r#"{"a":{"b":[]}} x"#, "<html>", "7", ""] {
+            assert!(walked(wrong).0.is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn text_of_strings_only_with_half_surrogates_replaced() {
+        let read = |json: &str| text(&RawValue::from_string(json.to_owned()).unwrap()).map(Cow::into_owned);
+        assert_eq!(read(r#""Räikkönen""#).as_deref(), Some("Räikkönen"));
+        assert_eq!(read(r#""a\u0026b\"""#).as_deref(), Some("a&b\""));
+        assert!(
+            read(r#""x\ud800y""#).is_some_and(|it| it.starts_with('x') && it.ends_with('y') && it.contains('\u{fffd}'))
+        );
+        assert_eq!(read("7"), None);
+        assert_eq!(read("[\"a\"]"), None);
+    }
+
+    #[test]
+    fn numbers_in_any_notation_within_range() {
+        let read = |json: &str| whole_number(&RawValue::from_string(json.to_owned()).unwrap());
+        assert_eq!([read("7"), read("7.0"), read("1e1"), read("0")], [Some(7), Some(7), Some(10), Some(0)]);
+        for wrong in ["-1", "7.5", "4294967296", "1e999", "\"7\"", "null", "true"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        assert!(!nested_deeper_than(r#"{"a":["[[[[\"[["]}"#, 2));
+        assert!(nested_deeper_than("[[[]]]", 2));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_walk_panic(text in "[\\[\\]{}\":,ab0-9nul\\\\ ]{0,60}") {
+            let (found, _) = walked(&text);
+            prop_assert!(found.is_err() || check(&text).is_ok());
+        }
+
+        #[test]
+        fn any_string_reads_back(value in any::<String>()) {
+            let raw = RawValue::from_string(serde_json::to_string(&value).unwrap()).unwrap();
+            let read = text(&raw);
+            prop_assert_eq!(read.as_deref(), Some(value.as_str()));
+        }
+    }
+}

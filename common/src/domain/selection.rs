@@ -1,0 +1,112 @@
+//! A choice of boards, as people and scripts write it: `1693` for all classes of a track, `5276-8600` for one board.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::{Catalog, ClassId, Combination, Ordinal, TrackId};
+
+/// Why a token chooses nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Neither `TRACK` nor `TRACK-CLASS`.
+    #[error("expected a track id (1693) or a track id and a class id (5276-8600)")]
+    Malformed,
+    /// The catalogue has no such track.
+    #[error("track {0} is not in the catalogue")]
+    UnknownTrack(TrackId),
+    /// The catalogue has no such class.
+    #[error("class {0} is not in the catalogue")]
+    UnknownClass(ClassId),
+}
+
+/// A token that chooses nothing, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The token, cut to 64 characters.
+    pub token: String,
+    /// What is wrong with it.
+    pub why: TokenError,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.token, self.why)
+    }
+}
+
+/// The boards that a list of tokens chooses, each once, and the tokens that choose none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The boards chosen, in catalogue order.
+    pub boards: BTreeSet<Ordinal>,
+    /// The tokens refused, in the order given.
+    pub refused: Vec<Refused>,
+}
+
+impl Selection {
+    /// Reads tokens that are split by white space or commas.
+    #[must_use]
+    pub fn parse(text: &str, catalog: &Catalog) -> Self {
+        let mut selection = Self::default();
+        let tokens = text.split(|c: char| c.is_whitespace() || c == ',').filter(|token| !token.is_empty());
+        for token in tokens {
+            match choose(token, catalog) {
+                Ok(boards) => selection.boards.extend(boards),
+                Err(why) => selection.refused.push(Refused { token: token.chars().take(64).collect(), why }),
+            }
+        }
+        selection
+    }
+}
+
+fn choose(token: &str, catalog: &Catalog) -> Result<Vec<Ordinal>, TokenError> {
+    let known_track = |track| catalog.track(track).map(|_| ()).ok_or(TokenError::UnknownTrack(track));
+    if let Ok(track) = token.parse::<TrackId>() {
+        known_track(track)?;
+        let row = catalog.classes().iter().map(|class| Combination { track, class: class.id });
+        return Ok(row.filter_map(|board| catalog.ordinal(board)).collect());
+    }
+    let board: Combination = token.parse().map_err(|_| TokenError::Malformed)?;
+    known_track(board.track)?;
+    let ordinal = catalog.ordinal(board).ok_or(TokenError::UnknownClass(board.class))?;
+    Ok(vec![ordinal])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_track_chooses_its_row_and_overlaps_count_once() {
+        let catalog = Catalog::builtin();
+        let selection = Selection::parse("1693,1693-1703\n 5276-8600", &catalog);
+        assert_eq!((selection.boards.len(), selection.refused.len()), (87 + 1, 0));
+    }
+
+    #[test]
+    fn each_refused_token_is_told_with_its_reason() {
+        let selection = Selection::parse("x 999999 1693-999999 1693-", &Catalog::builtin());
+        let told: Vec<String> = selection.refused.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "\"x\": expected a track id (1693) or a track id and a class id (5276-8600)",
+                "\"999999\": track 999999 is not in the catalogue",
+                "\"1693-999999\": class 999999 is not in the catalogue",
+                "\"1693-\": expected a track id (1693) or a track id and a class id (5276-8600)",
+            ]
+        );
+        assert!(selection.boards.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_either_chosen_or_refused(text in "\\PC{0,40}") {
+            let tokens = text.split(|c: char| c.is_whitespace() || c == ',').filter(|t| !t.is_empty()).count();
+            let selection = Selection::parse(&text, &Catalog::builtin());
+            prop_assert!(selection.refused.len() <= tokens);
+            prop_assert!(selection.refused.len() == tokens || !selection.boards.is_empty());
+        }
+    }
+}
