@@ -1,0 +1,155 @@
+//! The cache: board files at their final paths, where front ends read them.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
+use super::fs::{self, StoreError};
+use crate::domain::Combination;
+
+/// The folder, inside the cache, that damaged files are moved to.
+const DAMAGED: &str = ".damaged";
+
+/// Why a cached board could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file is there, but is not the board it should be.
+    #[error("{} is damaged: {damage}", path.display())]
+    Damaged {
+        /// The board's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What reading one board needs and the next can use again.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    compressed: Vec<u8>,
+    text: Vec<u8>,
+}
+
+/// A folder of boards: `track_{track}/class_{class}.json.gz`. The cache and the staging folder both have this shape.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// The cache in that folder, which need not exist.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a board's file stands.
+    #[must_use]
+    pub fn board_path(&self, board: Combination) -> PathBuf {
+        self.folder.join(board_name(board))
+    }
+
+    /// Reads a board, handing its entries to `entries`; tells what the file says of itself and when it was written.
+    /// `None` where there is none.
+    ///
+    /// # Errors
+    /// When the file is damaged, or the file system refuses. Entries may have been handed on by then.
+    pub fn read<'b, E: Entries<'b>>(
+        &self,
+        board: Combination,
+        buffers: &'b mut Buffers,
+        entries: &mut E,
+    ) -> Result<Option<(BoardHead<'b>, SystemTime)>, ReadError> {
+        let path = self.board_path(board);
+        let Buffers { compressed, text } = buffers;
+        let Some(written) = fs::read_into(&path, compressed, MAX_BOARD_BYTES as u64)? else { return Ok(None) };
+        board_file::inflate(compressed, text)
+            .and_then(|text| board_file::parse(text, board, entries))
+            .map(|head| Some((head, written)))
+            .map_err(|damage| ReadError::Damaged { path, damage })
+    }
+
+    /// How many entries a board has; `None` where there is no board.
+    ///
+    /// # Errors
+    /// See [`Cache::read`].
+    pub fn count_entries(&self, board: Combination, buffers: &mut Buffers) -> Result<Option<usize>, ReadError> {
+        let mut counted = Count(0);
+        let found = self.read(board, buffers, &mut counted)?;
+        Ok(found.map(|_| counted.0))
+    }
+
+    /// Moves a damaged board file to `.damaged/`, where a person can look at it; returns where it is now. An older one
+    /// of the same board makes room.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn set_aside(&self, board: Combination) -> Result<PathBuf, StoreError> {
+        let aside = self.folder.join(DAMAGED).join(board_name(board));
+        fs::create_folders(fs::parent(&aside))?;
+        fs::rename(&self.board_path(board), &aside)?;
+        Ok(aside)
+    }
+}
+
+/// A board's path inside the cache or the staging folder.
+fn board_name(Combination { track, class }: Combination) -> String {
+    format!("track_{track}/class_{class}.json.gz")
+}
+
+/// The board that a path inside the cache or the staging folder belongs to.
+pub(super) fn board_of(track_folder: &str, file: &str) -> Option<Combination> {
+    let track = track_folder.strip_prefix("track_")?.parse().ok()?;
+    let class = file.strip_prefix("class_")?.strip_suffix(".json.gz")?.parse().ok()?;
+    Some(Combination { track, class })
+}
+
+struct Count(usize);
+
+impl Entries<'_> for Count {
+    fn restart(&mut self) {
+        self.0 = 0;
+    }
+
+    fn entry(&mut self, _: &serde_json::value::RawValue) {
+        self.0 += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_path_tells_its_board(track in 1u32.., class in 1u32..) {
+            let board: Combination = format!("{track}-{class}").parse().unwrap();
+            let name = board_name(board);
+            let (folder, file) = name.split_once('/').unwrap();
+            prop_assert_eq!(board_of(folder, file), Some(board));
+        }
+    }
+
+    #[test]
+    fn other_names_are_no_boards() {
+        for (folder, file) in [
+            ("track_1", "class_2.json"),
+            ("track_1", ".class_2.json.gz.tmp"),
+            ("track_01", "class_2.json.gz"),
+            ("track_", "class_2.json.gz"),
+            ("..", "class_2.json.gz"),
+        ] {
+            assert_eq!(board_of(folder, file), None, "{folder}/{file}");
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The one module that calls the file system. Errors name what was tried and on which path.
+
+#![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The file system refused something.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}", path.display())]
+pub struct StoreError {
+    /// What was tried, as a verb: `read`, `write`, …
+    pub action: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Turns a system error into one that names the action and the path.
+pub(crate) trait At<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, StoreError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
+        self.map_err(|source| StoreError { action, path: path.to_owned(), source })
+    }
+}
+
+/// `None` where there is no such file; every other refusal is an error.
+fn unless_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(it) => Ok(Some(it)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a whole file into `into` (emptied before), at most `most` bytes and one, so that a longer file shows.
+/// `None` where there is no such file, else when it was last written.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn read_into(path: &Path, into: &mut Vec<u8>, most: u64) -> Result<Option<SystemTime>, StoreError> {
+    into.clear();
+    let Some(file) = unless_missing(File::open(path)).at("open", path)? else { return Ok(None) };
+    let metadata = file.metadata().at("look at", path)?;
+    into.reserve(usize::try_from(metadata.len().min(most)).unwrap_or(0) + 1);
+    file.take(most.saturating_add(1)).read_to_end(into).at("read", path)?;
+    metadata.modified().at("look at", path).map(Some)
+}
+
+/// Reads a text file of at most `most` bytes.
+///
+/// # Errors
+/// When it is missing, unreadable, larger, or not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> Result<String, StoreError> {
+    let mut bytes = Vec::new();
+    let refuse = |why: String| Err(io::Error::other(why)).at("read", path);
+    if read_into(path, &mut bytes, most)?.is_none() {
+        return Err(io::Error::from(io::ErrorKind::NotFound)).at("open", path);
+    }
+    if bytes.len() as u64 > most {
+        return refuse(format!("larger than {most} bytes"));
+    }
+    String::from_utf8(bytes).or_else(|error| refuse(error.to_string()))
+}
+
+/// Whether a folder or file stands at that path.
+///
+/// # Errors
+/// When that cannot be told, for example for want of permission.
+pub fn exists(path: &Path) -> Result<bool, StoreError> {
+    fs::exists(path).at("look at", path)
+}
+
+/// Makes a folder and those above it, where they are missing.
+///
+/// # Errors
+/// When the system refuses.
+pub fn create_folders(path: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(path).at("create the folder", path)
+}
+
+/// The entries of a folder, sorted by name; none where there is no such folder.
+///
+/// # Errors
+/// When the folder is there and cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let Some(entries) = unless_missing(fs::read_dir(folder)).at("list", folder)? else { return Ok(Vec::new()) };
+    let mut paths =
+        entries.map(|entry| entry.map(|it| it.path())).collect::<io::Result<Vec<_>>>().at("list", folder)?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// Moves a file, replacing what stood at the target; across file systems by a synced copy. Syncs nothing else.
+///
+/// # Errors
+/// When the system refuses.
+pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_across(from, to),
+        result => result.at("move to", to),
+    }
+}
+
+fn copy_across(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let source = File::open(from).at("open", from)?;
+    let modified = source.metadata().and_then(|it| it.modified()).at("look at", from)?;
+    let mut target = NewFile::create(to)?;
+    io::copy(&mut BufReader::new(source), &mut target).at("write", to)?;
+    target.set_modified(modified)?;
+    target.commit()?;
+    remove(from)
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// When it is there and stays.
+pub fn remove(path: &Path) -> Result<(), StoreError> {
+    unless_missing(fs::remove_file(path)).at("remove", path).map(|_| ())
+}
+
+/// Removes a folder if it is there and empty; says whether it did.
+///
+/// # Errors
+/// When it is empty and stays.
+pub fn remove_empty_folder(path: &Path) -> Result<bool, StoreError> {
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        result => unless_missing(result).at("remove the folder", path).map(|it| it.is_some()),
+    }
+}
+
+/// Opens a file for a lock to be held on it, creating it where it is missing; its content stays.
+///
+/// # Errors
+/// When the system refuses.
+pub fn open_lock(path: &Path) -> Result<File, StoreError> {
+    File::options().read(true).write(true).create(true).truncate(false).open(path).at("open", path)
+}
+
+/// Brings a folder's names to the disk.
+///
+/// # Errors
+/// When the system refuses.
+pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|folder| folder.sync_all()).at("sync the folder", path)
+}
+
+/// Brings all that was written to the file system that holds `folder` to the disk: for thousands of small files an
+/// order of magnitude faster than syncing each.
+///
+/// # Errors
+/// When the system refuses.
+pub fn sync_file_system(folder: &Path) -> Result<(), StoreError> {
+    let handle = File::open(folder).at("open", folder)?;
+    nix::unistd::syncfs(handle).map_err(io::Error::from).at("sync the file system of", folder)
+}
+
+/// The folder that holds a path: `.` for a bare name.
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The hidden name, beside its target, that a file has until it is complete. There is one writer, so one name is enough,
+/// and what a killed writer left is overwritten by the next.
+#[must_use]
+pub fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.tmp"))
+}
+
+/// A file being written beside its target; it appears there complete, or not at all.
+#[derive(Debug)]
+pub struct NewFile {
+    writer: BufWriter<File>,
+    temporary: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl NewFile {
+    /// Begins a file that will stand at `target`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn create(target: &Path) -> Result<Self, StoreError> {
+        let temporary = temporary(target);
+        // Not written through a link or into a file that someone else holds open.
+        remove(&temporary)?;
+        let file = File::options().write(true).create_new(true).open(&temporary).at("create", &temporary)?;
+        Ok(Self { writer: BufWriter::new(file), temporary, target: target.to_owned(), committed: false })
+    }
+
+    /// Sets when the file will say it was last written.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn set_modified(&mut self, time: SystemTime) -> Result<(), StoreError> {
+        self.writer
+            .flush()
+            .and_then(|()| self.writer.get_ref().set_modified(time))
+            .at("set the time of", &self.temporary)
+    }
+
+    /// Syncs the file, puts it at its target and syncs the folder.
+    ///
+    /// # Errors
+    /// When the system refuses; the target is then what it was.
+    pub fn commit(mut self) -> Result<(), StoreError> {
+        self.flushed()?.sync_all().at("sync", &self.temporary)?;
+        self.put()?;
+        sync_folder(parent(&self.target))
+    }
+
+    /// Like [`NewFile::commit`], but leaves a target that has the same bytes alone, so that its time stays too.
+    /// Says whether the target was replaced.
+    ///
+    /// # Errors
+    /// When the system refuses; the target is then what it was.
+    pub fn commit_if_changed(mut self) -> Result<bool, StoreError> {
+        self.flushed()?;
+        if same_content(&self.temporary, &self.target)? {
+            return Ok(false);
+        }
+        self.commit().map(|()| true)
+    }
+
+    /// Puts the file at its target without syncing: for staged boards, which are checked before they are promoted.
+    ///
+    /// # Errors
+    /// When the system refuses; the target is then what it was.
+    pub fn commit_unsynced(mut self) -> Result<(), StoreError> {
+        self.flushed()?;
+        self.put()
+    }
+
+    fn flushed(&mut self) -> Result<&File, StoreError> {
+        self.writer.flush().at("write", &self.temporary)?;
+        Ok(self.writer.get_ref())
+    }
+
+    fn put(&mut self) -> Result<(), StoreError> {
+        fs::rename(&self.temporary, &self.target).at("move to", &self.target)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.committed
+            && let Err(error) = remove(&self.temporary)
+        {
+            tracing::warn!(%error, "an unfinished file stays; the next writer overwrites it");
+        }
+    }
+}
+
+/// Whether both files are there and hold the same bytes.
+fn same_content(one: &Path, other: &Path) -> Result<bool, StoreError> {
+    let Some(theirs) = unless_missing(File::open(other)).at("open", other)? else { return Ok(false) };
+    let ours = File::open(one).at("open", one)?;
+    let length = |file: &File, path| file.metadata().at("look at", path).map(|it| it.len());
+    if length(&ours, one)? != length(&theirs, other)? {
+        return Ok(false);
+    }
+    let (mut ours, mut theirs) = (BufReader::new(ours), BufReader::new(theirs));
+    let (mut a, mut b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    loop {
+        let read = ours.read(&mut a).at("read", one)?;
+        if read == 0 {
+            return Ok(true);
+        }
+        match theirs.read_exact(&mut b[..read]) {
+            Ok(()) if a[..read] == b[..read] => {}
+            Ok(()) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            Err(error) => return Err(error).at("read", other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, text: &str) -> NewFile {
+        let mut file = NewFile::create(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_that_is_not_committed_never_appears() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.json");
+        drop(write(&path, "half"));
+        assert_eq!(list(folder.path()).unwrap(), Vec::<PathBuf>::new());
+        write(&path, "whole").commit().unwrap();
+        drop(write(&path, "half"));
+        assert_eq!(read_text(&path, 100).unwrap(), "whole");
+        assert_eq!(list(folder.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_overwritten_even_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (folder.path().join("x"), folder.path().join("victim"));
+        write(&victim, "safe").commit().unwrap();
+        std::os::unix::fs::symlink(&victim, temporary(&path)).unwrap();
+        write(&path, "new").commit().unwrap();
+        assert_eq!(read_text(&victim, 100).unwrap(), "safe");
+        assert_eq!(read_text(&path, 100).unwrap(), "new");
+    }
+
+    #[test]
+    fn the_same_bytes_leave_the_target_and_its_time_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        assert!(write(&path, "one").commit_if_changed().unwrap());
+        let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        assert!(!write(&path, "one").commit_if_changed().unwrap());
+        assert_eq!(path.metadata().unwrap().modified().unwrap(), long_ago);
+        assert!(write(&path, "two").commit_if_changed().unwrap());
+        assert_eq!(read_text(&path, 100).unwrap(), "two");
+        assert_eq!(list(folder.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn errors_name_the_action_and_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing/x");
+        let message = NewFile::create(&path).unwrap_err().to_string();
+        assert!(message.starts_with("cannot create ") && message.contains("missing/.x.tmp"), "{message}");
+        let message = read_text(&path, 1).unwrap_err().to_string();
+        assert!(message.starts_with("cannot open "), "{message}");
+    }
+}

@@ -1,0 +1,285 @@
+//! The staging folder: boards that were fetched and are not yet in the cache, and the one gate into the cache.
+//!
+//! A staged file appears under its name only when it was written to the end, but is not synced: thousands of boards
+//! are brought to the disk by one sync before any of them is moved to its final path. So a crash of the machine may
+//! leave a staged file cut short, which the checksum tells when the next run opens the folder; a crash of the
+//! process leaves whole files only. Promotion is a series of renames, and can be taken up again at any point.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::board_file::EncodedBoard;
+use super::cache::{Buffers, Cache, ReadError, board_of};
+use super::fs::{self, At as _, NewFile, StoreError};
+use super::lock::WriterLock;
+use crate::domain::Combination;
+
+/// What an interrupted run left in the staging folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Boards that were whole, and are promoted with the next promotion.
+    pub whole: usize,
+    /// Files that were not, and were moved to `.damaged/` in the staging folder, with the reason.
+    pub damaged: Vec<String>,
+    /// Files that are no boards of this catalogue; they stay.
+    pub foreign: Vec<PathBuf>,
+}
+
+/// What a promotion did.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Promoted {
+    /// How many boards are now in the cache.
+    pub boards: usize,
+    /// Boards with entries that an empty answer did not replace.
+    pub kept: Vec<Combination>,
+}
+
+/// The staging folder of a cache. Whoever has it holds the writer's lock.
+#[derive(Debug)]
+pub struct Staging {
+    folder: Cache,
+    cache: Cache,
+    /// Boards that can be promoted, with their number of entries.
+    ready: Mutex<Vec<(Combination, usize)>>,
+    _lock: WriterLock,
+}
+
+impl Staging {
+    /// Opens the staging folder and checks what an interrupted run left there; `known` tells the catalogue's boards.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn open(
+        lock: WriterLock,
+        folder: &Path,
+        cache: Cache,
+        known: impl Fn(Combination) -> bool,
+    ) -> Result<(Self, Leftovers), StoreError> {
+        let folder = Cache::new(folder);
+        let mut leftovers = Leftovers::default();
+        let mut ready = Vec::new();
+        let mut buffers = Buffers::default();
+        for path in track_files(folder.folder())? {
+            let name = |path: &Path| path.file_name().and_then(|it| it.to_str()).map(str::to_owned);
+            let board = name(fs::parent(&path)).zip(name(&path)).and_then(|(track, file)| board_of(&track, &file));
+            let Some(board) = board.filter(|&board| known(board)) else {
+                if name(&path).is_some_and(|it| it.starts_with('.') && it.ends_with(".tmp")) {
+                    fs::remove(&path)?;
+                } else {
+                    leftovers.foreign.push(path);
+                }
+                continue;
+            };
+            match folder.count_entries(board, &mut buffers) {
+                Ok(Some(entries)) => ready.push((board, entries)),
+                Ok(None) => {}
+                Err(ReadError::Damaged { .. }) if !path.is_file() => leftovers.foreign.push(path),
+                Err(error @ ReadError::Damaged { .. }) => {
+                    folder.set_aside(board)?;
+                    leftovers.damaged.push(error.to_string());
+                }
+                Err(ReadError::Store(error)) => return Err(error),
+            }
+        }
+        leftovers.whole = ready.len();
+        Ok((Self { folder, cache, ready: Mutex::new(ready), _lock: lock }, leftovers))
+    }
+
+    /// The cache that boards are promoted to.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Writes a fetched board beside the cache.
+    ///
+    /// # Errors
+    /// When the file system refuses; nothing of the board is left then.
+    pub fn write(&self, board: &EncodedBoard) -> Result<(), StoreError> {
+        let path = self.folder.board_path(board.combination);
+        fs::create_folders(fs::parent(&path))?;
+        let mut file = NewFile::create(&path)?;
+        file.write_all(&board.bytes).at("write", &path)?;
+        file.commit_unsynced()?;
+        self.ready().push((board.combination, board.entries));
+        Ok(())
+    }
+
+    /// Moves all boards that are ready into the cache: first their bytes to the disk, then the names.
+    ///
+    /// # Errors
+    /// When the file system refuses; what was not moved stays in staging for the next run.
+    pub fn promote(&self) -> Result<Promoted, StoreError> {
+        let ready = std::mem::take(&mut *self.ready());
+        if ready.is_empty() {
+            return Ok(Promoted::default());
+        }
+        fs::sync_file_system(self.folder.folder())?;
+        let mut promoted = Promoted::default();
+        let mut buffers = Buffers::default();
+        for (board, entries) in ready {
+            let from = self.folder.board_path(board);
+            if entries == 0 && self.has_entries(board, &mut buffers)? {
+                fs::remove(&from)?;
+                promoted.kept.push(board);
+                continue;
+            }
+            let to = self.cache.board_path(board);
+            fs::create_folders(fs::parent(&to))?;
+            fs::rename(&from, &to)?;
+            promoted.boards += 1;
+        }
+        fs::sync_file_system(self.cache.folder())?;
+        Ok(promoted)
+    }
+
+    /// Removes the track folders that promotion has emptied. For the end of a run: nothing may be staged meanwhile.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn tidy(&self) -> Result<(), StoreError> {
+        for folder in fs::list(self.folder.folder())? {
+            if folder.is_dir() && !folder.is_symlink() {
+                fs::remove_empty_folder(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the cached board has entries; a damaged one is moved aside, and has none.
+    fn has_entries(&self, board: Combination, buffers: &mut Buffers) -> Result<bool, StoreError> {
+        match self.cache.count_entries(board, buffers) {
+            Ok(entries) => Ok(entries.unwrap_or(0) > 0),
+            Err(error @ ReadError::Damaged { .. }) => {
+                let aside = self.cache.set_aside(board)?;
+                tracing::warn!(%board, %error, aside = %aside.display(), "a damaged board was moved aside");
+                Ok(false)
+            }
+            Err(ReadError::Store(error)) => Err(error),
+        }
+    }
+
+    fn ready(&self) -> std::sync::MutexGuard<'_, Vec<(Combination, usize)>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files inside the folders named `track_…`.
+fn track_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut files = Vec::new();
+    for track in fs::list(folder)? {
+        let named_so = track.file_name().is_some_and(|it| it.to_string_lossy().starts_with("track_"));
+        if named_so && track.is_dir() && !track.is_symlink() {
+            files.extend(fs::list(&track)?);
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{BoardEncoder, Holder};
+    use serde_json::value::RawValue;
+
+    struct Folders(tempfile::TempDir);
+
+    impl Folders {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn open(&self) -> (Staging, Leftovers) {
+            let (cache, staging) = (self.0.path().join("cache"), self.0.path().join("cache_temp"));
+            let holder = Holder { program: "test".into(), pid: 1, since: String::new(), doing: String::new() };
+            let lock = WriterLock::acquire(&cache, &staging, &holder).unwrap();
+            Staging::open(lock, &staging, Cache::new(&cache), |board| board.track.get() < 10).unwrap()
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn put(&self, name: &str, bytes: &[u8]) {
+            let path = self.path(name);
+            fs::create_folders(fs::parent(&path)).unwrap();
+            let mut file = NewFile::create(&path).unwrap();
+            file.write_all(bytes).unwrap();
+            file.commit().unwrap();
+        }
+    }
+
+    fn board(name: &str, entries: usize) -> EncodedBoard {
+        let mut encoder = BoardEncoder::new(name.parse().unwrap(), "N");
+        for _ in 0..entries {
+            assert!(encoder.push(&RawValue::from_string("{}".into()).unwrap()));
+        }
+        encoder.finish("t")
+    }
+
+    fn cached(staging: &Staging, name: &str) -> Option<usize> {
+        staging.cache().count_entries(name.parse().unwrap(), &mut Buffers::default()).unwrap()
+    }
+
+    #[test]
+    fn boards_reach_the_cache_by_promotion_only() {
+        let folders = Folders::new();
+        let (staging, _) = folders.open();
+        staging.write(&board("1-1", 2)).unwrap();
+        staging.write(&board("1-2", 0)).unwrap();
+        assert_eq!(cached(&staging, "1-1"), None);
+        assert_eq!(staging.promote().unwrap(), Promoted { boards: 2, kept: vec![] });
+        assert_eq!((cached(&staging, "1-1"), cached(&staging, "1-2")), (Some(2), Some(0)));
+        assert_eq!(staging.promote().unwrap(), Promoted::default());
+        staging.tidy().unwrap();
+        assert!(!folders.path("cache_temp/track_1").exists());
+    }
+
+    #[test]
+    fn an_empty_answer_never_replaces_entries() {
+        let folders = Folders::new();
+        let (staging, _) = folders.open();
+        staging.write(&board("1-1", 2)).unwrap();
+        staging.promote().unwrap();
+        staging.write(&board("1-1", 0)).unwrap();
+        let promoted = staging.promote().unwrap();
+        assert_eq!(promoted, Promoted { boards: 0, kept: vec!["1-1".parse().unwrap()] });
+        assert_eq!(cached(&staging, "1-1"), Some(2));
+        assert!(!folders.path("cache_temp/track_1/class_1.json.gz").exists());
+    }
+
+    #[test]
+    fn what_an_interrupted_run_left_is_checked_and_promoted() {
+        let folders = Folders::new();
+        let (staging, _) = folders.open();
+        staging.write(&board("1-1", 2)).unwrap();
+        drop(staging);
+        let whole = board("1-2", 1).bytes;
+        folders.put("cache_temp/track_1/class_2.json.gz", &whole[..whole.len() - 1]);
+        folders.put("cache_temp/track_1/class_3.json.gz", &whole);
+        folders.put("cache_temp/track_1/.class_4.json.gz.tmp", b"half");
+        folders.put("cache_temp/track_1/notes.txt", b"mine");
+        folders.put("cache_temp/track_77/class_2.json.gz", &whole);
+        let (staging, leftovers) = folders.open();
+        assert_eq!(leftovers.whole, 1);
+        assert_eq!(leftovers.damaged.len(), 2, "{leftovers:?}");
+        let foreign = ["cache_temp/track_1/notes.txt", "cache_temp/track_77/class_2.json.gz"];
+        assert_eq!(leftovers.foreign, foreign.map(|it| folders.path(it)));
+        assert_eq!(staging.promote().unwrap().boards, 1);
+        assert_eq!((cached(&staging, "1-1"), cached(&staging, "1-2")), (Some(2), None));
+        assert!(folders.path("cache_temp/.damaged/track_1/class_2.json.gz").exists());
+        assert!(!folders.path("cache_temp/track_1/.class_4.json.gz.tmp").exists());
+    }
+
+    #[test]
+    fn a_damaged_cached_board_makes_room_for_an_empty_one_and_is_kept_aside() {
+        let folders = Folders::new();
+        folders.put("cache/track_1/class_1.json.gz", b"garbage");
+        let (staging, _) = folders.open();
+        staging.write(&board("1-1", 0)).unwrap();
+        assert_eq!(staging.promote().unwrap().boards, 1);
+        assert_eq!(cached(&staging, "1-1"), Some(0));
+        assert!(folders.path("cache/.damaged/track_1/class_1.json.gz").exists());
+    }
+}

@@ -1,0 +1,257 @@
+//! `status.json`: what the pipeline is doing and last did. Several processes write it, each only what it knows.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::fs::{self, At as _, NewFile, StoreError};
+
+/// The moment that stands for never.
+pub const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// The most bytes a status may have: every board failed, with a long message each, fits ten times.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// How long to wait for another process that is writing its part.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A moment in RFC 3339, in UTC; [`NEVER`] for one outside the years that RFC 3339 can write.
+#[must_use]
+pub fn timestamp(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| NEVER.to_owned(), |it| it.to_string())
+}
+
+/// A board that could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedFetch {
+    /// The track layout's name.
+    pub track_name: String,
+    /// Its id.
+    pub track_id: String,
+    /// The class's id.
+    pub class_id: String,
+    /// Why, with the chain of causes.
+    pub error: String,
+    /// When it was given up, in RFC 3339.
+    pub timestamp: String,
+}
+
+/// What one process has to say; what it leaves out stays as it is in the file.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Status {
+    /// Whether boards are being fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetch_in_progress: Option<bool>,
+    /// When the last full refresh, or the last load that fetched, began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_scrape_start: Option<String>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_scrape_end: Option<String>,
+    /// Boards with entries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track_count: Option<usize>,
+    /// Cached boards, empty ones included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_fetched_combinations: Option<usize>,
+    /// Track layouts with a cached board.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_unique_tracks: Option<usize>,
+    /// Distinct drivers: keys of the index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_drivers: Option<usize>,
+    /// Entries in the index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_entries: Option<usize>,
+    /// When the index was last exported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_index_update: Option<String>,
+    /// How long that took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index_build_time_ms: Option<f64>,
+    /// The allocator's allocated bytes, in MB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_alloc_mb: Option<u64>,
+    /// The allocator's resident bytes, in MB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_sys_mb: Option<u64>,
+    /// The most memory the process had resident, in MB, as the kernel counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_peak_rss_mb: Option<u64>,
+    /// How many boards failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_fetch_count: Option<usize>,
+    /// Which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_fetches: Option<Vec<FailedFetch>>,
+    /// How many were tried once more at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retried_fetch_count: Option<usize>,
+}
+
+/// Every key with the value that stands for nothing known; readers rely on each being there.
+fn nothing_known() -> Map<String, Value> {
+    let value = json!({
+        "fetch_in_progress": false,
+        "last_scrape_start": NEVER,
+        "last_scrape_end": NEVER,
+        "track_count": 0,
+        "total_fetched_combinations": 0,
+        "total_unique_tracks": 0,
+        "total_drivers": 0,
+        "total_entries": 0,
+        "last_index_update": NEVER,
+        "index_build_time_ms": 0,
+        "memory_alloc_mb": 0,
+        "memory_sys_mb": 0,
+        "memory_peak_rss_mb": 0,
+        "failed_fetch_count": 0,
+        "failed_fetches": [],
+        "retried_fetch_count": 0,
+    });
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The status file of a cache.
+#[derive(Debug, Clone)]
+pub struct StatusFile {
+    path: PathBuf,
+    lock: PathBuf,
+}
+
+impl StatusFile {
+    /// The status file in that cache folder.
+    #[must_use]
+    pub fn new(cache: &Path) -> Self {
+        Self { path: cache.join("status.json"), lock: cache.join(".status.lock") }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes what `news` tells, and leaves all else as another process wrote it. A file that is no status is moved to
+    /// `.damaged/` and begun anew.
+    ///
+    /// # Errors
+    /// When the file system refuses, or another process does not finish its part within seconds.
+    pub fn update(&self, news: &Status) -> Result<(), StoreError> {
+        let _lock = self.locked()?;
+        let mut status = nothing_known();
+        for (key, old) in self.read()? {
+            let same_type = |new: &mut Value| std::mem::discriminant(new) == std::mem::discriminant(&old);
+            if status.get_mut(&key).is_none_or(|known| same_type(known)) {
+                status.insert(key, old);
+            }
+        }
+        if let Value::Object(news) =
+            serde_json::to_value(news).map_err(std::io::Error::other).at("write", &self.path)?
+        {
+            status.extend(news);
+        }
+        let mut file = NewFile::create(&self.path)?;
+        serde_json::to_writer_pretty(&mut file, &status).map_err(std::io::Error::from).at("write", &self.path)?;
+        file.write_all(b"\n").at("write", &self.path)?;
+        file.commit()
+    }
+
+    /// The short lock around reading and writing; free when dropped.
+    fn locked(&self) -> Result<std::fs::File, StoreError> {
+        let file = fs::open_lock(&self.lock)?;
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => return Err(std::io::Error::other(error)).at("lock", &self.lock),
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Map<String, Value>, StoreError> {
+        let mut bytes = Vec::new();
+        if fs::read_into(&self.path, &mut bytes, MAX_BYTES)?.is_none() {
+            return Ok(Map::new());
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(status) => Ok(status),
+            Err(error) => {
+                let aside = fs::parent(&self.path).join(".damaged/status.json");
+                fs::create_folders(fs::parent(&aside))?;
+                fs::rename(&self.path, &aside)?;
+                tracing::warn!(%error, aside = %aside.display(), "status.json is damaged: moved aside and begun anew");
+                Ok(Map::new())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &StatusFile) -> Map<String, Value> {
+        serde_json::from_str(&fs::read_text(file.path(), MAX_BYTES).unwrap()).unwrap()
+    }
+
+    fn put(file: &StatusFile, text: &str) {
+        let mut new = NewFile::create(file.path()).unwrap();
+        new.write_all(text.as_bytes()).unwrap();
+        new.commit().unwrap();
+    }
+
+    #[test]
+    fn what_one_wrote_another_does_not_erase() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StatusFile::new(folder.path());
+        put(&file, r#"{"total_drivers":655,"someone_elses":{"key":[1]},"track_count":"wrong type"}"#);
+        file.update(&Status { fetch_in_progress: Some(true), ..Status::default() }).unwrap();
+        let status = read(&file);
+        assert_eq!(status["total_drivers"], 655);
+        assert_eq!(status["someone_elses"], json!({"key": [1]}));
+        assert_eq!(status["fetch_in_progress"], true);
+        assert_eq!(status["track_count"], 0);
+        assert_eq!(status["last_scrape_end"], NEVER);
+    }
+
+    #[test]
+    fn writers_at_the_same_time_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StatusFile::new(folder.path());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| file.update(&Status { total_drivers: Some(7), ..Status::default() }).unwrap());
+                scope.spawn(|| file.update(&Status { track_count: Some(9), ..Status::default() }).unwrap());
+            }
+        });
+        let status = read(&file);
+        assert_eq!((&status["total_drivers"], &status["track_count"]), (&json!(7), &json!(9)));
+    }
+
+    #[test]
+    fn a_damaged_status_is_kept_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StatusFile::new(folder.path());
+        put(&file, "{\"total_dri");
+        file.update(&Status { track_count: Some(9), ..Status::default() }).unwrap();
+        assert_eq!(read(&file)["track_count"], 9);
+        assert!(folder.path().join(".damaged/status.json").exists());
+    }
+
+    #[test]
+    fn moments_are_written_in_rfc_3339() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_763_870_411_500);
+        assert_eq!(timestamp(time), "2025-11-23T04:00:11.5Z");
+        assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40)), NEVER);
+    }
+}
