@@ -21,6 +21,9 @@ pub const MAX_BOARD_ENTRIES: usize = 200_000;
 /// Why a file is not the board it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
+    /// A folder where the file should be.
+    #[error("not a file")]
+    NotAFile,
     /// The gzip member is cut short, or its checksum is wrong, or it is no gzip.
     #[error("not a whole gzip file: {0}")]
     Gzip(std::io::Error),

@@ -1,5 +1,6 @@
 //! The cache: board files at their final paths, where front ends read them.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -71,7 +72,14 @@ impl Cache {
     ) -> Result<Option<(BoardHead<'b>, SystemTime)>, ReadError> {
         let path = self.board_path(board);
         let Buffers { compressed, text } = buffers;
-        let Some(written) = fs::read_into(&path, compressed, MAX_BOARD_BYTES as u64)? else { return Ok(None) };
+        let written = match fs::read_into(&path, compressed, MAX_BOARD_BYTES as u64) {
+            Ok(Some(written)) => written,
+            Ok(None) => return Ok(None),
+            Err(error) if error.source.kind() == ErrorKind::IsADirectory => {
+                return Err(ReadError::Damaged { path, damage: Damage::NotAFile });
+            }
+            Err(error) => return Err(error.into()),
+        };
         board_file::inflate(compressed, text)
             .and_then(|text| board_file::parse(text, board, entries))
             .map(|head| Some((head, written)))
