@@ -1,0 +1,345 @@
+//! Fetching whole boards: places, turns, tries and sessions.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{ACCEPT, COOKIE, HeaderValue, REFERER, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::circuit::Circuit;
+use super::pace::Pace;
+use super::retry::{Backoff, Failure, Verdict, classify, retry_after};
+use super::{body, page, session};
+use crate::domain::Combination;
+use crate::store::BoardEncoder;
+
+/// How long connecting may take; a request as a whole has `timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How to talk to the service.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it is; its path ends with `/`.
+    pub base_url: Url,
+    /// How the client names itself.
+    pub user_agent: String,
+    /// Requests a second at most, all together.
+    pub requests_per_second: u32,
+    /// Requests at a time at most, and so connections.
+    pub concurrency: usize,
+    /// What one request may take, its body included.
+    pub timeout: Duration,
+    /// Entries asked for at once, at most 1500.
+    pub page_size: usize,
+    /// Bytes a page may have, decompressed.
+    pub max_body_bytes: usize,
+    /// Connections kept open while there is nothing to ask.
+    pub max_idle: usize,
+    /// For how long.
+    pub idle_timeout: Duration,
+    /// Tries of a request, the first included.
+    pub attempts: u32,
+    /// The first pause between tries.
+    pub backoff_min: Duration,
+    /// The longest.
+    pub backoff_max: Duration,
+}
+
+/// Why a board was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// This board could not be had.
+    #[error("{failure} (after {attempts} attempts)")]
+    Failed {
+        /// What went wrong at the last try.
+        failure: Failure,
+        /// How many tries there were.
+        attempts: u32,
+    },
+    /// No board can be had: the run is to end.
+    #[error("the service is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// What was asked of the service so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Requests sent, sessions and further tries included.
+    pub sent: u64,
+    /// Those among them that repeated one that had failed.
+    pub retries: u64,
+    /// Bytes of bodies, decompressed.
+    pub body_bytes: u64,
+}
+
+/// The one client of a process. Dropping it closes its idle connections; dropping a fetch closes that fetch's.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    settings: Settings,
+    places: Semaphore,
+    pace: Pace,
+    circuit: Circuit,
+    session: tokio::sync::Mutex<Session>,
+    random: Mutex<fastrand::Rng>,
+    sent: AtomicU64,
+    retries: AtomicU64,
+    body_bytes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    /// How many sessions there were: a request that was refused tells which one it was sent in.
+    number: u64,
+    open: bool,
+    cookies: Option<HeaderValue>,
+}
+
+/// What is asked of the service.
+#[derive(Debug, Clone, Copy)]
+enum Ask {
+    /// The HTML page, for its cookies.
+    Page(Combination),
+    /// A part of a board's entries.
+    Listing { board: Combination, start: usize },
+}
+
+impl Client {
+    /// Builds the client; nothing is asked yet. `seed` is for the jitter of pauses.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(settings: Settings, seed: u64) -> Result<Self, reqwest::Error> {
+        // Fails where another part of the process has installed one already, which is as good.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(&settings.user_agent)
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
+            .pool_max_idle_per_host(settings.max_idle)
+            .pool_idle_timeout(settings.idle_timeout)
+            // An answer may not send us to other hosts, or in circles.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            http,
+            places: Semaphore::new(settings.concurrency),
+            pace: Pace::new(settings.requests_per_second),
+            settings,
+            circuit: Circuit::default(),
+            session: tokio::sync::Mutex::default(),
+            random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            sent: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            body_bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// What was asked so far.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        Requests {
+            sent: self.sent.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
+            body_bytes: self.body_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Fetches all pages of a board into an encoder. `name` is the track layout's, from the catalogue.
+    ///
+    /// Needs a runtime of several threads: pages are parsed and compressed in place.
+    ///
+    /// # Errors
+    /// When a page cannot be had, or the service is plainly down.
+    pub async fn fetch(&self, board: Combination, name: &str) -> Result<BoardEncoder, FetchError> {
+        let mut encoder = BoardEncoder::new(board, name);
+        let (mut start, mut previous) = (0, None);
+        loop {
+            let body = self.page(board, start, &mut previous, &mut encoder).await?;
+            start += body;
+            if body < self.settings.page_size {
+                return Ok(encoder);
+            }
+        }
+    }
+
+    /// Fetches one page with as many tries as it takes; tells how many entries it listed.
+    async fn page(
+        &self,
+        board: Combination,
+        start: usize,
+        previous: &mut Option<Box<RawValue>>,
+        encoder: &mut BoardEncoder,
+    ) -> Result<usize, FetchError> {
+        let mut tries = self.tries();
+        loop {
+            let session = self.session(board).await?;
+            let result = self.send(Ask::Listing { board, start }, session.cookies.as_ref()).await;
+            let result =
+                result.and_then(|(_, body)| tokio::task::block_in_place(|| self.take(&body, start, previous, encoder)));
+            match self.judge(&mut tries, result).await? {
+                Ok(listed) => return Ok(listed),
+                Err(Verdict::NewSession) => self.end_session(session.number).await,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Checks a page, and only then takes its entries.
+    fn take(
+        &self,
+        body: &[u8],
+        start: usize,
+        previous: &mut Option<Box<RawValue>>,
+        encoder: &mut BoardEncoder,
+    ) -> Result<usize, Failure> {
+        // Bytes that are no UTF-8 cost themselves, not the page.
+        let text = String::from_utf8_lossy(body);
+        let page = page::read(&text, self.settings.page_size)?;
+        let first = page.entries.first();
+        if let (Some(first), Some(previous)) = (first, &*previous)
+            && first.get() == previous.get()
+        {
+            return Err(Failure::Repeated { start });
+        }
+        *previous = first.map(|&it| it.to_owned());
+        for entry in page.entries {
+            if !encoder.push(entry) {
+                return Err(Failure::BoardTooLarge { entries: encoder.entries() });
+            }
+        }
+        Ok(page.listed)
+    }
+
+    /// The session that is open, or a new one.
+    async fn session(&self, board: Combination) -> Result<OpenSession, FetchError> {
+        let mut session = self.session.lock().await;
+        let mut tries = self.tries();
+        while !session.open {
+            let result = self.send(Ask::Page(board), None).await;
+            if let Ok((headers, _)) = self.judge(&mut tries, result).await? {
+                session.cookies = session::cookies(&headers);
+                session.open = true;
+                session.number += 1;
+                tracing::debug!(number = session.number, "session opened");
+            }
+        }
+        Ok(OpenSession { number: session.number, cookies: session.cookies.clone() })
+    }
+
+    /// The session of that number was refused; a newer one stays.
+    async fn end_session(&self, number: u64) {
+        let mut session = self.session.lock().await;
+        if session.number == number {
+            session.open = false;
+        }
+    }
+
+    fn tries(&self) -> Tries {
+        Tries { number: 1, backoff: Backoff::new(self.settings.backoff_min, self.settings.backoff_max) }
+    }
+
+    /// Counts a result and decides what comes next: the value; or a verdict, after the pause it asks for; or the end.
+    async fn judge<T>(&self, tries: &mut Tries, result: Result<T, Failure>) -> Result<Result<T, Verdict>, FetchError> {
+        let failure = match result {
+            Ok(value) => {
+                self.circuit.success(Instant::now());
+                return Ok(Ok(value));
+            }
+            Err(failure) => failure,
+        };
+        self.circuit.failure(Instant::now(), &failure);
+        let verdict = classify(&failure);
+        if verdict == Verdict::EndRun {
+            self.circuit.open(failure.to_string());
+        }
+        if let Some(why) = self.circuit.down() {
+            return Err(FetchError::Unavailable(why));
+        }
+        tracing::debug!(attempt = tries.number, %failure, ?verdict, "a request failed");
+        if verdict == Verdict::GiveUp || tries.number >= self.settings.attempts {
+            return Err(FetchError::Failed { failure, attempts: tries.number });
+        }
+        tries.number += 1;
+        self.retries.fetch_add(1, Ordering::Relaxed);
+        let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
+        let pause = tries.backoff.pause(random);
+        match verdict {
+            Verdict::RetryAfter(wait) => self.pace.hold(wait),
+            _ => tokio::time::sleep(pause).await,
+        }
+        Ok(Err(verdict))
+    }
+
+    /// Sends one request when there is a place and a turn for it, and reads its whole answer.
+    async fn send(
+        &self,
+        ask: Ask,
+        cookies: Option<&HeaderValue>,
+    ) -> Result<(reqwest::header::HeaderMap, Vec<u8>), Failure> {
+        let Settings { timeout, max_body_bytes, .. } = self.settings;
+        // The semaphore is never closed.
+        let _place = self.places.acquire().await;
+        self.pace.turn().await;
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let answer = self.request(ask, cookies).send().await.map_err(|error| body::failure(&error, timeout))?;
+        if answer.status() != StatusCode::OK {
+            let asked = answer.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
+            let retry_after = asked.and_then(|it| retry_after(it, SystemTime::now()));
+            let code = answer.status().as_u16();
+            // Read to its end, the connection can be used again; what it says does not matter.
+            let _ignored = body::read(answer, max_body_bytes, timeout).await;
+            return Err(Failure::Status { code, retry_after });
+        }
+        let headers = answer.headers().clone();
+        let body = body::read(answer, max_body_bytes, timeout).await?;
+        self.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        Ok((headers, body))
+    }
+
+    fn request(&self, ask: Ask, cookies: Option<&HeaderValue>) -> reqwest::RequestBuilder {
+        let address = |path: &str, query: String| {
+            let mut address = self.settings.base_url.clone();
+            address.set_path(&format!("{}{path}", self.settings.base_url.path()));
+            address.set_query(Some(&query));
+            address
+        };
+        let html =
+            |Combination { track, class }| address("leaderboard/", format!("car_class=class-{class}&track={track}"));
+        let mut request = match ask {
+            Ask::Page(board) => self.http.get(html(board)).header(ACCEPT, "text/html"),
+            Ask::Listing { board, start } => {
+                let Combination { track, class } = board;
+                let count = self.settings.page_size;
+                let query = format!("track={track}&car_class=class-{class}&start={start}&count={count}");
+                self.http
+                    .get(address("leaderboard/listing/0", query))
+                    .header(ACCEPT, "application/json")
+                    .header("X-Requested-With", "XMLHttpRequest")
+                    .header(REFERER, html(board).as_str())
+            }
+        };
+        if let Some(cookies) = cookies {
+            request = request.header(COOKIE, cookies);
+        }
+        request
+    }
+}
+
+/// The session that a request is sent in.
+#[derive(Debug)]
+struct OpenSession {
+    number: u64,
+    cookies: Option<HeaderValue>,
+}
+
+/// How often something was tried, and how long the next pause is.
+#[derive(Debug)]
+struct Tries {
+    number: u32,
+    backoff: Backoff,
+}

@@ -1,0 +1,109 @@
+//! One page of a board: `{"context":{"c":{"results":[ENTRY,…]}}}`, checked before any of it is used.
+
+use serde_json::value::RawValue;
+
+use super::retry::Failure;
+use crate::domain::json::{self, Found, Sink};
+
+/// An entry nested deeper than this is left out: readers of the cache may not get through it.
+const DEEPEST: usize = 100;
+
+/// The entries of a page, in order, as raw text.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    /// The entries that are objects.
+    pub(super) entries: Vec<&'a RawValue>,
+    /// All that stood in the list: tells whether it was the last page.
+    pub(super) listed: usize,
+}
+
+/// Reads a page for which `asked` entries were asked.
+pub(super) fn read(text: &str, asked: usize) -> Result<Page<'_>, Failure> {
+    if text.trim_start().starts_with('<') {
+        return Err(Failure::Html);
+    }
+    let mut page = Collect { page: Page { entries: Vec::new(), listed: 0 }, asked };
+    match json::walk(text, &["context", "c", "results"], &mut page) {
+        Ok(Found::Array) if page.page.listed > asked => Err(Failure::Overfull { asked }),
+        Ok(Found::Array) => Ok(page.page),
+        Ok(Found::Null | Found::Nothing) => Err(Failure::NotAPage("no list at context.c.results".to_owned())),
+        Err(error) => Err(Failure::NotAPage(error.to_string())),
+    }
+}
+
+struct Collect<'a> {
+    page: Page<'a>,
+    asked: usize,
+}
+
+impl<'a> Sink<'a> for Collect<'a> {
+    fn member(&mut self, _: usize, _: &str, _: &'a RawValue) {}
+
+    fn begin(&mut self) {
+        self.page = Page { entries: Vec::new(), listed: 0 };
+    }
+
+    fn element(&mut self, value: &'a RawValue) {
+        self.page.listed += 1;
+        let usable = value.get().starts_with('{') && !json::nested_deeper_than(value.get(), DEEPEST);
+        if usable && self.page.listed <= self.asked {
+            self.page.entries.push(value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entries(text: &str) -> Result<(Vec<&str>, usize), Failure> {
+        read(text, 3).map(|page| (page.entries.iter().map(|it| it.get()).collect(), page.listed))
+    }
+
+    fn page(list: &str) -> String {
+        format!(r#"{{"x":[1],"context":{{"c":{{"results":{list},"y":{{}}}}}}}}"#)
+    }
+
+    #[test]
+    fn entries_come_as_they_were_sent() {
+        let text = page(r#"[{"a": 1.0}, {}]"#);
+        assert_eq!(entries(&text), Ok((vec![r#"{"a": 1.0}"#, "{}"], 2)));
+        assert_eq!(entries(&page("[]")), Ok((vec![], 0)));
+    }
+
+    #[test]
+    fn what_is_no_object_or_too_deep_costs_itself_only() {
+        let deep = format!("{}{}", r#"{"a":"#.repeat(200), "1".to_owned() + &"}".repeat(200));
+        let text = page(&format!("[null,{deep},{{}}]"));
+        assert_eq!(entries(&text), Ok((vec!["{}"], 3)));
+    }
+
+    #[test]
+    fn anything_else_is_an_error_not_an_empty_board() {
+        assert_eq!(entries(" <!DOCTYPE html>"), Err(Failure::Html));
+        assert_eq!(entries(&page("[{},{},{},{}]")), Err(Failure::Overfull { asked: 3 }));
+        for wrong in ["", "null", "[]", "{}", r#"{"context":{}}"#, r#"{"context":{"c":{"results":[{}"#] {
+            assert!(matches!(entries(wrong), Err(Failure::NotAPage(_))), "{wrong}");
+        }
+        for list in ["null", "{}", "\"\"", "7"] {
+            assert!(matches!(entries(&page(list)), Err(Failure::NotAPage(_))), "{list}");
+        }
+    }
+
+    #[test]
+    fn a_million_brackets_do_not_overflow_the_stack() {
+        let text = page(&format!("[{}", "[".repeat(1_000_000)));
+        assert!(matches!(entries(&text), Err(Failure::NotAPage(_))));
+        let text = "{\"context\":".repeat(1_000_000);
+        assert!(matches!(entries(&text), Err(Failure::NotAPage(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,60}") {
+            let _either_way = read(&text, 3);
+            let _either_way = read(&page(&text), 3);
+        }
+    }
+}
