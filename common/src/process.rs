@@ -2,4 +2,6 @@
 //!
 //! Nothing here knows a board, a file of the cache or the service; nothing below this module uses it.
 
+pub mod config;
 pub mod exit;
+pub mod logging;
