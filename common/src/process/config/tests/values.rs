@@ -1,0 +1,175 @@
+//! What each kind of value accepts, through the variables, and that what is written reads back.
+
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn accepts(variable: &str, value: &str) -> bool {
+    World::new().variable(variable, value).load().is_ok()
+}
+
+#[test]
+fn the_ends_of_each_range_are_accepted_and_what_is_beyond_is_not() {
+    let ranges: [(&str, u32, u32); 9] = [
+        ("UPSTREAM__REQUESTS_PER_SECOND", 1, 100_000),
+        ("UPSTREAM__CONCURRENCY", 1, 256),
+        ("UPSTREAM__PAGE_SIZE", 1, 1500),
+        ("UPSTREAM__MAX_BODY_MB", 1, 1024),
+        ("UPSTREAM__MAX_IDLE_PER_HOST", 0, 256),
+        ("UPSTREAM__ATTEMPTS", 1, 20),
+        ("SCHEDULE__ATTEMPTS", 1, 100),
+        ("MEMORY__LIMIT_MB", 1, 1 << 20),
+        ("MEMORY__LIMIT_MB", 1, 1_048_576),
+    ];
+    for (name, least, most) in ranges {
+        let name = format!("R3E_{name}");
+        for (value, good) in [
+            (least.to_string(), true),
+            (most.to_string(), true),
+            ((i64::from(least) - 1).to_string(), false),
+            ((most + 1).to_string(), false),
+            ("4.5".to_owned(), false),
+            ("99999999999999999999".to_owned(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(accepts(&name, &value), good, "{name}={value}");
+        }
+    }
+}
+
+#[test]
+fn kinds_accept_what_they_say() {
+    let cases: [(&str, &[&str], &[&str]); 11] = [
+        ("CACHE__MAX_AGE", &["0s", "24h", "1d 2h", "36500d"], &["24", "-1h", "36501d", "h", ""]),
+        ("INDEX__EVERY", &["1ms", "30m"], &["0s", "999us"]),
+        ("INDEX__PLAIN", &["true", "false"], &["True", "1", "yes", ""]),
+        ("CACHE__DIR", &["a b", "/x", "./-x"], &["", "-x", "--quiet"]),
+        (
+            "UPSTREAM__BASE_URL",
+            &["http://h", "https://h:1/a/b//", "http://[::1]:80", "http://127.0.0.1:1"],
+            &[
+                "",
+                "h",
+                "h:80",
+                "ftp://h",
+                "http://",
+                "file:///x",
+                "http://h/?q",
+                "http://h/#f",
+                "http://u@h",
+                "http://:p@h",
+            ],
+        ),
+        ("UPSTREAM__USER_AGENT", &["a/1 (+b)"], &["", " a", "a\tb", "é", "a\n"]),
+        ("MONITOR__LISTEN", &["0.0.0.0:0", "[::1]:9464"], &["9464", ":9464", "localhost:9464", "127.0.0.1"]),
+        ("SCHEDULE__DAILY_AT", &["00:00", "23:59"], &["4:00", "24:00", "04:60", "04:00:00", "+4:00", "0400"]),
+        ("SCHEDULE__TIME_ZONE", &["UTC", "Europe/Berlin"], &["", "Etc/Unknown", "Berlin", "../x"]),
+        ("SCHEDULE__CRON", &["0 4 * * *", "0 4 * * *; 5 4 * * 1 "], &["", "0 4 * *", "@daily", "0 4 * * *;"]),
+        ("LOG__LEVEL", &["error", "warn", "info", "debug", "trace"], &["", "INFO", "off"]),
+    ];
+    for (name, good, bad) in cases {
+        for (values, expected) in [(good, true), (bad, false)] {
+            for value in values {
+                assert_eq!(accepts(&format!("R3E_{name}"), value), expected, "{name}={value:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_path_need_not_be_unicode_and_other_values_must() {
+    let bytes = OsString::from_vec(b"/c\xff".to_vec());
+    let world = World::new().variable("R3E_CACHE__DIR", bytes.clone());
+    let config = world.load().unwrap();
+    assert_eq!(config.cache.dir.as_os_str(), bytes);
+    assert_eq!(config.cache.staging_dir.as_os_str().as_bytes(), b"/c\xff_temp");
+    assert!(
+        config.render().contains("\n# dir is a path that is not Unicode # R3E_CACHE__DIR\n"),
+        "{}",
+        config.render()
+    );
+    insta::assert_snapshot!(World::new().variable("R3E_LOG__LEVEL", bytes).mistakes(&[]), @r#"R3E_LOG__LEVEL: log.level = "/c�" (not UTF-8): expected one of error, warn, info, debug, trace"#);
+}
+
+#[test]
+fn durations_are_written_in_the_largest_unit_that_fits() {
+    for (value, written) in [
+        ("0s", "0s"),
+        ("24h", "24h"),
+        ("48h", "2d"),
+        ("90d", "90d"),
+        ("90m", "90m"),
+        ("1500ms", "1500ms"),
+        ("1s 1us", "1000001us"),
+        ("1ns", "1ns"),
+    ] {
+        let config = World::new().variable("R3E_CACHE__MAX_AGE", value).load().unwrap();
+        let line = format!("max_age = \"{written}\" # R3E_CACHE__MAX_AGE\n");
+        assert!(config.render().contains(&line), "{value}: {}", config.render());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_as_the_file_are_read_or_refused(bytes: Vec<u8>) {
+        let _either = World::with_file(bytes).load();
+    }
+
+    #[test]
+    fn any_toml_like_text_is_read_or_refused(
+        lines in prop::collection::vec("(\\[{0,2}(cache|log|x)\\]{0,2}|(cache\\.|\")?[a-z_.]{0,8}\"? ?= ?[-'\"\\[\\]{}0-9a-z:.]{0,9})", 0..12)
+    ) {
+        let _either = World::with_file(lines.join("\n")).load();
+    }
+
+    #[test]
+    fn any_variables_and_flags_are_read_or_refused(
+        variables in prop::collection::vec(("R3E_(CACHE|LOG|[A-Z_]{0,5})__?(DIR|LEVEL|\\PC{0,5})", "\\PC{0,12}"), 0..8),
+        value in "\\PC{0,12}",
+    ) {
+        let world = variables.into_iter().fold(World::new(), |world, (name, value)| world.variable(name, value));
+        let _either = world.load_with(&["--cache", &value, "--log-level", &value]);
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_to_the_same(
+        dir in "[^-\0/.][^\0/]{0,12}",
+        max_age in 0..u64::MAX / 8,
+        limit_mb in prop::option::of(1..=1_u32 << 20),
+        agent in "[!-~]([ -~]{0,10}[!-~])?",
+        path in "(/[a-z%20é]{1,5}){0,3}/{0,3}",
+        time in (0..24, 0..60),
+        zone in prop::option::of(prop::sample::select(vec!["UTC", "Europe/Berlin", "america/new_york"])),
+        cron in prop::collection::vec("[0-9*/,-]{1,3}( [0-9*/,-]{1,3}){4}", 0..3),
+        flags: (bool, bool),
+    ) {
+        let nanos = std::time::Duration::from_nanos(max_age);
+        let mut world = World::new()
+            .variable("R3E_CACHE__DIR", &dir)
+            .variable("R3E_CACHE__MAX_AGE", format!("{}s {}ns", nanos.as_secs(), nanos.subsec_nanos()))
+            .variable("R3E_UPSTREAM__USER_AGENT", agent)
+            .variable("R3E_UPSTREAM__BASE_URL", format!("https://example.org:8443{path}"))
+            .variable("R3E_SCHEDULE__DAILY_AT", format!("{:02}:{:02}", time.0, time.1))
+            .variable("R3E_SCHEDULE__CATCH_UP", flags.0.to_string())
+            .variable("R3E_INDEX__PLAIN", flags.1.to_string());
+        if let Some(limit_mb) = limit_mb {
+            world = world.variable("MEMORY_LIMIT_MB", limit_mb.to_string());
+        }
+        if let Some(zone) = zone {
+            world = world.variable("R3E_SCHEDULE__TIME_ZONE", zone);
+        }
+        if !cron.is_empty() {
+            world = world.variable("R3E_SCHEDULE__CRON", cron.join(";"));
+        }
+        let config = world.load().unwrap();
+        prop_assert_eq!(&config.cache.dir, Path::new(&dir));
+        prop_assert_eq!((config.cache.max_age, config.memory.limit_mb), (nanos, limit_mb));
+        prop_assert_eq!(&config.schedule.cron, &cron);
+        let again = World::with_file(config.render()).load().unwrap();
+        prop_assert_eq!(&again, &config);
+    }
+}
