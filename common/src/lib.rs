@@ -2,6 +2,7 @@
 
 pub mod domain;
 pub mod index;
+pub mod pipeline;
 pub mod process;
 pub mod store;
 pub mod upstream;

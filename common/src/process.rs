@@ -1,7 +1,12 @@
-//! What makes a program of ours a good process: its configuration, how it logs, and the exit code it ends with.
+//! What makes a program of ours a good process: its configuration, its log, its exit code, how it stops, what memory it
+//! holds, and what a job opens at its beginning and closes at its end.
 //!
-//! Nothing here knows a board, a file of the cache or the service; nothing below this module uses it.
+//! The outermost room: it may use all others, and none of them uses it.
 
 pub mod config;
 pub mod exit;
+pub mod job;
 pub mod logging;
+pub mod memory;
+pub mod progress;
+pub mod shutdown;

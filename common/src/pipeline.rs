@@ -1,0 +1,14 @@
+//! What the jobs do, in parts that each job puts together by its own policy: fetching boards into staging, promoting
+//! and publishing them, and publishing again from time to time while fetching goes on.
+//!
+//! Nothing here knows which program runs it, reads configuration, or catches signals.
+
+mod fetch;
+mod periodic;
+mod progress;
+mod publish;
+
+pub use fetch::{End, FailedBoard, Fetched, Fetcher};
+pub use periodic::Periodic;
+pub use progress::{Progress, Snapshot};
+pub use publish::{PublishError, Published, Publisher, Totals};

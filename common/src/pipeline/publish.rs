@@ -1,0 +1,137 @@
+//! Publishing: staged boards into the cache, the cache into the index, the figures into `status.json`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{Catalog, Combination};
+use crate::index::{self, BoardState, Built, Exported, IndexError};
+use crate::store::{Promoted, Staging, Status, StatusFile, StoreError, timestamp};
+
+/// Why nothing was published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The file system refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// What was published.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// What the cache holds of each combination, in catalogue order.
+    pub states: Vec<BoardState>,
+    /// Boards in the cache.
+    pub boards: usize,
+    /// Those with entries.
+    pub boards_with_entries: usize,
+    /// Distinct drivers.
+    pub drivers: usize,
+    /// Entries in the index.
+    pub entries: usize,
+    /// Entries without a driver name, in no index.
+    pub nameless: usize,
+    /// What the export wrote.
+    pub exported: Exported,
+    /// How long reading, ordering and writing took, in milliseconds.
+    pub took_ms: f64,
+}
+
+/// Publishes one cache.
+#[derive(Debug)]
+pub struct Publisher {
+    /// The gate into the cache.
+    pub staging: Arc<Staging>,
+    /// Which boards there are.
+    pub catalog: Arc<Catalog>,
+    /// Where the figures go.
+    pub status: StatusFile,
+    /// Whether the index is written uncompressed too.
+    pub plain: bool,
+    /// Threads that read, format and compress.
+    pub threads: usize,
+    /// The time of day.
+    pub clock: fn() -> SystemTime,
+    /// What was published by now. Held while publishing, for exports write to the same hidden names.
+    pub totals: Mutex<Totals>,
+}
+
+/// What a job has published.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// Boards that went into the cache.
+    pub promoted: usize,
+    /// Boards with entries that an empty answer did not replace.
+    pub kept: Vec<Combination>,
+    /// Damaged board files that were moved aside.
+    pub damaged: Vec<Combination>,
+}
+
+impl Publisher {
+    /// Promotes what is staged, then reads the whole cache and exports it: the index describes what is in the cache.
+    /// Damaged board files are moved aside.
+    ///
+    /// # Errors
+    /// When the file system refuses or `stop` is cancelled; what was published before is still there, whole.
+    pub fn publish(&self, stop: &CancellationToken) -> Result<Published, PublishError> {
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let Promoted { boards, kept } = self.staging.promote()?;
+        for board in &kept {
+            tracing::warn!(%board, "the service has no entries for a board that had some: it is kept");
+        }
+        totals.promoted += boards;
+        totals.kept.extend(kept);
+        let begun = Instant::now();
+        let cache = self.staging.cache();
+        let built = index::build(cache, &self.catalog, self.threads, stop)?;
+        for index::Damaged { board, path, damage } in &built.damaged {
+            let aside = cache.set_aside(*board)?;
+            tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
+            totals.damaged.push(*board);
+        }
+        let exported = index::export(&built, &self.catalog, cache.folder(), self.plain, self.threads, stop)?;
+        let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
+        self.status.update(&self.figures(&built, took_ms))?;
+        tracing::info!(
+            boards = built.boards(),
+            drivers = built.drivers(),
+            entries = built.entries(),
+            changed = exported.changed,
+            took_ms = took_ms.round(),
+            "index exported"
+        );
+        Ok(Published {
+            boards: built.boards(),
+            boards_with_entries: built.boards_with_entries(),
+            drivers: built.drivers(),
+            entries: built.entries(),
+            nameless: built.nameless(),
+            states: built.states,
+            exported,
+            took_ms,
+        })
+    }
+
+    /// What was published by now.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn figures(&self, built: &Built, took_ms: f64) -> Status {
+        Status {
+            track_count: Some(built.boards_with_entries()),
+            total_fetched_combinations: Some(built.boards()),
+            total_unique_tracks: Some(built.tracks(&self.catalog)),
+            total_drivers: Some(built.drivers()),
+            total_entries: Some(built.entries()),
+            last_index_update: Some(timestamp((self.clock)())),
+            index_build_time_ms: Some(took_ms),
+            ..Status::default()
+        }
+    }
+}
