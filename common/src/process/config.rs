@@ -24,7 +24,7 @@ pub use args::ConfigArgs;
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use layer::Flag;
-pub use paths::default_runtime_dir;
+pub use paths::{default_runtime_dir, is_writable_dir};
 pub use sections::{Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Upstream};
 
 use layer::Given;

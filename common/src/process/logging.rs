@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
-pub use terminal::{Suspended, Terminal, set_suspend};
+pub use terminal::{SuspendHook, Terminal, set_suspend};
 
 use super::config::Environment;
 

@@ -9,10 +9,10 @@ use super::layer::Flag;
 use super::sections::Config;
 use super::{Sources, load};
 
-/// Flags of the configuration. Flatten it into a program's arguments with `#[command(flatten)]`.
+/// Flags of the configuration. A program flattens them into its arguments, last and with a heading:
+/// `#[command(flatten, next_help_heading = "Configuration")]`.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "the flags' help is shown as it is")]
-#[command(next_help_heading = "Configuration")]
 pub struct ConfigArgs {
     /// Read this configuration file [default: $R3E_CONFIG, ./r3e.toml or /etc/r3e/r3e.toml]
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
@@ -26,8 +26,9 @@ pub struct ConfigArgs {
     /// A TOML catalogue of tracks and classes [default: built in]
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     pub catalog: Option<OsString>,
-    /// The service's address [default: https://game.raceroom.com]
+    /// The service's address
     #[arg(long, value_name = "URL", allow_hyphen_values = true)]
+    #[arg(help = "The service's address [default: https://game.raceroom.com]")]
     pub upstream: Option<OsString>,
     /// The most requests begun in a second [default: 8]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]

@@ -12,7 +12,7 @@ use super::kind::{
     FROM_ZERO, POSITIVE, base_url, boolean, choice, cron_list, duration, header, integer, path, socket_address,
     time_of_day, time_zone,
 };
-use super::paths::{default_runtime_dir, default_staging_dir, overlap};
+use super::paths::{default_runtime_dir, default_staging_dir, is_writable_dir, overlap};
 use super::reader::Reader;
 use super::sections::{Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Upstream};
 use crate::process::logging::{Format, Level};
@@ -103,8 +103,9 @@ fn schedule(r: &mut Reader) -> Schedule {
 }
 
 fn runtime(r: &mut Reader, environment: &Environment) -> Runtime {
+    let xdg_runtime_dir = environment.variable("XDG_RUNTIME_DIR");
     let default =
-        default_runtime_dir(&environment.system_runtime_dir, environment.variable("XDG_RUNTIME_DIR"), environment.uid);
+        default_runtime_dir(&environment.system_runtime_dir, is_writable_dir, xdg_runtime_dir, environment.uid);
     Runtime {
         dir: r.get("runtime.dir", default, path()),
         stop_grace: r.get("runtime.stop_grace", Duration::from_secs(10), duration(FROM_ZERO)),

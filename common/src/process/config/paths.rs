@@ -7,12 +7,17 @@ use std::path::{Component, Path, PathBuf};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 
-/// The folder for control sockets where no one names one: the system's, if it is there and we may write to it, else
-/// `r3e` in the user's (the value of `XDG_RUNTIME_DIR`, which its specification wants to be absolute), else one in
-/// `/tmp` that tells the user id.
+/// The folder for control sockets where no one names one: the system's, if it can be used, else `r3e` in the user's
+/// (the value of `XDG_RUNTIME_DIR`, which its specification wants to be absolute), else one in `/tmp` that tells the
+/// user id. Whether a folder can be used is for [`is_writable_dir`] to tell.
 #[must_use]
-pub fn default_runtime_dir(system: &Path, xdg_runtime_dir: Option<&OsStr>, uid: u32) -> PathBuf {
-    if system.is_dir() && may_write(system) {
+pub fn default_runtime_dir(
+    system: &Path,
+    can_be_used: impl Fn(&Path) -> bool,
+    xdg_runtime_dir: Option<&OsStr>,
+    uid: u32,
+) -> PathBuf {
+    if can_be_used(system) {
         return system.to_owned();
     }
     match xdg_runtime_dir.map(Path::new) {
@@ -21,8 +26,11 @@ pub fn default_runtime_dir(system: &Path, xdg_runtime_dir: Option<&OsStr>, uid: 
     }
 }
 
-fn may_write(dir: &Path) -> bool {
-    faccessat(AT_FDCWD, dir, AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS).is_ok()
+/// Whether the path is that of a folder in which this process may make files.
+#[must_use]
+pub fn is_writable_dir(path: &Path) -> bool {
+    let may_write = || faccessat(AT_FDCWD, path, AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS);
+    path.is_dir() && may_write().is_ok()
 }
 
 /// The folder that stages a cache where no one names one: beside it, with `_temp` at the end of the name. The cache's
@@ -61,26 +69,27 @@ mod tests {
 
     #[test]
     fn the_runtime_folder_is_the_first_that_can_be_used() {
-        let temp = tempfile::tempdir().unwrap();
-        let missing = temp.path().join("missing");
+        let system = Path::new("/run/r3e");
         let xdg = Some(OsStr::new("/run/user/7"));
-        assert_eq!(default_runtime_dir(temp.path(), xdg, 7), temp.path());
-        assert_eq!(default_runtime_dir(&missing, xdg, 7), Path::new("/run/user/7/r3e"));
+        let dir = |can_be_used: bool, xdg| default_runtime_dir(system, |_| can_be_used, xdg, 7);
+        assert_eq!(dir(true, xdg), system);
+        assert_eq!(dir(false, xdg), Path::new("/run/user/7/r3e"));
         for none in [None, Some(OsStr::new("")), Some(OsStr::new("relative"))] {
-            assert_eq!(default_runtime_dir(&missing, none, 7), Path::new("/tmp/r3e-7"));
+            assert_eq!(dir(false, none), Path::new("/tmp/r3e-7"));
         }
-        let file = temp.path().join("file");
-        std::fs::write(&file, "").unwrap();
-        assert_eq!(default_runtime_dir(&file, xdg, 7), Path::new("/run/user/7/r3e"));
     }
 
     #[test]
-    fn a_read_only_runtime_folder_is_passed_over() {
-        // A file system that no one may write to; everyone may write to what is not, root even against its mode.
-        if !nix::unistd::Uid::effective().is_root() {
-            let proc = Path::new("/proc/self/fd");
-            assert_eq!(default_runtime_dir(proc, None, 7), Path::new("/tmp/r3e-7"));
-        }
+    fn only_a_folder_that_takes_files_is_writable() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = temp.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(is_writable_dir(temp.path()));
+        assert!(!is_writable_dir(&file));
+        assert!(!is_writable_dir(&temp.path().join("missing")));
+        // Root may write whatever the mode says.
+        std::fs::set_permissions(temp.path(), std::os::unix::fs::PermissionsExt::from_mode(0o500)).unwrap();
+        assert_eq!(is_writable_dir(temp.path()), nix::unistd::Uid::effective().is_root());
     }
 
     #[test]

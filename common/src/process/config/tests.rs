@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::*;
+use crate::process::exit::Exit;
 
 /// A working directory with its own `r3e.toml`, where nothing of the machine is seen.
 struct World {
@@ -56,9 +57,10 @@ impl World {
     }
 }
 
+/// What the program does.
 #[derive(Debug, clap::Parser)]
 struct Program {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Configuration")]
     config: ConfigArgs,
 }
 
@@ -69,7 +71,14 @@ fn args_of(arguments: &[&str]) -> ConfigArgs {
 
 #[test]
 fn the_command_line_is_well_formed() {
-    <Program as clap::CommandFactory>::command().debug_assert();
+    let mut command = <Program as clap::CommandFactory>::command();
+    command.clone().debug_assert();
+    let help = command.render_help().to_string();
+    assert!(help.starts_with("What the program does\n") && help.contains("\nConfiguration:\n"), "{help}");
+    for both in [["-v", "--quiet"], ["-v", "--log-level=info"], ["--quiet", "--log-level=info"]] {
+        let refused = command.try_get_matches_from_mut([&["program"][..], &both].concat()).unwrap_err();
+        assert_eq!(refused.exit_code(), i32::from(Exit::Usage.code()), "{both:?}");
+    }
 }
 
 #[test]

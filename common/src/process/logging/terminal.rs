@@ -22,15 +22,15 @@ thread_local! {
 
 /// Keeps the hook of [`set_suspend`] in force; dropping it removes the hook.
 #[must_use = "the hook is removed when this is dropped"]
-pub struct Suspended(Arc<Suspend>);
+pub struct SuspendHook(Arc<Suspend>);
 
-impl fmt::Debug for Suspended {
+impl fmt::Debug for SuspendHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Suspended")
+        f.write_str("SuspendHook")
     }
 }
 
-impl Drop for Suspended {
+impl Drop for SuspendHook {
     fn drop(&mut self) {
         let mut suspend = SUSPEND.write().unwrap_or_else(PoisonError::into_inner);
         // A later hook stays.
@@ -42,10 +42,10 @@ impl Drop for Suspended {
 
 /// Writes each line of the log inside `suspend`, which has to call what it is given once. For a progress bar:
 /// `set_suspend(move |write| bars.suspend(write))`. The last one set is in force, in the whole process.
-pub fn set_suspend(suspend: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> Suspended {
+pub fn set_suspend(suspend: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> SuspendHook {
     let suspend: Arc<Suspend> = Arc::new(suspend);
     *SUSPEND.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&suspend));
-    Suspended(suspend)
+    SuspendHook(suspend)
 }
 
 /// Calls `write` with the terminal free of a progress bar.

@@ -112,3 +112,8 @@ fn messages_stay_on_their_line_and_within_bounds() {
     assert_eq!(mistakes.lines().count(), 2, "{mistakes}");
     assert!(mistakes.len() < 1500 && !mistakes.contains('\u{1b}'), "{mistakes}");
 }
+
+#[test]
+fn a_flag_is_not_taken_for_the_value_forgotten_before_it() {
+    insta::assert_snapshot!(World::new().mistakes(&["--cache", "--quiet"]), @r#"--cache: cache.dir = "--quiet": expected a path, not empty (./-x if it begins with a hyphen)"#);
+}
