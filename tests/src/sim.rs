@@ -14,6 +14,7 @@
 //! ```
 
 mod accept;
+pub mod cli;
 mod counters;
 mod entry;
 mod fault_bodies;
