@@ -1,0 +1,47 @@
+//! The leaderboard service, simulated: a real HTTP server on a thread of its own.
+//!
+//! [`World`] knows what is served: boards and entries, generated from a seed when they are asked for, so that ten
+//! million entries cost no memory. [`Faults`] say what goes wrong and how often, [`Stats`] what was asked.
+//! [`Simulator`] ties them to a socket. Nothing here knows the programs that are tested.
+//!
+//! ```
+//! use r3e_tests::sim::{SimOptions, Simulator};
+//!
+//! let sim = Simulator::start(SimOptions { entries: 900, drivers: 50, ..SimOptions::default() })?;
+//! assert!(sim.base_url().starts_with("http://127.0.0.1:"));
+//! assert_eq!((sim.world().total_entries(), sim.stats().requests), (900, 0));
+//! # Ok::<(), r3e_tests::sim::SimError>(())
+//! ```
+
+mod accept;
+pub mod cli;
+mod counters;
+mod entry;
+mod fault_bodies;
+mod faults;
+mod names;
+mod options;
+mod page;
+mod people;
+mod random;
+mod scripts;
+mod server;
+mod sessions;
+mod simulator;
+mod sizes;
+mod text;
+mod world;
+
+pub use counters::Stats;
+pub use entry::{Oddity, ServedEntry};
+pub use faults::{FaultKind, Faults};
+pub use options::{SimError, SimOptions};
+pub use simulator::Simulator;
+pub use world::{Board, World};
+
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
+mod socket_tests;
+#[cfg(test)]
+mod world_tests;

@@ -1,0 +1,246 @@
+//! The flags of the program `r3e-sim`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Parser;
+use r3e_common::domain::{Catalog, Combination, import_publisher_data};
+
+use super::{FaultKind, Faults, SimError, SimOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  r3e-sim                                        the real service's size, on a free port
+  r3e-sim --listen 127.0.0.1:8099 --latency 20ms --fault-rate 0.3
+  r3e-sim --fault unavailable=0.2 --retry-after 2s
+  r3e-sim --fault-rate 0.3 --fault slow-drip=0   all kinds but one
+  r3e-sim --always gzip-bomb=5276-8600           one board that never answers well
+  r3e-sim --catalog r3e-data.json --entries 10000000 --seconds 600
+  curl http://127.0.0.1:8099/__stats
+
+Kinds of faults: too-many-requests, unavailable, internal-error, bad-gateway, close-before, cut-length, cut-chunked,
+maintenance, truncated-json, wrong-type, slow-drip, endless-body, gzip-bomb, invalid-utf8, duplicate-keys, deep-nesting,
+too-many-entries, ignores-start.
+
+Exit codes: 0 stopped as asked, 1 cannot listen, 2 usage.";
+
+/// Simulates the RaceRoom leaderboard service: seeded boards and entries, and every fault on demand.
+///
+/// Prints `listening on http://ADDRESS` when it is ready, and stops on SIGTERM or SIGINT. `/__stats` answers what it
+/// was asked.
+#[derive(Debug, Parser)]
+#[command(name = "r3e-sim", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The same seed, catalogue and numbers give the same boards.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Entries of all boards together.
+    #[arg(long, default_value_t = 300_000)]
+    entries: u64,
+    /// People who drive.
+    #[arg(long, default_value_t = 60_000)]
+    drivers: u32,
+    /// Catalogue as TOML, or the publisher's r3e-data.json; without it the built-in one.
+    #[arg(long, value_name = "FILE")]
+    catalog: Option<PathBuf>,
+    /// A board of that size; its entries are part of --entries. Repeatable.
+    #[arg(long, value_name = "TRACK-CLASS=SIZE", value_parser = pair::<Combination, u32>)]
+    board: Vec<(Combination, u32)>,
+    /// How long every answer waits.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    latency: Duration,
+    /// Share of listings that go wrong, all kinds alike.
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    fault_rate: f64,
+    /// Share of listings that go wrong in that way, instead of its part of --fault-rate. Repeatable.
+    #[arg(long, value_name = "KIND=RATE", value_parser = fault)]
+    fault: Vec<(FaultKind, f64)>,
+    /// A board that always goes wrong in that way. Repeatable.
+    #[arg(long, value_name = "KIND=TRACK-CLASS", value_parser = pair::<FaultKind, Combination>)]
+    always: Vec<(FaultKind, Combination)>,
+    /// What Retry-After says, in whole seconds.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    retry_after: Duration,
+    /// Retry-After as a date instead of seconds.
+    #[arg(long)]
+    retry_after_date: bool,
+    /// Share of entries with something odd beside the driver.
+    #[arg(long, value_name = "RATE", default_value_t = 0.005, value_parser = rate)]
+    odd_rate: f64,
+    /// Share of entries without a driver name.
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    nameless_rate: f64,
+    /// Never compress.
+    #[arg(long)]
+    no_gzip: bool,
+    /// Send an entity tag with each page, and 304 to who has the page already.
+    #[arg(long)]
+    etag: bool,
+    /// Listings that a session is good for; then 401.
+    #[arg(long, value_name = "N")]
+    session_requests: Option<u64>,
+    /// Stop by itself after that many seconds.
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
+}
+
+impl Arguments {
+    /// What is to be simulated.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn options(self) -> Result<SimOptions, Failure> {
+        let catalog = self.catalog.map_or_else(|| Ok(Catalog::builtin()), |path| catalog(&path))?;
+        Ok(SimOptions {
+            listen: self.listen,
+            seed: self.seed,
+            catalog,
+            entries: self.entries,
+            drivers: self.drivers,
+            board_sizes: self.board.into_iter().collect(),
+            odd_rate: self.odd_rate,
+            nameless_rate: self.nameless_rate,
+            latency: self.latency,
+            gzip: !self.no_gzip,
+            etag: self.etag,
+            session_requests: self.session_requests,
+            faults: Faults {
+                rate: self.fault_rate,
+                rates: self.fault.into_iter().collect::<BTreeMap<_, _>>(),
+                always: self.always.into_iter().map(|(kind, board)| (board, kind)).collect(),
+                retry_after: self.retry_after,
+                retry_after_date: self.retry_after_date,
+                ..Faults::default()
+            },
+        })
+    }
+}
+
+/// Why the program does not serve.
+#[derive(Debug)]
+pub enum Failure {
+    /// The catalogue's file, and what is wrong with it.
+    Catalog(PathBuf, String),
+    /// The simulator does not start.
+    Sim(SimError),
+}
+
+impl Failure {
+    /// 2 for what was asked wrongly, 1 for what the system refused.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Catalog(..) | Self::Sim(SimError::Refused { .. }) => ExitCode::from(2),
+            Self::Sim(_) => ExitCode::from(1),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Catalog(path, why) => write!(f, "--catalog {}: {why}", path.display()),
+            Self::Sim(SimError::Refused { option, value, expected }) => {
+                write!(f, "--{option} {value}: expected {expected}")
+            }
+            Self::Sim(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<SimError> for Failure {
+    fn from(error: SimError) -> Self {
+        Self::Sim(error)
+    }
+}
+
+fn catalog(path: &PathBuf) -> Result<Catalog, Failure> {
+    let failure = |why: String| Failure::Catalog(path.clone(), why);
+    let text = std::fs::read_to_string(path).map_err(|error| failure(error.to_string()))?;
+    if path.extension().is_some_and(|extension| extension == "json") {
+        import_publisher_data(&text).map(|imported| imported.catalog).map_err(|error| failure(error.to_string()))
+    } else {
+        Catalog::from_toml(&text).map_err(|error| failure(error.to_string()))
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
+    rate.ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; expected a time such as 20ms or 2s"))
+}
+
+fn fault(text: &str) -> Result<(FaultKind, f64), String> {
+    let (kind, share) = text.split_once('=').ok_or("expected KIND=RATE, such as unavailable=0.2")?;
+    Ok((kind.parse()?, rate(share)?))
+}
+
+fn pair<A: FromStr<Err: fmt::Display>, B: FromStr<Err: fmt::Display>>(text: &str) -> Result<(A, B), String> {
+    let (first, second) = text.split_once('=').ok_or("expected two values with = between them")?;
+    Ok((first.parse().map_err(|e: A::Err| e.to_string())?, second.parse().map_err(|e: B::Err| e.to_string())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(arguments: &[&str]) -> String {
+        let given = std::iter::once("r3e-sim").chain(arguments.iter().copied());
+        match Arguments::try_parse_from(given) {
+            Err(error) => error.to_string(),
+            Ok(arguments) => match arguments.options().map(super::super::Simulator::start) {
+                Ok(Ok(_)) => "fine".to_owned(),
+                Ok(Err(error)) => Failure::Sim(error).to_string(),
+                Err(failure) => failure.to_string(),
+            },
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_flag_value_and_what_was_expected() {
+        let cases: [(&[&str], &[&str]); 10] = [
+            (&["--fault-rate", "1.5"], &["--fault-rate", "1.5", "a number from 0 to 1"]),
+            (&["--fault-rate", "NaN"], &["a number from 0 to 1"]),
+            (&["--fault", "slow=0.1"], &["--fault", "slow=0.1", "one of too-many-requests"]),
+            (&["--fault", "slow-drip"], &["expected KIND=RATE"]),
+            (&["--fault", "unavailable=0.6", "--fault", "maintenance=0.6"], &["--fault 1.2", "at most 1"]),
+            (&["--always", "maintenance=x"], &["maintenance=x", "TRACK-CLASS"]),
+            (&["--latency", "soon"], &["--latency", "soon", "such as 20ms"]),
+            (&["--drivers", "0"], &["--drivers 0: expected at least 1"]),
+            (&["--board", "1-1=5"], &["--board 1-1: expected a board of the catalogue"]),
+            (&["--catalog", "/nowhere.toml"], &["--catalog /nowhere.toml: No such file"]),
+        ];
+        for (arguments, parts) in cases {
+            let told = told(arguments);
+            for part in parts {
+                assert!(told.contains(part), "{arguments:?}: {part:?} in {told}");
+            }
+        }
+        assert_eq!(told(&[]), "fine");
+    }
+
+    #[test]
+    fn the_help_names_every_kind_of_fault() {
+        for kind in FaultKind::ALL {
+            assert!(EXAMPLES.contains(kind.name()), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_the_librarys() {
+        let flags = Arguments::try_parse_from(["r3e-sim"]).unwrap().options().unwrap();
+        let library = SimOptions { catalog: flags.catalog.clone(), ..SimOptions::default() };
+        assert_eq!(format!("{flags:?}"), format!("{library:?}"));
+    }
+}

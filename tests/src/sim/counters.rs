@@ -1,0 +1,276 @@
+//! What was asked, over how many connections, how much of it at once.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use r3e_common::domain::Combination;
+use serde::{Deserialize, Serialize};
+
+use super::FaultKind;
+
+/// How many different `User-Agent`s are told apart.
+const MOST_USER_AGENTS: usize = 16;
+
+/// What `/__stats` answers. Its own requests, and connections that it is the first request of, do not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// All requests.
+    pub requests: u64,
+    /// Requests for the HTML page that makes a session.
+    pub page_requests: u64,
+    /// Requests for a listing, whatever was answered.
+    pub listing_requests: u64,
+    /// Of those, how many had a `start` above 0.
+    pub further_page_requests: u64,
+    /// Requests for anything else.
+    pub other_requests: u64,
+    /// How many different boards of the catalogue were asked for.
+    pub distinct_boards: u64,
+    /// Listings asked for without the header that tells a script: answered with HTML.
+    pub without_script_header: u64,
+    /// Listings asked for without a session: 403.
+    pub without_session: u64,
+    /// Listings asked for with a session that is no longer good: 401.
+    pub with_ended_session: u64,
+    /// Pages that the client had already: 304.
+    pub not_modified: u64,
+    /// What went wrong on purpose, by kind.
+    pub faults: BTreeMap<FaultKind, u64>,
+    /// Connections accepted.
+    pub connections_accepted: u64,
+    /// Connections open now.
+    pub connections_open: u64,
+    /// The most connections open at once.
+    pub connections_open_peak: u64,
+    /// Requests whose answer is not handed to the connection completely, now.
+    pub in_flight: u64,
+    /// The most requests in flight at once.
+    pub in_flight_peak: u64,
+    /// Connections that have had a request and have none in flight, now.
+    pub idle: u64,
+    /// The most connections idle at once.
+    pub idle_peak: u64,
+    /// The most requests within any one second.
+    pub requests_per_second_peak: u64,
+    /// Bytes sent, heads included.
+    pub bytes_sent: u64,
+    /// How many requests each `User-Agent` made; the first sixteen different ones.
+    pub user_agents: BTreeMap<String, u64>,
+}
+
+/// A connection, as the counters know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ConnectionId(u64);
+
+/// The counters of one simulator.
+#[derive(Debug, Default)]
+pub(super) struct Counters(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    stats: Stats,
+    boards: HashSet<Combination>,
+    last_second: VecDeque<Instant>,
+    next: u64,
+    open: HashMap<ConnectionId, Connection>,
+    /// Connections without a request so far, each with what the peak of open connections would be without it.
+    fresh: HashMap<ConnectionId, u64>,
+}
+
+#[derive(Debug, Default)]
+struct Connection {
+    in_flight: u64,
+}
+
+impl Counters {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes a counter.
+    pub(super) fn count(&self, change: impl FnOnce(&mut Stats)) {
+        change(&mut self.inner().stats);
+    }
+
+    pub(super) fn fault(&self, kind: FaultKind) {
+        *self.inner().stats.faults.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn board(&self, board: Combination) {
+        self.inner().boards.insert(board);
+    }
+
+    pub(super) fn opened(&self) -> ConnectionId {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        inner.next += 1;
+        let id = ConnectionId(inner.next);
+        inner.stats.connections_accepted += 1;
+        inner.stats.connections_open += 1;
+        let open = inner.stats.connections_open;
+        for without in inner.fresh.values_mut() {
+            *without = (*without).max(open - 1);
+        }
+        inner.fresh.insert(id, inner.stats.connections_open_peak);
+        inner.stats.connections_open_peak = inner.stats.connections_open_peak.max(open);
+        inner.open.insert(id, Connection::default());
+        id
+    }
+
+    /// A connection turns out to be for `/__stats`: as if it had never been, if that is its first request.
+    pub(super) fn only_stats(&self, id: ConnectionId) -> bool {
+        let mut inner = self.inner();
+        let Some(peak) = inner.fresh.remove(&id) else { return false };
+        inner.open.remove(&id);
+        inner.stats.connections_accepted = inner.stats.connections_accepted.saturating_sub(1);
+        inner.stats.connections_open -= 1;
+        inner.stats.connections_open_peak = peak;
+        true
+    }
+
+    pub(super) fn closed(&self, id: ConnectionId) {
+        let mut inner = self.inner();
+        let fresh = inner.fresh.remove(&id).is_some();
+        if let Some(connection) = inner.open.remove(&id) {
+            inner.stats.connections_open -= 1;
+            if !fresh && connection.in_flight == 0 {
+                inner.stats.idle -= 1;
+            }
+        }
+    }
+
+    pub(super) fn began(&self, id: ConnectionId, now: Instant, user_agent: &str) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let stats = &mut inner.stats;
+        stats.requests += 1;
+        stats.in_flight += 1;
+        stats.in_flight_peak = stats.in_flight_peak.max(stats.in_flight);
+        let fresh = inner.fresh.remove(&id).is_some();
+        if let Some(connection) = inner.open.get_mut(&id) {
+            if !fresh && connection.in_flight == 0 {
+                stats.idle -= 1;
+            }
+            connection.in_flight += 1;
+        }
+        inner.last_second.push_back(now);
+        while inner.last_second.front().is_some_and(|&then| now.duration_since(then) >= Duration::from_secs(1)) {
+            inner.last_second.pop_front();
+        }
+        stats.requests_per_second_peak = stats.requests_per_second_peak.max(inner.last_second.len() as u64);
+        if let Some(times) = stats.user_agents.get_mut(user_agent) {
+            *times += 1;
+        } else if stats.user_agents.len() < MOST_USER_AGENTS {
+            stats.user_agents.insert(user_agent.to_owned(), 1);
+        }
+    }
+
+    /// Bytes written to a connection, if it counts.
+    pub(super) fn sent(&self, id: ConnectionId, bytes: u64) {
+        let mut inner = self.inner();
+        if inner.open.contains_key(&id) {
+            inner.stats.bytes_sent += bytes;
+        }
+    }
+
+    pub(super) fn finished(&self, id: ConnectionId) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        inner.stats.in_flight -= 1;
+        if let Some(connection) = inner.open.get_mut(&id) {
+            connection.in_flight -= 1;
+            if connection.in_flight == 0 {
+                inner.stats.idle += 1;
+                inner.stats.idle_peak = inner.stats.idle_peak.max(inner.stats.idle);
+            }
+        }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let inner = self.inner();
+        Stats { distinct_boards: inner.boards.len() as u64, ..inner.stats.clone() }
+    }
+
+    /// Starts counting anew; what is open, idle or in flight now stays so.
+    pub(super) fn reset(&self) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let Stats { connections_open, in_flight, idle, .. } = inner.stats;
+        inner.stats = Stats {
+            connections_open,
+            connections_open_peak: connections_open,
+            in_flight,
+            in_flight_peak: in_flight,
+            idle,
+            idle_peak: idle,
+            ..Stats::default()
+        };
+        inner.fresh.values_mut().for_each(|without| *without = connections_open.saturating_sub(1));
+        inner.boards.clear();
+        inner.last_second.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_open_in_flight_or_idle() {
+        let (counters, now) = (Counters::default(), Instant::now());
+        let (a, b) = (counters.opened(), counters.opened());
+        counters.began(a, now, "x");
+        let stats = counters.stats();
+        assert_eq!((stats.connections_open, stats.in_flight, stats.idle, stats.requests), (2, 1, 0, 1));
+        counters.finished(a);
+        counters.began(b, now, "x");
+        let stats = counters.stats();
+        assert_eq!((stats.in_flight, stats.idle, stats.user_agents["x"]), (1, 1, 2));
+        counters.closed(a);
+        counters.closed(b);
+        counters.finished(b);
+        let stats = counters.stats();
+        assert_eq!((stats.connections_open, stats.in_flight, stats.idle), (0, 0, 0));
+        assert_eq!((stats.connections_open_peak, stats.in_flight_peak, stats.idle_peak), (2, 1, 1));
+        counters.reset();
+        assert_eq!(counters.stats(), Stats::default());
+    }
+
+    #[test]
+    fn a_connection_for_the_counters_alone_leaves_no_trace() {
+        let counters = Counters::default();
+        let (a, _b) = (counters.opened(), counters.opened());
+        counters.began(a, Instant::now(), "");
+        let before = counters.stats();
+        let watcher = counters.opened();
+        assert!(counters.only_stats(watcher));
+        counters.closed(watcher);
+        assert_eq!(counters.stats(), before);
+        let watcher = counters.opened();
+        counters.opened();
+        assert!(counters.only_stats(watcher));
+        assert_eq!(counters.stats().connections_open_peak, 3);
+        assert!(!counters.only_stats(a), "it had another request first");
+    }
+
+    #[test]
+    fn the_busiest_second_is_any_second() {
+        let (counters, start) = (Counters::default(), Instant::now());
+        let id = counters.opened();
+        for millis in [0, 900, 950, 1000, 1890, 1949, 3000] {
+            counters.began(id, start + Duration::from_millis(millis), "");
+        }
+        // 950, 1000, 1890 and 1949 lie within one second, as do 900, 950, 1000 and 1890.
+        assert_eq!(counters.stats().requests_per_second_peak, 4);
+    }
+
+    #[test]
+    fn kinds_of_faults_are_keys() {
+        let counters = Counters::default();
+        counters.fault(FaultKind::GzipBomb);
+        let json = serde_json::to_string(&counters.stats()).unwrap();
+        assert!(json.contains(r#""faults":{"gzip-bomb":1}"#), "{json}");
+        assert_eq!(serde_json::from_str::<Stats>(&json).unwrap(), counters.stats());
+    }
+}

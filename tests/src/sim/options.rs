@@ -1,0 +1,102 @@
+//! What a simulator is asked to be, and what it refuses to be.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use r3e_common::domain::{Catalog, Combination};
+
+use super::Faults;
+
+/// What to simulate. The default is the real service's size without any fault, on a free port.
+#[derive(Debug, Clone)]
+pub struct SimOptions {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The same seed, catalogue and numbers give the same bytes for every board.
+    pub seed: u64,
+    /// Which boards there are.
+    pub catalog: Catalog,
+    /// How many entries all boards have together, exactly.
+    pub entries: u64,
+    /// How many people drive; each has an entry somewhere unless there are fewer entries.
+    pub drivers: u32,
+    /// Boards whose size is given; their entries are part of `entries`.
+    pub board_sizes: BTreeMap<Combination, u32>,
+    /// The share of entries with a field that is absent, null, of another type, double, or half a surrogate pair; all
+    /// with a driver name.
+    pub odd_rate: f64,
+    /// The share of entries without a driver name.
+    pub nameless_rate: f64,
+    /// How long every answer waits.
+    pub latency: Duration,
+    /// Answer compressed where the client accepts it.
+    pub gzip: bool,
+    /// Send an `ETag` with each page, and 304 to who has it already.
+    pub etag: bool,
+    /// How many listings one session is good for; then it answers 401.
+    pub session_requests: Option<u64>,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+impl Default for SimOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            seed: 1,
+            catalog: Catalog::builtin(),
+            entries: 300_000,
+            drivers: 60_000,
+            board_sizes: BTreeMap::new(),
+            odd_rate: 0.005,
+            nameless_rate: 0.0,
+            latency: Duration::ZERO,
+            gzip: true,
+            etag: false,
+            session_requests: None,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// Why a simulator does not start, or does not come up again.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// An option's value that is not possible.
+    #[error("{option} = {value}: expected {expected}")]
+    Refused {
+        /// The option's name, as in the program's flags.
+        option: &'static str,
+        /// What was given.
+        value: String,
+        /// What could have been given.
+        expected: String,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gave no thread or no runtime.
+    #[error("cannot start the simulator's thread: {0}")]
+    Thread(std::io::Error),
+    /// The simulator's thread has ended.
+    #[error("the simulator's thread has ended")]
+    Ended,
+}
+
+impl SimError {
+    pub(super) fn refused(option: &'static str, value: impl Display, expected: impl Into<String>) -> Self {
+        Self::Refused { option, value: value.to_string(), expected: expected.into() }
+    }
+}
+
+/// Refuses a rate that is none.
+pub(super) fn check_rate(option: &'static str, rate: f64) -> Result<(), SimError> {
+    if (0.0..=1.0).contains(&rate) { Ok(()) } else { Err(SimError::refused(option, rate, "a number from 0 to 1")) }
+}
