@@ -8,6 +8,7 @@
 mod body;
 mod circuit;
 mod client;
+mod connections;
 mod pace;
 mod page;
 mod retry;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::circuit::Circuit;
+use super::connections::{Connections, Way};
 use super::pace::Pace;
 use super::retry::{Backoff, Failure, Verdict, classify, retry_after};
 use super::{body, page, session};
@@ -79,7 +80,7 @@ pub struct Requests {
 /// The one client of a process. Dropping it closes its idle connections; dropping a fetch closes that fetch's.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    connections: Connections,
     settings: Settings,
     places: Semaphore,
     pace: Pace,
@@ -116,17 +117,17 @@ impl Client {
     pub fn new(settings: Settings, seed: u64) -> Result<Self, reqwest::Error> {
         // Fails where another part of the process has installed one already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(&settings.user_agent)
-            .timeout(settings.timeout)
-            .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
-            .pool_max_idle_per_host(settings.max_idle)
-            .pool_idle_timeout(settings.idle_timeout)
-            // An answer may not send us to other hosts, or in circles.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(&settings.user_agent)
+                .timeout(settings.timeout)
+                .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
+                // An answer may not send us to other hosts, or in circles.
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        let connections = Connections::new(builder, settings.max_idle, settings.idle_timeout)?;
         Ok(Self {
-            http,
+            connections,
             places: Semaphore::new(settings.concurrency),
             pace: Pace::new(settings.requests_per_second),
             settings,
@@ -286,7 +287,8 @@ impl Client {
         let _place = self.places.acquire().await;
         self.pace.turn().await;
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let answer = self.request(ask, cookies).send().await.map_err(|error| body::failure(&error, timeout))?;
+        let way = self.connections.way();
+        let answer = self.request(&way, ask, cookies).send().await.map_err(|error| body::failure(&error, timeout))?;
         if answer.status() != StatusCode::OK {
             let asked = answer.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
             let retry_after = asked.and_then(|it| retry_after(it, SystemTime::now()));
@@ -301,7 +303,7 @@ impl Client {
         Ok((headers, body))
     }
 
-    fn request(&self, ask: Ask, cookies: Option<&HeaderValue>) -> reqwest::RequestBuilder {
+    fn request(&self, way: &Way<'_>, ask: Ask, cookies: Option<&HeaderValue>) -> reqwest::RequestBuilder {
         let address = |path: &str, query: String| {
             let mut address = self.settings.base_url.clone();
             address.set_path(&format!("{}{path}", self.settings.base_url.path()));
@@ -311,13 +313,12 @@ impl Client {
         let html =
             |Combination { track, class }| address("leaderboard/", format!("car_class=class-{class}&track={track}"));
         let mut request = match ask {
-            Ask::Page(board) => self.http.get(html(board)).header(ACCEPT, "text/html"),
+            Ask::Page(board) => way.get(html(board)).header(ACCEPT, "text/html"),
             Ask::Listing { board, start } => {
                 let Combination { track, class } = board;
                 let count = self.settings.page_size;
                 let query = format!("track={track}&car_class=class-{class}&start={start}&count={count}");
-                self.http
-                    .get(address("leaderboard/listing/0", query))
+                way.get(address("leaderboard/listing/0", query))
                     .header(ACCEPT, "application/json")
                     .header("X-Requested-With", "XMLHttpRequest")
                     .header(REFERER, html(board).as_str())
