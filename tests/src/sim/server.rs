@@ -182,7 +182,7 @@ async fn listing(
         return json_response(page.right(), gzip);
     }
     let tag = page.tag();
-    if headers.get_all(IF_NONE_MATCH).into_iter().any(|known| known.as_bytes() == tag.as_bytes()) {
+    if values(&headers, &IF_NONE_MATCH).any(|known| known.trim() == tag) {
         service.counters.count(|stats| stats.not_modified += 1);
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
     }
@@ -294,10 +294,13 @@ fn encoded(bytes: Bytes, gzip_accepted: bool) -> (Bytes, HeaderMap) {
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
-    let mut codings = values.flat_map(|value| value.split(','));
-    codings.any(|coding| {
+    values(headers, &ACCEPT_ENCODING).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     })
+}
+
+/// The parts of a header that is a list.
+fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
 }

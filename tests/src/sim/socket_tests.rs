@@ -255,20 +255,20 @@ fn connections_are_counted_while_they_are_open() {
 }
 
 #[test]
-fn requests_are_in_flight_while_they_wait() {
+fn requests_are_in_flight_while_they_wait_and_given_up_with_their_connection() {
     let simulator = started(|_| {});
     let mut clients: Vec<Client> = (0..3).map(|_| Client::with_session(&simulator)).collect();
-    simulator.set_latency(Duration::from_millis(200));
+    simulator.set_latency(Duration::from_mins(1));
     for client in &mut clients {
         client.send(&path(combination("1-3"), 0, 5), &[("X-Requested-With", "XMLHttpRequest")]);
     }
-    until(&simulator, |stats| stats.in_flight == 3 && stats.idle == 0);
-    for client in &mut clients {
-        assert_eq!(client.receive(u64::MAX).status, 200);
-    }
-    let stats = simulator.stats();
-    assert_eq!((stats.in_flight, stats.in_flight_peak), (0, 3));
-    assert!(stats.requests_per_second_peak >= 3);
+    let stats = until(&simulator, |stats| stats.in_flight == 3);
+    assert_eq!((stats.idle, stats.in_flight_peak, stats.connections_open), (0, 3, 3));
+    assert!(stats.requests_per_second_peak >= 1);
+    simulator.reset_stats();
+    drop(clients);
+    let stats = until(&simulator, |stats| stats.connections_open == 0);
+    assert_eq!((stats.in_flight, stats.in_flight_peak, stats.idle_peak), (0, 3, 0));
 }
 
 #[test]
@@ -310,4 +310,41 @@ fn dropped_it_stops_and_a_taken_port_is_told() {
     drop(simulator);
     client.wait_for_close();
     assert!(TcpStream::connect(address).is_err());
+}
+
+/// Eight clients ask for the same few pages again and again while every second answer goes wrong.
+fn storm() -> Stats {
+    let quick = [FaultKind::EndlessBody, FaultKind::GzipBomb, FaultKind::DeepNesting];
+    let simulator = started(|it| {
+        it.faults = Faults {
+            rates: quick.into_iter().map(|kind| (kind, 0.0)).collect(),
+            drip_every: Duration::from_millis(1),
+            drip_for: Duration::from_millis(3),
+            ..Faults::all(0.5)
+        };
+    });
+    let pages = [("1-1", 0), ("1-1", 1500), ("1-1", 3000), ("1-2", 0), ("1-3", 0), ("1-4", 0)];
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut client = Client::with_session(&simulator);
+                for (board, start) in pages.iter().cycle().take(120) {
+                    if !client.listing(combination(board), *start, 10).complete {
+                        client = Client::with_session(&simulator);
+                    }
+                }
+            });
+        }
+    });
+    let stats = until(&simulator, |stats| stats.connections_open == 0);
+    assert_eq!((stats.in_flight, stats.idle, stats.listing_requests), (0, 0, 960));
+    assert!(stats.connections_open_peak >= stats.in_flight_peak && stats.idle_peak <= stats.connections_open_peak);
+    stats
+}
+
+#[test]
+fn whoever_asks_first_the_same_faults_happen_and_nothing_stays_open() {
+    let (one, two) = (storm(), storm());
+    assert_eq!(one.faults, two.faults);
+    assert_eq!(one.faults.len(), FaultKind::ALL.len() - 3);
 }
