@@ -19,6 +19,7 @@ mod counters;
 mod entry;
 mod fault_bodies;
 mod faults;
+mod faulty;
 mod names;
 mod options;
 mod page;
@@ -39,6 +40,8 @@ pub use options::{SimError, SimOptions};
 pub use simulator::Simulator;
 pub use world::{Board, World};
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]

@@ -118,7 +118,7 @@ async fn connection(stream: TcpStream, router: Router, counters: Arc<Counters>) 
         let answer = router.clone().call(request.map(Body::new));
         async move {
             let response = answer.await?;
-            Ok::<_, Infallible>(response.map(|body| CountedBody { body, _in_flight: in_flight }))
+            Ok::<_, Infallible>(response.map(|body| CountedBody::new(body, in_flight)))
         }
     });
     let stream = CountedStream { stream, connection: Arc::clone(&connection) };
@@ -156,32 +156,44 @@ impl Drop for Connection {
     }
 }
 
-/// A request from its head's arrival until its answer is handed over or given up; none for `/__stats`.
-struct InFlight(Option<Arc<Connection>>);
+/// A request from its head's arrival until its answer is handed over or given up.
+struct InFlight {
+    /// None for `/__stats`.
+    connection: Option<Arc<Connection>>,
+    whole: bool,
+}
 
 impl InFlight {
     fn begin<B>(connection: &Arc<Connection>, request: &Request<B>) -> Self {
         if request.uri().path() == STATS_PATH {
             connection.counters.only_stats(connection.id);
-            return Self(None);
+            return Self { connection: None, whole: false };
         }
         let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         connection.counters.began(connection.id, Instant::now(), user_agent);
-        Self(Some(Arc::clone(connection)))
+        Self { connection: Some(Arc::clone(connection)), whole: false }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if let Some(connection) = &self.0 {
-            connection.counters.finished(connection.id);
+        if let Some(connection) = &self.connection {
+            connection.counters.finished(connection.id, self.whole);
         }
     }
 }
 
 struct CountedBody {
     body: Body,
-    _in_flight: InFlight,
+    in_flight: InFlight,
+}
+
+impl CountedBody {
+    /// Where a body is known to have ended, the server does not ask for what comes next.
+    fn new(body: Body, mut in_flight: InFlight) -> Self {
+        in_flight.whole = body.is_end_stream();
+        Self { body, in_flight }
+    }
 }
 
 impl HttpBody for CountedBody {
@@ -189,7 +201,9 @@ impl HttpBody for CountedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.in_flight.whole = frame.is_none() || (matches!(frame, Some(Ok(_))) && self.body.is_end_stream());
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -47,7 +47,8 @@ pub struct Stats {
     pub in_flight: u64,
     /// The most requests in flight at once.
     pub in_flight_peak: u64,
-    /// Connections that have had a request and have none in flight, now.
+    /// Connections whose last answer went out whole and that have asked nothing since, now; also those that the client
+    /// has closed already, until the server sees it.
     pub idle: u64,
     /// The most connections idle at once.
     pub idle_peak: u64,
@@ -73,14 +74,10 @@ struct Inner {
     boards: HashSet<Combination>,
     last_second: VecDeque<Instant>,
     next: u64,
-    open: HashMap<ConnectionId, Connection>,
+    /// The connections that are open, and whether they are idle.
+    open: HashMap<ConnectionId, bool>,
     /// Connections without a request so far, each with what the peak of open connections would be without it.
     fresh: HashMap<ConnectionId, u64>,
-}
-
-#[derive(Debug, Default)]
-struct Connection {
-    in_flight: u64,
 }
 
 impl Counters {
@@ -114,7 +111,7 @@ impl Counters {
         }
         inner.fresh.insert(id, inner.stats.connections_open_peak);
         inner.stats.connections_open_peak = inner.stats.connections_open_peak.max(open);
-        inner.open.insert(id, Connection::default());
+        inner.open.insert(id, false);
         id
     }
 
@@ -131,12 +128,10 @@ impl Counters {
 
     pub(super) fn closed(&self, id: ConnectionId) {
         let mut inner = self.inner();
-        let fresh = inner.fresh.remove(&id).is_some();
-        if let Some(connection) = inner.open.remove(&id) {
+        inner.fresh.remove(&id);
+        if let Some(idle) = inner.open.remove(&id) {
             inner.stats.connections_open -= 1;
-            if !fresh && connection.in_flight == 0 {
-                inner.stats.idle -= 1;
-            }
+            inner.stats.idle -= u64::from(idle);
         }
     }
 
@@ -147,12 +142,9 @@ impl Counters {
         stats.requests += 1;
         stats.in_flight += 1;
         stats.in_flight_peak = stats.in_flight_peak.max(stats.in_flight);
-        let fresh = inner.fresh.remove(&id).is_some();
-        if let Some(connection) = inner.open.get_mut(&id) {
-            if !fresh && connection.in_flight == 0 {
-                stats.idle -= 1;
-            }
-            connection.in_flight += 1;
+        inner.fresh.remove(&id);
+        if let Some(idle) = inner.open.get_mut(&id) {
+            stats.idle -= u64::from(std::mem::take(idle));
         }
         inner.last_second.push_back(now);
         while inner.last_second.front().is_some_and(|&then| now.duration_since(then) >= Duration::from_secs(1)) {
@@ -174,16 +166,15 @@ impl Counters {
         }
     }
 
-    pub(super) fn finished(&self, id: ConnectionId) {
+    /// An answer is handed over whole, or given up because the connection ends.
+    pub(super) fn finished(&self, id: ConnectionId, whole: bool) {
         let mut guard = self.inner();
         let inner = &mut *guard;
         inner.stats.in_flight -= 1;
-        if let Some(connection) = inner.open.get_mut(&id) {
-            connection.in_flight -= 1;
-            if connection.in_flight == 0 {
-                inner.stats.idle += 1;
-                inner.stats.idle_peak = inner.stats.idle_peak.max(inner.stats.idle);
-            }
+        if let Some(idle) = inner.open.get_mut(&id).filter(|_| whole) {
+            *idle = true;
+            inner.stats.idle += 1;
+            inner.stats.idle_peak = inner.stats.idle_peak.max(inner.stats.idle);
         }
     }
 
@@ -223,13 +214,13 @@ mod tests {
         counters.began(a, now, "x");
         let stats = counters.stats();
         assert_eq!((stats.connections_open, stats.in_flight, stats.idle, stats.requests), (2, 1, 0, 1));
-        counters.finished(a);
+        counters.finished(a, true);
         counters.began(b, now, "x");
         let stats = counters.stats();
         assert_eq!((stats.in_flight, stats.idle, stats.user_agents["x"]), (1, 1, 2));
         counters.closed(a);
+        counters.finished(b, false);
         counters.closed(b);
-        counters.finished(b);
         let stats = counters.stats();
         assert_eq!((stats.connections_open, stats.in_flight, stats.idle), (0, 0, 0));
         assert_eq!((stats.connections_open_peak, stats.in_flight_peak, stats.idle_peak), (2, 1, 1));

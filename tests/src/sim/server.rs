@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Query, State};
 use axum::http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, RETRY_AFTER,
-    SET_COOKIE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, SET_COOKIE,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -19,15 +18,16 @@ use serde::Deserialize;
 
 use super::accept::Connection;
 use super::counters::Counters;
-use super::fault_bodies::{bomb, cut, drip, endless, gzip};
-use super::page::{Asked, Page, deep, html, not_utf8};
+use super::fault_bodies::gzip;
+use super::faulty::faulty;
+use super::page::{Asked, Page, html};
 use super::sessions::{Admission, Sessions};
 use super::{FaultKind, Faults, SimOptions, World};
 
 /// Where the counters are.
 pub(super) const STATS_PATH: &str = "/__stats";
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const SCRIPT_HEADER: HeaderName = HeaderName::from_static("x-requested-with");
 /// How many entries a page has when the request does not tell.
@@ -182,7 +182,7 @@ async fn listing(
         return json_response(page.right(), gzip);
     }
     let tag = page.tag();
-    if headers.get_all(IF_NONE_MATCH).into_iter().any(|known| known.as_bytes() == tag.as_bytes()) {
+    if values(&headers, &IF_NONE_MATCH).any(|known| known.trim() == tag) {
         service.counters.count(|stats| stats.not_modified += 1);
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
     }
@@ -208,83 +208,21 @@ fn refusal(service: &Service, headers: &HeaderMap, parameters: &Parameters) -> O
     }
 }
 
-async fn faulty(
-    service: &Service,
-    kind: FaultKind,
-    faults: &Faults,
-    asked: Asked,
-    gzip_accepted: bool,
-    connection: &Connection,
-) -> Response {
-    let page = Page::new(&service.world, asked);
-    let json = |text: String| json_response(text, gzip_accepted);
-    match kind {
-        FaultKind::TooManyRequests => later(StatusCode::TOO_MANY_REQUESTS, faults),
-        FaultKind::Unavailable => later(StatusCode::SERVICE_UNAVAILABLE, faults),
-        FaultKind::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").into_response(),
-        FaultKind::BadGateway => StatusCode::BAD_GATEWAY.into_response(),
-        FaultKind::CloseBefore => connection.close().await,
-        FaultKind::CutLength => {
-            let (bytes, encoding) = encoded(page.right().into(), gzip_accepted);
-            ([(CONTENT_TYPE, JSON)], [(CONTENT_LENGTH, bytes.len())], encoding, cut(&bytes)).into_response()
-        }
-        FaultKind::CutChunked => {
-            let (bytes, encoding) = encoded(page.right().into(), gzip_accepted);
-            ([(CONTENT_TYPE, JSON)], encoding, cut(&bytes)).into_response()
-        }
-        FaultKind::Maintenance => html_response("RaceRoom is down for maintenance", None),
-        FaultKind::TruncatedJson => {
-            let whole = page.right().into_bytes();
-            body_response(whole[..whole.len() / 2].to_vec(), gzip_accepted)
-        }
-        FaultKind::WrongType => {
-            let which = asked.board.track.get() ^ asked.board.class.get();
-            json(page.wrong_type(which as usize))
-        }
-        FaultKind::SlowDrip => {
-            let bytes = Bytes::from(page.right());
-            let length = bytes.len();
-            let body = drip(bytes, faults.drip_every, faults.drip_for);
-            ([(CONTENT_TYPE, JSON)], [(CONTENT_LENGTH, length)], body).into_response()
-        }
-        FaultKind::EndlessBody => ([(CONTENT_TYPE, JSON)], endless(faults.endless_bytes)).into_response(),
-        FaultKind::GzipBomb => {
-            // Made on a thread of its own the first time: it takes a while.
-            let body = tokio::task::spawn_blocking(bomb).await.unwrap_or_default();
-            ([(CONTENT_TYPE, JSON), (CONTENT_ENCODING, HeaderValue::from_static("gzip"))], body).into_response()
-        }
-        FaultKind::InvalidUtf8 => body_response(not_utf8(&page.right()), gzip_accepted),
-        FaultKind::DuplicateKeys => json(page.doubled()),
-        FaultKind::DeepNesting => json(deep()),
-        FaultKind::TooManyEntries => json(page.too_many()),
-        FaultKind::IgnoresStart => json(page.first()),
-    }
-}
-
-fn later(status: StatusCode, faults: &Faults) -> Response {
-    let when = if faults.retry_after_date {
-        httpdate::fmt_http_date(SystemTime::now() + faults.retry_after)
-    } else {
-        faults.retry_after.as_millis().div_ceil(1000).to_string()
-    };
-    (status, [(RETRY_AFTER, when)], "Please slow down").into_response()
-}
-
-fn html_response(title: &str, board: Option<Combination>) -> Response {
+pub(super) fn html_response(title: &str, board: Option<Combination>) -> Response {
     ([(CONTENT_TYPE, HTML)], html(title, board)).into_response()
 }
 
-fn json_response(text: String, gzip_accepted: bool) -> Response {
+pub(super) fn json_response(text: String, gzip_accepted: bool) -> Response {
     body_response(text.into_bytes(), gzip_accepted)
 }
 
-fn body_response(bytes: Vec<u8>, gzip_accepted: bool) -> Response {
+pub(super) fn body_response(bytes: Vec<u8>, gzip_accepted: bool) -> Response {
     let (bytes, encoding) = encoded(bytes.into(), gzip_accepted);
     ([(CONTENT_TYPE, JSON)], encoding, Body::from(bytes)).into_response()
 }
 
 /// The bytes as they are sent, and the header that tells how.
-fn encoded(bytes: Bytes, gzip_accepted: bool) -> (Bytes, HeaderMap) {
+pub(super) fn encoded(bytes: Bytes, gzip_accepted: bool) -> (Bytes, HeaderMap) {
     if gzip_accepted {
         let header = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
         (gzip(&bytes), header)
@@ -294,10 +232,13 @@ fn encoded(bytes: Bytes, gzip_accepted: bool) -> (Bytes, HeaderMap) {
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
-    let mut codings = values.flat_map(|value| value.split(','));
-    codings.any(|coding| {
+    values(headers, &ACCEPT_ENCODING).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     })
+}
+
+/// The parts of a header that is a list.
+fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
 }
