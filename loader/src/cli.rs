@@ -7,7 +7,7 @@ use r3e_common::process::config::ConfigArgs;
 
 /// Brings the local copy of the leaderboards up to date, and exports its index.
 ///
-/// Boards that are missing or older than cache.max_age are fetched; front ends can read the cache all the while.
+/// Boards that are missing or older than `cache.max_age` are fetched; front ends can read the cache all the while.
 #[derive(Debug, Parser)]
 #[command(name = "r3e-loader", version, max_term_width = 100, after_help = EXAMPLES)]
 #[command(args_conflicts_with_subcommands = false, subcommand_negates_reqs = true)]

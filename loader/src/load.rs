@@ -80,16 +80,18 @@ struct Fetch {
 }
 
 async fn run(job: &Job, config: &Config, options: &Options) -> Result<Summary, JobError> {
-    let Some(first) = unless_stopped(job.publish().await)? else { return summary(job, config, None, Fetch::default()) };
+    let Some(first) = unless_stopped(job.publish().await)? else {
+        return summary(job, config, None, &Fetch::default());
+    };
     if options.cached_only {
-        return summary(job, config, Some(first), Fetch::default());
+        return summary(job, config, Some(&first), &Fetch::default());
     }
     let due = plan::due(&first.states, (options.clock)(), config.cache.max_age, options.only.as_ref());
     tracing::info!(due = due.len(), of = job.catalog.len(), "boards that are missing or old");
     if due.is_empty() {
         let none_failed = Status { failed_fetch_count: Some(0), failed_fetches: Some(vec![]), ..Status::default() };
         job.publisher.status.update(&none_failed)?;
-        return summary(job, config, Some(first), Fetch::default());
+        return summary(job, config, Some(&first), &Fetch::default());
     }
     let begun = Status {
         fetch_in_progress: Some(true),
@@ -105,7 +107,7 @@ async fn run(job: &Job, config: &Config, options: &Options) -> Result<Summary, J
         _ if fetch.boards > 0 => unless_stopped(job.publish().await)?,
         _ => None,
     };
-    summary(job, config, Some(last.unwrap_or(first)), fetch)
+    summary(job, config, Some(last.as_ref().unwrap_or(&first)), &fetch)
 }
 
 /// Being stopped while the index was made is an outcome.
@@ -185,11 +187,11 @@ fn failed_fetches(job: &Job, failed: &[FailedBoard]) -> Vec<FailedFetch> {
     failed.iter().filter_map(describe).collect()
 }
 
-fn summary(job: &Job, config: &Config, published: Option<Published>, fetch: Fetch) -> Result<Summary, JobError> {
-    let outcome = match fetch.end {
+fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fetch) -> Result<Summary, JobError> {
+    let outcome = match &fetch.end {
         _ if published.is_none() => Outcome::Stopped,
         Some(End::Stopped) => Outcome::Stopped,
-        Some(End::Unavailable(why)) => Outcome::Unavailable(why),
+        Some(End::Unavailable(why)) => Outcome::Unavailable(why.clone()),
         _ if fetch.failed.is_empty() => Outcome::Done,
         _ => Outcome::SomeBoardsFailed,
     };
@@ -198,7 +200,6 @@ fn summary(job: &Job, config: &Config, published: Option<Published>, fetch: Fetc
         job.publisher.status.update(&memory_status(figures))?;
     }
     let totals = job.publisher.totals();
-    let published = published.as_ref();
     let count = |of: fn(&Published) -> usize| published.map_or(0, of);
     Ok(Summary {
         outcome,

@@ -30,7 +30,7 @@ pub(crate) fn due(
 mod tests {
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     #[test]
     fn missing_old_and_impossibly_new_boards_are_due() {

@@ -59,18 +59,19 @@ pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     if !inner.contains('\\') {
         return Some(Cow::Borrowed(inner));
     }
-    // Read as bytes, an unpaired surrogate costs a replacement character instead of the whole entry.
-    struct Bytes;
-    impl Visitor<'_> for Bytes {
-        type Value = String;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-            Ok(String::from_utf8_lossy(bytes).into_owned())
-        }
-    }
     serde_json::Deserializer::from_str(value.get()).deserialize_bytes(Bytes).ok().map(Cow::Owned)
+}
+
+/// Reads a string as bytes: so an unpaired surrogate costs a replacement character instead of the whole entry.
+struct Bytes;
+impl Visitor<'_> for Bytes {
+    type Value = String;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
 }
 
 /// A whole number from 0 to `u32::MAX`, however JSON writes it; of any other value, nothing.

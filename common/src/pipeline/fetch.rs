@@ -123,8 +123,8 @@ impl Fetcher {
         let encoder = self.client.fetch(board, name).await?;
         // Compressing the rest and writing it takes the disk's time, which is not the runtime's.
         Ok(tokio::task::block_in_place(|| {
-            let encoded = encoder.finish(&timestamp((self.clock)()));
-            self.staging.write(&encoded).map(|()| encoded.entries)
+            let file = encoder.finish(&timestamp((self.clock)()));
+            self.staging.write(&file).map(|()| file.entries)
         }))
     }
 }

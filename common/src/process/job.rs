@@ -57,8 +57,7 @@ pub enum JobError {
 impl From<PublishError> for JobError {
     fn from(error: PublishError) -> Self {
         match error {
-            PublishError::Store(error) => error.into(),
-            PublishError::Index(IndexError::Store(error)) => error.into(),
+            PublishError::Store(error) | PublishError::Index(IndexError::Store(error)) => error.into(),
             PublishError::Index(error) => error.into(),
         }
     }
@@ -216,12 +215,12 @@ impl Job {
 
 /// Publishes, then gives back what that took, where the older program forced a collection.
 fn publish_and_purge(publisher: &Publisher, stop: &CancellationToken) -> Result<Published, PublishError> {
-    let published = publisher.publish(stop)?;
+    let result = publisher.publish(stop)?;
     match memory::purge() {
         Ok(purged) => publisher.status.update(&memory_status(&purged.after))?,
         Err(error) => tracing::warn!(%error, "no purge"),
     }
-    Ok(published)
+    Ok(result)
 }
 
 /// The memory figures as `status.json` has them.

@@ -212,7 +212,7 @@ pub fn flush_if_asked() {
 /// When it did not, unless the environment (`_RJEM_MALLOC_CONF`) has overridden them.
 pub fn check_tuning() -> Result<(), MemoryError> {
     // Naming the symbol here keeps the linker from leaving it out.
-    let _linked = &raw::SETTINGS;
+    std::hint::black_box(&raw::SETTINGS);
     let narenas: u32 = refused("opt.narenas", jemalloc_ctl::opt::narenas::read())?;
     let background = refused("background_thread", jemalloc_ctl::background_thread::read())?;
     let overridden = std::env::var_os("_RJEM_MALLOC_CONF").is_some();

@@ -177,6 +177,12 @@ pub fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.tmp"))
 }
 
+/// Whether a file's name is one that [`temporary`] makes.
+#[must_use]
+pub fn is_temporary(name: &str) -> bool {
+    name.strip_prefix('.').and_then(|it| it.strip_suffix(".tmp")).is_some()
+}
+
 /// A file being written beside its target; it appears there complete, or not at all.
 #[derive(Debug)]
 pub struct NewFile {

@@ -64,7 +64,7 @@ impl Staging {
             let name = |path: &Path| path.file_name().and_then(|it| it.to_str()).map(str::to_owned);
             let board = name(fs::parent(&path)).zip(name(&path)).and_then(|(track, file)| board_of(&track, &file));
             let Some(board) = board.filter(|&board| known(board)) else {
-                if name(&path).is_some_and(|it| it.starts_with('.') && it.ends_with(".tmp")) {
+                if name(&path).is_some_and(|it| fs::is_temporary(&it)) {
                     fs::remove(&path)?;
                 } else {
                     leftovers.foreign.push(path);

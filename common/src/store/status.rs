@@ -148,7 +148,7 @@ impl StatusFile {
         let mut status = nothing_known();
         for (key, old) in self.read()? {
             let same_type = |new: &mut Value| std::mem::discriminant(new) == std::mem::discriminant(&old);
-            if status.get_mut(&key).is_none_or(|known| same_type(known)) {
+            if status.get_mut(&key).is_none_or(same_type) {
                 status.insert(key, old);
             }
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// The longest `Retry-After` that a run waits for; a service that asks for more is asked again another time.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(600);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// Why a request gave no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
