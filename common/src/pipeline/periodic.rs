@@ -80,7 +80,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_never_came_to_work_ends_at_once() {
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let periodic = Periodic::start(&tracker, &stop, Duration::from_secs(3600), "bye", |_| unreachable!());
+        let periodic = Periodic::start(&tracker, &stop, Duration::from_hours(1), "bye", |_| unreachable!());
         tokio::time::timeout(Duration::from_secs(10), periodic.stop()).await.unwrap();
         assert!(tracker.is_empty());
     }

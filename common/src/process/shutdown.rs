@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_first_signal_cancels_and_is_told() {
-        let shutdown = Shutdown::listen(Duration::from_secs(60)).unwrap();
+        let shutdown = Shutdown::listen(Duration::from_mins(1)).unwrap();
         assert_eq!(shutdown.exit(), None);
         assert!(!shutdown.token().is_cancelled());
         signal_hook::low_level::raise(SIGTERM).unwrap();

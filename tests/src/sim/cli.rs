@@ -162,8 +162,8 @@ impl From<SimError> for Failure {
     }
 }
 
-fn catalog(path: &PathBuf) -> Result<Catalog, Failure> {
-    let failure = |why: String| Failure::Catalog(path.clone(), why);
+fn catalog(path: &std::path::Path) -> Result<Catalog, Failure> {
+    let failure = |why: String| Failure::Catalog(path.to_owned(), why);
     let text = r3e_common::store::fs::read_text(path, 64 << 20).map_err(|error| failure(error.to_string()))?;
     if path.extension().is_some_and(|extension| extension == "json") {
         import_publisher_data(&text).map(|imported| imported.catalog).map_err(|error| failure(error.to_string()))
