@@ -160,7 +160,7 @@ mod tests {
             after(503, 601),
             after(500, 2),
             Failure::Connect("refused".into()),
-            Failure::TimedOut(Duration::from_secs(120)),
+            Failure::TimedOut(Duration::from_mins(2)),
             Failure::Broken("end of file".into()),
             Failure::Html,
             Failure::NotAPage("EOF".into()),
