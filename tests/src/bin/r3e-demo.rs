@@ -1,0 +1,80 @@
+//! The demonstration behind `cargo demo`: the real loader against the simulated service, with the whole catalogue.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, ensure};
+use r3e_tests::programs;
+use r3e_tests::sim::{SimOptions, Simulator};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("The demonstration failed: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
+    let loader = programs::loader()?;
+    clear(&folder)?;
+    let folder = folder.canonicalize()?;
+
+    let sim = Simulator::start(SimOptions::default())?;
+    let world = sim.world();
+    say(&format!(
+        "A simulated service at {} has {} boards, {} of them with entries: {} entries in all.",
+        sim.base_url(),
+        world.catalog().len(),
+        world.boards_with_entries(),
+        world.total_entries()
+    ));
+
+    say("\nThe loader copies them all:\n");
+    load(&loader, &folder, &sim)?;
+    let first = sim.stats();
+    say("\nA second run finds them fresh and asks for nothing:\n");
+    load(&loader, &folder, &sim)?;
+
+    let stats = sim.stats();
+    let again = stats.requests - first.requests;
+    say(&format!(
+        "\nThe service counted {} requests in the first run and {again} in the second, at most {} connections at a time,\n\
+         and {} now. The files are in {}; `zcat driver_index.json.gz` shows the index.",
+        first.requests,
+        stats.connections_open_peak,
+        stats.connections_open,
+        folder.join("cache").display()
+    ));
+    ensure!(again == 0, "the second run made {again} requests");
+    Ok(())
+}
+
+/// Runs the loader in `folder`, with its progress and its summary on this terminal.
+fn load(loader: &Path, folder: &Path, sim: &Simulator) -> anyhow::Result<()> {
+    let status = programs::command(loader.to_owned())
+        .current_dir(folder)
+        .args(["--upstream", &sim.base_url()])
+        // The simulator is ours, so the manners that the real service deserves would only take time.
+        .args(["--requests-per-second", "100000", "--concurrency", "8"])
+        .env("R3E_UPSTREAM__MAX_IDLE_PER_HOST", "8")
+        .status()
+        .with_context(|| format!("cannot run {}", loader.display()))?;
+    ensure!(status.success(), "the loader ended with {status}");
+    Ok(())
+}
+
+/// Removes what an earlier demonstration left.
+fn clear(folder: &PathBuf) -> anyhow::Result<()> {
+    let removed = Command::new("rm").args(["-rf", "--"]).arg(folder).status()?;
+    ensure!(removed.success(), "cannot remove {}", folder.display());
+    Ok(r3e_common::store::fs::create_folders(folder)?)
+}
+
+#[expect(clippy::print_stdout, reason = "this program's output is for people")]
+fn say(text: &str) {
+    println!("{text}");
+}
