@@ -1,8 +1,8 @@
 //! The leaderboard service, as a client that trusts none of its answers.
 //!
 //! [`Client`] fetches whole boards. Each request takes a place among the concurrent ones and a turn in the pace
-//! ([`pace`]); each answer is bounded in time and bytes and checked to be the JSON it should be ([`page`]); one
-//! classifier ([`retry`]) decides what is tried again; and a circuit ([`circuit`]) ends the run when the service is
+//! (`pace`); each answer is bounded in time and bytes and checked to be the JSON it should be (`page`); one
+//! classifier (`retry`) decides what is tried again; and a circuit (`circuit`) ends the run when the service is
 //! plainly down.
 
 mod body;
