@@ -8,7 +8,7 @@ mod periodic;
 mod progress;
 mod publish;
 
-pub use fetch::{End, FailedBoard, Fetched, Fetcher};
+pub use fetch::{End, FailedBoard, FetchFault, Fetched, Fetcher};
 pub use periodic::Periodic;
 pub use progress::{Progress, Snapshot};
 pub use publish::{PublishError, Published, Publisher, Totals};

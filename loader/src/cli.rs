@@ -10,7 +10,6 @@ use r3e_common::process::config::ConfigArgs;
 /// Boards that are missing or older than `cache.max_age` are fetched; front ends can read the cache all the while.
 #[derive(Debug, Parser)]
 #[command(name = "r3e-loader", version, max_term_width = 100, after_help = EXAMPLES)]
-#[command(args_conflicts_with_subcommands = false, subcommand_negates_reqs = true)]
 pub struct Arguments {
     /// What to do instead of loading.
     #[command(subcommand)]

@@ -58,6 +58,12 @@ fn tell_leftovers(job: &Job) {
     if leftovers.whole > 0 {
         tracing::info!(boards = leftovers.whole, "going on where an interrupted run was: its boards are promoted");
     }
+    if leftovers.outdated > 0 {
+        tracing::info!(
+            boards = leftovers.outdated,
+            "left by an interrupted run and older than the cache by now: removed"
+        );
+    }
     for damaged in &leftovers.damaged {
         tracing::warn!("left in staging by an interrupted run, and moved aside: {damaged}");
     }
@@ -81,33 +87,30 @@ struct Fetch {
 
 async fn run(job: &Job, config: &Config, options: &Options) -> Result<Summary, JobError> {
     let Some(first) = unless_stopped(job.publish().await)? else {
-        return summary(job, config, None, &Fetch::default());
+        let stopped = Fetch { end: Some(End::Stopped), ..Fetch::default() };
+        return Ok(summary(job, config, None, &stopped));
     };
     if options.cached_only {
-        return summary(job, config, Some(&first), &Fetch::default());
+        return Ok(summary(job, config, Some(&first), &Fetch::default()));
     }
     let due = plan::due(&first.states, (options.clock)(), config.cache.max_age, options.only.as_ref());
     tracing::info!(due = due.len(), of = job.catalog.len(), "boards that are missing or old");
-    if due.is_empty() {
-        let none_failed = Status { failed_fetch_count: Some(0), failed_fetches: Some(vec![]), ..Status::default() };
-        job.publisher.status.update(&none_failed)?;
-        return summary(job, config, Some(&first), &Fetch::default());
+    let begun = (options.clock)();
+    let mut fetch = Fetch::default();
+    if !due.is_empty() {
+        job.publisher.tell(&Status { fetch_in_progress: Some(true), ..Status::default() });
+        fetch = self::fetch(job, config, options, due).await?;
     }
-    let begun = Status {
-        fetch_in_progress: Some(true),
-        last_scrape_start: Some(timestamp((options.clock)())),
-        ..Status::default()
-    };
-    job.publisher.status.update(&begun)?;
-    let fetch = fetch(job, config, options, due).await?;
-    tell_status(job, options, &fetch)?;
-    let last = match fetch.end {
-        // What arrived stays in staging: the next run goes on from there.
-        Some(End::Stopped) => None,
-        _ if fetch.boards > 0 => unless_stopped(job.publish().await)?,
-        _ => None,
-    };
-    summary(job, config, Some(last.as_ref().unwrap_or(&first)), &fetch)
+    // What arrived before a stop stays in staging: the next run goes on from there.
+    let mut last = first;
+    if fetch.boards > 0 && fetch.end != Some(End::Stopped) {
+        match unless_stopped(job.publish().await)? {
+            Some(published) => last = published,
+            None => fetch.end = Some(End::Stopped),
+        }
+    }
+    tell_status(job, options, begun, &fetch)?;
+    Ok(summary(job, config, Some(&last), &fetch))
 }
 
 /// Being stopped while the index was made is an outcome.
@@ -122,7 +125,7 @@ fn unless_stopped(result: Result<Published, JobError>) -> Result<Option<Publishe
 /// Fetches what is due, and what failed once more, with the index exported from time to time meanwhile.
 async fn fetch(job: &Job, config: &Config, options: &Options, due: Vec<Ordinal>) -> Result<Fetch, JobError> {
     let fetcher = Fetcher {
-        client: Arc::new(Job::client(config)?),
+        client: Arc::new(job.client(config)?),
         staging: Arc::clone(&job.publisher.staging),
         catalog: Arc::clone(&job.catalog),
         progress: Arc::new(Progress::default()),
@@ -160,13 +163,21 @@ async fn fetch_twice(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationTo
     Ok(Fetch { due: due_boards, boards, empty, failed, retried, end: Some(end), requests: Requests::default() })
 }
 
-/// Tells what was fetched, and what was not.
-fn tell_status(job: &Job, options: &Options, fetch: &Fetch) -> Result<(), JobError> {
+/// Tells what was fetched, and what was not. With `--only`, what is known of other boards stays.
+fn tell_status(job: &Job, options: &Options, begun: SystemTime, fetch: &Fetch) -> Result<(), JobError> {
+    let fetched = fetch.end == Some(End::Complete);
+    let mut failed = failed_fetches(job, &fetch.failed);
+    if let Some(only) = &options.only {
+        let other =
+            |it: &FailedFetch| it.board().and_then(|it| job.catalog.ordinal(it)).is_some_and(|it| !only.contains(&it));
+        failed.extend(job.publisher.status.failed_fetches()?.into_iter().filter(other));
+    }
     let status = Status {
         fetch_in_progress: Some(false),
-        last_scrape_end: (fetch.end == Some(End::Complete)).then(|| timestamp((options.clock)())),
-        failed_fetch_count: Some(fetch.failed.len()),
-        failed_fetches: Some(failed_fetches(job, &fetch.failed)),
+        last_scrape_start: fetched.then(|| timestamp(begun)),
+        last_scrape_end: fetched.then(|| timestamp((options.clock)())),
+        failed_fetch_count: Some(failed.len()),
+        failed_fetches: Some(failed),
         retried_fetch_count: Some(fetch.retried),
         ..Status::default()
     };
@@ -187,9 +198,8 @@ fn failed_fetches(job: &Job, failed: &[FailedBoard]) -> Vec<FailedFetch> {
     failed.iter().filter_map(describe).collect()
 }
 
-fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fetch) -> Result<Summary, JobError> {
+fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fetch) -> Summary {
     let outcome = match &fetch.end {
-        _ if published.is_none() => Outcome::Stopped,
         Some(End::Stopped) => Outcome::Stopped,
         Some(End::Unavailable(why)) => Outcome::Unavailable(why.clone()),
         _ if fetch.failed.is_empty() => Outcome::Done,
@@ -197,11 +207,11 @@ fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fe
     };
     let figures = memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).ok();
     if let Some(figures) = &figures {
-        job.publisher.status.update(&memory_status(figures))?;
+        job.publisher.tell(&memory_status(figures));
     }
     let totals = job.publisher.totals();
     let count = |of: fn(&Published) -> usize| published.map_or(0, of);
-    Ok(Summary {
+    Summary {
         outcome,
         cache: config.cache.dir.clone(),
         boards: Boards {
@@ -211,9 +221,9 @@ fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fe
             due: fetch.due,
             fetched: fetch.boards,
             fetched_empty: fetch.empty,
-            promoted: totals.promoted,
+            promoted: totals.promoted.boards,
             left_by_interrupted_run: job.leftovers.whole,
-            kept: totals.kept.len(),
+            kept: totals.promoted.kept.len(),
             damaged: totals.damaged.len(),
             retried: fetch.retried,
             failed: fetch.failed.len(),
@@ -226,5 +236,5 @@ fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fe
         index: published.map(|it| it.exported),
         seconds: job.begun.elapsed().as_secs_f64(),
         memory: figures,
-    })
+    }
 }

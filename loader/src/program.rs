@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Parser as _;
 use r3e_common::domain::Selection;
@@ -43,11 +43,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match run(arguments, config) {
         Ok(exit) => exit,
         Err(error) => {
-            // A reader of our output that has left is no failure of the work.
-            let closed = error.downcast_ref::<std::io::Error>();
-            if closed.is_some_and(|it| it.kind() == std::io::ErrorKind::BrokenPipe) {
-                return Exit::Done;
-            }
             tracing::error!("{error:#}");
             error.downcast_ref::<JobError>().map_or(Exit::Unexpected, JobError::exit)
         }
@@ -60,14 +55,15 @@ fn say(text: &str) {
 }
 
 fn run(arguments: Arguments, config: Config) -> anyhow::Result<Exit> {
-    let out = &mut std::io::stdout().lock();
     if arguments.config.print_config {
-        write!(out, "{}", config.render())?;
-        return Ok(Exit::Done);
+        return Ok(print(&config.render(), Exit::Done));
     }
     if let Some(Command::Catalog(asked)) = arguments.command {
-        catalog::run(asked.command, config, arguments.json, out)?;
-        return Ok(Exit::Done);
+        if arguments.cached_only || arguments.only.is_some() {
+            tracing::error!("--cached-only and --only say how to load: they cannot be used with catalog");
+            return Ok(Exit::Usage);
+        }
+        return Ok(print(&catalog::run(asked.command, config, arguments.json)?, Exit::Done));
     }
     let only = match &arguments.only {
         None => None,
@@ -95,17 +91,27 @@ fn run(arguments: Arguments, config: Config) -> anyhow::Result<Exit> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
     let summary = runtime.block_on(load(&config, &options, shutdown.token().clone()))?;
-    drop(runtime);
+    // A name that is being looked up cannot be called off.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     let exit = summary.outcome.exit(shutdown.exit());
-    drop(shutdown);
-
     if let Outcome::Unavailable(why) = &summary.outcome {
         tracing::error!("the service is unavailable: {why}");
     }
-    if arguments.json {
-        writeln!(out, "{}", summary.to_json(exit))?;
-    } else {
-        write!(out, "{summary}")?;
-    }
+    let result = if arguments.json { format!("{}\n", summary.to_json(exit)) } else { summary.to_string() };
+    let exit = print(&result, exit);
+    // Until here a signal bounds the time that a reader of our output has.
+    drop(shutdown);
     Ok(exit)
+}
+
+/// Writes the result. A reader that has left is no failure of the work, whose exit code stays what it is.
+fn print(result: &str, exit: Exit) -> Exit {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(result.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            tracing::error!("cannot write the result to standard output: {error}");
+            if exit == Exit::Done { Exit::Unexpected } else { exit }
+        }
+        _ => exit,
+    }
 }

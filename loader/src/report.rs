@@ -151,6 +151,7 @@ impl Summary {
                 "sent": self.requests.sent,
                 "retries": self.requests.retries,
                 "body_bytes": self.requests.body_bytes,
+                "results_left_out": self.requests.left_out,
             },
             "index": self.index.map(|it| json!({
                 "changed": it.changed,
@@ -196,8 +197,11 @@ impl fmt::Display for Summary {
         if self.entries_without_driver > 0 {
             writeln!(f, "           {} entries without a driver name are in no index", self.entries_without_driver)?;
         }
-        let Requests { sent, retries, body_bytes } = self.requests;
+        let Requests { sent, retries, body_bytes, left_out } = self.requests;
         writeln!(f, "  service  {sent} requests, {retries} of them repeated, {} MB received", mb(body_bytes))?;
+        if left_out > 0 {
+            writeln!(f, "           {left_out} results were no entries, and are in no board")?;
+        }
         if let Some(figures) = &self.memory {
             let Figures { peak_rss_bytes, rss_bytes, allocated_bytes, .. } = figures;
             writeln!(

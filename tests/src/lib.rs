@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
+pub mod harness;
 pub mod programs;
 pub mod sim;

@@ -8,8 +8,11 @@ use serde::Deserialize;
 
 use super::{ClassId, Combination, TrackId};
 
-/// The most track layouts or classes a catalogue may have: bounds what a garbage file can ask for.
+/// The most track layouts or classes a catalogue may have: bounds what a garbage file can ask for …
 const MOST: usize = 10_000;
+
+/// … and the most combinations: a job holds a few bytes for each.
+const MOST_COMBINATIONS: usize = 1_000_000;
 
 /// A track layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +108,10 @@ impl Catalog {
             .collect();
         let track_rows = places("track", tracks.iter().map(|t| t.id), &mut wrong);
         let class_columns = places("class", classes.iter().map(|c| c.id), &mut wrong);
+        if tracks.len() * classes.len() > MOST_COMBINATIONS {
+            let (tracks, classes) = (tracks.len(), classes.len());
+            wrong.push(format!("{tracks} tracks x {classes} classes: expected at most {MOST_COMBINATIONS} boards"));
+        }
         if wrong.is_empty() {
             Ok(Self { tracks, classes, track_rows, class_columns })
         } else {

@@ -125,7 +125,7 @@ pub fn build(cache: &Cache, catalog: &Catalog, threads: usize, stop: &Cancellati
         if stop.is_cancelled() {
             return Err(IndexError::Stopped);
         }
-        // A catalogue has at most 10,000 x 10,000 combinations.
+        // A catalogue has at most a million combinations.
         let ordinal = Ordinal(u32::try_from(number).unwrap_or(u32::MAX));
         reader.read(cache, catalog, ordinal)
     })?;

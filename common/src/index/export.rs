@@ -13,7 +13,7 @@ use super::packed;
 use super::parallel;
 use super::shard::Stored;
 use crate::domain::Catalog;
-use crate::store::{NewFile, StoreError};
+use crate::store::{NewFile, StoreError, fs};
 
 /// The index's name without compression; with it, `.gz` is appended.
 pub const DRIVER_INDEX: &str = "driver_index.json";
@@ -52,6 +52,10 @@ pub fn export(
     stop: &CancellationToken,
 ) -> Result<Exported, IndexError> {
     let mut gzip = NewFile::create(&folder.join(format!("{DRIVER_INDEX}.gz")))?;
+    if !plain {
+        // One that was written once would be served for ever.
+        fs::remove(&folder.join(DRIVER_INDEX))?;
+    }
     let mut text = if plain { Some(NewFile::create(&folder.join(DRIVER_INDEX))?) } else { None };
     let mut exported = write_driver_index(built, catalog, threads, stop, &mut gzip, text.as_mut(), folder)?;
     let mut top = NewFile::create(&folder.join(TOP_COMBINATIONS))?;
@@ -62,8 +66,8 @@ pub fn export(
     Ok(exported)
 }
 
-fn cannot_write(folder: &Path, source: io::Error) -> StoreError {
-    StoreError { action: "write an export into", path: folder.to_owned(), source }
+fn cannot_write(folder: &Path, cause: io::Error) -> StoreError {
+    StoreError { action: "write an export into", path: folder.to_owned(), cause }
 }
 
 /// Formats and compresses blocks on all threads, a few at a time, and writes them in order.

@@ -37,6 +37,9 @@ fn milliseconds(text: &str) -> Option<u64> {
     let (minutes, rest) = text.split_once("m ").unwrap_or(("0", text));
     let (seconds, thousandths) = rest.split_once('.')?;
     let minutes: u64 = minutes.parse().ok().filter(|&it| it < 1 << 20)?;
+    if (seconds.len(), thousandths.len()) != (2, 3) {
+        return None;
+    }
     let total = minutes * 60_000 + u64::from(seconds.parse::<u8>().ok()?) * 1000 + thousandths.parse::<u64>().ok()?;
     (total <= MS_MASK).then_some(total)
 }

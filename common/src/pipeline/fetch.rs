@@ -1,10 +1,10 @@
 //! Fetching boards into staging: as many workers as requests may be in flight, one queue, one token to stop them.
 
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -46,6 +46,17 @@ pub struct Fetched {
     pub failed: Vec<FailedBoard>,
     /// How it ended.
     pub end: End,
+}
+
+/// Why fetching ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchFault {
+    /// The disk refused a board.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A worker panicked.
+    #[error("a worker panicked: {0}")]
+    Panicked(JoinError),
 }
 
 /// What fetching needs.
@@ -91,24 +102,29 @@ impl Fetcher {
     /// end was; of those in flight when it was stopped, nothing is.
     ///
     /// # Errors
-    /// When the disk refused a board.
-    pub async fn fetch(&self, boards: Vec<Ordinal>, stop: &CancellationToken) -> Result<Fetched, StoreError> {
+    /// When the disk refused a board, or a worker panicked.
+    pub async fn fetch(&self, boards: Vec<Ordinal>, stop: &CancellationToken) -> Result<Fetched, FetchFault> {
         self.progress.expect(boards.len());
         let workers = self.concurrency.min(boards.len());
         let queue =
             Arc::new(Queue { boards, next: AtomicUsize::new(0), outcome: Mutex::default(), stop: stop.child_token() });
-        let workers: Vec<_> =
-            (0..workers).map(|_| self.tracker.spawn(work(self.clone(), Arc::clone(&queue)))).collect();
-        for worker in workers {
-            if let Err(error) = worker.await {
+        let mut at_work = JoinSet::new();
+        for _ in 0..workers {
+            at_work.spawn(self.tracker.track_future(work(self.clone(), Arc::clone(&queue))));
+        }
+        let mut panicked = None;
+        while let Some(ended) = at_work.join_next().await {
+            if let Err(error) = ended {
                 queue.stop.cancel();
-                // Workers are never aborted, so it panicked; the panic goes on here.
-                resume_unwind(error.into_panic());
+                panicked.get_or_insert(error);
             }
+        }
+        if let Some(error) = panicked {
+            return Err(FetchFault::Panicked(error));
         }
         let outcome = std::mem::take(&mut *queue.outcome());
         if let Some(error) = outcome.disk {
-            return Err(error);
+            return Err(error.into());
         }
         let complete = outcome.boards.len() + outcome.failed.len() == queue.boards.len();
         let end = match outcome.unavailable {

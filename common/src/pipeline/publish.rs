@@ -63,10 +63,8 @@ pub struct Publisher {
 /// What a job has published.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
-    /// Boards that went into the cache.
-    pub promoted: usize,
-    /// Boards with entries that an empty answer did not replace.
-    pub kept: Vec<Combination>,
+    /// What went into the cache, and what did not.
+    pub promoted: Promoted,
     /// Damaged board files that were moved aside.
     pub damaged: Vec<Combination>,
 }
@@ -79,12 +77,11 @@ impl Publisher {
     /// When the file system refuses or `stop` is cancelled; what was published before is still there, whole.
     pub fn publish(&self, stop: &CancellationToken) -> Result<Published, PublishError> {
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        let Promoted { boards, kept } = self.staging.promote()?;
-        for board in &kept {
+        let kept_before = totals.promoted.kept.len();
+        self.staging.promote(stop, &mut totals.promoted)?;
+        for board in &totals.promoted.kept[kept_before..] {
             tracing::warn!(%board, "the service has no entries for a board that had some: it is kept");
         }
-        totals.promoted += boards;
-        totals.kept.extend(kept);
         let begun = Instant::now();
         let cache = self.staging.cache();
         let built = index::build(cache, &self.catalog, self.threads, stop)?;
@@ -95,7 +92,7 @@ impl Publisher {
         }
         let exported = index::export(&built, &self.catalog, cache.folder(), self.plain, self.threads, stop)?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-        self.status.update(&self.figures(&built, took_ms))?;
+        self.tell(&self.figures(&built, took_ms));
         tracing::info!(
             boards = built.boards(),
             drivers = built.drivers(),
@@ -114,6 +111,14 @@ impl Publisher {
             exported,
             took_ms,
         })
+    }
+
+    /// Tells `status.json` something that the job's last word tells again, or that is of the moment: where it cannot be
+    /// written, work goes on.
+    pub fn tell(&self, news: &Status) {
+        if let Err(error) = self.status.update(news) {
+            tracing::warn!(%error, "status.json is not up to date");
+        }
     }
 
     /// What was published by now.

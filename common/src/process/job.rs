@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::memory;
 use crate::domain::{Catalog, CatalogError};
 use crate::index::IndexError;
-use crate::pipeline::{Periodic, PublishError, Published, Publisher};
+use crate::pipeline::{FetchFault, Periodic, PublishError, Published, Publisher};
 use crate::store::{self, Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, StoreError, WriterLock};
 use crate::upstream::{Client, Settings};
 
@@ -27,12 +27,12 @@ const CLOSING: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The catalogue cannot be used.
-    #[error("catalog.path = {}: {source}", path.display())]
+    #[error("catalog.path = {}: {cause}", path.display())]
     Catalog {
         /// The catalogue's file.
         path: PathBuf,
         /// What is wrong with it.
-        source: CatalogError,
+        cause: CatalogError,
     },
     /// The catalogue cannot be read.
     #[error("catalog.path: {0}")]
@@ -48,10 +48,19 @@ pub enum JobError {
     Index(#[from] IndexError),
     /// The client cannot be set up.
     #[error("cannot set up the client: {0}")]
-    Client(#[from] reqwest::Error),
+    Client(reqwest::Error),
     /// A task of the job panicked; its message stands above.
     #[error("a task panicked: {0}")]
-    Panicked(#[from] tokio::task::JoinError),
+    Panicked(tokio::task::JoinError),
+}
+
+impl From<FetchFault> for JobError {
+    fn from(error: FetchFault) -> Self {
+        match error {
+            FetchFault::Store(error) => error.into(),
+            FetchFault::Panicked(error) => Self::Panicked(error),
+        }
+    }
 }
 
 impl From<PublishError> for JobError {
@@ -85,7 +94,7 @@ impl JobError {
 pub fn load_catalog(config: &Config) -> Result<Catalog, JobError> {
     let Some(path) = &config.catalog.path else { return Ok(Catalog::builtin()) };
     let text = store::fs::read_text(path, MAX_CATALOG_BYTES).map_err(JobError::CatalogFile)?;
-    Catalog::from_toml(&text).map_err(|source| JobError::Catalog { path: path.clone(), source })
+    Catalog::from_toml(&text).map_err(|cause| JobError::Catalog { path: path.clone(), cause })
 }
 
 /// A job at work.
@@ -127,11 +136,14 @@ impl Job {
         let (cache, staging) = (&config.cache.dir, &config.cache.staging_dir);
         let lock = WriterLock::acquire(cache, staging, &holder)?;
         let known = |board| catalog.ordinal(board).is_some();
-        let (staging, leftovers) = Staging::open(lock, staging, Cache::new(cache), known)?;
+        let (staging, leftovers) = Staging::open(lock, staging, Cache::new(cache), known, &stop)?;
+        let status = StatusFile::new(cache);
+        // Whoever said so was killed: there is no other writer.
+        status.update(&Status { fetch_in_progress: Some(false), ..Status::default() })?;
         let publisher = Publisher {
             staging: Arc::new(staging),
             catalog: Arc::clone(&catalog),
-            status: StatusFile::new(cache),
+            status,
             plain: config.index.plain,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
             clock,
@@ -148,7 +160,7 @@ impl Job {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn client(config: &Config) -> Result<Client, JobError> {
+    pub fn client(&self, config: &Config) -> Result<Client, JobError> {
         let upstream = &config.upstream;
         let settings = Settings {
             base_url: upstream.base_url.clone(),
@@ -164,7 +176,7 @@ impl Job {
             backoff_min: upstream.backoff_min,
             backoff_max: upstream.backoff_max,
         };
-        Ok(Client::new(settings, fastrand::u64(..))?)
+        Client::new(settings, fastrand::u64(..), self.publisher.clock).map_err(JobError::Client)
     }
 
     /// Publishes what is staged; see [`Publisher::publish`].
@@ -173,7 +185,8 @@ impl Job {
     /// When the file system refuses, or the job was asked to stop.
     pub async fn publish(&self) -> Result<Published, JobError> {
         let (publisher, stop) = (Arc::clone(&self.publisher), self.stop.clone());
-        Ok(self.tracker.spawn_blocking(move || publish_and_purge(&publisher, &stop)).await??)
+        let result = self.tracker.spawn_blocking(move || publish_and_purge(&publisher, &stop)).await;
+        Ok(result.map_err(JobError::Panicked)??)
     }
 
     /// Publishes every `every` until it is stopped. What goes wrong is logged: the last publication of the job tells it by
@@ -206,7 +219,7 @@ impl Job {
             }
         };
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
-            let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks() - tasks_before;
+            let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks().saturating_sub(tasks_before);
             tracing::error!(tasks, "tasks or connections are still alive after {CLOSING:?}");
         }
         Ok(publisher.staging.tidy()?)
@@ -217,7 +230,7 @@ impl Job {
 fn publish_and_purge(publisher: &Publisher, stop: &CancellationToken) -> Result<Published, PublishError> {
     let result = publisher.publish(stop)?;
     match memory::purge() {
-        Ok(purged) => publisher.status.update(&memory_status(&purged.after))?,
+        Ok(purged) => publisher.tell(&memory_status(&purged.after)),
         Err(error) => tracing::warn!(%error, "no purge"),
     }
     Ok(result)

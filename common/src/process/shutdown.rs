@@ -43,10 +43,13 @@ impl Shutdown {
                 let mut watched = Some(watched);
                 for number in signals.forever() {
                     let Some(watched) = watched.take() else { end_now(number, "a second signal: ending at once") };
+                    // The log comes last: whoever reads it may have stalled.
                     signal.store(number, Ordering::Release);
-                    tracing::info!(signal = name(number), grace = %humantime::format_duration(grace), "stopping");
                     token.cancel();
                     watchdog(watched, number, grace);
+                    say(move || {
+                        tracing::info!(signal = name(number), grace = %humantime::format_duration(grace), "stopping");
+                    });
                 }
             })?
         };
@@ -92,8 +95,26 @@ fn watchdog(watched: Receiver<()>, number: i32, grace: Duration) {
 }
 
 fn end_now(number: i32, why: &str) -> ! {
-    tracing::error!(signal = name(number), "{why}");
+    let said = say({
+        let why = why.to_owned();
+        move || tracing::error!(signal = name(number), "{why}")
+    });
+    // Closed when it was said; or nobody reads, and it is never said.
+    let _said_or_not = said.recv_timeout(Duration::from_millis(200));
     std::process::exit(i32::from(exit_of(number).unwrap_or(Exit::Unexpected).code()))
+}
+
+/// Logs on a thread of its own, so that a log that nobody reads holds up nothing else. The channel closes when it is done.
+fn say(log: impl FnOnce() + Send + 'static) -> Receiver<()> {
+    let (done, said) = channel();
+    let log = move || {
+        log();
+        drop(done);
+    };
+    if std::thread::Builder::new().name("last-words".into()).spawn(log).is_err() {
+        tracing::error!("no thread to log on");
+    }
+    said
 }
 
 fn exit_of(number: i32) -> Option<Exit> {

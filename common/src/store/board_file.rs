@@ -8,8 +8,8 @@ use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 
-use crate::domain::Combination;
 use crate::domain::json::{self, Found, Sink};
+use crate::domain::{Combination, Entry};
 
 /// The most bytes of JSON that one board may have: what a garbage file or a hostile service can make a job hold.
 /// Twice what 60,000 drivers, all on one board, would need.
@@ -21,9 +21,9 @@ pub const MAX_BOARD_ENTRIES: usize = 200_000;
 /// Why a file is not the board it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// A folder where the file should be.
-    #[error("not a file")]
-    NotAFile,
+    /// A folder where the file should be, or a sector that cannot be read.
+    #[error("unreadable: {0}")]
+    Unreadable(std::io::Error),
     /// The gzip member is cut short, or its checksum is wrong, or it is no gzip.
     #[error("not a whole gzip file: {0}")]
     Gzip(std::io::Error),
@@ -33,6 +33,9 @@ pub enum Damage {
     /// More JSON than any board has.
     #[error("more than {} MiB of JSON", MAX_BOARD_BYTES >> 20)]
     TooLarge,
+    /// More entries than any board has.
+    #[error("more than {MAX_BOARD_ENTRIES} entries")]
+    TooMany,
     /// Not UTF-8.
     #[error("not UTF-8: {0}")]
     Utf8(#[from] std::str::Utf8Error),
@@ -90,10 +93,14 @@ pub(super) fn parse<'a>(
     expected: Combination,
     entries: &mut impl Entries<'a>,
 ) -> Result<BoardHead<'a>, Damage> {
-    let mut reading = Reading { entries, name: Cow::default(), track_id: Cow::default(), class_id: Cow::default() };
+    let mut reading =
+        Reading { entries, count: 0, name: Cow::default(), track_id: Cow::default(), class_id: Cow::default() };
     match json::walk(text, &["track_info", "Data"], &mut reading)? {
         Found::Array | Found::Null => {}
         Found::Nothing => return Err(Damage::NoData),
+    }
+    if reading.count > MAX_BOARD_ENTRIES {
+        return Err(Damage::TooMany);
     }
     let found = format!("{}-{}", reading.track_id, reading.class_id);
     if found.parse() != Ok(expected) {
@@ -104,6 +111,7 @@ pub(super) fn parse<'a>(
 
 struct Reading<'a, 's, E> {
     entries: &'s mut E,
+    count: usize,
     name: Cow<'a, str>,
     track_id: Cow<'a, str>,
     class_id: Cow<'a, str>,
@@ -122,11 +130,15 @@ impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
     }
 
     fn begin(&mut self) {
+        self.count = 0;
         self.entries.restart();
     }
 
     fn element(&mut self, value: &'a RawValue) {
-        self.entries.entry(value);
+        self.count += 1;
+        if self.count <= MAX_BOARD_ENTRIES {
+            self.entries.entry(value);
+        }
     }
 }
 
@@ -139,6 +151,8 @@ pub struct EncodedBoard {
     pub bytes: Vec<u8>,
     /// How many entries it holds.
     pub entries: usize,
+    /// How many of them have a driver: none, and the board counts as empty.
+    pub drivers: usize,
 }
 
 /// Builds a board file while its pages arrive, so that only compressed bytes are kept of those already here.
@@ -148,6 +162,7 @@ pub struct BoardEncoder {
     name: String,
     gzip: GzEncoder<Vec<u8>>,
     entries: usize,
+    drivers: usize,
     json_bytes: usize,
 }
 
@@ -163,7 +178,7 @@ impl BoardEncoder {
     #[must_use]
     pub fn new(combination: Combination, name: &str) -> Self {
         let gzip = GzEncoder::new(Vec::new(), Compression::new(6));
-        let mut it = Self { combination, name: json_string(name), gzip, entries: 0, json_bytes: 0 };
+        let mut it = Self { combination, name: json_string(name), gzip, entries: 0, drivers: 0, json_bytes: 0 };
         let Combination { track, class } = combination;
         write!(it.gzip, r#"{{"track_info":{{"Name":{},"TrackID":"{track}","ClassID":"{class}","Data":["#, it.name)
             .expect(INTO_MEMORY);
@@ -192,6 +207,7 @@ impl BoardEncoder {
         }
         self.gzip.write_all(text.as_bytes()).expect(INTO_MEMORY);
         self.entries += 1;
+        self.drivers += usize::from(Entry::read(raw).is_some());
         self.json_bytes += text.len() + 1;
         true
     }
@@ -212,7 +228,7 @@ impl BoardEncoder {
         )
         .expect(INTO_MEMORY);
         let bytes = self.gzip.finish().expect(INTO_MEMORY);
-        EncodedBoard { combination: self.combination, bytes, entries: self.entries }
+        EncodedBoard { combination: self.combination, bytes, entries: self.entries, drivers: self.drivers }
     }
 }
 

@@ -4,9 +4,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use nix::errno::Errno;
+
 use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
 use super::fs::{self, StoreError};
-use crate::domain::Combination;
+use crate::domain::{Combination, Entry};
 
 /// The folder, inside the cache, that damaged files are moved to.
 const DAMAGED: &str = ".damaged";
@@ -75,8 +77,9 @@ impl Cache {
         let written = match fs::read_into(&path, compressed, MAX_BOARD_BYTES as u64) {
             Ok(Some(written)) => written,
             Ok(None) => return Ok(None),
-            Err(error) if error.source.kind() == ErrorKind::IsADirectory => {
-                return Err(ReadError::Damaged { path, damage: Damage::NotAFile });
+            // A bad sector, a folder, a link in a circle: this board's trouble, and no other's.
+            Err(error) if is_of_one_file(&error.cause) => {
+                return Err(ReadError::Damaged { path, damage: Damage::Unreadable(error.cause) });
             }
             Err(error) => return Err(error.into()),
         };
@@ -86,7 +89,7 @@ impl Cache {
             .map_err(|damage| ReadError::Damaged { path, damage })
     }
 
-    /// How many entries a board has; `None` where there is no board.
+    /// How many entries with a driver a board has; `None` where there is no board.
     ///
     /// # Errors
     /// See [`Cache::read`].
@@ -109,6 +112,11 @@ impl Cache {
     }
 }
 
+fn is_of_one_file(error: &std::io::Error) -> bool {
+    let codes = [Errno::EIO, Errno::ELOOP].map(|it| Some(it as i32));
+    error.kind() == ErrorKind::IsADirectory || codes.contains(&error.raw_os_error())
+}
+
 /// A board's path inside the cache or the staging folder.
 fn board_name(Combination { track, class }: Combination) -> String {
     format!("track_{track}/class_{class}.json.gz")
@@ -128,8 +136,8 @@ impl Entries<'_> for Count {
         self.0 = 0;
     }
 
-    fn entry(&mut self, _: &serde_json::value::RawValue) {
-        self.0 += 1;
+    fn entry(&mut self, raw: &serde_json::value::RawValue) {
+        self.0 += usize::from(Entry::read(raw).is_some());
     }
 }
 

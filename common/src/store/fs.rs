@@ -4,19 +4,22 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use nix::fcntl::OFlag;
+
 /// The file system refused something.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}: {source}", path.display())]
+#[error("cannot {action} {}: {cause}", path.display())]
 pub struct StoreError {
     /// What was tried, as a verb: `read`, `write`, …
     pub action: &'static str,
     /// On which path.
     pub path: PathBuf,
     /// What the system said.
-    pub source: io::Error,
+    pub cause: io::Error,
 }
 
 /// Turns a system error into one that names the action and the path.
@@ -26,7 +29,7 @@ pub(crate) trait At<T> {
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError { action, path: path.to_owned(), source })
+        self.map_err(|cause| StoreError { action, path: path.to_owned(), cause })
     }
 }
 
@@ -46,8 +49,13 @@ fn unless_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 /// When the file is there and cannot be read.
 pub fn read_into(path: &Path, into: &mut Vec<u8>, most: u64) -> Result<Option<SystemTime>, StoreError> {
     into.clear();
-    let Some(file) = unless_missing(File::open(path)).at("open", path)? else { return Ok(None) };
+    // Opening a pipe or device may not wait for whoever is at its other end.
+    let open = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let Some(file) = unless_missing(open).at("open", path)? else { return Ok(None) };
     let metadata = file.metadata().at("look at", path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "not a file")).at("read", path);
+    }
     into.reserve(usize::try_from(metadata.len().min(most)).unwrap_or(0) + 1);
     file.take(most.saturating_add(1)).read_to_end(into).at("read", path)?;
     metadata.modified().at("look at", path).map(Some)
@@ -69,12 +77,22 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, StoreError> {
     String::from_utf8(bytes).or_else(|error| refuse(error.to_string()))
 }
 
-/// Whether a folder or file stands at that path.
+/// When a file was last written; `None` where there is none.
 ///
 /// # Errors
 /// When that cannot be told, for example for want of permission.
-pub fn exists(path: &Path) -> Result<bool, StoreError> {
-    fs::exists(path).at("look at", path)
+pub fn modified(path: &Path) -> Result<Option<SystemTime>, StoreError> {
+    unless_missing(fs::metadata(path).and_then(|it| it.modified())).at("look at", path)
+}
+
+/// Writes a whole file.
+///
+/// # Errors
+/// When the system refuses; the target is then what it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = NewFile::create(path)?;
+    file.write_all(bytes).at("write", path)?;
+    file.commit()
 }
 
 /// Makes a folder and those above it, where they are missing.

@@ -14,6 +14,7 @@ use super::cache::{Buffers, Cache, ReadError, board_of};
 use super::fs::{self, At as _, NewFile, StoreError};
 use super::lock::WriterLock;
 use crate::domain::Combination;
+use tokio_util::sync::CancellationToken;
 
 /// What an interrupted run left in the staging folder.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Leftovers {
     pub whole: usize,
     /// Files that were not, and were moved to `.damaged/` in the staging folder, with the reason.
     pub damaged: Vec<String>,
+    /// Boards that are older than those in the cache by now; they were removed.
+    pub outdated: usize,
     /// Files that are no boards of this catalogue; they stay.
     pub foreign: Vec<PathBuf>,
 }
@@ -40,13 +43,14 @@ pub struct Promoted {
 pub struct Staging {
     folder: Cache,
     cache: Cache,
-    /// Boards that can be promoted, with their number of entries.
+    /// Boards that can be promoted, with their number of entries that have a driver.
     ready: Mutex<Vec<(Combination, usize)>>,
     _lock: WriterLock,
 }
 
 impl Staging {
-    /// Opens the staging folder and checks what an interrupted run left there; `known` tells the catalogue's boards.
+    /// Opens the staging folder and checks what an interrupted run left there; `known` tells the catalogue's boards. When
+    /// `stop` is cancelled, what was not looked at is left to the next run.
     ///
     /// # Errors
     /// When the file system refuses.
@@ -55,12 +59,16 @@ impl Staging {
         folder: &Path,
         cache: Cache,
         known: impl Fn(Combination) -> bool,
+        stop: &CancellationToken,
     ) -> Result<(Self, Leftovers), StoreError> {
         let folder = Cache::new(folder);
         let mut leftovers = Leftovers::default();
         let mut ready = Vec::new();
         let mut buffers = Buffers::default();
         for path in track_files(folder.folder())? {
+            if stop.is_cancelled() {
+                break;
+            }
             let name = |path: &Path| path.file_name().and_then(|it| it.to_str()).map(str::to_owned);
             let board = name(fs::parent(&path)).zip(name(&path)).and_then(|(track, file)| board_of(&track, &file));
             let Some(board) = board.filter(|&board| known(board)) else {
@@ -71,6 +79,11 @@ impl Staging {
                 }
                 continue;
             };
+            if fs::modified(&cache.board_path(board))? > fs::modified(&path)? {
+                fs::remove(&path)?;
+                leftovers.outdated += 1;
+                continue;
+            }
             match folder.count_entries(board, &mut buffers) {
                 Ok(Some(entries)) => ready.push((board, entries)),
                 Ok(None) => {}
@@ -102,39 +115,52 @@ impl Staging {
         let mut file = NewFile::create(&path)?;
         file.write_all(&board.bytes).at("write", &path)?;
         file.commit_unsynced()?;
-        self.ready().push((board.combination, board.entries));
+        self.ready().push((board.combination, board.drivers));
         Ok(())
     }
 
-    /// Moves all boards that are ready into the cache: first their bytes to the disk, then the names.
+    /// Moves all boards that are ready into the cache: first their bytes to the disk, then the names. What it did is added
+    /// to `done`. When `stop` is cancelled, the rest stays ready.
     ///
     /// # Errors
-    /// When the file system refuses; what was not moved stays in staging for the next run.
-    pub fn promote(&self) -> Result<Promoted, StoreError> {
-        let ready = std::mem::take(&mut *self.ready());
+    /// When the file system refuses; what was not moved stays ready, and in staging for the next run.
+    pub fn promote(&self, stop: &CancellationToken, done: &mut Promoted) -> Result<(), StoreError> {
+        let mut ready = std::mem::take(&mut *self.ready());
         if ready.is_empty() {
-            return Ok(Promoted::default());
+            return Ok(());
         }
-        fs::sync_file_system(self.folder.folder())?;
-        let mut promoted = Promoted::default();
-        let mut buffers = Buffers::default();
-        for (board, entries) in ready {
-            let from = self.folder.board_path(board);
-            if entries == 0 && self.has_entries(board, &mut buffers)? {
-                fs::remove(&from)?;
-                promoted.kept.push(board);
-                continue;
-            }
-            let to = self.cache.board_path(board);
-            fs::create_folders(fs::parent(&to))?;
-            fs::rename(&from, &to)?;
-            promoted.boards += 1;
-        }
-        fs::sync_file_system(self.cache.folder())?;
-        Ok(promoted)
+        let result = self.promote_all(&mut ready, stop, done);
+        self.ready().append(&mut ready);
+        result
     }
 
-    /// Removes the track folders that promotion has emptied. For the end of a run: nothing may be staged meanwhile.
+    fn promote_all(
+        &self,
+        ready: &mut Vec<(Combination, usize)>,
+        stop: &CancellationToken,
+        done: &mut Promoted,
+    ) -> Result<(), StoreError> {
+        fs::sync_file_system(self.folder.folder())?;
+        let mut buffers = Buffers::default();
+        while let Some(&(board, drivers)) = ready.last()
+            && !stop.is_cancelled()
+        {
+            let from = self.folder.board_path(board);
+            if drivers == 0 && self.has_entries(board, &mut buffers)? {
+                fs::remove(&from)?;
+                done.kept.push(board);
+            } else {
+                let to = self.cache.board_path(board);
+                fs::create_folders(fs::parent(&to))?;
+                fs::rename(&from, &to)?;
+                done.boards += 1;
+            }
+            ready.pop();
+        }
+        fs::sync_file_system(self.cache.folder())
+    }
+
+    /// Removes the empty folders, as promotion leaves them. For the end of a run: nothing may be staged meanwhile.
     ///
     /// # Errors
     /// When the file system refuses.
@@ -194,7 +220,8 @@ mod tests {
             let (cache, staging) = (self.0.path().join("cache"), self.0.path().join("cache_temp"));
             let holder = Holder { program: "test".into(), pid: 1, since: String::new(), doing: String::new() };
             let lock = WriterLock::acquire(&cache, &staging, &holder).unwrap();
-            Staging::open(lock, &staging, Cache::new(&cache), |board| board.track.get() < 10).unwrap()
+            Staging::open(lock, &staging, Cache::new(&cache), |board| board.track.get() < 10, &CancellationToken::new())
+                .unwrap()
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -213,9 +240,15 @@ mod tests {
     fn board(name: &str, entries: usize) -> EncodedBoard {
         let mut encoder = BoardEncoder::new(name.parse().unwrap(), "N");
         for _ in 0..entries {
-            assert!(encoder.push(&RawValue::from_string("{}".into()).unwrap()));
+            assert!(encoder.push(&RawValue::from_string(r#"{"driver":{"name":"x"}}"#.into()).unwrap()));
         }
         encoder.finish("t")
+    }
+
+    fn promote(staging: &Staging) -> Promoted {
+        let mut done = Promoted::default();
+        staging.promote(&CancellationToken::new(), &mut done).unwrap();
+        done
     }
 
     fn cached(staging: &Staging, name: &str) -> Option<usize> {
@@ -229,9 +262,9 @@ mod tests {
         staging.write(&board("1-1", 2)).unwrap();
         staging.write(&board("1-2", 0)).unwrap();
         assert_eq!(cached(&staging, "1-1"), None);
-        assert_eq!(staging.promote().unwrap(), Promoted { boards: 2, kept: vec![] });
+        assert_eq!(promote(&staging), Promoted { boards: 2, kept: vec![] });
         assert_eq!((cached(&staging, "1-1"), cached(&staging, "1-2")), (Some(2), Some(0)));
-        assert_eq!(staging.promote().unwrap(), Promoted::default());
+        assert_eq!(promote(&staging), Promoted::default());
         staging.tidy().unwrap();
         assert!(!folders.path("cache_temp/track_1").exists());
     }
@@ -241,9 +274,9 @@ mod tests {
         let folders = Folders::new();
         let (staging, _) = folders.open();
         staging.write(&board("1-1", 2)).unwrap();
-        staging.promote().unwrap();
+        promote(&staging);
         staging.write(&board("1-1", 0)).unwrap();
-        let promoted = staging.promote().unwrap();
+        let promoted = promote(&staging);
         assert_eq!(promoted, Promoted { boards: 0, kept: vec!["1-1".parse().unwrap()] });
         assert_eq!(cached(&staging, "1-1"), Some(2));
         assert!(!folders.path("cache_temp/track_1/class_1.json.gz").exists());
@@ -266,7 +299,7 @@ mod tests {
         assert_eq!(leftovers.damaged.len(), 2, "{leftovers:?}");
         let foreign = ["cache_temp/track_1/notes.txt", "cache_temp/track_77/class_2.json.gz"];
         assert_eq!(leftovers.foreign, foreign.map(|it| folders.path(it)));
-        assert_eq!(staging.promote().unwrap().boards, 1);
+        assert_eq!(promote(&staging).boards, 1);
         assert_eq!((cached(&staging, "1-1"), cached(&staging, "1-2")), (Some(2), None));
         assert!(folders.path("cache_temp/.damaged/track_1/class_2.json.gz").exists());
         assert!(!folders.path("cache_temp/track_1/.class_4.json.gz.tmp").exists());
@@ -278,8 +311,52 @@ mod tests {
         folders.put("cache/track_1/class_1.json.gz", b"garbage");
         let (staging, _) = folders.open();
         staging.write(&board("1-1", 0)).unwrap();
-        assert_eq!(staging.promote().unwrap().boards, 1);
+        assert_eq!(promote(&staging).boards, 1);
         assert_eq!(cached(&staging, "1-1"), Some(0));
         assert!(folders.path("cache/.damaged/track_1/class_1.json.gz").exists());
+    }
+
+    #[test]
+    fn what_a_promotion_could_not_move_is_moved_by_the_next() {
+        let folders = Folders::new();
+        let (staging, _) = folders.open();
+        for name in ["1-1", "2-1", "3-1"] {
+            staging.write(&board(name, 1)).unwrap();
+        }
+        folders.put("cache/track_2", b"in the way");
+        let mut done = Promoted::default();
+        let error = staging.promote(&CancellationToken::new(), &mut done).unwrap_err();
+        assert!(error.to_string().contains("track_2"), "{error}");
+        fs::remove(&folders.path("cache/track_2")).unwrap();
+        staging.promote(&CancellationToken::new(), &mut done).unwrap();
+        assert_eq!(done.boards, 3);
+        assert_eq!(["1-1", "2-1", "3-1"].map(|name| cached(&staging, name)), [Some(1); 3]);
+    }
+
+    #[test]
+    fn entries_without_a_driver_do_not_replace_entries() {
+        let folders = Folders::new();
+        let (staging, _) = folders.open();
+        staging.write(&board("1-1", 2)).unwrap();
+        promote(&staging);
+        let mut nameless = BoardEncoder::new("1-1".parse().unwrap(), "N");
+        assert!(nameless.push(&RawValue::from_string(r#"{"error":"database"}"#.into()).unwrap()));
+        staging.write(&nameless.finish("t")).unwrap();
+        assert_eq!(promote(&staging).kept.len(), 1);
+        assert_eq!(cached(&staging, "1-1"), Some(2));
+    }
+
+    #[test]
+    fn a_leftover_older_than_the_cached_board_is_not_promoted() {
+        let folders = Folders::new();
+        folders.put("cache_temp/track_1/class_1.json.gz", &board("1-1", 1).bytes);
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        let staged = std::fs::File::options().write(true).open(folders.path("cache_temp/track_1/class_1.json.gz"));
+        staged.unwrap().set_modified(long_ago).unwrap();
+        folders.put("cache/track_1/class_1.json.gz", &board("1-1", 2).bytes);
+        let (staging, leftovers) = folders.open();
+        assert_eq!((leftovers.whole, leftovers.outdated), (0, 1));
+        assert_eq!(promote(&staging), Promoted::default());
+        assert_eq!(cached(&staging, "1-1"), Some(2));
     }
 }

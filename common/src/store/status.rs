@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use crate::domain::Combination;
 
 use super::fs::{self, At as _, NewFile, StoreError};
 
@@ -25,7 +27,7 @@ pub fn timestamp(time: SystemTime) -> String {
 }
 
 /// A board that could not be fetched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedFetch {
     /// The track layout's name.
     pub track_name: String,
@@ -37,6 +39,14 @@ pub struct FailedFetch {
     pub error: String,
     /// When it was given up, in RFC 3339.
     pub timestamp: String,
+}
+
+impl FailedFetch {
+    /// Which board, where the ids are ids.
+    #[must_use]
+    pub fn board(&self) -> Option<Combination> {
+        Some(Combination { track: self.track_id.parse().ok()?, class: self.class_id.parse().ok()? })
+    }
 }
 
 /// What one process has to say; what it leaves out stays as it is in the file.
@@ -161,6 +171,17 @@ impl StatusFile {
         serde_json::to_writer_pretty(&mut file, &status).map_err(std::io::Error::from).at("write", &self.path)?;
         file.write_all(b"\n").at("write", &self.path)?;
         file.commit()
+    }
+
+    /// The failed fetches that the file tells of.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn failed_fetches(&self) -> Result<Vec<FailedFetch>, StoreError> {
+        let listed = self.read()?.remove("failed_fetches");
+        // Rows of another shape are of no use to anyone.
+        let rows = listed.and_then(|it| serde_json::from_value::<Vec<Value>>(it).ok()).unwrap_or_default();
+        Ok(rows.into_iter().filter_map(|it| serde_json::from_value(it).ok()).collect())
     }
 
     /// The short lock around reading and writing; free when dropped.

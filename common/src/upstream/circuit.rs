@@ -7,11 +7,15 @@ use tokio::time::Instant;
 
 use super::retry::Failure;
 
-/// So many failures in a row say it, where nothing has succeeded yet …
+/// Where nothing has succeeded yet, so many failures in a row say it, or two that lie so far apart …
 const AT_FIRST: u32 = 8;
-/// … and so many where something has, with nothing for so long: a service that restarts is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// … and where something has, so many with no success for so long: a service that restarts is waited for …
 const IN_A_ROW: u32 = 20;
 const SILENCE: Duration = Duration::from_secs(10);
+/// … or a few, where each takes long to fail.
+const A_FEW: u32 = 4;
+const LONG_SILENCE: Duration = Duration::from_mins(3);
 
 /// Counts failures of requests, each try for itself.
 #[derive(Debug, Default)]
@@ -20,6 +24,8 @@ pub(super) struct Circuit(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
+    /// The first of them that was no request to wait.
+    first_failure: Option<Instant>,
     last_success: Option<Instant>,
     open: Option<String>,
 }
@@ -29,6 +35,7 @@ impl Circuit {
     pub(super) fn success(&self, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures = 0;
+        state.first_failure = None;
         state.last_success = Some(now);
     }
 
@@ -36,13 +43,24 @@ impl Circuit {
     pub(super) fn failure(&self, now: Instant, failure: &Failure) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures += 1;
-        let down = match state.last_success {
-            None => state.failures >= AT_FIRST,
-            Some(last) => state.failures >= IN_A_ROW && now.duration_since(last) >= SILENCE,
+        if !matches!(failure, Failure::Status { retry_after: Some(_), .. }) {
+            state.first_failure.get_or_insert(now);
+        }
+        let lasting = |since: Option<Instant>| since.map_or(Duration::ZERO, |it| now.duration_since(it));
+        let silence = lasting(state.last_success);
+        let down = if state.last_success.is_none() {
+            state.failures >= AT_FIRST || (state.failures >= 2 && lasting(state.first_failure) >= PATIENCE)
+        } else {
+            (state.failures >= IN_A_ROW && silence >= SILENCE) || (state.failures >= A_FEW && silence >= LONG_SILENCE)
         };
         if down && state.open.is_none() {
             state.open = Some(format!("{} requests in a row failed, the last with: {failure}", state.failures));
         }
+    }
+
+    /// Whether any request has succeeded.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last_success.is_some()
     }
 
     /// Ends the run for a reason of its own.
@@ -70,6 +88,35 @@ mod tests {
         circuit.failure(now, &Failure::Html);
         let why = circuit.down().unwrap();
         assert_eq!(why, "8 requests in a row failed, the last with: an HTML page instead of JSON");
+    }
+
+    #[test]
+    fn one_that_takes_long_to_fail_is_down_after_a_few() {
+        let (circuit, now) = (Circuit::default(), Instant::now());
+        circuit.failure(now, &Failure::TimedOut(PATIENCE));
+        assert_eq!(circuit.down(), None);
+        circuit.failure(now + PATIENCE, &Failure::TimedOut(PATIENCE));
+        assert!(circuit.down().is_some());
+        let circuit = Circuit::default();
+        circuit.success(now);
+        for _ in 1..A_FEW {
+            circuit.failure(now + LONG_SILENCE, &Failure::TimedOut(PATIENCE));
+            assert_eq!(circuit.down(), None);
+        }
+        circuit.failure(now + LONG_SILENCE, &Failure::TimedOut(PATIENCE));
+        assert!(circuit.down().is_some());
+    }
+
+    #[test]
+    fn one_that_asks_to_wait_is_waited_for() {
+        let (circuit, now) = (Circuit::default(), Instant::now());
+        let wait = Failure::Status { code: 429, retry_after: Some(PATIENCE) };
+        for number in 1..AT_FIRST {
+            circuit.failure(now + PATIENCE * number, &wait);
+            assert_eq!(circuit.down(), None);
+        }
+        circuit.failure(now + PATIENCE * AT_FIRST, &wait);
+        assert!(circuit.down().is_some());
     }
 
     #[test]

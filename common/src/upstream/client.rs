@@ -16,10 +16,17 @@ use super::pace::Pace;
 use super::retry::{Backoff, Failure, Verdict, classify, retry_after};
 use super::{body, page, session};
 use crate::domain::Combination;
-use crate::store::BoardEncoder;
+use crate::store::{BoardEncoder, MAX_BOARD_ENTRIES};
 
 /// How long connecting may take; a request as a whole has `timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a request may take at most until the service has answered the first: one that hangs is found out soon.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of the body of an error is read, and for how long.
+const ERROR_BODY_BYTES: usize = 64 << 10;
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to talk to the service.
 #[derive(Debug, Clone)]
@@ -75,6 +82,8 @@ pub struct Requests {
     pub retries: u64,
     /// Bytes of bodies, decompressed.
     pub body_bytes: u64,
+    /// Results that were no entries, or nested too deep, and are in no board.
+    pub left_out: u64,
 }
 
 /// The one client of a process. Dropping it closes its idle connections; dropping a fetch closes that fetch's.
@@ -87,9 +96,11 @@ pub struct Client {
     circuit: Circuit,
     session: tokio::sync::Mutex<Session>,
     random: Mutex<fastrand::Rng>,
+    clock: fn() -> SystemTime,
     sent: AtomicU64,
     retries: AtomicU64,
     body_bytes: AtomicU64,
+    left_out: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -110,17 +121,17 @@ enum Ask {
 }
 
 impl Client {
-    /// Builds the client; nothing is asked yet. `seed` is for the jitter of pauses.
+    /// Builds the client; nothing is asked yet. `seed` is for the jitter of pauses, `clock` for
+    /// `Retry-After` dates.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(settings: Settings, seed: u64) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: Settings, seed: u64, clock: fn() -> SystemTime) -> Result<Self, reqwest::Error> {
         // Fails where another part of the process has installed one already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
             reqwest::Client::builder()
                 .user_agent(&settings.user_agent)
-                .timeout(settings.timeout)
                 .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
                 // An answer may not send us to other hosts, or in circles.
                 .redirect(reqwest::redirect::Policy::none())
@@ -134,9 +145,11 @@ impl Client {
             circuit: Circuit::default(),
             session: tokio::sync::Mutex::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            clock,
             sent: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             body_bytes: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
         })
     }
 
@@ -147,6 +160,7 @@ impl Client {
             sent: self.sent.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
             body_bytes: self.body_bytes.load(Ordering::Relaxed),
+            left_out: self.left_out.load(Ordering::Relaxed),
         }
     }
 
@@ -160,10 +174,14 @@ impl Client {
         let mut encoder = BoardEncoder::new(board, name);
         let (mut start, mut previous) = (0, None);
         loop {
-            let body = self.page(board, start, &mut previous, &mut encoder).await?;
-            start += body;
-            if body < self.settings.page_size {
+            let listed = self.page(board, start, &mut previous, &mut encoder).await?;
+            start += listed;
+            if listed < self.settings.page_size {
                 return Ok(encoder);
+            }
+            // Also where what was listed are no entries.
+            if start >= MAX_BOARD_ENTRIES {
+                return Err(FetchError::Failed { failure: Failure::BoardTooLarge { entries: start }, attempts: 1 });
             }
         }
     }
@@ -183,7 +201,10 @@ impl Client {
             let result =
                 result.and_then(|(_, body)| tokio::task::block_in_place(|| self.take(&body, start, previous, encoder)));
             match self.judge(&mut tries, result).await? {
-                Ok(listed) => return Ok(listed),
+                Ok(listed) => {
+                    self.circuit.success(Instant::now());
+                    return Ok(listed);
+                }
                 Err(Verdict::NewSession) => self.end_session(session.number).await,
                 Err(_) => {}
             }
@@ -208,6 +229,8 @@ impl Client {
             return Err(Failure::Repeated { start });
         }
         *previous = first.map(|&it| it.to_owned());
+        let left_out = (page.listed - page.entries.len()) as u64;
+        self.left_out.fetch_add(left_out, Ordering::Relaxed);
         for entry in page.entries {
             if !encoder.push(entry) {
                 return Err(Failure::BoardTooLarge { entries: encoder.entries() });
@@ -244,17 +267,21 @@ impl Client {
         Tries { number: 1, backoff: Backoff::new(self.settings.backoff_min, self.settings.backoff_max) }
     }
 
-    /// Counts a result and decides what comes next: the value; or a verdict, after the pause it asks for; or the end.
+    /// Decides what comes after a result: the value; or another try, after the pause that it asks for; or the end. Only a
+    /// page of entries counts as a success of the service: one that has sessions to give and nothing else is down.
     async fn judge<T>(&self, tries: &mut Tries, result: Result<T, Failure>) -> Result<Result<T, Verdict>, FetchError> {
         let failure = match result {
-            Ok(value) => {
-                self.circuit.success(Instant::now());
-                return Ok(Ok(value));
-            }
+            Ok(value) => return Ok(Ok(value)),
             Err(failure) => failure,
         };
-        self.circuit.failure(Instant::now(), &failure);
         let verdict = classify(&failure);
+        let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
+        let pause = tries.backoff.pause(random);
+        // Of those that were sent before everyone was asked to wait, one counts.
+        let counts = if let Verdict::RetryAfter(wait) = verdict { self.pace.hold(wait.max(pause)) } else { true };
+        if counts {
+            self.circuit.failure(Instant::now(), &failure);
+        }
         if verdict == Verdict::EndRun {
             self.circuit.open(failure.to_string());
         }
@@ -267,11 +294,8 @@ impl Client {
         }
         tries.number += 1;
         self.retries.fetch_add(1, Ordering::Relaxed);
-        let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
-        let pause = tries.backoff.pause(random);
-        match verdict {
-            Verdict::RetryAfter(wait) => self.pace.hold(wait),
-            _ => tokio::time::sleep(pause).await,
+        if !matches!(verdict, Verdict::RetryAfter(_)) {
+            tokio::time::sleep(pause).await;
         }
         Ok(Err(verdict))
     }
@@ -282,19 +306,28 @@ impl Client {
         ask: Ask,
         cookies: Option<&HeaderValue>,
     ) -> Result<(reqwest::header::HeaderMap, Vec<u8>), Failure> {
-        let Settings { timeout, max_body_bytes, .. } = self.settings;
+        let Settings { mut timeout, max_body_bytes, .. } = self.settings;
+        if !self.circuit.has_succeeded() {
+            timeout = timeout.min(FIRST_TIMEOUT);
+        }
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
         self.pace.turn().await;
         self.sent.fetch_add(1, Ordering::Relaxed);
         let way = self.connections.way();
-        let answer = self.request(&way, ask, cookies).send().await.map_err(|error| body::failure(&error, timeout))?;
+        let answer = self
+            .request(&way, ask, cookies)
+            .timeout(timeout)
+            .send()
+            .await
+            .map_err(|error| body::failure(&error, timeout))?;
         if answer.status() != StatusCode::OK {
             let asked = answer.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
-            let retry_after = asked.and_then(|it| retry_after(it, SystemTime::now()));
+            let retry_after = asked.and_then(|it| retry_after(it, (self.clock)()));
             let code = answer.status().as_u16();
             // Read to its end, the connection can be used again; what it says does not matter.
-            let _ignored = body::read(answer, max_body_bytes, timeout).await;
+            let _ignored =
+                tokio::time::timeout(ERROR_BODY_TIMEOUT, body::read(answer, ERROR_BODY_BYTES, timeout)).await;
             return Err(Failure::Status { code, retry_after });
         }
         let headers = answer.headers().clone();

@@ -47,11 +47,14 @@ impl Pace {
         }
     }
 
-    /// Lets nobody have a turn for so long from now.
-    pub(super) fn hold(&self, pause: Duration) {
+    /// Lets nobody have a turn for so long from now. Says whether nobody was held before.
+    pub(super) fn hold(&self, pause: Duration) -> bool {
         let mut state = self.state();
-        state.held_until = state.held_until.max(Instant::now() + pause);
+        let now = Instant::now();
+        let first = state.held_until <= now;
+        state.held_until = state.held_until.max(now + pause);
         state.next = state.next.max(state.held_until);
+        first
     }
 
     fn reserve(&self, now: Instant) -> Instant {
@@ -123,7 +126,8 @@ mod tests {
             })
         };
         tokio::task::yield_now().await;
-        pace.hold(Duration::from_secs(5));
+        assert!(pace.hold(Duration::from_secs(5)));
+        assert!(!pace.hold(Duration::from_secs(1)));
         let times = turns(&pace, 4, 8).await;
         assert!(times[0] >= Duration::from_secs(5), "{times:?}");
         assert!(times[7] >= Duration::from_millis(5700), "{times:?}");

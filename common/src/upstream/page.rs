@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::retry::Failure;
+use super::retry::{Failure, short};
 use crate::domain::json::{self, Found, Sink};
 
 /// An entry nested deeper than this is left out: readers of the cache may not get through it.
@@ -25,9 +25,12 @@ pub(super) fn read(text: &str, asked: usize) -> Result<Page<'_>, Failure> {
     let mut page = Collect { page: Page { entries: Vec::new(), listed: 0 }, asked };
     match json::walk(text, &["context", "c", "results"], &mut page) {
         Ok(Found::Array) if page.page.listed > asked => Err(Failure::Overfull { asked }),
+        Ok(Found::Array) if page.page.listed > 0 && page.page.entries.is_empty() => {
+            Err(Failure::NotAPage(format!("none of its {} results is an entry", page.page.listed)))
+        }
         Ok(Found::Array) => Ok(page.page),
         Ok(Found::Null | Found::Nothing) => Err(Failure::NotAPage("no list at context.c.results".to_owned())),
-        Err(error) => Err(Failure::NotAPage(error.to_string())),
+        Err(error) => Err(Failure::NotAPage(short(&error.to_string()))),
     }
 }
 
@@ -86,8 +89,17 @@ mod tests {
         for wrong in ["", "null", "[]", "{}", r#"{"context":{}}"#, r#"{"context":{"c":{"results":[{}"#] {
             assert!(matches!(entries(wrong), Err(Failure::NotAPage(_))), "{wrong}");
         }
-        for list in ["null", "{}", "\"\"", "7"] {
+        for list in ["null", "{}", "\"\"", "7", "[null,null]", "[[]]"] {
             assert!(matches!(entries(&page(list)), Err(Failure::NotAPage(_))), "{list}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_in_a_wrong_place_makes_no_long_message() {
+        for text in [page(&format!("{:?}", "x".repeat(100_000))), format!("{{\"context\":{:?}}}", "x".repeat(100_000))]
+        {
+            let message = read(&text, 3).unwrap_err().to_string();
+            assert!(message.contains("found a string") && message.len() < 500, "{} bytes", message.len());
         }
     }
 

@@ -133,7 +133,15 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         }
         next = cause.source();
     }
-    told
+    short(&told)
+}
+
+/// The beginning of a text that a hostile answer may have made long.
+pub(super) fn short(text: &str) -> String {
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
