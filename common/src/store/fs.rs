@@ -69,7 +69,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, StoreError> {
     let mut bytes = Vec::new();
     let refuse = |why: String| Err(io::Error::other(why)).at("read", path);
     if read_into(path, &mut bytes, most)?.is_none() {
-        return Err(io::Error::from(io::ErrorKind::NotFound)).at("open", path);
+        return Err(io::Error::from(nix::errno::Errno::ENOENT)).at("open", path);
     }
     if bytes.len() as u64 > most {
         return refuse(format!("larger than {most} bytes"));

@@ -198,8 +198,13 @@ impl Client {
         loop {
             let session = self.session(board).await?;
             let result = self.send(Ask::Listing { board, start }, session.cookies.as_ref()).await;
-            let result =
-                result.and_then(|(_, body)| tokio::task::block_in_place(|| self.take(&body, start, previous, encoder)));
+            let last_try = tries.number == self.settings.attempts;
+            let result = result.and_then(|(_, body)| {
+                tokio::task::block_in_place(|| {
+                    let text = page::text(&body, last_try)?;
+                    self.take(&text, start, previous, encoder)
+                })
+            });
             match self.judge(&mut tries, result).await? {
                 Ok(listed) => {
                     self.circuit.success(Instant::now());
@@ -214,14 +219,12 @@ impl Client {
     /// Checks a page, and only then takes its entries.
     fn take(
         &self,
-        body: &[u8],
+        text: &str,
         start: usize,
         previous: &mut Option<Box<RawValue>>,
         encoder: &mut BoardEncoder,
     ) -> Result<usize, Failure> {
-        // Bytes that are no UTF-8 cost themselves, not the page.
-        let text = String::from_utf8_lossy(body);
-        let page = page::read(&text, self.settings.page_size)?;
+        let page = page::read(text, self.settings.page_size)?;
         let first = page.entries.first();
         if let (Some(first), Some(previous)) = (first, &*previous)
             && first.get() == previous.get()

@@ -1,5 +1,7 @@
 //! One page of a board: `{"context":{"c":{"results":[ENTRY,…]}}}`, checked before any of it is used.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::retry::{Failure, short};
@@ -15,6 +17,16 @@ pub(super) struct Page<'a> {
     pub(super) entries: Vec<&'a RawValue>,
     /// All that stood in the list: tells whether it was the last page.
     pub(super) listed: usize,
+}
+
+/// A body as text. Bytes that are no UTF-8 may have been damaged on the way, so they are asked for again; if they `stay`
+/// so, they cost themselves and not the page.
+pub(super) fn text(body: &[u8], stay: bool) -> Result<Cow<'_, str>, Failure> {
+    match std::str::from_utf8(body) {
+        Ok(text) => Ok(Cow::Borrowed(text)),
+        Err(_) if stay => Ok(String::from_utf8_lossy(body)),
+        Err(error) => Err(Failure::NotAPage(format!("not UTF-8: {error}"))),
+    }
 }
 
 /// Reads a page for which `asked` entries were asked.
@@ -80,6 +92,13 @@ mod tests {
         let deep = format!("{}{}", r#"{"a":"#.repeat(200), "1".to_owned() + &"}".repeat(200));
         let text = page(&format!("[null,{deep},{{}}]"));
         assert_eq!(entries(&text), Ok((vec!["{}"], 3)));
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_are_asked_for_again_and_then_cost_themselves() {
+        assert_eq!(text("ü".as_bytes(), false), Ok(Cow::Borrowed("ü")));
+        assert!(matches!(text(b"a\xffb", false), Err(Failure::NotAPage(_))));
+        assert_eq!(text(b"a\xffb", true).unwrap(), "a\u{fffd}b");
     }
 
     #[test]

@@ -219,7 +219,7 @@ mod tests {
             (&["--latency", "soon"], &["--latency", "soon", "such as 20ms"]),
             (&["--drivers", "0"], &["--drivers 0: expected at least 1"]),
             (&["--board", "1-1=5"], &["--board 1-1: expected a board of the catalogue"]),
-            (&["--catalog", "/nowhere.toml"], &["--catalog /nowhere.toml: No such file"]),
+            (&["--catalog", "/nowhere.toml"], &["--catalog", "/nowhere.toml: No such file"]),
         ];
         for (arguments, parts) in cases {
             let told = told(arguments);

@@ -58,7 +58,7 @@ fn entries_are_replaced_neither_by_an_empty_answer_nor_by_an_error_page() {
     let options = SimOptions {
         catalog: sim.world().catalog().clone(),
         entries: 12_000,
-        drivers: 3_000,
+        drivers: 4_000,
         board_sizes: emptied,
         faults: Faults { always, ..Faults::default() },
         ..SimOptions::default()

@@ -20,7 +20,7 @@ use r3e_tests::sim::{SimOptions, Simulator};
 /// A simulator with 144 boards, and a loader for it.
 fn small(folder: &Path, options: SimOptions) -> (Simulator, Loader) {
     let catalog: Catalog = small_catalog(12, 12);
-    let options = SimOptions { catalog: catalog.clone(), entries: 12_000, drivers: 3_000, ..options };
+    let options = SimOptions { catalog: catalog.clone(), entries: 12_000, drivers: 4_000, ..options };
     let sim = Simulator::start(options).unwrap();
     let loader = Loader::new(folder).upstream(&sim.base_url()).catalog(&catalog);
     (sim, loader)
