@@ -132,12 +132,16 @@ impl Running {
         self.child.id()
     }
 
-    /// Sends a signal: `-TERM`, `-INT`, `-KILL`.
+    /// Sends a signal, `-TERM`, `-INT` or `-KILL`, if it is still at work.
     ///
     /// # Panics
     /// When it cannot be sent.
     #[expect(clippy::unwrap_used, reason = "as above")]
-    pub fn signal(&self, signal: &str) {
+    pub fn signal(&mut self, signal: &str) {
+        // Once it was waited for, its id may be another's.
+        if !self.is_running() {
+            return;
+        }
         assert!(Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap().success());
     }
 

@@ -161,3 +161,12 @@ fn a_service_that_asks_to_be_left_alone_for_an_hour_is() {
     assert!(run.errors.contains("status 503, try again after 1h"), "{}", run.errors);
     assert!(sim.stats().listing_requests <= 4);
 }
+
+#[test]
+fn a_service_that_gives_sessions_and_nothing_else_is_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sim, loader) = small(folder.path(), SimOptions { session_requests: Some(0), ..SimOptions::default() });
+    let run = loader.run().ended(69);
+    assert!(run.errors.contains("status 401"), "{}", run.errors);
+    assert!(sim.stats().requests <= 24, "{:?}", sim.stats());
+}

@@ -51,7 +51,7 @@ fn a_signal_stops_it_in_order_and_the_next_run_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path().join("cache");
         let (sim, loader) = small(folder.path(), slow());
-        let running = loader.start();
+        let mut running = loader.start();
         until("it is at work", || sim.stats().requests > 40);
         running.signal(signal);
         let run = running.wait().ended(code);
@@ -77,7 +77,7 @@ fn it_stops_even_while_the_service_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let (sim, loader) = small(folder.path(), slow());
     sim.set_latency(Duration::from_mins(10));
-    let running = loader.set("runtime.stop_grace", "60s").start();
+    let mut running = loader.set("runtime.stop_grace", "60s").start();
     until("a request hangs", || sim.stats().in_flight > 0);
     running.signal("-TERM");
     let run = running.wait().ended(143);
@@ -90,7 +90,7 @@ fn a_second_writer_is_told_who_is_at_work_and_a_dead_one_is_in_nobodys_way() {
     let folder = tempfile::tempdir().unwrap();
     let (sim, loader) = small(folder.path(), slow());
     sim.set_latency(Duration::from_mins(10));
-    let first = loader.start();
+    let mut first = loader.start();
     until("the first is at work", || sim.stats().in_flight > 0);
     let second = loader.run().ended(75);
     let holder = format!("r3e-loader (pid {}, since ", first.pid());
@@ -120,4 +120,31 @@ fn the_index_is_published_while_fetching_goes_on() {
     assert!(sizes.len() > 3, "{sizes:?}");
     assert_eq!(run.errors.matches("⏹️ Periodic indexing task exiting").count(), 1, "{}", run.errors);
     compare(&cache, sim.world(), &[]);
+}
+
+#[test]
+fn a_signal_after_the_last_answer_is_told_or_comes_too_late() {
+    let mut told = 0;
+    for round in 0..12 {
+        let folder = tempfile::tempdir().unwrap();
+        let (sim, loader) = small(folder.path(), slow());
+        let mut running = loader.start();
+        until("all is asked for", || sim.stats().distinct_boards == 144);
+        // A moment later in each round, up to the end.
+        let mut spins = round * 400;
+        while spins > 0 && running.is_running() {
+            spins -= 1;
+        }
+        running.signal("-TERM");
+        let run = running.wait();
+        let (complete, stopped) = (run.code == Some(0), run.code == Some(143));
+        assert!(complete || stopped, "{:?} {}", run.code, run.errors);
+        told += u32::from(stopped);
+        if stopped {
+            assert_eq!(run.json["outcome"], "stopped");
+            let _rest = loader.run().ended(0);
+        }
+        compare(&folder.path().join("cache"), sim.world(), &[]);
+    }
+    assert!(told > 0, "no signal came before the end");
 }
