@@ -67,7 +67,7 @@ fn run() -> anyhow::Result<()> {
 
 /// Runs the loader, and gives its summary.
 fn load(loader: &Path, folder: &Path, arguments: &[&str]) -> anyhow::Result<Value> {
-    let output = programs::command(loader.to_owned())
+    let output = programs::command(loader)
         .current_dir(folder)
         .args(arguments)
         .args(["--json", "--quiet"])

@@ -1,23 +1,23 @@
-//! Running the real loader against a folder and a simulator, and reading what it left there.
+//! What end-to-end tests need around the programs: running them in a folder of their own with a bound in time, and
+//! reading what they leave on disk with a reader of its own.
+//!
+//! Nothing of the programs' own reading code is used here, so that an error in it cannot hide itself. Whatever is not as
+//! it should be is a panic that says what was found.
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "for tests: whatever is wrong is a panic")]
+#![expect(clippy::disallowed_methods, reason = "looks at the disk from outside, without the programs' own code")]
 
-mod files;
-mod run;
+mod cache;
+mod expected;
+mod index;
+mod place;
+mod running;
+mod wait;
 
-pub use files::{Index, boards, check_cache, compare, index_of, json_file, snapshot};
-pub use run::{Loader, Run, Running, until};
-
-use r3e_common::domain::Catalog;
-
-/// The built-in catalogue's first `tracks` tracks and `classes` classes.
-///
-/// # Panics
-/// When a number is 0, or larger than the built-in catalogue's.
-#[must_use]
-#[expect(clippy::expect_used, reason = "a part of a valid catalogue is one")]
-pub fn small_catalog(tracks: usize, classes: usize) -> Catalog {
-    let whole = Catalog::builtin();
-    let row = |kind: &str, id: u32, name: &str| format!("[[{kind}]]\nid = {id}\nname = {name:?}\n");
-    let tracks = whole.tracks()[..tracks].iter().map(|it| row("track", it.id.get(), &it.name));
-    let classes = whole.classes()[..classes].iter().map(|it| row("class", it.id.get(), &it.name));
-    Catalog::from_toml(&tracks.chain(classes).collect::<String>()).expect("a part of the built-in catalogue")
-}
+pub use cache::{
+    BoardFile, Snapshot, age, board_file, board_files, gunzip, gzip, read_json, read_status, snapshot, top_combinations,
+};
+pub use expected::{Differences, assert_serves};
+pub use index::{DriverIndex, Row, driver_index, parse_driver_index};
+pub use place::{Place, grid, shared_folder};
+pub use running::{Ended, Loader, Running, signal};
+pub use wait::{BOUND, until};

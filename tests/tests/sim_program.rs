@@ -61,7 +61,7 @@ fn what_was_asked_wrongly_is_told_and_exits_2_and_a_taken_port_1() {
     let cases: [(&[&str], &str, i32); 4] = [
         (&["--fault-rate", "2"], "invalid value '2' for '--fault-rate <RATE>': expected a number from 0 to 1", 2),
         (&["--entries", "99999999999"], "--entries 99999999999: expected at most", 2),
-        (&["--catalog", "/nowhere"], "--catalog /nowhere: No such file", 2),
+        (&["--catalog", "/nowhere"], "--catalog /nowhere: cannot open /nowhere: No such file", 2),
         (&["--listen", &address], "cannot listen on", 1),
     ];
     for (arguments, message, code) in cases {

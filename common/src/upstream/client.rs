@@ -1,12 +1,13 @@
 //! Fetching whole boards: places, turns, tries and sessions.
 
+use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, COOKIE, HeaderValue, REFERER, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
-use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -172,9 +173,9 @@ impl Client {
     /// When a page cannot be had, or the service is plainly down.
     pub async fn fetch(&self, board: Combination, name: &str) -> Result<BoardEncoder, FetchError> {
         let mut encoder = BoardEncoder::new(board, name);
-        let (mut start, mut previous) = (0, None);
+        let (mut start, mut firsts) = (0, HashSet::new());
         loop {
-            let listed = self.page(board, start, &mut previous, &mut encoder).await?;
+            let listed = self.page(board, start, &mut firsts, &mut encoder).await?;
             start += listed;
             if listed < self.settings.page_size {
                 return Ok(encoder);
@@ -191,7 +192,7 @@ impl Client {
         &self,
         board: Combination,
         start: usize,
-        previous: &mut Option<Box<RawValue>>,
+        firsts: &mut HashSet<u64>,
         encoder: &mut BoardEncoder,
     ) -> Result<usize, FetchError> {
         let mut tries = self.tries();
@@ -202,7 +203,7 @@ impl Client {
             let result = result.and_then(|(_, body)| {
                 tokio::task::block_in_place(|| {
                     let text = page::text(&body, last_try)?;
-                    self.take(&text, start, previous, encoder)
+                    self.take(&text, start, firsts, encoder)
                 })
             });
             match self.judge(&mut tries, result).await? {
@@ -221,17 +222,16 @@ impl Client {
         &self,
         text: &str,
         start: usize,
-        previous: &mut Option<Box<RawValue>>,
+        firsts: &mut HashSet<u64>,
         encoder: &mut BoardEncoder,
     ) -> Result<usize, Failure> {
         let page = page::read(text, self.settings.page_size)?;
-        let first = page.entries.first();
-        if let (Some(first), Some(previous)) = (first, &*previous)
-            && first.get() == previous.get()
+        // A service that ignores `start` sends a page again that was there before.
+        if let Some(first) = page.entries.first()
+            && !firsts.insert(foldhash::quality::FixedState::default().hash_one(first.get()))
         {
             return Err(Failure::Repeated { start });
         }
-        *previous = first.map(|&it| it.to_owned());
         let left_out = (page.listed - page.entries.len()) as u64;
         self.left_out.fetch_add(left_out, Ordering::Relaxed);
         for entry in page.entries {

@@ -44,8 +44,8 @@ pub enum Failure {
         /// How many were asked for.
         asked: usize,
     },
-    /// The page before came again.
-    #[error("the page from entry {start} on is the one before it")]
+    /// An earlier page came again.
+    #[error("the page from entry {start} on is one that came before")]
     Repeated {
         /// The number of the first entry asked for.
         start: usize,
@@ -213,7 +213,7 @@ mod tests {
         not a leaderboard page: EOF => Retry
         a body of more than 33554432 bytes => GiveUp
         more than the 1500 entries asked for => Retry
-        the page from entry 1500 on is the one before it => Retry
+        the page from entry 1500 on is one that came before => Retry
         a board of more than 200000 entries => GiveUp
         ");
     }

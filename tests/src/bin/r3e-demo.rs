@@ -55,7 +55,7 @@ fn run() -> anyhow::Result<()> {
 
 /// Runs the loader in `folder`, with its progress and its summary on this terminal.
 fn load(loader: &Path, folder: &Path, sim: &Simulator) -> anyhow::Result<()> {
-    let status = programs::command(loader.to_owned())
+    let status = programs::command(loader)
         .current_dir(folder)
         .args(["--upstream", &sim.base_url()])
         // The simulator is ours, so the manners that the real service deserves would only take time.

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::{Request, header::USER_AGENT};
+use axum::http::Request;
+use axum::http::header::{CONNECTION, USER_AGENT};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -161,24 +162,28 @@ struct InFlight {
     /// None for `/__stats`.
     connection: Option<Arc<Connection>>,
     whole: bool,
+    /// Whether the connection is to stay: one that the client asked to close with the answer is never idle, however long
+    /// the answer's last bytes take to go out.
+    kept: bool,
 }
 
 impl InFlight {
     fn begin<B>(connection: &Arc<Connection>, request: &Request<B>) -> Self {
         if request.uri().path() == STATS_PATH {
             connection.counters.only_stats(connection.id);
-            return Self { connection: None, whole: false };
+            return Self { connection: None, whole: false, kept: false };
         }
         let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         connection.counters.began(connection.id, Instant::now(), user_agent);
-        Self { connection: Some(Arc::clone(connection)), whole: false }
+        let kept = request.headers().get(CONNECTION).is_none_or(|value| value != "close");
+        Self { connection: Some(Arc::clone(connection)), whole: false, kept }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
-            connection.counters.finished(connection.id, self.whole);
+            connection.counters.finished(connection.id, self.whole && self.kept);
         }
     }
 }

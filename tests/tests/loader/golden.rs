@@ -1,109 +1,141 @@
-//! The cache and exports that the older program wrote: the same drivers, results, combinations and counts.
+//! A cache of the older program, indexed by this one: the same drivers and results, field by field.
 
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use r3e_common::domain::{Catalog, Ordinal};
-use r3e_tests::harness::{Index, Loader, index_of, json_file};
-use serde_json::Value;
+use r3e_common::domain::Catalog;
+use r3e_tests::harness::{
+    DriverIndex, Place, Row, driver_index, gunzip, parse_driver_index, read_json, read_status, shared_folder, snapshot,
+    top_combinations,
+};
 
-/// The folder of shared trials, where there is one.
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let there = folder.join("golden/reference-cache.tar.xz").exists();
-    if !there {
-        eprintln!("skipped: no {}", folder.display());
+/// Nothing listens there, and nothing is to be asked.
+const NOWHERE: &str = "http://127.0.0.1:9";
+const EXPORTS: [&str; 2] = ["driver_index.json.gz", "top_combinations.json"];
+
+/// The older program's cache, its own exports moved to `older/`; none where the trial is not at hand.
+fn unpacked() -> Option<Place> {
+    let Some(archive) = shared_folder("golden/reference-cache.tar.xz") else {
+        println!("skipped: no ../shared/golden beside the workspace, and R3E_SHARED names none");
+        return None;
+    };
+    let place = Place::new();
+    let tar = Command::new("tar").arg("-xJf").arg(&archive).arg("-C").arg(place.path("")).status();
+    if !tar.is_ok_and(|status| status.success()) {
+        println!("skipped: tar cannot unpack {}; are tar and xz installed?", archive.display());
+        return None;
     }
-    there.then_some(folder)
+    fs::create_dir(place.path("older")).unwrap();
+    for name in EXPORTS {
+        fs::rename(place.cache().join(name), place.path("older").join(name)).unwrap();
+    }
+    fs::copy(place.cache().join("status.json"), place.path("older/status.json")).unwrap();
+    Some(place)
 }
 
-fn unpacked(into: &Path) -> Option<PathBuf> {
-    let archive = shared()?.join("golden/reference-cache.tar.xz");
-    assert!(Command::new("tar").arg("-xJf").arg(archive).arg("-C").arg(into).status().unwrap().success());
-    Some(into.join("cache"))
+fn exports(cache: &Path) -> [Vec<u8>; 2] {
+    EXPORTS.map(|name| fs::read(cache.join(name)).unwrap())
 }
 
-/// Results in an order of their own, so that only their content is compared.
-fn sorted(results: &[Value]) -> Vec<String> {
-    let mut texts: Vec<String> = results.iter().map(ToString::to_string).collect();
-    texts.sort();
-    texts
+/// Results by key, in an order of their own.
+fn by_key(index: &DriverIndex) -> BTreeMap<&str, Vec<&Row>> {
+    index.0.iter().map(|(key, rows)| (key.as_str(), sorted(rows))).collect()
 }
 
-#[test]
-fn the_reference_cache_gives_what_the_older_program_exported() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(cache) = unpacked(folder.path()) else { return };
-    let (old, old_top, old_status) =
-        (index_of(&cache), json_file(&cache.join("top_combinations.json")), json_file(&cache.join("status.json")));
+fn sorted(rows: &[Row]) -> Vec<&Row> {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by_cached_key(|row| (row.board(), row.position, row.name.clone(), row.date_time.clone()));
+    rows
+}
 
-    let loader = Loader::new(folder.path()).arg("--cached-only");
-    let run = loader.run().ended(0);
-    assert_eq!((run.number("/boards/cached"), run.number("/requests/sent")), (14_703, 0));
-    let new = index_of(&cache);
-
-    // Under full Unicode rules İ becomes i with a dot above; the older program left the dot out.
-    let renamed = |key: &str| key.contains('\u{307}');
-    let plain = |key: &str| key.replace('\u{307}', "");
-    assert_eq!(new.keys().filter(|key| renamed(key)).count(), 26);
-    let by_old_key: Index = new.iter().map(|(key, results)| (plain(key), results.clone())).collect();
-    assert_eq!(by_old_key.keys().collect::<Vec<_>>(), old.keys().collect::<Vec<_>>());
-    for (key, results) in &old {
-        assert_eq!(sorted(&by_old_key[key]), sorted(results), "{key}");
-    }
-    for (key, results) in &new {
-        assert!(results.iter().all(|it| it["name"].as_str().unwrap().to_lowercase() == *key), "{key}");
-        assert_eq!(renamed(key), results.iter().any(|it| it["name"].as_str().unwrap().contains('İ')), "{key}");
-    }
-
-    let top = json_file(&cache.join("top_combinations.json"));
-    let rows = |top: &Value| sorted(top["results"].as_array().unwrap());
-    assert_eq!((rows(&top), &top["count"]), (rows(&old_top), &old_top["count"]));
-    let status = json_file(&cache.join("status.json"));
-    for key in ["track_count", "total_fetched_combinations", "total_unique_tracks", "total_drivers", "total_entries"] {
-        assert_eq!(status[key], old_status[key], "{key}");
-    }
-    for key in old_status.as_object().unwrap().keys() {
-        assert!(status.get(key).is_some(), "{key}");
-    }
-    assert_eq!(status["last_scrape_start"], old_status["last_scrape_start"], "nothing was fetched");
+/// Lower case as the older program makes it: each character by itself, into one.
+fn simple_lower_case(text: &str) -> String {
+    text.chars().map(|c| c.to_lowercase().next().unwrap()).collect()
 }
 
 #[test]
-fn its_order_is_that_of_the_contract_and_does_not_depend_on_threads() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(cache) = unpacked(folder.path()) else { return };
-    let loader = Loader::new(folder.path()).arg("--cached-only").set("index.plain", "true");
-    let _done = loader.run().ended(0);
-    let bytes = |name: &str| std::fs::read(cache.join(name)).unwrap();
-    let (gzip, text) = (bytes("driver_index.json.gz"), bytes("driver_index.json"));
+fn the_same_drivers_and_results_as_the_older_programs() {
+    let Some(place) = unpacked() else { return };
+    let path = place.path("older/driver_index.json.gz");
+    let older = parse_driver_index(&gunzip(&fs::read(&path).unwrap(), &path));
+    let ended = place.loader(NOWHERE).argument("--cached-only").run().with_code(0);
+    let newer = driver_index(&place.cache());
+    assert_eq!((older.rows().count(), newer.rows().count(), newer.0.len()), (2049, 2049, 655));
+
+    let (old, new) = (by_key(&older), by_key(&newer));
+    let mut differ = BTreeSet::new();
+    for (key, rows) in &old {
+        let full = rows[0].name.to_lowercase();
+        assert!(rows.iter().all(|row| simple_lower_case(&row.name) == *key && row.name.to_lowercase() == full));
+        assert_eq!(Some(rows), new.get(full.as_str()), "the results of {key:?}");
+        if full != *key {
+            differ.insert(*key);
+        }
+    }
+    assert_eq!(old.len(), new.len());
+    // `İ` is the only character in these names whose full lower case is more than one.
+    let dotted = old.iter().filter(|(_, rows)| rows[0].name.contains('İ')).map(|(key, _)| *key);
+    assert_eq!(differ, dotted.collect());
+    assert_eq!(differ.len(), 26);
 
     let catalog = Catalog::builtin();
-    let place = |it: &Value| -> (Option<Ordinal>, u64) {
-        let board = format!("{}-{}", it["track_id"].as_str().unwrap(), it["class_id"].as_str().unwrap());
-        (catalog.ordinal(board.parse().unwrap()), it["position"].as_u64().unwrap())
-    };
-    for (key, results) in index_of(&cache) {
-        assert!(results.is_sorted_by_key(place), "{key}");
+    for (key, rows) in &newer.0 {
+        let sequence = |row: &Row| (catalog.ordinal(row.board().parse().unwrap()), row.position);
+        assert!(rows.is_sorted_by_key(sequence), "{key:?}: catalogue order, then position");
     }
-    let mut in_string = false;
-    let keys_in_order = serde_json::from_slice::<serde_json::Map<String, Value>>(&text).unwrap();
-    assert!(keys_in_order.keys().is_sorted());
-    for pair in text.windows(2) {
-        in_string ^= pair[1] == b'"' && pair[0] != b'\\';
-        assert!(in_string || !pair[1].is_ascii_whitespace());
-    }
-    let top = json_file(&cache.join("top_combinations.json"));
-    let largest_first = |it: &Value| {
-        let board = format!("{}-{}", it["track_id"].as_str().unwrap(), it["class_id"].as_str().unwrap());
-        (std::cmp::Reverse(it["entry_count"].as_u64().unwrap()), catalog.ordinal(board.parse().unwrap()))
-    };
-    assert!(top["results"].as_array().unwrap().is_sorted_by_key(largest_first));
+    let json = ended.json();
+    assert_eq!((json["drivers"].as_u64(), json["entries"].as_u64()), (Some(655), Some(2049)));
+    assert_eq!((ended.boards("cached"), ended.boards("with_entries"), ended.boards("damaged")), (14_703, 740, 0));
+}
 
-    std::fs::remove_file(cache.join("driver_index.json.gz")).unwrap();
-    let mut on_one_core = std::process::Command::new("taskset");
-    let command = loader.command();
-    on_one_core.args(["-c", "0"]).arg(command.get_program()).args(command.get_args()).current_dir(folder.path());
-    assert!(on_one_core.env_clear().output().unwrap().status.success());
-    assert!(bytes("driver_index.json.gz") == gzip, "other bytes on one core");
+#[test]
+fn the_same_top_combinations_and_counts_as_the_older_programs() {
+    let Some(place) = unpacked() else { return };
+    let before = snapshot(&place.cache());
+    let _ended = place.loader(NOWHERE).argument("--cached-only").run().with_code(0);
+
+    let older = read_json(&place.path("older/top_combinations.json"));
+    let newer = top_combinations(&place.cache());
+    let set = |list: &[serde_json::Value]| list.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    assert_eq!((newer.len(), set(&newer)), (740, set(older["results"].as_array().unwrap())));
+    let catalog = Catalog::builtin();
+    let sequence = |it: &serde_json::Value| {
+        let id = |key: &str| it[key].as_str().unwrap().to_owned();
+        let board = format!("{}-{}", id("track_id"), id("class_id")).parse().unwrap();
+        (std::cmp::Reverse(it["entry_count"].as_u64()), catalog.ordinal(board))
+    };
+    assert!(newer.is_sorted_by_key(sequence), "ties in catalogue order");
+
+    let (older, newer) = (read_json(&place.path("older/status.json")), read_status(&place.cache()));
+    let counts = ["track_count", "total_fetched_combinations", "total_unique_tracks", "total_drivers", "total_entries"];
+    // What this run did not do, it does not tell anew.
+    let untouched = ["failed_fetch_count", "retried_fetch_count", "last_scrape_start", "last_scrape_end"];
+    for key in counts.into_iter().chain(untouched) {
+        assert_eq!(newer[key], older[key], "{key}");
+    }
+    let boards = snapshot(&place.cache()).into_iter().filter(|(path, _)| !EXPORTS.iter().any(|it| path.ends_with(it)));
+    assert!(boards.eq(before), "no board is touched");
+}
+
+#[test]
+fn the_same_cache_gives_the_same_bytes_whatever_the_number_of_threads() {
+    let Some(place) = unpacked() else { return };
+    let loader = || place.loader(NOWHERE).argument("--cached-only");
+    let first = loader().run().with_code(0);
+    assert_eq!(first.json()["index"]["changed"], true);
+    let bytes = exports(&place.cache());
+    assert_eq!(loader().run().with_code(0).json()["index"]["changed"], false);
+    assert_eq!(exports(&place.cache()), bytes);
+    // The program takes as many threads as the processors that it may run on.
+    if !Command::new("taskset").args(["-c", "0", "true"]).status().is_ok_and(|status| status.success()) {
+        println!("no taskset: one thread is not compared with many");
+        return;
+    }
+    for name in EXPORTS {
+        fs::remove_file(place.cache().join(name)).unwrap();
+    }
+    let _ended = loader().started_by(&["taskset", "-c", "0"]).run().with_code(0);
+    assert_eq!(exports(&place.cache()), bytes);
 }

@@ -1,0 +1,96 @@
+//! A folder of a test's own, with the cache in it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use r3e_common::domain::Catalog;
+use tempfile::TempDir;
+
+use super::running::Loader;
+
+/// A folder that is gone when the test is over. The program runs in it.
+#[derive(Debug)]
+pub struct Place {
+    folder: TempDir,
+    has_catalog: bool,
+}
+
+impl Place {
+    /// An empty place; the whole catalogue is in force.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // The file of the working directory is found before that of the machine, which is none of a test's business.
+        fs::write(folder.path().join("r3e.toml"), "").unwrap();
+        Self { folder, has_catalog: false }
+    }
+
+    /// An empty place with that catalogue in force.
+    #[must_use]
+    pub fn with_catalog(catalog: &Catalog) -> Self {
+        let place = Self { has_catalog: true, ..Self::new() };
+        fs::write(place.path("catalog.toml"), catalog.to_toml()).unwrap();
+        place
+    }
+
+    /// A path in it.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The cache.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.path("cache")
+    }
+
+    /// The staging folder.
+    #[must_use]
+    pub fn staging(&self) -> PathBuf {
+        self.path("cache_temp")
+    }
+
+    /// The loader, about to run here against the service at that address, impatient as tests are.
+    #[must_use]
+    pub fn loader(&self, upstream: &str) -> Loader {
+        let loader = Loader::new(self.folder.path())
+            .argument("--json")
+            .set("upstream.base_url", upstream)
+            .set("upstream.requests_per_second", "100000")
+            .set("upstream.backoff_min", "10ms")
+            .set("upstream.backoff_max", "50ms")
+            .set("runtime.dir", &self.path("run").to_string_lossy());
+        if self.has_catalog { loader.set("catalog.path", "catalog.toml") } else { loader }
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A catalogue of so many tracks and classes, for tests that do not need thousands of boards.
+#[must_use]
+pub fn grid(tracks: u32, classes: u32) -> Catalog {
+    let mut text = String::new();
+    for (kind, count, first) in [("track", tracks, 101), ("class", classes, 9001)] {
+        for number in 0..count {
+            // Ids fall where names rise, so that an order by id is seen to be another than that of the catalogue.
+            let id = first + count - number;
+            writeln!(text, "[[{kind}]]\nid = {id}\nname = \"{kind} \\\"{number}\\\" – é\"").unwrap();
+        }
+    }
+    Catalog::from_toml(&text).unwrap()
+}
+
+/// A file or folder beside the workspace, where trials to check against are kept; `R3E_SHARED` names another place.
+/// None where it is not there: a test that needs it says so and does nothing.
+#[must_use]
+pub fn shared_folder(name: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("R3E_SHARED").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
+    Some(folder.join(name)).filter(|path| path.exists())
+}

@@ -1,0 +1,133 @@
+//! When `r3e_loader::load` returns, nothing of it is alive; and the n-th time it holds no more than the second.
+//!
+//! A test binary of its own with one test: others in the process would disturb the counts.
+#![expect(clippy::unwrap_used, reason = "all of this file is tests")]
+#![expect(clippy::disallowed_methods, reason = "looks at the process from outside")]
+
+use std::time::{Duration, SystemTime};
+
+use r3e_common::process::config::{Config, Environment, Flag, Sources, load};
+use r3e_common::process::memory;
+use r3e_common::process::progress::Style;
+use r3e_loader::{Options, Outcome};
+use r3e_tests::harness::{Place, grid, until};
+use r3e_tests::sim::{Faults, SimOptions, Simulator};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+const CYCLES: usize = 8;
+/// How much more may be allocated after a cycle than after the second: what threads hold in their caches.
+const TOLERANCE_BYTES: u64 = 2 << 20;
+/// By how much the least of three cycles may differ from that of three earlier ones.
+const LEAK_BYTES: u64 = 512 << 10;
+
+/// Every run fetches all boards again.
+fn config(place: &Place, sim: &Simulator) -> Config {
+    let mut environment = Environment::bare(place.path(""), 0);
+    environment.system_file = place.path("none.toml");
+    let set = |name, key, value: String| Flag { name, key, value: value.into() };
+    let path = |name| place.path(name).to_string_lossy().into_owned();
+    let flags = vec![
+        set("--cache", "cache.dir", path("cache")),
+        set("--max-age", "cache.max_age", "0s".to_owned()),
+        set("--catalog", "catalog.path", path("catalog.toml")),
+        set("--upstream", "upstream.base_url", sim.base_url()),
+        set("--requests-per-second", "upstream.requests_per_second", "100000".to_owned()),
+        set("--timeout", "upstream.timeout", "1s".to_owned()),
+        set("--max-body-mb", "upstream.max_body_mb", "1".to_owned()),
+        set("--backoff-min", "upstream.backoff_min", "1ms".to_owned()),
+        set("--backoff-max", "upstream.backoff_max", "5ms".to_owned()),
+        set("--every", "index.every", "20ms".to_owned()),
+    ];
+    load(&Sources { file: None, flags, environment: &environment }).unwrap()
+}
+
+fn open_descriptors() -> usize {
+    // The listing itself has one open.
+    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// What this process holds of what can leak.
+#[derive(Debug, PartialEq)]
+struct Held {
+    tasks: usize,
+    descriptors: usize,
+}
+
+fn held(runtime: &Runtime) -> Held {
+    Held { tasks: runtime.metrics().num_alive_tasks(), descriptors: open_descriptors() }
+}
+
+fn run(runtime: &Runtime, config: &Config, stop: CancellationToken) -> Outcome {
+    let options = Options { cached_only: false, only: None, style: Style::Hidden, clock: SystemTime::now };
+    runtime.block_on(r3e_loader::load(config, &options, stop)).unwrap().outcome
+}
+
+/// Checks that nothing is alive; the service may see a connection's end a moment later, and only that is waited for.
+fn nothing_is_alive(runtime: &Runtime, sim: &Simulator, before: &Held) {
+    assert_eq!(runtime.metrics().num_alive_tasks(), before.tasks, "tasks");
+    until("the service sees no connection", || sim.stats().connections_open == 0);
+    // The simulator is in this process too, and counts a connection as gone before it closes its end.
+    until("its descriptors are closed", || open_descriptors() == before.descriptors);
+    assert_eq!(held(runtime), *before);
+}
+
+#[test]
+fn when_it_returns_nothing_of_it_is_alive_and_memory_does_not_grow() {
+    let catalog = grid(12, 12);
+    let place = Place::with_catalog(&catalog);
+    let options = SimOptions { catalog, entries: 6000, drivers: 900, ..SimOptions::default() };
+    let sim = Simulator::start(options).unwrap();
+    let config = config(&place, &sim);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(4)
+        .enable_all()
+        .on_thread_park(memory::flush_if_asked)
+        .build()
+        .unwrap();
+    let before = held(&runtime);
+
+    let mut allocated = Vec::new();
+    for _ in 0..CYCLES {
+        assert_eq!(run(&runtime, &config, CancellationToken::new()), Outcome::Done);
+        nothing_is_alive(&runtime, &sim, &before);
+        allocated.push(memory::purge().unwrap().after.allocated_bytes);
+    }
+    // What threads hold in their caches comes and goes; what leaks raises the least of several too.
+    let least = |cycles: &[u64]| *cycles.iter().min().unwrap();
+    let (early, late) = (least(&allocated[1..4]), least(&allocated[CYCLES - 3..]));
+    assert!(late <= early + LEAK_BYTES, "allocated after each cycle: {allocated:?}");
+    let most = allocated[1] + TOLERANCE_BYTES;
+    assert!(allocated[2..].iter().all(|&bytes| bytes <= most), "allocated after each cycle: {allocated:?}");
+    // The two workers, the four that may block, the simulator's, the test's, the main one and the allocator's own.
+    assert!(threads() <= 2 + 4 + 4, "{} threads", threads());
+
+    // Also when it does not go well: boards fail, it is stopped, the service is down.
+    sim.set_faults(Faults { retry_after: Duration::ZERO, ..Faults::all(0.3) }).unwrap();
+    let faulty = run(&runtime, &config, CancellationToken::new());
+    assert!(matches!(faulty, Outcome::SomeBoardsFailed | Outcome::Done), "{faulty:?}");
+    nothing_is_alive(&runtime, &sim, &before);
+
+    sim.set_faults(Faults::default()).unwrap();
+    sim.set_latency(Duration::from_mins(10));
+    sim.reset_stats();
+    let stop = CancellationToken::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            until("it asks", || sim.stats().requests > 0);
+            stop.cancel();
+        });
+        assert_eq!(run(&runtime, &config, stop.clone()), Outcome::Stopped);
+    });
+    nothing_is_alive(&runtime, &sim, &before);
+
+    sim.go_down().unwrap();
+    assert!(matches!(run(&runtime, &config, CancellationToken::new()), Outcome::Unavailable(_)));
+    sim.come_up().unwrap();
+    nothing_is_alive(&runtime, &sim, &before);
+}

@@ -1,0 +1,48 @@
+//! The index while a run goes on, and the lines that operators wait for at its end.
+
+use std::time::Duration;
+
+use r3e_tests::harness::{Differences, Place, assert_serves, driver_index, grid, read_status, until};
+use r3e_tests::sim::{SimOptions, Simulator};
+
+#[test]
+fn the_index_grows_while_boards_are_fetched_and_the_closing_lines_come_once() {
+    let catalog = grid(12, 12);
+    let place = Place::with_catalog(&catalog);
+    let latency = Duration::from_millis(20);
+    let options = SimOptions { catalog, entries: 3000, drivers: 500, latency, ..SimOptions::default() };
+    let sim = Simulator::start(options).unwrap();
+    let loader = place.loader(&sim.base_url()).set("index.every", "200ms");
+    let mut running = loader.spawn();
+    let mut drivers = 0;
+    until("the index has drivers", || {
+        assert!(!running.has_ended(), "the first index with drivers came at the end of the run");
+        if place.cache().join("driver_index.json.gz").exists() {
+            drivers = driver_index(&place.cache()).0.len();
+        }
+        drivers > 0
+    });
+    assert_eq!(read_status(&place.cache())["fetch_in_progress"], true);
+    let asked = sim.stats().distinct_boards;
+    assert!(asked < 144, "boards are still being fetched: {asked}");
+    let ended = running.wait().with_code(0);
+    assert!(driver_index(&place.cache()).0.len() > drivers);
+    assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+
+    for line in ["⏹️ Periodic indexing task exiting", "⏹️ Memory monitoring stopped"] {
+        assert_eq!(ended.stderr.matches(line).count(), 1, "{line} in {}", ended.stderr);
+    }
+    assert!(ended.stderr.matches("index exported").count() >= 3, "at first, meanwhile, at last: {}", ended.stderr);
+    assert!(!ended.stderr.contains("ERROR") && !ended.stderr.contains("still alive"), "{}", ended.stderr);
+}
+
+#[test]
+fn memory_is_given_back_from_time_to_time_with_the_line_that_operators_know() {
+    let catalog = grid(6, 6);
+    let place = Place::with_catalog(&catalog);
+    let latency = Duration::from_millis(20);
+    let options = SimOptions { catalog, entries: 300, drivers: 50, latency, ..SimOptions::default() };
+    let sim = Simulator::start(options).unwrap();
+    let ended = place.loader(&sim.base_url()).set("memory.purge_every", "20ms").run().with_code(0);
+    assert!(ended.stderr.contains("💾 Periodic GC: Alloc="), "{}", ended.stderr);
+}

@@ -1,0 +1,144 @@
+//! Stopped by a signal: soon, in order, and nothing that has arrived is lost.
+
+use std::fs::{self, File};
+use std::time::Duration;
+
+use r3e_tests::harness::{
+    Differences, Ended, Place, Running, assert_serves, board_files, driver_index, grid, read_status, until,
+};
+use r3e_tests::sim::{SimOptions, Simulator};
+
+/// With which code the program ends after which signal.
+const SIGNALS: [(&str, i32); 2] = [("TERM", 143), ("INT", 130)];
+const PASSED: &str = "the time to stop in has passed";
+
+fn world(latency: Duration) -> (Simulator, Place) {
+    let catalog = grid(12, 12);
+    let place = Place::with_catalog(&catalog);
+    let options = SimOptions { catalog, entries: 4000, drivers: 3500, latency, ..SimOptions::default() };
+    (Simulator::start(options).unwrap(), place)
+}
+
+fn stopped(running: Running, name: &str, code: i32) -> Ended {
+    running.signal(name);
+    let ended = running.wait().with_code(code);
+    assert!(ended.stderr.contains(&format!("SIG{name}")), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(PASSED), "by itself, within stop_grace: {}", ended.stderr);
+    ended
+}
+
+#[test]
+fn a_run_that_was_stopped_is_gone_on_with() {
+    for (name, code) in SIGNALS {
+        let (sim, place) = world(Duration::from_millis(5));
+        let running = place.loader(&sim.base_url()).spawn();
+        until("half of the boards were asked for", || sim.stats().listing_requests >= 72);
+        let ended = stopped(running, name, code);
+        assert_eq!((&ended.json()["outcome"], &ended.json()["exit_code"]), (&"stopped".into(), &code.into()));
+
+        let staged = board_files(&place.staging());
+        assert!(staged.len() >= 60 && staged.len() < 144, "{} boards are kept in staging", staged.len());
+        assert_eq!(ended.boards("fetched"), staged.len() as u64);
+        let status = read_status(&place.cache());
+        assert_eq!(status["fetch_in_progress"], false);
+        assert_eq!(status["last_scrape_end"], "0001-01-01T00:00:00Z", "it has not come to its end");
+
+        let next = place.loader(&sim.base_url()).run().with_code(0);
+        assert_eq!(next.boards("left_by_interrupted_run"), staged.len() as u64);
+        let further: u64 = sim.world().boards().map(|board| u64::from(board.len() / 1500)).sum();
+        let both = sim.stats();
+        // Four boards were in flight, and each of the two runs has a session.
+        assert!(both.requests <= 144 + further + 4 + 2, "{both:?}");
+        assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+    }
+}
+
+#[test]
+fn a_service_that_hangs_holds_nobody_up() {
+    for (name, code) in SIGNALS {
+        let (sim, place) = world(Duration::from_mins(10));
+        // Once while the session is asked for, once while boards are.
+        for boards in [false, true] {
+            sim.reset_stats();
+            sim.set_latency(if boards { Duration::ZERO } else { Duration::from_mins(10) });
+            let running = place.loader(&sim.base_url()).set("upstream.timeout", "20m").spawn();
+            until("it asks", || sim.stats().requests > 0);
+            sim.set_latency(Duration::from_mins(10));
+            if boards {
+                until("all places are taken", || sim.stats().in_flight == 4);
+            }
+            let _ended = stopped(running, name, code);
+            assert_eq!(read_status(&place.cache())["fetch_in_progress"], false);
+            until("its connections are gone", || sim.stats().connections_open == 0);
+        }
+    }
+}
+
+/// A loader that waits for a lock which is not given, and while it does looks at no signal: that of `status.json`, for
+/// which it has seconds of patience. The lock is to be held.
+fn stuck(place: &Place, sim: &Simulator, grace: &str) -> (Running, File) {
+    fs::create_dir_all(place.cache()).unwrap();
+    let lock = File::create(place.cache().join(".status.lock")).unwrap();
+    lock.lock().unwrap();
+    let running = place.loader(&sim.base_url()).set("runtime.stop_grace", grace).spawn();
+    until("it is at work", || fs::exists(place.staging().join(".writer.lock")).unwrap());
+    (running, lock)
+}
+
+#[test]
+fn one_that_is_stuck_ends_at_the_second_signal() {
+    for (name, code) in SIGNALS {
+        let (sim, place) = world(Duration::ZERO);
+        let (mut running, _lock) = stuck(&place, &sim, "1h");
+        // Signals that come together may be seen as one: so they are sent until it is gone.
+        until("it has ended", || {
+            let ended = running.has_ended();
+            if !ended {
+                running.signal(name);
+            }
+            ended
+        });
+        let ended = running.wait().with_code(code);
+        assert!(ended.stderr.contains("a second signal: ending at once"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn one_that_is_stuck_ends_when_its_time_has_passed() {
+    let (sim, place) = world(Duration::ZERO);
+    let (running, _lock) = stuck(&place, &sim, "50ms");
+    running.signal("TERM");
+    let ended = running.wait().with_code(143);
+    assert!(ended.stderr.contains(PASSED), "{}", ended.stderr);
+}
+
+#[test]
+fn a_signal_after_the_last_request_is_told_or_comes_too_late() {
+    let mut told = 0;
+    for round in 0..12 {
+        let catalog = grid(12, 12);
+        let place = Place::with_catalog(&catalog);
+        let latency = Duration::from_millis(10);
+        let options = SimOptions { catalog, entries: 12_000, drivers: 4000, latency, ..SimOptions::default() };
+        let sim = Simulator::start(options).unwrap();
+        let mut running = place.loader(&sim.base_url()).spawn();
+        until("every board is asked for", || sim.stats().distinct_boards == 144);
+        // A little later in each round, up to the end.
+        let mut looks = round * 400;
+        while looks > 0 && !running.has_ended() {
+            looks -= 1;
+        }
+        if !running.has_ended() {
+            running.signal("TERM");
+        }
+        let ended = running.wait();
+        assert!([Some(0), Some(143)].contains(&ended.code()), "{:?}: {}", ended.status, ended.stderr);
+        if ended.code() == Some(143) {
+            told += 1;
+            assert_eq!(ended.json()["outcome"], "stopped");
+            let _rest = place.loader(&sim.base_url()).run().with_code(0);
+        }
+        assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+    }
+    assert!(told > 0, "every signal came after the end");
+}
