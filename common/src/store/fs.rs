@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 /// The file system refused something.
@@ -54,7 +55,9 @@ pub fn read_into(path: &Path, into: &mut Vec<u8>, most: u64) -> Result<Option<Sy
     let Some(file) = unless_missing(open).at("open", path)? else { return Ok(None) };
     let metadata = file.metadata().at("look at", path)?;
     if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "not a file")).at("read", path);
+        let pipe_or_device = || io::Error::new(io::ErrorKind::IsADirectory, "a pipe or device, expected a file");
+        let why = if metadata.is_dir() { io::Error::from(Errno::EISDIR) } else { pipe_or_device() };
+        return Err(why).at("read", path);
     }
     into.reserve(usize::try_from(metadata.len().min(most)).unwrap_or(0) + 1);
     file.take(most.saturating_add(1)).read_to_end(into).at("read", path)?;
@@ -69,7 +72,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, StoreError> {
     let mut bytes = Vec::new();
     let refuse = |why: String| Err(io::Error::other(why)).at("read", path);
     if read_into(path, &mut bytes, most)?.is_none() {
-        return Err(io::Error::from(nix::errno::Errno::ENOENT)).at("open", path);
+        return Err(io::Error::from(Errno::ENOENT)).at("open", path);
     }
     if bytes.len() as u64 > most {
         return refuse(format!("larger than {most} bytes"));
