@@ -14,5 +14,5 @@ mod page;
 mod retry;
 mod session;
 
-pub use client::{Client, FetchError, Requests, Settings};
+pub use client::{Client, FetchError, Requests, Settings, SetupError};
 pub use retry::Failure;

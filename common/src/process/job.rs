@@ -15,7 +15,7 @@ use crate::domain::{Catalog, CatalogError};
 use crate::index::IndexError;
 use crate::pipeline::{FetchFault, Periodic, PublishError, Published, Publisher};
 use crate::store::{self, Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, StoreError, WriterLock};
-use crate::upstream::{Client, Settings};
+use crate::upstream::{Client, Settings, SetupError};
 
 /// The most bytes of a catalogue file.
 const MAX_CATALOG_BYTES: u64 = 64 << 20;
@@ -47,8 +47,8 @@ pub enum JobError {
     #[error(transparent)]
     Index(#[from] IndexError),
     /// The client cannot be set up.
-    #[error("cannot set up the client: {0}")]
-    Client(reqwest::Error),
+    #[error(transparent)]
+    Client(#[from] SetupError),
     /// A task of the job panicked; its message stands above.
     #[error("a task panicked: {0}")]
     Panicked(tokio::task::JoinError),
@@ -176,7 +176,7 @@ impl Job {
             backoff_min: upstream.backoff_min,
             backoff_max: upstream.backoff_max,
         };
-        Client::new(settings, fastrand::u64(..), self.publisher.clock).map_err(JobError::Client)
+        Ok(Client::new(settings, fastrand::u64(..), self.publisher.clock)?)
     }
 
     /// Publishes what is staged; see [`Publisher::publish`].

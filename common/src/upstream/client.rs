@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::circuit::Circuit;
 use super::connections::{Connections, Way};
 use super::pace::Pace;
-use super::retry::{Backoff, Failure, Verdict, classify, retry_after};
+use super::retry::{Backoff, Failure, Verdict, chain, classify, retry_after};
 use super::{body, page, session};
 use crate::domain::Combination;
 use crate::store::{BoardEncoder, MAX_BOARD_ENTRIES};
@@ -74,6 +74,11 @@ pub enum FetchError {
     Unavailable(String),
 }
 
+/// The client could not be built: there are no root certificates, mostly.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)")]
+pub struct SetupError(String);
+
 /// What was asked of the service so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
@@ -127,17 +132,21 @@ impl Client {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(settings: Settings, seed: u64, clock: fn() -> SystemTime) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: Settings, seed: u64, clock: fn() -> SystemTime) -> Result<Self, SetupError> {
         // Fails where another part of the process has installed one already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
-            reqwest::Client::builder()
+            let client = reqwest::Client::builder();
+            // Without TLS nothing is to be checked, and a machine without root certificates will do.
+            let client = if settings.base_url.scheme() == "https" { client } else { client.tls_certs_only([]) };
+            client
                 .user_agent(&settings.user_agent)
                 .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
                 // An answer may not send us to other hosts, or in circles.
                 .redirect(reqwest::redirect::Policy::none())
         };
-        let connections = Connections::new(builder, settings.max_idle, settings.idle_timeout)?;
+        let connections =
+            Connections::new(builder, settings.max_idle, settings.idle_timeout).map_err(|it| SetupError(chain(&it)))?;
         Ok(Self {
             connections,
             places: Semaphore::new(settings.concurrency),
