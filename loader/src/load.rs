@@ -44,8 +44,9 @@ pub async fn load(config: &Config, options: &Options, stop: CancellationToken) -
     tell_leftovers(&job);
     let result = run(&job, config, options).await;
     // However it went: nobody is fetching any more, and nothing stays alive.
-    let idle = Status { fetch_in_progress: Some(false), ..Status::default() };
-    let told = job.publisher.status.update(&idle);
+    let held = result.as_ref().ok().and_then(|it| it.memory);
+    let held = held.as_ref().map_or_else(Status::default, memory_status);
+    let told = job.publisher.status.update(&Status { fetch_in_progress: Some(false), ..held });
     let closed = job.close().await;
     let summary = result?;
     told?;
@@ -173,7 +174,6 @@ fn tell_status(job: &Job, options: &Options, begun: SystemTime, fetch: &Fetch) -
         failed.extend(job.publisher.status.failed_fetches()?.into_iter().filter(other));
     }
     let status = Status {
-        fetch_in_progress: Some(false),
         last_scrape_start: fetched.then(|| timestamp(begun)),
         last_scrape_end: fetched.then(|| timestamp((options.clock)())),
         failed_fetch_count: Some(failed.len()),
@@ -206,9 +206,6 @@ fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fe
         _ => Outcome::SomeBoardsFailed,
     };
     let figures = memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).ok();
-    if let Some(figures) = &figures {
-        job.publisher.tell(&memory_status(figures));
-    }
     let totals = job.publisher.totals();
     let count = |of: fn(&Published) -> usize| published.map_or(0, of);
     Summary {

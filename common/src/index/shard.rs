@@ -97,12 +97,12 @@ impl Shard {
         });
     }
 
-    /// Appends a row's lap time as the service wrote it. What is packed has no character that JSON escapes.
+    /// A row's lap time. What is packed has no character that JSON escapes.
     pub(super) fn laptime(&self, row: &Row) -> Stored<'_> {
         self.stored(row.laptime)
     }
 
-    /// Appends a row's date as the service wrote it.
+    /// A row's date; as for lap times.
     pub(super) fn date_time(&self, row: &Row) -> Stored<'_> {
         self.stored(row.date_time)
     }
