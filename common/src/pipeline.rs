@@ -7,8 +7,10 @@ mod fetch;
 mod periodic;
 mod progress;
 mod publish;
+mod tasks;
 
-pub use fetch::{End, FailedBoard, FetchFault, Fetched, Fetcher};
-pub use periodic::Periodic;
+pub use fetch::{Arrivals, End, FailedBoard, FetchFault, Fetched, Fetcher};
+pub use periodic::{Periodic, Rhythm};
 pub use progress::{Progress, Snapshot};
 pub use publish::{PublishError, Published, Publisher, Totals};
+pub use tasks::{TaskInfo, Tasks};

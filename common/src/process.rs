@@ -8,5 +8,6 @@ pub mod exit;
 pub mod job;
 pub mod logging;
 pub mod memory;
+pub mod program;
 pub mod progress;
 pub mod shutdown;

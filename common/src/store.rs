@@ -3,16 +3,24 @@
 //! Every file-system call of the project is in [`fs`], which names the path in its errors; the other modules here
 //! say what the files mean. `FORMATS` of the README is the contract with the readers of these files.
 
+mod arrival;
+mod board_encoder;
 mod board_file;
 mod cache;
 pub mod fs;
 mod lock;
 mod staging;
+mod staging_state;
 mod status;
+mod validators;
 
-pub use board_file::{BoardEncoder, BoardHead, Damage, EncodedBoard, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
+pub use arrival::{Arrival, Destination};
+pub use board_encoder::{BoardEncoder, EncodedBoard};
+pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
 pub use cache::{Buffers, Cache, ReadError};
 pub use fs::{NewFile, StoreError};
 pub use lock::{Holder, LockError, WriterLock};
 pub use staging::{Leftovers, Promoted, Staging};
+pub use staging_state::StagingError;
 pub use status::{FailedFetch, NEVER, Status, StatusFile, timestamp};
+pub use validators::Validators;

@@ -11,8 +11,9 @@ mod client;
 mod connections;
 mod pace;
 mod page;
+mod request;
 mod retry;
 mod session;
 
-pub use client::{Client, FetchError, Requests, Settings, SetupError};
+pub use client::{Answer, Client, FetchError, Requests, Settings, SetupError};
 pub use retry::Failure;

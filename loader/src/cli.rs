@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use r3e_common::process::config::ConfigArgs;
+use r3e_common::process::program::JobArgs;
 
 /// Brings the local copy of the leaderboards up to date, and exports its index.
 ///
@@ -20,9 +21,9 @@ pub struct Arguments {
     /// Fetch these boards only: 1693 for all classes of a track, 5276-8600 for one board, split by commas
     #[arg(long, value_name = "BOARDS", allow_hyphen_values = true)]
     pub only: Option<String>,
-    /// Print the result as JSON
-    #[arg(long, global = true)]
-    pub json: bool,
+    /// The flags of every job.
+    #[command(flatten)]
+    pub job: JobArgs,
     /// The configuration's flags.
     #[command(flatten)]
     pub config: ConfigArgs,

@@ -2,12 +2,9 @@
 
 mod catalog;
 mod cli;
-mod load;
 mod plan;
 mod program;
-mod report;
 
 pub use cli::{Arguments, Command};
-pub use load::{Options, load};
+pub use plan::Choice;
 pub use program::main;
-pub use report::{Boards, Outcome, Summary};

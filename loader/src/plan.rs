@@ -5,6 +5,34 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::domain::Ordinal;
 use r3e_common::index::BoardState;
+use r3e_common::pipeline::Rhythm;
+use r3e_common::process::config::Config;
+use r3e_common::process::job::{Job, Plan, Scrape};
+use r3e_common::store::Destination;
+
+/// What is asked of one run.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// Ask the service for nothing.
+    pub cached_only: bool,
+    /// Fetch of these boards those that are due.
+    pub only: Option<BTreeSet<Ordinal>>,
+}
+
+impl Choice {
+    /// What a load fetches of a cache in that state; nothing, where it is to export only.
+    #[must_use]
+    pub fn plan(self, config: &Config, job: &Job, states: &[BoardState]) -> Option<Plan> {
+        if self.cached_only {
+            return None;
+        }
+        let boards = due(states, (job.publisher.clock)(), config.cache.max_age, self.only.as_ref());
+        tracing::info!(due = boards.len(), of = job.catalog.len(), "boards that are missing or old");
+        let (about, rhythm) = (self.only, Rhythm::Every(config.index.every));
+        let (destination, budget, scrape) = (Destination::Staging, None, Scrape::Load);
+        Some(Plan { boards, about, destination, rhythm, budget, scrape })
+    }
+}
 
 /// The boards to fetch, in catalogue order; `only` narrows the choice.
 ///

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    let loader = programs::loader()?;
+    let loader = programs::program("r3e-loader")?;
     let folder = tempfile::tempdir()?;
     let sim = Simulator::start(SimOptions::default())?;
     say(&format!("filling a cache with {} entries …", sim.world().total_entries()));

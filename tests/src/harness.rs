@@ -19,5 +19,5 @@ pub use cache::{
 pub use expected::{Differences, assert_serves};
 pub use index::{DriverIndex, Row, driver_index, parse_driver_index};
 pub use place::{Place, grid, shared_folder};
-pub use running::{Ended, Loader, Running, signal};
+pub use running::{Ended, Invocation, Running, signal};
 pub use wait::{BOUND, until};

@@ -5,32 +5,37 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{env, io};
 
-/// The release build of `r3e-loader`, built when it is first asked for. The end-to-end tests run what ships, not what is
-/// built for tests, and cargo gives one package no other way to another's program.
+/// The programs that are tested from outside, each the package of its name.
+const PROGRAMS: [&str; 2] = ["r3e-loader", "r3e-refresher"];
+
+/// The release build of a program, built with the others when one is first asked for. The end-to-end tests run what ships,
+/// not what is built for tests, and cargo gives one package no other way to another's program.
 ///
 /// # Errors
-/// When it does not build; cargo's messages go to standard error.
-pub fn loader() -> io::Result<PathBuf> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    BUILT.get_or_init(|| build("r3e-loader")).clone().map_err(io::Error::other)
+/// When they do not build (cargo's messages go to standard error), or there is no such program.
+pub fn program(name: &str) -> io::Result<PathBuf> {
+    static BUILT: OnceLock<Result<Vec<PathBuf>, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(build).as_ref().map_err(|error| io::Error::other(error.clone()))?;
+    let found = built.iter().find(|path| path.file_name().is_some_and(|it| it == name));
+    found.cloned().ok_or_else(|| io::Error::other(format!("cargo built no program {name}")))
 }
 
-fn build(package: &str) -> Result<PathBuf, String> {
+fn build() -> Result<Vec<PathBuf>, String> {
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["build", "--release", "--quiet", "--message-format=json", "--package", package, "--bin", package];
+    let packages = PROGRAMS.iter().flat_map(|name| ["--package", name, "--bin", name]);
+    let arguments = ["build", "--release", "--quiet", "--message-format=json"].into_iter().chain(packages);
     let built = Command::new(cargo).args(arguments).current_dir(workspace).stderr(Stdio::inherit()).output();
     let output = built.map_err(|error| format!("cannot run cargo: {error}"))?;
     if !output.status.success() {
-        return Err(format!("building {package} ended with {}", output.status));
+        return Err(format!("building {PROGRAMS:?} ended with {}", output.status));
     }
-    // One message of JSON a line; that of the program tells where it is.
+    // One message of JSON a line; those of the programs tell where they are.
     let executable = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     };
-    let messages = String::from_utf8_lossy(&output.stdout);
-    messages.lines().find_map(executable).ok_or_else(|| format!("cargo built no program {package}"))
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(executable).collect())
 }
 
 /// A command that inherits nothing of the caller's configuration: no `R3E_…`, no memory limit, no proxy.

@@ -1,4 +1,4 @@
-//! When `r3e_loader::load` returns, nothing of it is alive; and the n-th time it holds no more than the second.
+//! When `job::run` returns, nothing of it is alive; and the n-th time it holds no more than the second.
 //!
 //! A test binary of its own with one test: others in the process would disturb the counts.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
@@ -7,19 +7,19 @@
 use std::time::{Duration, SystemTime};
 
 use r3e_common::process::config::{Config, Environment, Flag, Sources, load};
+use r3e_common::process::job::{self, Options, Outcome};
 use r3e_common::process::memory;
 use r3e_common::process::progress::Style;
-use r3e_loader::{Options, Outcome};
+use r3e_loader::Choice;
 use r3e_tests::harness::{Place, grid, until};
 use r3e_tests::sim::{Faults, SimOptions, Simulator};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-const CYCLES: usize = 8;
-/// How much more may be allocated after a cycle than after the second: what threads hold in their caches.
-const TOLERANCE_BYTES: u64 = 2 << 20;
-/// By how much the least of three cycles may differ from that of three earlier ones.
-const LEAK_BYTES: u64 = 512 << 10;
+const CYCLES: usize = 10;
+/// How much more may be held after the last cycles than after the first: what happens to be in flight in the simulator,
+/// which is in this process too. What threads keep in their caches does not count.
+const TOLERANCE_BYTES: u64 = 256 << 10;
 
 /// Every run fetches all boards again.
 fn config(place: &Place, sim: &Simulator) -> Config {
@@ -63,8 +63,10 @@ fn held(runtime: &Runtime) -> Held {
 }
 
 fn run(runtime: &Runtime, config: &Config, stop: CancellationToken) -> Outcome {
-    let options = Options { cached_only: false, only: None, style: Style::Hidden, clock: SystemTime::now };
-    runtime.block_on(r3e_loader::load(config, &options, stop)).unwrap().outcome
+    let (program, doing, wait) = ("test", "testing".to_owned(), Duration::ZERO);
+    let options = Options { program, doing, wait, style: Style::Hidden, clock: SystemTime::now };
+    let plan = |job: &job::Job, states: &[_]| Ok(Choice::default().plan(config, job, states));
+    runtime.block_on(job::run(config, &options, stop, plan)).unwrap().outcome
 }
 
 /// Checks that nothing is alive; the service may see a connection's end a moment later, and only that is waited for.
@@ -92,18 +94,21 @@ fn when_it_returns_nothing_of_it_is_alive_and_memory_does_not_grow() {
         .unwrap();
     let before = held(&runtime);
 
-    let mut allocated = Vec::new();
+    let mut live = Vec::new();
     for _ in 0..CYCLES {
         assert_eq!(run(&runtime, &config, CancellationToken::new()), Outcome::Done);
         nothing_is_alive(&runtime, &sim, &before);
-        allocated.push(memory::purge().unwrap().after.allocated_bytes);
+        let held = memory::purge().unwrap().after;
+        live.push(held.allocated_bytes - held.thread_cache_bytes);
     }
-    // What threads hold in their caches comes and goes; what leaks raises the least of several too.
-    let least = |cycles: &[u64]| *cycles.iter().min().unwrap();
-    let (early, late) = (least(&allocated[1..4]), least(&allocated[CYCLES - 3..]));
-    assert!(late <= early + LEAK_BYTES, "allocated after each cycle: {allocated:?}");
-    let most = allocated[1] + TOLERANCE_BYTES;
-    assert!(allocated[2..].iter().all(|&bytes| bytes <= most), "allocated after each cycle: {allocated:?}");
+    // Ranks, not means: one sample in a few hundred catches work in flight.
+    let median = |cycles: &[u64]| {
+        let mut sorted = cycles.to_vec();
+        sorted.sort_unstable();
+        sorted[sorted.len() / 2]
+    };
+    let (early, late) = (median(&live[1..4]), median(&live[CYCLES - 3..]));
+    assert!(late <= early + TOLERANCE_BYTES, "live after each cycle: {live:?}");
     // The two workers, the four that may block, the simulator's, the test's, the main one and the allocator's own.
     assert!(threads() <= 2 + 4 + 4, "{} threads", threads());
 

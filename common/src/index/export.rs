@@ -248,7 +248,7 @@ fn write_top_combinations<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{BoardEncoder, Cache};
+    use crate::store::{BoardEncoder, Cache, Validators};
     use serde_json::value::RawValue;
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (cache, catalog, stop) = (Cache::new(folder.path()), Catalog::builtin(), CancellationToken::new());
         let board = catalog.combinations().next().unwrap();
-        let mut encoder = BoardEncoder::new(board, "Track");
+        let mut encoder = BoardEncoder::new(board, "Track", &Validators::default());
         assert!(encoder.push(&RawValue::from_string(r#"{"driver":{"name":"Ludo"}}"#.to_owned()).unwrap()));
         let path = cache.board_path(board);
         fs::create_folders(fs::parent(&path)).unwrap();

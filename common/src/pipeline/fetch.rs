@@ -1,17 +1,21 @@
-//! Fetching boards into staging: as many workers as requests may be in flight, one queue, one token to stop them.
+//! Fetching boards: as many workers as requests may be in flight, one queue, one token to stop them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::progress::Progress;
+use super::tasks::Tasks;
 use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::{Staging, StoreError, timestamp};
-use crate::upstream::{Client, FetchError};
+use crate::store::{Arrival, Destination, Staging, StoreError, Validators, timestamp};
+use crate::upstream::{Answer, Client, FetchError};
+
+/// How many boards that were kept are named.
+const NAMED: usize = 10;
 
 /// A board that could not be fetched.
 #[derive(Debug, Clone)]
@@ -29,19 +33,62 @@ pub struct FailedBoard {
 pub enum End {
     /// Every board was tried.
     Complete,
+    /// The time that it had is over.
+    TimeIsUp,
     /// It was asked to stop.
     Stopped,
     /// The service is plainly down.
     Unavailable(String),
 }
 
+/// How many of the boards that were fetched are of each kind; see [`Arrival`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// Written, for their entries are not those that were cached.
+    pub changed: usize,
+    /// Not written, for their entries are those that are cached.
+    pub unchanged: usize,
+    /// Without entries, and without before.
+    pub empty: usize,
+    /// Without entries at the service; the cached ones stay.
+    pub kept: usize,
+}
+
+impl Arrivals {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        let Self { changed, unchanged, empty, kept } = self;
+        changed + unchanged + empty + kept
+    }
+
+    fn count(&mut self, arrival: Arrival) {
+        let of_kind = match arrival {
+            Arrival::Changed => &mut self.changed,
+            Arrival::Unchanged => &mut self.unchanged,
+            Arrival::Empty => &mut self.empty,
+            Arrival::Kept => &mut self.kept,
+        };
+        *of_kind += 1;
+    }
+}
+
+impl std::ops::AddAssign for Arrivals {
+    fn add_assign(&mut self, other: Self) {
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+        self.empty += other.empty;
+        self.kept += other.kept;
+    }
+}
+
 /// What fetching did.
 #[derive(Debug)]
 pub struct Fetched {
-    /// Boards that are now in staging.
+    /// The boards that arrived.
     pub boards: Vec<Ordinal>,
-    /// Those among them without entries.
-    pub empty: usize,
+    /// What they said.
+    pub arrivals: Arrivals,
     /// Boards that could not be had.
     pub failed: Vec<FailedBoard>,
     /// How it ended.
@@ -64,16 +111,20 @@ pub enum FetchFault {
 pub struct Fetcher {
     /// The service.
     pub client: Arc<Client>,
-    /// Where boards go.
+    /// Where boards are taken in.
     pub staging: Arc<Staging>,
+    /// Where those go that say something new.
+    pub destination: Destination,
     /// The boards' names.
     pub catalog: Arc<Catalog>,
     /// How far it is.
     pub progress: Arc<Progress>,
     /// Boards fetched at a time.
     pub concurrency: usize,
+    /// When no further board is begun; with none, all are.
+    pub until: Option<Instant>,
     /// What every task is spawned on.
-    pub tracker: TaskTracker,
+    pub tasks: Tasks,
     /// The time of day, for `cached_at`.
     pub clock: fn() -> SystemTime,
 }
@@ -91,15 +142,17 @@ struct Queue {
 #[derive(Debug, Default)]
 struct Outcome {
     boards: Vec<Ordinal>,
-    empty: usize,
+    arrivals: Arrivals,
+    kept: Vec<Combination>,
     failed: Vec<FailedBoard>,
+    time_is_up: bool,
     unavailable: Option<String>,
     disk: Option<StoreError>,
 }
 
 impl Fetcher {
-    /// Fetches the boards, each once, and returns when no worker is left. Boards that arrived are in staging whatever the
-    /// end was; of those in flight when it was stopped, nothing is.
+    /// Fetches the boards, each once, in order, and returns when no worker is left. Boards that arrived are on disk
+    /// whatever the end was; of those in flight when it was stopped, nothing is.
     ///
     /// # Errors
     /// When the disk refused a board, or a worker panicked.
@@ -110,7 +163,7 @@ impl Fetcher {
             Arc::new(Queue { boards, next: AtomicUsize::new(0), outcome: Mutex::default(), stop: stop.child_token() });
         let mut at_work = JoinSet::new();
         for _ in 0..workers {
-            at_work.spawn(self.tracker.track_future(work(self.clone(), Arc::clone(&queue))));
+            at_work.spawn(self.tasks.track("fetching boards", work(self.clone(), Arc::clone(&queue))));
         }
         let mut panicked = None;
         while let Some(ended) = at_work.join_next().await {
@@ -126,28 +179,52 @@ impl Fetcher {
         if let Some(error) = outcome.disk {
             return Err(error.into());
         }
+        if let Some(first) = outcome.kept.first() {
+            let (boards, named) = (outcome.arrivals.kept, &outcome.kept);
+            let named = named.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            tracing::warn!(boards, %first, named, "the service has no entries for boards that had some: they are kept");
+        }
         let complete = outcome.boards.len() + outcome.failed.len() == queue.boards.len();
         let end = match outcome.unavailable {
             Some(why) => End::Unavailable(why),
             None if complete => End::Complete,
+            None if outcome.time_is_up && !stop.is_cancelled() => End::TimeIsUp,
             None => End::Stopped,
         };
-        Ok(Fetched { boards: outcome.boards, empty: outcome.empty, failed: outcome.failed, end })
+        Ok(Fetched { boards: outcome.boards, arrivals: outcome.arrivals, failed: outcome.failed, end })
     }
 
-    async fn one(&self, board: Combination, name: &str) -> Result<Result<usize, StoreError>, FetchError> {
-        let encoder = self.client.fetch(board, name).await?;
-        // Compressing the rest and writing it takes the disk's time, which is not the runtime's.
-        Ok(tokio::task::block_in_place(|| {
-            let file = encoder.finish(&timestamp((self.clock)()));
-            self.staging.write(&file).map(|()| file.entries)
-        }))
+    async fn one(&self, board: Combination, name: &str) -> Result<Result<(Arrival, usize), StoreError>, FetchError> {
+        let mut unless = self.staging.cache().validators(board);
+        loop {
+            let encoder = match self.client.fetch(board, name, &unless).await? {
+                Answer::Board(encoder) => encoder,
+                Answer::NotModified => match self.staging.renew(board) {
+                    Ok(true) => return Ok(Ok((Arrival::Unchanged, 0))),
+                    Err(error) => return Ok(Err(error)),
+                    Ok(false) => {
+                        // Someone has removed the file meanwhile.
+                        unless = Validators::default();
+                        continue;
+                    }
+                },
+            };
+            // Compressing the rest, comparing and writing take the disk's time, which is not the runtime's.
+            return Ok(tokio::task::block_in_place(|| {
+                let file = encoder.finish(&timestamp((self.clock)()));
+                self.staging.accept(&file, self.destination).map(|arrival| (arrival, file.entries))
+            }));
+        }
     }
 }
 
 /// One worker: takes boards until there are none, or none are to be had.
 async fn work(fetcher: Fetcher, queue: Arc<Queue>) {
     while !queue.stop.is_cancelled() {
+        if fetcher.until.is_some_and(|until| Instant::now() >= until) {
+            queue.outcome().time_is_up = true;
+            return;
+        }
         let next = queue.next.fetch_add(1, Ordering::Relaxed);
         let Some(&ordinal) = queue.boards.get(next) else { return };
         let Some((track, class)) = fetcher.catalog.at(ordinal) else { continue };
@@ -158,12 +235,16 @@ async fn work(fetcher: Fetcher, queue: Arc<Queue>) {
             result = fetcher.one(board, &track.name) => result,
         };
         match result {
-            Ok(Ok(entries)) => {
-                tracing::debug!(%board, entries, "fetched");
-                fetcher.progress.fetched(entries);
+            Ok(Ok((arrival, entries))) => {
+                tracing::debug!(%board, entries, ?arrival, "fetched");
                 let mut outcome = queue.outcome();
                 outcome.boards.push(ordinal);
-                outcome.empty += usize::from(entries == 0);
+                outcome.arrivals.count(arrival);
+                if arrival == Arrival::Kept && outcome.kept.len() < NAMED {
+                    outcome.kept.push(board);
+                }
+                drop(outcome);
+                fetcher.progress.fetched(entries, arrival == Arrival::Changed);
             }
             Ok(Err(error)) => {
                 queue.outcome().disk.get_or_insert(error);

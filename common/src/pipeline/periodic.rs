@@ -5,9 +5,42 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+
+use super::tasks::Tasks;
+
+/// When the work is done.
+#[derive(Debug, Clone)]
+pub enum Rhythm {
+    /// Each time so long has passed since it was done last.
+    Every(Duration),
+    /// Each time a counter has grown by so much since.
+    Growth {
+        /// The counter.
+        of: watch::Receiver<usize>,
+        /// By how much.
+        by: usize,
+    },
+}
+
+impl Rhythm {
+    /// Waits until it is time; `done_at` is what the counter said when the work was done last.
+    async fn due(&mut self, done_at: &mut usize) {
+        match self {
+            Self::Every(every) => tokio::time::sleep(*every).await,
+            Self::Growth { of, by } => {
+                let next = done_at.saturating_add(*by);
+                match of.wait_for(|&now| now >= next).await.map(|now| *now) {
+                    Ok(now) => *done_at = now,
+                    // Nobody counts any more.
+                    Err(_) => std::future::pending().await,
+                }
+            }
+        }
+    }
+}
 
 /// A running periodic task. It has to be stopped: dropping it cancels it, but waits for nothing.
 #[derive(Debug)]
@@ -17,22 +50,24 @@ pub struct Periodic {
 }
 
 impl Periodic {
-    /// Does `work` every `every`, on a thread where it may block. The work gets the token that ends it, and is never done
+    /// Does `work` in that rhythm, on a thread where it may block. The work gets the token that ends it, and is never done
     /// twice at a time. At the end the task says `farewell`.
+    #[track_caller]
     pub fn start(
-        tracker: &TaskTracker,
+        tasks: &Tasks,
         stop: &CancellationToken,
-        every: Duration,
-        farewell: &'static str,
+        mut rhythm: Rhythm,
+        (name, farewell): (&'static str, &'static str),
         work: impl Fn(&CancellationToken) + Clone + Send + 'static,
     ) -> Self {
         let stop = stop.child_token();
         let task = {
-            let (stop, tracker_of_work) = (stop.clone(), tracker.clone());
-            tracker.spawn(async move {
-                while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+            let (stop, of_work) = (stop.clone(), tasks.clone());
+            tasks.spawn(name, async move {
+                let mut done_at = 0;
+                while stop.run_until_cancelled(rhythm.due(&mut done_at)).await.is_some() {
                     let (work, stop) = (work.clone(), stop.clone());
-                    if tracker_of_work.spawn_blocking(move || work(&stop)).await.is_err() {
+                    if of_work.spawn_blocking(name, move || work(&stop)).await.is_err() {
                         tracing::error!("a periodic task panicked");
                         break;
                     }
@@ -58,30 +93,60 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    #[tokio::test]
-    async fn it_works_again_and_again_and_is_gone_when_stopped() {
-        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let (count, third) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Notify::new()));
-        let work = {
-            let (count, third) = (Arc::clone(&count), Arc::clone(&third));
-            move |_: &CancellationToken| {
-                if count.fetch_add(1, Ordering::SeqCst) == 2 {
-                    third.notify_one();
-                }
+    const NAMES: (&str, &str) = ("test", "bye");
+
+    /// Work that counts how often it was done, and tells when that was `times`.
+    fn counting(times: usize) -> (Arc<tokio::sync::Notify>, impl Fn(&CancellationToken) + Clone + Send + 'static) {
+        let (count, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Notify::new()));
+        let notify = Arc::clone(&enough);
+        let work = move |_: &CancellationToken| {
+            if count.fetch_add(1, Ordering::SeqCst) + 1 == times {
+                notify.notify_one();
             }
         };
-        let periodic = Periodic::start(&tracker, &stop, Duration::from_millis(1), "bye", work);
-        tokio::time::timeout(Duration::from_secs(10), third.notified()).await.unwrap();
+        (enough, work)
+    }
+
+    async fn soon(event: impl Future<Output = ()>) {
+        tokio::time::timeout(Duration::from_secs(10), event).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn it_works_again_and_again_and_is_gone_when_stopped() {
+        let (tasks, stop, (third, work)) = (Tasks::default(), CancellationToken::new(), counting(3));
+        let periodic = Periodic::start(&tasks, &stop, Rhythm::Every(Duration::from_millis(1)), NAMES, work);
+        soon(third.notified()).await;
         periodic.stop().await;
-        assert!(tracker.is_empty());
+        assert!(tasks.is_empty());
         assert!(!stop.is_cancelled(), "only its own token is cancelled");
     }
 
     #[tokio::test]
+    async fn it_works_each_time_a_counter_has_grown() {
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let (counter, of) = watch::channel(0);
+        for (from, to) in [(0, 10), (10, 25)] {
+            let (once, work) = counting(1);
+            let rhythm = Rhythm::Growth { of: of.clone(), by: to - from };
+            counter.send_replace(from);
+            let periodic = Periodic::start(&tasks, &stop, rhythm, NAMES, work);
+            counter.send_replace(to);
+            soon(once.notified()).await;
+            periodic.stop().await;
+        }
+        // A counter that nobody keeps any more does not end the task, nor keep it from ending.
+        drop(counter);
+        let rhythm = Rhythm::Growth { of, by: 1000 };
+        soon(Periodic::start(&tasks, &stop, rhythm, NAMES, |_| unreachable!()).stop()).await;
+        assert!(tasks.is_empty());
+    }
+
+    #[tokio::test]
     async fn one_that_never_came_to_work_ends_at_once() {
-        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let periodic = Periodic::start(&tracker, &stop, Duration::from_hours(1), "bye", |_| unreachable!());
-        tokio::time::timeout(Duration::from_secs(10), periodic.stop()).await.unwrap();
-        assert!(tracker.is_empty());
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let never = Rhythm::Every(Duration::from_hours(1));
+        let periodic = Periodic::start(&tasks, &stop, never, NAMES, |_| unreachable!());
+        soon(periodic.stop()).await;
+        assert!(tasks.is_empty());
     }
 }

@@ -1,14 +1,19 @@
-//! How far fetching is: counters that whoever shows progress can read at any time.
+//! How far a job is: its phase, and counters that whoever shows progress can read at any time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// Counters of one job.
-#[derive(Debug, Default)]
+use tokio::sync::watch;
+
+/// What a job is at.
+#[derive(Debug)]
 pub struct Progress {
+    phase: Mutex<&'static str>,
     total: AtomicUsize,
     fetched: AtomicUsize,
     failed: AtomicUsize,
     entries: AtomicUsize,
+    changed: watch::Sender<usize>,
 }
 
 /// What the counters said at one moment.
@@ -25,17 +30,45 @@ pub struct Snapshot {
 }
 
 impl Progress {
+    /// At the beginning, with nothing to be fetched yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let zero = || AtomicUsize::new(0);
+        let (total, fetched, failed, entries) = (zero(), zero(), zero(), zero());
+        Self { phase: Mutex::new("starting"), total, fetched, failed, entries, changed: watch::channel(0).0 }
+    }
+
+    /// Says what is being done from now on.
+    pub fn enter(&self, phase: &'static str) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// What is being done.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn expect(&self, boards: usize) {
         self.total.fetch_add(boards, Ordering::Relaxed);
     }
 
-    pub(super) fn fetched(&self, entries: usize) {
+    pub(super) fn fetched(&self, entries: usize, changed: bool) {
         self.fetched.fetch_add(1, Ordering::Relaxed);
         self.entries.fetch_add(entries, Ordering::Relaxed);
+        if changed {
+            self.changed.send_modify(|count| *count += 1);
+        }
     }
 
     pub(super) fn failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many boards have changed, to be waited for.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<usize> {
+        self.changed.subscribe()
     }
 
     /// What the counters say now.
@@ -47,5 +80,11 @@ impl Progress {
             failed: self.failed.load(Ordering::Relaxed),
             entries: self.entries.load(Ordering::Relaxed),
         }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
-use crate::index::{self, BoardState, Built, Exported, IndexError};
+use crate::index::{self, BoardState, Built, Exported, Generation, IndexError};
 use crate::store::{Promoted, Staging, Status, StatusFile, StoreError, timestamp};
 
 /// Why nothing was published.
@@ -92,7 +92,7 @@ impl Publisher {
         }
         let exported = index::export(&built, &self.catalog, cache.folder(), self.plain, self.threads, stop)?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-        self.tell(&self.figures(&built, took_ms));
+        self.tell(&self.figures(&built, exported.generation, took_ms));
         tracing::info!(
             boards = built.boards(),
             drivers = built.drivers(),
@@ -127,13 +127,14 @@ impl Publisher {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn figures(&self, built: &Built, took_ms: f64) -> Status {
+    fn figures(&self, built: &Built, generation: Generation, took_ms: f64) -> Status {
         Status {
             track_count: Some(built.boards_with_entries()),
             total_fetched_combinations: Some(built.boards()),
             total_unique_tracks: Some(built.tracks(&self.catalog)),
             total_drivers: Some(built.drivers()),
             total_entries: Some(built.entries()),
+            generation: Some(generation.to_string()),
             last_index_update: Some(timestamp((self.clock)())),
             index_build_time_ms: Some(took_ms),
             ..Status::default()

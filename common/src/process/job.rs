@@ -1,21 +1,27 @@
-//! What every job has: the writer's lock, the catalogue, the gate into the cache, one tracker for its tasks, and an end
-//! at which nothing of it is alive.
+//! What every job has: the writer's lock, the catalogue, the gate into the cache, one list of its tasks, and an end at
+//! which nothing of it is alive. [`run`] is the way of every job, [`Plan`] what makes it this one.
 
-use std::path::PathBuf;
+mod error;
+mod report;
+mod run;
+mod status;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::config::Config;
-use super::exit::Exit;
 use super::memory;
-use crate::domain::{Catalog, CatalogError};
+use crate::domain::Catalog;
 use crate::index::IndexError;
-use crate::pipeline::{FetchFault, Periodic, PublishError, Published, Publisher};
-use crate::store::{self, Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, StoreError, WriterLock};
-use crate::upstream::{Client, Settings, SetupError};
+use crate::pipeline::{Periodic, Progress, PublishError, Published, Publisher, Rhythm, Tasks};
+use crate::store::{self, Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
+use crate::upstream::{Client, Settings};
+
+pub use error::JobError;
+pub use report::{Boards, Outcome, Summary};
+pub use run::{Options, Plan, Scrape, run};
 
 /// The most bytes of a catalogue file.
 const MAX_CATALOG_BYTES: u64 = 64 << 20;
@@ -23,69 +29,8 @@ const MAX_CATALOG_BYTES: u64 = 64 << 20;
 /// How long the last tasks and connections may take to end when a job is over.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// Why a job did not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    /// The catalogue cannot be used.
-    #[error("catalog.path = {}: {cause}", path.display())]
-    Catalog {
-        /// The catalogue's file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: CatalogError,
-    },
-    /// The catalogue cannot be read.
-    #[error("catalog.path: {0}")]
-    CatalogFile(StoreError),
-    /// Another writer is at work, or the lock could not be taken.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The file system refused.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// There is no index.
-    #[error(transparent)]
-    Index(#[from] IndexError),
-    /// The client cannot be set up.
-    #[error(transparent)]
-    Client(#[from] SetupError),
-    /// A task of the job panicked; its message stands above.
-    #[error("a task panicked: {0}")]
-    Panicked(tokio::task::JoinError),
-}
-
-impl From<FetchFault> for JobError {
-    fn from(error: FetchFault) -> Self {
-        match error {
-            FetchFault::Store(error) => error.into(),
-            FetchFault::Panicked(error) => Self::Panicked(error),
-        }
-    }
-}
-
-impl From<PublishError> for JobError {
-    fn from(error: PublishError) -> Self {
-        match error {
-            PublishError::Store(error) | PublishError::Index(IndexError::Store(error)) => error.into(),
-            PublishError::Index(error) => error.into(),
-        }
-    }
-}
-
-impl JobError {
-    /// The exit code that tells this error.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Catalog { .. } | Self::CatalogFile(_) => Exit::Configuration,
-            Self::Lock(LockError::Busy { .. }) => Exit::TryAgain,
-            Self::Lock(LockError::Store(_)) | Self::Store(_) | Self::Index(IndexError::Store(_)) => Exit::Disk,
-            Self::Index(IndexError::Stopped | IndexError::TooMany(_)) | Self::Client(_) | Self::Panicked(_) => {
-                Exit::Unexpected
-            }
-        }
-    }
-}
+/// How often a job that waits for another writer looks whether it is gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The catalogue that the configuration asks for.
 ///
@@ -105,7 +50,9 @@ pub struct Job {
     /// The gate into the cache.
     pub publisher: Arc<Publisher>,
     /// What every task is spawned on.
-    pub tracker: TaskTracker,
+    pub tasks: Tasks,
+    /// How far it is.
+    pub progress: Arc<Progress>,
     /// Ends the job.
     pub stop: CancellationToken,
     /// What an interrupted run had left in staging.
@@ -121,22 +68,14 @@ impl Job {
     ///
     /// # Errors
     /// When another writer is at work, the catalogue is no good, or the file system refuses.
-    pub fn open(
-        config: &Config,
-        program: &str,
-        doing: String,
-        clock: fn() -> SystemTime,
-        stop: CancellationToken,
-    ) -> Result<Self, JobError> {
+    pub async fn open(config: &Config, options: &Options, stop: CancellationToken) -> Result<Self, JobError> {
         let begun = Instant::now();
         let tasks_before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         let catalog = Arc::new(load_catalog(config)?);
-        let holder =
-            Holder { program: program.to_owned(), pid: std::process::id(), since: store::timestamp(clock()), doing };
-        let (cache, staging) = (&config.cache.dir, &config.cache.staging_dir);
-        let lock = WriterLock::acquire(cache, staging, &holder)?;
+        let lock = lock(config, options, &stop).await?;
         let known = |board| catalog.ordinal(board).is_some();
-        let (staging, leftovers) = Staging::open(lock, staging, Cache::new(cache), known, &stop)?;
+        let cache = &config.cache.dir;
+        let (staging, leftovers) = Staging::open(lock, &config.cache.staging_dir, Cache::new(cache), known, &stop)?;
         let status = StatusFile::new(cache);
         // Whoever said so was killed: there is no other writer.
         status.update(&Status { fetch_in_progress: Some(false), ..Status::default() })?;
@@ -146,14 +85,15 @@ impl Job {
             status,
             plain: config.index.plain,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
-            clock,
+            clock: options.clock,
             totals: std::sync::Mutex::default(),
         };
-        let tracker = TaskTracker::new();
-        let every = config.memory.purge_every;
-        let memory = Periodic::start(&tracker, &stop, every, "⏹️ Memory monitoring stopped", |_| purge_and_say());
+        let (tasks, progress) = (Tasks::default(), Arc::new(Progress::new()));
+        let names = ("giving memory back", "⏹️ Memory monitoring stopped");
+        let every = Rhythm::Every(config.memory.purge_every);
+        let memory = Periodic::start(&tasks, &stop, every, names, |_| purge_and_say());
         let publisher = Arc::new(publisher);
-        Ok(Self { catalog, publisher, tracker, stop, leftovers, begun, memory, tasks_before })
+        Ok(Self { catalog, publisher, tasks, progress, stop, leftovers, begun, memory, tasks_before })
     }
 
     /// The client that the configuration asks for.
@@ -179,26 +119,29 @@ impl Job {
         Ok(Client::new(settings, fastrand::u64(..), self.publisher.clock)?)
     }
 
-    /// Publishes what is staged; see [`Publisher::publish`].
+    /// Publishes what is staged; see [`Publisher::publish`]. None where it was stopped before it was done.
     ///
     /// # Errors
-    /// When the file system refuses, or the job was asked to stop.
-    pub async fn publish(&self) -> Result<Published, JobError> {
+    /// When the file system refuses.
+    pub async fn publish(&self) -> Result<Option<Published>, JobError> {
         let (publisher, stop) = (Arc::clone(&self.publisher), self.stop.clone());
-        let result = self.tracker.spawn_blocking(move || publish_and_purge(&publisher, &stop)).await;
-        Ok(result.map_err(JobError::Panicked)??)
+        let publishing = self.tasks.spawn_blocking("publishing", move || publish_and_purge(&publisher, &stop));
+        match publishing.await.map_err(JobError::Panicked)? {
+            Ok(published) => Ok(Some(published)),
+            Err(PublishError::Index(IndexError::Stopped)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Publishes every `every` until it is stopped. What goes wrong is logged: the last publication of the job tells it by
+    /// Publishes in that rhythm until it is stopped. What goes wrong is logged: the last publication of the job tells it by
     /// its exit code.
     #[must_use]
-    pub fn publish_periodically(&self, every: Duration) -> Periodic {
+    pub fn publish_periodically(&self, rhythm: Rhythm) -> Periodic {
         let publisher = Arc::clone(&self.publisher);
-        Periodic::start(&self.tracker, &self.stop, every, "⏹️ Periodic indexing task exiting", move |stop| {
-            match publish_and_purge(&publisher, stop) {
-                Ok(_) | Err(PublishError::Index(IndexError::Stopped)) => {}
-                Err(error) => tracing::error!(%error, "the periodic index was not exported"),
-            }
+        let names = ("periodic indexing", "⏹️ Periodic indexing task exiting");
+        Periodic::start(&self.tasks, &self.stop, rhythm, names, move |stop| match publish_and_purge(&publisher, stop) {
+            Ok(_) | Err(PublishError::Index(IndexError::Stopped)) => {}
+            Err(error) => tracing::error!(%error, "the periodic index was not exported"),
         })
     }
 
@@ -207,11 +150,10 @@ impl Job {
     /// # Errors
     /// When the file system refuses.
     pub async fn close(self) -> Result<(), JobError> {
-        let Self { publisher, tracker, memory, tasks_before, .. } = self;
+        let Self { publisher, tasks, memory, tasks_before, .. } = self;
         memory.stop().await;
-        tracker.close();
         let closing = async {
-            tracker.wait().await;
+            tasks.ended().await;
             // A connection's task ends by itself soon after its client was dropped, and nobody holds a handle of it.
             let metrics = tokio::runtime::Handle::current().metrics();
             while metrics.num_alive_tasks() > tasks_before {
@@ -219,10 +161,35 @@ impl Job {
             }
         };
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
-            let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks().saturating_sub(tasks_before);
-            tracing::error!(tasks, "tasks or connections are still alive after {CLOSING:?}");
+            let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks().saturating_sub(tasks_before);
+            let names: Vec<_> = tasks.list().iter().map(|it| it.name).collect();
+            tracing::error!(alive, ?names, "tasks or connections are still alive after {CLOSING:?}");
         }
         Ok(publisher.staging.tidy()?)
+    }
+}
+
+/// The writer's lock, waited for as long as the options say.
+async fn lock(config: &Config, options: &Options, stop: &CancellationToken) -> Result<WriterLock, JobError> {
+    let Options { program, doing, clock, wait, .. } = options;
+    let (cache, staging) = (&config.cache.dir, &config.cache.staging_dir);
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        let since = store::timestamp(clock());
+        let holder = Holder { program: (*program).to_owned(), pid: std::process::id(), since, doing: doing.clone() };
+        match WriterLock::acquire(cache, staging, &holder) {
+            Err(busy @ LockError::Busy { .. }) if begun.elapsed() < *wait => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!(wait = %humantime::format_duration(*wait), "waiting: {busy}");
+                }
+                let pause = tokio::time::sleep(LOOK_AGAIN.min(*wait));
+                if stop.run_until_cancelled(pause).await.is_none() {
+                    return Err(JobError::StoppedWaiting);
+                }
+            }
+            result => return Ok(result?),
+        }
     }
 }
 
@@ -230,21 +197,10 @@ impl Job {
 fn publish_and_purge(publisher: &Publisher, stop: &CancellationToken) -> Result<Published, PublishError> {
     let result = publisher.publish(stop)?;
     match memory::purge() {
-        Ok(purged) => publisher.tell(&memory_status(&purged.after)),
+        Ok(purged) => publisher.tell(&status::of_memory(&purged.after)),
         Err(error) => tracing::warn!(%error, "no purge"),
     }
     Ok(result)
-}
-
-/// The memory figures as `status.json` has them.
-#[must_use]
-pub fn memory_status(figures: &memory::Figures) -> Status {
-    Status {
-        memory_alloc_mb: Some(memory::mb(figures.allocated_bytes)),
-        memory_sys_mb: Some(memory::mb(figures.resident_bytes)),
-        memory_peak_rss_mb: Some(memory::mb(figures.peak_rss_bytes)),
-        ..Status::default()
-    }
 }
 
 fn purge_and_say() {

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::logging;
-use crate::pipeline::{Progress, Snapshot};
+use crate::pipeline::{Progress, Snapshot, Tasks};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +42,10 @@ pub struct Shown {
 impl Shown {
     /// Begins to show `progress`.
     #[must_use]
-    pub fn start(tracker: &TaskTracker, progress: Arc<Progress>, style: Style) -> Self {
+    pub fn start(tasks: &Tasks, progress: Arc<Progress>, style: Style) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let task = tracker.spawn(async move {
+        let task = tasks.spawn("showing progress", async move {
             match style {
                 Style::Hidden => {}
                 Style::Bar => bar(&progress, &stopped).await,

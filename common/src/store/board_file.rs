@@ -1,15 +1,13 @@
-//! One cached board as bytes: `{"track_info":{…,"Data":[ENTRY,…]},…}` in one gzip member.
+//! Reading one cached board: `{"track_info":{…,"Data":[ENTRY,…]},…}` in one gzip member.
 
 use std::borrow::Cow;
-use std::io::{Read, Write};
+use std::io::Read;
 
-use flate2::Compression;
 use flate2::bufread::GzDecoder;
-use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 
+use crate::domain::Combination;
 use crate::domain::json::{self, Found, Sink};
-use crate::domain::{Combination, Entry};
 
 /// The most bytes of JSON that one board may have: what a garbage file or a hostile service can make a job hold.
 /// Twice what 60,000 drivers, all on one board, would need.
@@ -142,105 +140,19 @@ impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
     }
 }
 
-/// A whole board, ready to be written.
-#[derive(Debug)]
-pub struct EncodedBoard {
-    /// Which board.
-    pub combination: Combination,
-    /// The file's bytes: one gzip member.
-    pub bytes: Vec<u8>,
-    /// How many entries it holds.
-    pub entries: usize,
-    /// How many of them have a driver: none, and the board counts as empty.
-    pub drivers: usize,
-}
-
-/// Builds a board file while its pages arrive, so that only compressed bytes are kept of those already here.
-#[derive(Debug)]
-pub struct BoardEncoder {
-    combination: Combination,
-    name: String,
-    gzip: GzEncoder<Vec<u8>>,
-    entries: usize,
-    drivers: usize,
-    json_bytes: usize,
-}
-
-/// Writing into a `Vec` cannot fail, and the encoder is not used after `finish`.
-const INTO_MEMORY: &str = "compressing into memory cannot fail";
-
-#[expect(clippy::expect_used, reason = "see INTO_MEMORY")]
-impl BoardEncoder {
-    /// Begins the board of a track layout of that name.
-    ///
-    /// # Panics
-    /// Never: it writes to memory.
-    #[must_use]
-    pub fn new(combination: Combination, name: &str) -> Self {
-        let gzip = GzEncoder::new(Vec::new(), Compression::new(6));
-        let mut it = Self { combination, name: json_string(name), gzip, entries: 0, drivers: 0, json_bytes: 0 };
-        let Combination { track, class } = combination;
-        write!(it.gzip, r#"{{"track_info":{{"Name":{},"TrackID":"{track}","ClassID":"{class}","Data":["#, it.name)
-            .expect(INTO_MEMORY);
-        it
-    }
-
-    /// How many entries it holds by now.
-    #[must_use]
-    pub fn entries(&self) -> usize {
-        self.entries
-    }
-
-    /// Appends an entry; says `false`, and takes nothing more, once the board is larger than a board may be.
-    ///
-    /// # Panics
-    /// Never: it writes to memory.
-    #[must_use]
-    pub fn push(&mut self, raw: &RawValue) -> bool {
-        let text = raw.get();
-        // Room is left for what stands around the entries.
-        if self.entries == MAX_BOARD_ENTRIES || self.json_bytes + text.len() + (1 << 16) > MAX_BOARD_BYTES {
-            return false;
-        }
-        if self.entries > 0 {
-            self.gzip.write_all(b",").expect(INTO_MEMORY);
-        }
-        self.gzip.write_all(text.as_bytes()).expect(INTO_MEMORY);
-        self.entries += 1;
-        self.drivers += usize::from(Entry::read(raw).is_some());
-        self.json_bytes += text.len() + 1;
-        true
-    }
-
-    /// Ends the board; `cached_at` is when it was fetched, in RFC 3339.
-    ///
-    /// # Panics
-    /// Never: it writes to memory.
-    #[must_use]
-    pub fn finish(mut self, cached_at: &str) -> EncodedBoard {
-        let track = self.combination.track;
-        write!(
-            self.gzip,
-            r#"]}},"cached_at":{},"track_name":{},"track_id":"{track}","entry_count":{}}}"#,
-            json_string(cached_at),
-            self.name,
-            self.entries
-        )
-        .expect(INTO_MEMORY);
-        let bytes = self.gzip.finish().expect(INTO_MEMORY);
-        EncodedBoard { combination: self.combination, bytes, entries: self.entries, drivers: self.drivers }
-    }
-}
-
-/// A text as a JSON string with its quotes.
-fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::board_encoder::{BoardEncoder, json_string};
+    use super::super::validators::Validators;
     use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
     use proptest::prelude::*;
+    use std::io::Write as _;
+
+    fn encoder(name: &str) -> BoardEncoder {
+        BoardEncoder::new("2-3".parse().unwrap(), name, &Validators::default())
+    }
 
     #[derive(Default)]
     struct Seen(Vec<String>);
@@ -277,7 +189,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_damage_is_told() {
-        let whole = BoardEncoder::new("2-3".parse().unwrap(), "N").finish("t").bytes;
+        let whole = encoder("N").finish("t").bytes;
         let mut flipped = whole.clone();
         let middle = flipped.len() / 2;
         flipped[middle] ^= 0xff;
@@ -314,7 +226,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_reads_back(name in "\\PC{0,20}", values in proptest::collection::vec("\\PC{0,30}", 0..6)) {
-            let mut encoder = BoardEncoder::new("2-3".parse().unwrap(), &name);
+            let mut encoder = encoder(&name);
             let entries: Vec<String> = values.iter().map(|it| format!("{{\"k\": {}}}", json_string(it))).collect();
             for entry in &entries {
                 prop_assert!(encoder.push(&RawValue::from_string(entry.clone()).unwrap()));

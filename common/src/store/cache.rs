@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
 use super::fs::{self, StoreError};
+use super::validators::{self, Validators};
 use crate::domain::{Combination, Entry};
 
 /// The folder, inside the cache, that damaged files are moved to.
@@ -97,6 +98,14 @@ impl Cache {
         let mut counted = Count(0);
         let found = self.read(board, buffers, &mut counted)?;
         Ok(found.map(|_| counted.0))
+    }
+
+    /// What the service said of the version of a cached board; nothing where it said nothing, or where there is no board
+    /// that can be read: then the board is asked for without condition.
+    #[must_use]
+    pub fn validators(&self, board: Combination) -> Validators {
+        let beginning = fs::read_beginning(&self.board_path(board), validators::HEAD_BYTES);
+        beginning.ok().flatten().map(|it| Validators::of_file(&it)).unwrap_or_default()
     }
 
     /// Moves a damaged board file to `.damaged/`, where a person can look at it; returns where it is now. An older one

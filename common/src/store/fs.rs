@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
 
 /// The file system refused something.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,29 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, StoreError> {
         return refuse(format!("larger than {most} bytes"));
     }
     String::from_utf8(bytes).or_else(|error| refuse(error.to_string()))
+}
+
+/// Reads the beginning of a file, at most `most` bytes of it; `None` where there is no such file.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn read_beginning(path: &Path, most: usize) -> Result<Option<Vec<u8>>, StoreError> {
+    let open = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let Some(file) = unless_missing(open).at("open", path)? else { return Ok(None) };
+    let mut bytes = Vec::with_capacity(most);
+    file.take(most as u64).read_to_end(&mut bytes).at("read", path)?;
+    Ok(Some(bytes))
+}
+
+/// Lets a file look as if it had been written now; says `false` where there is none. Needs no more than the right to
+/// write it, whoever owns it. Not synced: at worst it looks older than it is.
+///
+/// # Errors
+/// When the file is there and the system refuses.
+pub fn touch(path: &Path) -> Result<bool, StoreError> {
+    let now = TimeSpec::UTIME_NOW;
+    let touched = utimensat(AT_FDCWD, path, &now, &now, UtimensatFlags::FollowSymlink);
+    unless_missing(touched.map_err(io::Error::from)).at("renew the time of", path).map(|it| it.is_some())
 }
 
 /// When a file was last written; `None` where there is none.
@@ -370,6 +395,19 @@ mod tests {
         assert!(write(&path, "two").commit_if_changed().unwrap());
         assert_eq!(read_text(&path, 100).unwrap(), "two");
         assert_eq!(list(folder.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn a_file_that_is_touched_looks_new_and_one_that_is_missing_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        assert!(!touch(&path).unwrap());
+        write(&path, "one").commit().unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        assert!(touch(&path).unwrap());
+        assert!(modified(&path).unwrap().unwrap() > long_ago);
+        assert_eq!(read_text(&path, 100).unwrap(), "one");
     }
 
     #[test]

@@ -8,13 +8,17 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
-use super::board_file::EncodedBoard;
+use tokio_util::sync::CancellationToken;
+
+use super::arrival::{self, Arrival, Beside, Destination};
+use super::board_encoder::EncodedBoard;
 use super::cache::{Buffers, Cache, ReadError, board_of};
 use super::fs::{self, At as _, NewFile, StoreError};
 use super::lock::WriterLock;
+use super::staging_state::{StagingError, StagingState};
 use crate::domain::Combination;
-use tokio_util::sync::CancellationToken;
 
 /// What an interrupted run left in the staging folder.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,14 +57,15 @@ impl Staging {
     /// `stop` is cancelled, what was not looked at is left to the next run.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// When a newer program has written it, or the file system refuses; nothing is touched then.
     pub fn open(
         lock: WriterLock,
         folder: &Path,
         cache: Cache,
         known: impl Fn(Combination) -> bool,
         stop: &CancellationToken,
-    ) -> Result<(Self, Leftovers), StoreError> {
+    ) -> Result<(Self, Leftovers), StagingError> {
+        StagingState::read(folder)?;
         let folder = Cache::new(folder);
         let mut leftovers = Leftovers::default();
         let mut ready = Vec::new();
@@ -92,7 +97,7 @@ impl Staging {
                     folder.set_aside(board)?;
                     leftovers.damaged.push(error.to_string());
                 }
-                Err(ReadError::Store(error)) => return Err(error),
+                Err(ReadError::Store(error)) => return Err(error.into()),
             }
         }
         leftovers.whole = ready.len();
@@ -105,18 +110,59 @@ impl Staging {
         &self.cache
     }
 
-    /// Writes a fetched board beside the cache.
+    /// Takes a fetched board in: where it says something new it is written, else the cached one's age is renewed. A board
+    /// with entries is not replaced by one without.
     ///
     /// # Errors
-    /// When the file system refuses; nothing of the board is left then.
-    pub fn write(&self, board: &EncodedBoard) -> Result<(), StoreError> {
-        let path = self.folder.board_path(board.combination);
-        fs::create_folders(fs::parent(&path))?;
-        let mut file = NewFile::create(&path)?;
-        file.write_all(&board.bytes).at("write", &path)?;
-        file.commit_unsynced()?;
-        self.ready().push((board.combination, board.drivers));
-        Ok(())
+    /// When the file system refuses; nothing of the board is left then, and the cached one is what it was.
+    pub fn accept(&self, board: &EncodedBoard, to: Destination) -> Result<Arrival, StoreError> {
+        let Beside { same, drivers } = match arrival::beside(&self.cache, board) {
+            Ok(beside) => beside,
+            Err(ReadError::Store(error)) => return Err(error),
+            Err(error @ ReadError::Damaged { .. }) => {
+                self.set_aside(board.combination, &error)?;
+                Beside::default()
+            }
+        };
+        let empty = board.drivers == 0;
+        if empty && drivers {
+            return Ok(Arrival::Kept);
+        }
+        if same && self.renew(board.combination)? {
+            return Ok(if empty { Arrival::Empty } else { Arrival::Unchanged });
+        }
+        match to {
+            Destination::Staging => {
+                put(&self.folder, board, NewFile::commit_unsynced)?;
+                self.ready().push((board.combination, board.drivers));
+            }
+            Destination::Cache => put(&self.cache, board, NewFile::commit)?,
+        }
+        Ok(if empty { Arrival::Empty } else { Arrival::Changed })
+    }
+
+    /// Lets a cached board count as fetched now; says `false` where there is none.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn renew(&self, board: Combination) -> Result<bool, StoreError> {
+        fs::touch(&self.cache.board_path(board))
+    }
+
+    /// When the full refresh began that is not over; none where none is.
+    ///
+    /// # Errors
+    /// When a newer program has written the folder meanwhile, or the file system refuses.
+    pub fn full_refresh_since(&self) -> Result<Option<SystemTime>, StagingError> {
+        Ok(StagingState::read(self.folder.folder())?.full_refresh_since())
+    }
+
+    /// Says on disk that a full refresh that began then is going on, or with none that it is over.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn set_full_refresh(&self, since: Option<SystemTime>) -> Result<(), StoreError> {
+        StagingState::with_full_refresh(since).write(self.folder.folder())
     }
 
     /// Moves all boards that are ready into the cache: first their bytes to the disk, then the names. What it did is added
@@ -177,18 +223,33 @@ impl Staging {
     fn has_entries(&self, board: Combination, buffers: &mut Buffers) -> Result<bool, StoreError> {
         match self.cache.count_entries(board, buffers) {
             Ok(entries) => Ok(entries.unwrap_or(0) > 0),
-            Err(error @ ReadError::Damaged { .. }) => {
-                let aside = self.cache.set_aside(board)?;
-                tracing::warn!(%board, %error, aside = %aside.display(), "a damaged board was moved aside");
-                Ok(false)
-            }
+            Err(error @ ReadError::Damaged { .. }) => self.set_aside(board, &error).map(|()| false),
             Err(ReadError::Store(error)) => Err(error),
         }
+    }
+
+    fn set_aside(&self, board: Combination, why: &ReadError) -> Result<(), StoreError> {
+        let aside = self.cache.set_aside(board)?;
+        tracing::warn!(%board, %why, aside = %aside.display(), "a damaged board was moved aside");
+        Ok(())
     }
 
     fn ready(&self) -> std::sync::MutexGuard<'_, Vec<(Combination, usize)>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes a board's file into a folder of boards.
+fn put(
+    folder: &Cache,
+    board: &EncodedBoard,
+    commit: impl FnOnce(NewFile) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let path = folder.board_path(board.combination);
+    fs::create_folders(fs::parent(&path))?;
+    let mut file = NewFile::create(&path)?;
+    file.write_all(&board.bytes).at("write", &path)?;
+    commit(file)
 }
 
 /// The files inside the folders named `track_…`.
@@ -206,7 +267,7 @@ fn track_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{BoardEncoder, Holder};
+    use crate::store::{BoardEncoder, Holder, Validators};
     use serde_json::value::RawValue;
 
     struct Folders(tempfile::TempDir);
@@ -238,11 +299,15 @@ mod tests {
     }
 
     fn board(name: &str, entries: usize) -> EncodedBoard {
-        let mut encoder = BoardEncoder::new(name.parse().unwrap(), "N");
+        let mut encoder = BoardEncoder::new(name.parse().unwrap(), "N", &Validators::default());
         for _ in 0..entries {
             assert!(encoder.push(&RawValue::from_string(r#"{"driver":{"name":"x"}}"#.into()).unwrap()));
         }
         encoder.finish("t")
+    }
+
+    fn stage(staging: &Staging, board: &EncodedBoard) -> Arrival {
+        staging.accept(board, Destination::Staging).unwrap()
     }
 
     fn promote(staging: &Staging) -> Promoted {
@@ -259,8 +324,8 @@ mod tests {
     fn boards_reach_the_cache_by_promotion_only() {
         let folders = Folders::new();
         let (staging, _) = folders.open();
-        staging.write(&board("1-1", 2)).unwrap();
-        staging.write(&board("1-2", 0)).unwrap();
+        stage(&staging, &board("1-1", 2));
+        stage(&staging, &board("1-2", 0));
         assert_eq!(cached(&staging, "1-1"), None);
         assert_eq!(promote(&staging), Promoted { boards: 2, kept: vec![] });
         assert_eq!((cached(&staging, "1-1"), cached(&staging, "1-2")), (Some(2), Some(0)));
@@ -273,11 +338,10 @@ mod tests {
     fn an_empty_answer_never_replaces_entries() {
         let folders = Folders::new();
         let (staging, _) = folders.open();
-        staging.write(&board("1-1", 2)).unwrap();
+        stage(&staging, &board("1-1", 2));
         promote(&staging);
-        staging.write(&board("1-1", 0)).unwrap();
-        let promoted = promote(&staging);
-        assert_eq!(promoted, Promoted { boards: 0, kept: vec!["1-1".parse().unwrap()] });
+        assert_eq!(stage(&staging, &board("1-1", 0)), Arrival::Kept);
+        assert_eq!(promote(&staging), Promoted::default());
         assert_eq!(cached(&staging, "1-1"), Some(2));
         assert!(!folders.path("cache_temp/track_1/class_1.json.gz").exists());
     }
@@ -286,7 +350,7 @@ mod tests {
     fn what_an_interrupted_run_left_is_checked_and_promoted() {
         let folders = Folders::new();
         let (staging, _) = folders.open();
-        staging.write(&board("1-1", 2)).unwrap();
+        stage(&staging, &board("1-1", 2));
         drop(staging);
         let whole = board("1-2", 1).bytes;
         folders.put("cache_temp/track_1/class_2.json.gz", &whole[..whole.len() - 1]);
@@ -310,7 +374,7 @@ mod tests {
         let folders = Folders::new();
         folders.put("cache/track_1/class_1.json.gz", b"garbage");
         let (staging, _) = folders.open();
-        staging.write(&board("1-1", 0)).unwrap();
+        stage(&staging, &board("1-1", 0));
         assert_eq!(promote(&staging).boards, 1);
         assert_eq!(cached(&staging, "1-1"), Some(0));
         assert!(folders.path("cache/.damaged/track_1/class_1.json.gz").exists());
@@ -321,7 +385,7 @@ mod tests {
         let folders = Folders::new();
         let (staging, _) = folders.open();
         for name in ["1-1", "2-1", "3-1"] {
-            staging.write(&board(name, 1)).unwrap();
+            stage(&staging, &board(name, 1));
         }
         folders.put("cache/track_2", b"in the way");
         let mut done = Promoted::default();
@@ -337,12 +401,12 @@ mod tests {
     fn entries_without_a_driver_do_not_replace_entries() {
         let folders = Folders::new();
         let (staging, _) = folders.open();
-        staging.write(&board("1-1", 2)).unwrap();
+        stage(&staging, &board("1-1", 2));
         promote(&staging);
-        let mut nameless = BoardEncoder::new("1-1".parse().unwrap(), "N");
+        let mut nameless = BoardEncoder::new("1-1".parse().unwrap(), "N", &Validators::default());
         assert!(nameless.push(&RawValue::from_string(r#"{"error":"database"}"#.into()).unwrap()));
-        staging.write(&nameless.finish("t")).unwrap();
-        assert_eq!(promote(&staging).kept.len(), 1);
+        assert_eq!(stage(&staging, &nameless.finish("t")), Arrival::Kept);
+        assert_eq!(promote(&staging), Promoted::default());
         assert_eq!(cached(&staging, "1-1"), Some(2));
     }
 

@@ -76,6 +76,9 @@ pub struct Status {
     /// Entries in the index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_entries: Option<usize>,
+    /// Which driver index these figures are of: the one whose `gzip -lv` tells the same checksum and length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
     /// When the index was last exported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_index_update: Option<String>,
@@ -113,6 +116,7 @@ fn nothing_known() -> Map<String, Value> {
         "total_unique_tracks": 0,
         "total_drivers": 0,
         "total_entries": 0,
+        "generation": "",
         "last_index_update": NEVER,
         "index_build_time_ms": 0,
         "memory_alloc_mb": 0,

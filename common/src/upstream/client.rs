@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, COOKIE, HeaderValue, REFERER, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::circuit::Circuit;
-use super::connections::{Connections, Way};
+use super::connections::Connections;
 use super::pace::Pace;
+use super::request::{Ask, validators};
 use super::retry::{Backoff, Failure, Verdict, chain, classify, retry_after};
 use super::{body, page, session};
 use crate::domain::Combination;
-use crate::store::{BoardEncoder, MAX_BOARD_ENTRIES};
+use crate::store::{BoardEncoder, MAX_BOARD_ENTRIES, Validators};
 
 /// How long connecting may take; a request as a whole has `timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,13 +118,40 @@ struct Session {
     cookies: Option<HeaderValue>,
 }
 
-/// What is asked of the service.
-#[derive(Debug, Clone, Copy)]
-enum Ask {
-    /// The HTML page, for its cookies.
-    Page(Combination),
-    /// A part of a board's entries.
-    Listing { board: Combination, start: usize },
+/// A board as the service gave it.
+#[derive(Debug)]
+pub enum Answer {
+    /// With all its entries.
+    Board(BoardEncoder),
+    /// It is the one whose version was asked after.
+    NotModified,
+}
+
+/// What came back with a status that is no failure.
+#[derive(Debug)]
+enum Reply {
+    Whole(HeaderMap, Vec<u8>),
+    NotModified,
+}
+
+/// A board while its pages arrive.
+struct Pages<'a> {
+    board: Combination,
+    name: &'a str,
+    /// The version that the cached board has; empty after the first page.
+    unless: &'a Validators,
+    encoder: Option<BoardEncoder>,
+    /// How many results were listed by now.
+    start: usize,
+    /// The first entries of the pages that came.
+    firsts: HashSet<u64>,
+}
+
+/// How a page was taken.
+enum Taken {
+    /// So many results were listed in it.
+    Listed(usize),
+    NotModified,
 }
 
 impl Client {
@@ -174,51 +202,51 @@ impl Client {
         }
     }
 
-    /// Fetches all pages of a board into an encoder. `name` is the track layout's, from the catalogue.
+    /// Fetches all pages of a board into an encoder, unless it still is of the version that `unless` tells. `name` is the
+    /// track layout's, from the catalogue.
     ///
     /// Needs a runtime of several threads: pages are parsed and compressed in place.
     ///
     /// # Errors
     /// When a page cannot be had, or the service is plainly down.
-    pub async fn fetch(&self, board: Combination, name: &str) -> Result<BoardEncoder, FetchError> {
-        let mut encoder = BoardEncoder::new(board, name);
-        let (mut start, mut firsts) = (0, HashSet::new());
+    pub async fn fetch(&self, board: Combination, name: &str, unless: &Validators) -> Result<Answer, FetchError> {
+        let mut pages = Pages { board, name, unless, encoder: None, start: 0, firsts: HashSet::new() };
         loop {
-            let listed = self.page(board, start, &mut firsts, &mut encoder).await?;
-            start += listed;
+            let Taken::Listed(listed) = self.page(&mut pages).await? else { return Ok(Answer::NotModified) };
+            pages.start += listed;
             if listed < self.settings.page_size {
-                return Ok(encoder);
+                let encoder = pages.encoder.unwrap_or_else(|| BoardEncoder::new(board, name, &Validators::default()));
+                return Ok(Answer::Board(encoder));
             }
             // Also where what was listed are no entries.
-            if start >= MAX_BOARD_ENTRIES {
-                return Err(FetchError::Failed { failure: Failure::BoardTooLarge { entries: start }, attempts: 1 });
+            if pages.start >= MAX_BOARD_ENTRIES {
+                let failure = Failure::BoardTooLarge { entries: pages.start };
+                return Err(FetchError::Failed { failure, attempts: 1 });
             }
         }
     }
 
-    /// Fetches one page with as many tries as it takes; tells how many entries it listed.
-    async fn page(
-        &self,
-        board: Combination,
-        start: usize,
-        firsts: &mut HashSet<u64>,
-        encoder: &mut BoardEncoder,
-    ) -> Result<usize, FetchError> {
+    /// Fetches one page with as many tries as it takes.
+    async fn page(&self, pages: &mut Pages<'_>) -> Result<Taken, FetchError> {
+        let nothing = Validators::default();
         let mut tries = self.tries();
         loop {
-            let session = self.session(board).await?;
-            let result = self.send(Ask::Listing { board, start }, session.cookies.as_ref()).await;
+            let session = self.session(pages.board).await?;
+            let unless = if pages.start == 0 { pages.unless } else { &nothing };
+            let ask = Ask::Listing { board: pages.board, start: pages.start, unless };
+            let result = self.send(ask, session.cookies.as_ref()).await;
             let last_try = tries.number == self.settings.attempts;
-            let result = result.and_then(|(_, body)| {
-                tokio::task::block_in_place(|| {
+            let result = result.and_then(|reply| match reply {
+                Reply::NotModified => Ok(Taken::NotModified),
+                Reply::Whole(headers, body) => tokio::task::block_in_place(|| {
                     let text = page::text(&body, last_try)?;
-                    self.take(&text, start, firsts, encoder)
-                })
+                    self.take(&text, &headers, pages).map(Taken::Listed)
+                }),
             });
             match self.judge(&mut tries, result).await? {
-                Ok(listed) => {
+                Ok(taken) => {
                     self.circuit.success(Instant::now());
-                    return Ok(listed);
+                    return Ok(taken);
                 }
                 Err(Verdict::NewSession) => self.end_session(session.number).await,
                 Err(_) => {}
@@ -227,22 +255,22 @@ impl Client {
     }
 
     /// Checks a page, and only then takes its entries.
-    fn take(
-        &self,
-        text: &str,
-        start: usize,
-        firsts: &mut HashSet<u64>,
-        encoder: &mut BoardEncoder,
-    ) -> Result<usize, Failure> {
+    fn take(&self, text: &str, headers: &HeaderMap, pages: &mut Pages<'_>) -> Result<usize, Failure> {
         let page = page::read(text, self.settings.page_size)?;
         // A service that ignores `start` sends a page again that was there before.
         if let Some(first) = page.entries.first()
-            && !firsts.insert(foldhash::quality::FixedState::default().hash_one(first.get()))
+            && !pages.firsts.insert(foldhash::quality::FixedState::default().hash_one(first.get()))
         {
-            return Err(Failure::Repeated { start });
+            return Err(Failure::Repeated { start: pages.start });
         }
         let left_out = (page.listed - page.entries.len()) as u64;
         self.left_out.fetch_add(left_out, Ordering::Relaxed);
+        let encoder = pages.encoder.get_or_insert_with(|| {
+            // The version of a page says nothing of those that follow.
+            let only_page = page.listed < self.settings.page_size;
+            let validators = if only_page { validators(headers) } else { Validators::default() };
+            BoardEncoder::new(pages.board, pages.name, &validators)
+        });
         for entry in page.entries {
             if !encoder.push(entry) {
                 return Err(Failure::BoardTooLarge { entries: encoder.entries() });
@@ -257,7 +285,7 @@ impl Client {
         let mut tries = self.tries();
         while !session.open {
             let result = self.send(Ask::Page(board), None).await;
-            if let Ok((headers, _)) = self.judge(&mut tries, result).await? {
+            if let Ok(Reply::Whole(headers, _)) = self.judge(&mut tries, result).await? {
                 session.cookies = session::cookies(&headers);
                 session.open = true;
                 session.number += 1;
@@ -313,11 +341,7 @@ impl Client {
     }
 
     /// Sends one request when there is a place and a turn for it, and reads its whole answer.
-    async fn send(
-        &self,
-        ask: Ask,
-        cookies: Option<&HeaderValue>,
-    ) -> Result<(reqwest::header::HeaderMap, Vec<u8>), Failure> {
+    async fn send(&self, ask: Ask<'_>, cookies: Option<&HeaderValue>) -> Result<Reply, Failure> {
         let Settings { mut timeout, max_body_bytes, .. } = self.settings;
         if !self.circuit.has_succeeded() {
             timeout = timeout.min(FIRST_TIMEOUT);
@@ -327,12 +351,16 @@ impl Client {
         self.pace.turn().await;
         self.sent.fetch_add(1, Ordering::Relaxed);
         let way = self.connections.way();
-        let answer = self
-            .request(&way, ask, cookies)
+        let Settings { base_url, page_size, .. } = &self.settings;
+        let answer = ask
+            .request(&way, base_url, *page_size, cookies)
             .timeout(timeout)
             .send()
             .await
             .map_err(|error| body::failure(&error, timeout))?;
+        if answer.status() == StatusCode::NOT_MODIFIED && ask.is_conditional() {
+            return Ok(Reply::NotModified);
+        }
         if answer.status() != StatusCode::OK {
             let asked = answer.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
             let retry_after = asked.and_then(|it| retry_after(it, (self.clock)()));
@@ -345,34 +373,7 @@ impl Client {
         let headers = answer.headers().clone();
         let body = body::read(answer, max_body_bytes, timeout).await?;
         self.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
-        Ok((headers, body))
-    }
-
-    fn request(&self, way: &Way<'_>, ask: Ask, cookies: Option<&HeaderValue>) -> reqwest::RequestBuilder {
-        let address = |path: &str, query: String| {
-            let mut address = self.settings.base_url.clone();
-            address.set_path(&format!("{}{path}", self.settings.base_url.path()));
-            address.set_query(Some(&query));
-            address
-        };
-        let html =
-            |Combination { track, class }| address("leaderboard/", format!("car_class=class-{class}&track={track}"));
-        let mut request = match ask {
-            Ask::Page(board) => way.get(html(board)).header(ACCEPT, "text/html"),
-            Ask::Listing { board, start } => {
-                let Combination { track, class } = board;
-                let count = self.settings.page_size;
-                let query = format!("track={track}&car_class=class-{class}&start={start}&count={count}");
-                way.get(address("leaderboard/listing/0", query))
-                    .header(ACCEPT, "application/json")
-                    .header("X-Requested-With", "XMLHttpRequest")
-                    .header(REFERER, html(board).as_str())
-            }
-        };
-        if let Some(cookies) = cookies {
-            request = request.header(COOKIE, cookies);
-        }
-        request
+        Ok(Reply::Whole(headers, body))
     }
 }
 

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
-    let loader = programs::loader()?;
+    let loader = programs::program("r3e-loader")?;
     clear(&folder)?;
     let folder = folder.canonicalize()?;
 

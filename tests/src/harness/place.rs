@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use r3e_common::domain::Catalog;
 use tempfile::TempDir;
 
-use super::running::Loader;
+use super::running::Invocation;
 
 /// A folder that is gone when the test is over. The program runs in it.
 #[derive(Debug)]
@@ -54,15 +54,25 @@ impl Place {
 
     /// The loader, about to run here against the service at that address, impatient as tests are.
     #[must_use]
-    pub fn loader(&self, upstream: &str) -> Loader {
-        let loader = Loader::new(self.folder.path())
+    pub fn loader(&self, upstream: &str) -> Invocation {
+        self.job("r3e-loader", upstream)
+    }
+
+    /// The refresher, likewise.
+    #[must_use]
+    pub fn refresher(&self, upstream: &str, arguments: &[&str]) -> Invocation {
+        self.job("r3e-refresher", upstream).arguments(arguments)
+    }
+
+    fn job(&self, program: &'static str, upstream: &str) -> Invocation {
+        let job = Invocation::new(program, self.folder.path())
             .argument("--json")
             .set("upstream.base_url", upstream)
             .set("upstream.requests_per_second", "100000")
             .set("upstream.backoff_min", "10ms")
             .set("upstream.backoff_max", "50ms")
             .set("runtime.dir", &self.path("run").to_string_lossy());
-        if self.has_catalog { loader.set("catalog.path", "catalog.toml") } else { loader }
+        if self.has_catalog { job.set("catalog.path", "catalog.toml") } else { job }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Running the loader as a process of its own, with a bound in time.
+//! Running a program as a process of its own, with a bound in time.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -12,20 +12,21 @@ use serde_json::Value;
 use super::wait::BOUND;
 use crate::programs;
 
-/// A loader that is about to run.
+/// A program that is about to run.
 #[derive(Debug)]
-pub struct Loader {
+pub struct Invocation {
+    program: &'static str,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     wrapper: Vec<OsString>,
     folder: std::path::PathBuf,
 }
 
-impl Loader {
-    /// A loader that runs in that folder, with no argument and no setting.
+impl Invocation {
+    /// The program of that name, that runs in that folder, with no argument and no setting.
     #[must_use]
-    pub fn new(folder: &Path) -> Self {
-        Self { arguments: Vec::new(), variables: Vec::new(), wrapper: Vec::new(), folder: folder.to_owned() }
+    pub fn new(program: &'static str, folder: &Path) -> Self {
+        Self { program, arguments: Vec::new(), variables: Vec::new(), wrapper: Vec::new(), folder: folder.to_owned() }
     }
 
     /// With one more argument.
@@ -33,6 +34,12 @@ impl Loader {
     pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
+    }
+
+    /// With more arguments.
+    #[must_use]
+    pub fn arguments(self, arguments: &[&str]) -> Self {
+        arguments.iter().fold(self, |it, argument| it.argument(argument))
     }
 
     /// With a key of the configuration set, by its environment variable.
@@ -49,8 +56,8 @@ impl Loader {
         self
     }
 
-    /// Started by another program, which gets the loader and its arguments as its last arguments and has to replace itself
-    /// by it: the process is to be the loader's.
+    /// Started by another program, which gets the program and its arguments as its last arguments and has to replace itself
+    /// by it: the process is to be the program's.
     #[must_use]
     pub fn started_by(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(OsString::from).collect();
@@ -66,7 +73,7 @@ impl Loader {
     /// Starts it.
     #[must_use]
     pub fn spawn(&self) -> Running {
-        let program = programs::loader().unwrap();
+        let program = programs::program(self.program).unwrap();
         let mut command = match self.wrapper.split_first() {
             None => programs::command(&program),
             Some((wrapper, arguments)) => {
@@ -96,7 +103,7 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Pipe {
     })
 }
 
-/// A loader at work; killed when dropped.
+/// A program at work; killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -142,7 +149,7 @@ impl Running {
             }
             if begun.elapsed() > BOUND {
                 let Ended { stderr, .. } = self.kill_and_collect();
-                panic!("the loader has not ended within {BOUND:?}; it said:\n{stderr}");
+                panic!("it has not ended within {BOUND:?}; it said:\n{stderr}");
             }
             std::thread::park_timeout(Duration::from_millis(1));
         };

@@ -122,8 +122,8 @@ fn a_board_with_entries_is_never_replaced_by_less() {
     let emptied = Simulator::start(options).unwrap();
     age(&path, Duration::from_hours(48));
     let ended = place.loader(&emptied.base_url()).run().with_code(0);
-    assert_eq!((ended.boards("fetched_empty"), ended.boards("kept"), ended.boards("promoted")), (1, 1, 0));
-    assert!(ended.stderr.contains(&victim.to_string()) && ended.stderr.contains("it is kept"), "{}", ended.stderr);
+    assert_eq!((ended.boards("empty"), ended.boards("kept"), ended.boards("promoted")), (0, 1, 0));
+    assert!(ended.stderr.contains(&victim.to_string()) && ended.stderr.contains("they are kept"), "{}", ended.stderr);
     assert!(fs::read(&path).unwrap() == before);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
     assert!(board_files(&place.staging()).is_empty());

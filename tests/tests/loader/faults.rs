@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use r3e_common::domain::{Catalog, Combination};
 use r3e_tests::harness::{
-    Differences, Ended, Loader, Place, assert_serves, board_files, driver_index, grid, read_status,
+    Differences, Ended, Invocation, Place, assert_serves, board_files, driver_index, grid, read_status,
 };
 use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
 use serde_json::Value;
 
 /// Impatient with bodies too: they drip and explode here. Pages are small, so that many boards have several.
-fn loader(place: &Place, sim: &Simulator) -> Loader {
+fn loader(place: &Place, sim: &Simulator) -> Invocation {
     place
         .loader(&sim.base_url())
         .set("upstream.timeout", "1s")

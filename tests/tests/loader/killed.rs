@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use r3e_tests::harness::{Loader, Place, board_files, driver_index, grid, read_status, top_combinations, until};
+use r3e_tests::harness::{Invocation, Place, board_files, driver_index, grid, read_status, top_combinations, until};
 use r3e_tests::sim::{SimOptions, Simulator};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn sim() -> Simulator {
 }
 
 /// Exports very often, so that kills also strike promotions and exports in the middle of a run.
-fn loader(place: &Place, sim: &Simulator) -> Loader {
+fn loader(place: &Place, sim: &Simulator) -> Invocation {
     place.loader(&sim.base_url()).set("index.every", "10ms")
 }
 

@@ -17,7 +17,7 @@ fn the_second_is_told_who_is_at_work_and_the_next_starts_when_the_first_is_dead(
 
     for arguments in [None, Some("--cached-only")] {
         let second = place.loader(&sim.base_url());
-        let second = arguments.into_iter().fold(second, r3e_tests::harness::Loader::argument).run().with_code(75);
+        let second = arguments.into_iter().fold(second, r3e_tests::harness::Invocation::argument).run().with_code(75);
         for part in
             ["another writer is at work", "cache", "r3e-loader (pid ", &format!("pid {}", first.pid()), "loading"]
         {

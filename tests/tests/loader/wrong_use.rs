@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use r3e_tests::harness::{
-    Differences, Loader, Place, age, assert_serves, board_file, board_files, driver_index, grid, snapshot,
+    Differences, Invocation, Place, age, assert_serves, board_file, board_files, driver_index, grid, snapshot,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
 
@@ -14,7 +14,7 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// Runs, and checks the exit code, that standard output is empty, and each part of the message.
 #[track_caller]
-fn refused(loader: &Loader, code: i32, parts: &[&str]) {
+fn refused(loader: &Invocation, code: i32, parts: &[&str]) {
     let ended = loader.run().with_code(code);
     for part in parts {
         assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
@@ -23,8 +23,8 @@ fn refused(loader: &Loader, code: i32, parts: &[&str]) {
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
 }
 
-fn arguments(place: &Place, arguments: &[&str]) -> Loader {
-    let loader = Loader::new(&place.path("")).argument("--cached-only");
+fn arguments(place: &Place, arguments: &[&str]) -> Invocation {
+    let loader = Invocation::new("r3e-loader", &place.path("")).argument("--cached-only");
     arguments.iter().fold(loader, |loader, &argument| loader.argument(argument))
 }
 
@@ -52,7 +52,7 @@ fn a_command_line_that_is_not_understood_exits_2() {
         ("01693", ["--only", "\"01693\"", "expected a track id (1693) or"]),
         (" , ", ["--only", "\" , \"", "expected at least one"]),
     ] {
-        refused(&Loader::new(&place.path("")).argument("--only").argument(only), 2, &parts);
+        refused(&Invocation::new("r3e-loader", &place.path("")).argument("--only").argument(only), 2, &parts);
     }
     assert!(!place.cache().exists(), "nothing is made before it is known what is asked");
 }
@@ -181,21 +181,24 @@ fn a_disk_that_is_full_exits_74_and_old_files_stay_whole() {
 #[test]
 fn help_version_and_the_configuration_are_results() {
     let place = Place::new();
-    let help = Loader::new(&place.path("")).argument("--help").run().with_code(0);
+    let help = Invocation::new("r3e-loader", &place.path("")).argument("--help").run().with_code(0);
     assert!(help.stdout.contains("Examples:") && help.stdout.contains("Exit codes:"), "{}", help.stdout);
-    let version = Loader::new(&place.path("")).argument("--version").run().with_code(0);
+    let version = Invocation::new("r3e-loader", &place.path("")).argument("--version").run().with_code(0);
     assert!(version.stdout.starts_with("r3e-loader 0."), "{}", version.stdout);
     let shown = place.loader(NOWHERE).argument("--print-config").run().with_code(0);
     for part in ["R3E_UPSTREAM__BASE_URL", NOWHERE, "max_age", "24h"] {
         assert!(shown.stdout.contains(part), "{part} in {}", shown.stdout);
     }
     fs::write(place.path("r3e.toml"), &shown.stdout).unwrap();
-    let again = Loader::new(&place.path("")).argument("--print-config").run().with_code(0);
+    let again = Invocation::new("r3e-loader", &place.path("")).argument("--print-config").run().with_code(0);
     assert!(again.stdout.contains(NOWHERE), "what is printed can be read: {}", again.stdout);
     for (path, content) in [("built in", &[][..]), ("catalog.toml", &["catalog.toml"])] {
         fs::write(place.path("catalog.toml"), grid(2, 3).to_toml()).unwrap();
         let check = ["catalog", "check"].iter().chain(content);
-        let check = check.fold(Loader::new(&place.path("")), |loader, &it| loader.argument(it)).run().with_code(0);
+        let check = check
+            .fold(Invocation::new("r3e-loader", &place.path("")), |loader, &it| loader.argument(it))
+            .run()
+            .with_code(0);
         let boards = if content.is_empty() { "14703 boards" } else { "6 boards" };
         assert!(check.stdout.contains(path) && check.stdout.contains(boards), "{}", check.stdout);
     }

@@ -15,44 +15,44 @@ use super::{Sources, load};
 #[expect(clippy::doc_markdown, reason = "the flags' help is shown as it is")]
 pub struct ConfigArgs {
     /// Read this configuration file [default: $R3E_CONFIG, ./r3e.toml or /etc/r3e/r3e.toml]
-    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "FILE", allow_hyphen_values = true)]
     pub config: Option<OsString>,
     /// The folder of the leaderboards [default: cache]
-    #[arg(long, value_name = "DIR", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "DIR", allow_hyphen_values = true)]
     pub cache: Option<OsString>,
     /// The folder of boards not yet complete [default: that of the cache with _temp]
-    #[arg(long, value_name = "DIR", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "DIR", allow_hyphen_values = true)]
     pub staging: Option<OsString>,
     /// A TOML catalogue of tracks and classes [default: built in]
-    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "FILE", allow_hyphen_values = true)]
     pub catalog: Option<OsString>,
     /// The service's address
-    #[arg(long, value_name = "URL", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "URL", allow_hyphen_values = true)]
     #[arg(help = "The service's address [default: https://game.raceroom.com]")]
     pub upstream: Option<OsString>,
     /// The most requests begun in a second [default: 8]
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
     pub requests_per_second: Option<OsString>,
     /// The most boards in flight [default: 4]
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
     pub concurrency: Option<OsString>,
     /// The most resident memory, in megabytes [default: $MEMORY_LIMIT_MB, or no limit]
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
     pub memory_limit_mb: Option<OsString>,
     /// Log these and more severe events: error, warn, info, debug or trace [default: info]
-    #[arg(long, value_name = "LEVEL", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "LEVEL", allow_hyphen_values = true)]
     pub log_level: Option<OsString>,
     /// Log as text or json [default: text]
-    #[arg(long, value_name = "FORMAT", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "FORMAT", allow_hyphen_values = true)]
     pub log_format: Option<OsString>,
     /// Log more: -v as --log-level debug, -vv as trace
-    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with_all = ["quiet", "log_level"])]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with_all = ["quiet", "log_level"])]
     pub verbose: u8,
     /// Log errors only, and show no progress
-    #[arg(short, long, conflicts_with = "log_level")]
+    #[arg(short, long, global = true, conflicts_with = "log_level")]
     pub quiet: bool,
     /// Show the configuration in force with the source of each value, and exit
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub print_config: bool,
 }
 

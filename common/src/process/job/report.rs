@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use r3e_common::index::Exported;
-use r3e_common::process::exit::Exit;
-use r3e_common::process::memory::{Figures, mb};
-use r3e_common::store::FailedFetch;
-use r3e_common::upstream::Requests;
 use serde_json::{Value, json};
+
+use crate::index::Exported;
+use crate::process::exit::Exit;
+use crate::process::memory::{Figures, mb};
+use crate::store::FailedFetch;
+use crate::upstream::Requests;
 
 /// So many failed boards are named to people; `status.json` and `--json` name all.
 const NAMED: usize = 10;
@@ -57,24 +58,30 @@ pub struct Boards {
     pub cached: usize,
     /// Those among them with entries.
     pub with_entries: usize,
-    /// Missing or too old at the beginning.
+    /// To be fetched by this run.
     pub due: usize,
-    /// Fetched by this run.
+    /// Fetched by this run: the next four together.
     pub fetched: usize,
-    /// Those among them without entries.
-    pub fetched_empty: usize,
+    /// Fetched, and written because their entries are not those that were cached.
+    pub changed: usize,
+    /// Fetched with the entries that are cached, and not written.
+    pub unchanged: usize,
+    /// Fetched without entries, where there were none before.
+    pub empty: usize,
+    /// With entries in the cache, where the service had none: not replaced.
+    pub kept: usize,
     /// Moved from staging into the cache.
     pub promoted: usize,
     /// Found whole in staging, from a run that was interrupted.
     pub left_by_interrupted_run: usize,
-    /// With entries, where the service had none: not replaced.
-    pub kept: usize,
     /// Damaged files that were moved aside.
     pub damaged: usize,
     /// Tried once more at the end.
     pub retried: usize,
-    /// Not fetched.
+    /// Tried, and not fetched.
     pub failed: usize,
+    /// Not tried, because the run ended before.
+    pub not_reached: usize,
 }
 
 /// What a run came to.
@@ -107,24 +114,27 @@ pub struct Summary {
 impl Summary {
     /// For scripts.
     #[must_use]
-    pub fn to_json(&self, exit: Exit) -> Value {
+    pub fn to_json(&self, program: &str, exit: Exit) -> Value {
         let Boards {
             catalogue,
             cached,
             with_entries,
             due,
             fetched,
-            fetched_empty,
+            changed,
+            unchanged,
+            empty,
+            kept,
             promoted,
             left_by_interrupted_run,
-            kept,
             damaged,
             retried,
             failed,
+            not_reached,
         } = self.boards;
         let reason = if let Outcome::Unavailable(why) = &self.outcome { Some(why) } else { None };
         json!({
-            "program": "r3e-loader",
+            "program": program,
             "outcome": self.outcome.name(),
             "reason": reason,
             "exit_code": exit.code(),
@@ -135,13 +145,16 @@ impl Summary {
                 "with_entries": with_entries,
                 "due": due,
                 "fetched": fetched,
-                "fetched_empty": fetched_empty,
+                "changed": changed,
+                "unchanged": unchanged,
+                "empty": empty,
+                "kept": kept,
                 "promoted": promoted,
                 "left_by_interrupted_run": left_by_interrupted_run,
-                "kept": kept,
                 "damaged": damaged,
                 "retried": retried,
                 "failed": failed,
+                "not_reached": not_reached,
             },
             "drivers": self.drivers,
             "entries": self.entries,
@@ -155,6 +168,7 @@ impl Summary {
             },
             "index": self.index.map(|it| json!({
                 "changed": it.changed,
+                "generation": it.generation.to_string(),
                 "json_bytes": it.json_bytes,
                 "gzip_bytes": it.gzip_bytes,
             })),
@@ -182,8 +196,10 @@ impl fmt::Display for Summary {
             "  boards   {} of {} cached, {} with entries",
             boards.cached, boards.catalogue, boards.with_entries
         )?;
-        writeln!(f, "  fetched  {} of {} due, {} of them empty", boards.fetched, boards.due, boards.fetched_empty)?;
+        let Boards { fetched, due, changed, unchanged, empty, .. } = boards;
+        writeln!(f, "  fetched  {fetched} of {due} due: {changed} changed, {unchanged} unchanged, {empty} empty")?;
         for (count, what) in [
+            (boards.not_reached, "not reached"),
             (boards.left_by_interrupted_run, "taken over from an interrupted run"),
             (boards.kept, "kept, where the service had no entries any more"),
             (boards.damaged, "damaged files moved aside"),

@@ -1,0 +1,127 @@
+//! From the command line to the exit code: what all programs do alike. Results go to standard output, everything else to
+//! standard error.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::time::{Duration, SystemTime};
+
+use super::config::{Config, ConfigArgs, Environment};
+use super::exit::Exit;
+use super::job::{self, Job, JobError, Options, Outcome, Plan};
+use super::progress::Style;
+use super::shutdown::Shutdown;
+use super::{logging, memory};
+use crate::index::BoardState;
+
+/// Flags that every job has.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct JobArgs {
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Wait so long, such as 10m, for another writer to be done, instead of exiting with 75 at once
+    #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+}
+
+/// Parses the command line.
+///
+/// # Errors
+/// With the exit code, when there is nothing more to do: help or version were asked for, or it was not understood.
+pub fn parse<A: clap::Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<A, Exit> {
+    A::try_parse_from(arguments).map_err(|told| {
+        // Also help and version, which go to standard output and are no error.
+        let _closed = told.print();
+        if told.use_stderr() { Exit::Usage } else { Exit::Done }
+    })
+}
+
+/// Reads the configuration, and begins to log as it says.
+///
+/// # Errors
+/// With the exit code, when it is wrong, which has been said; or when it was only to be shown.
+pub fn configure(arguments: &ConfigArgs) -> Result<Config, Exit> {
+    let environment = Environment::of_process();
+    let config = arguments.load(&environment).map_err(|errors| {
+        say(&errors.to_string());
+        Exit::Configuration
+    })?;
+    let log = logging::Options::for_stderr(config.log.level, config.log.format, &environment);
+    if let Err(error) = logging::init(log) {
+        say(&error.to_string());
+    }
+    if arguments.print_config { Err(print(&config.render(), Exit::Done)) } else { Ok(config) }
+}
+
+/// Standard error, before there is a log. Where it is closed there is no one to tell.
+fn say(text: &str) {
+    let _closed = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes a result to standard output. A reader that has left is no failure of the work, whose exit code stays what it is.
+#[must_use]
+pub fn print(result: &str, exit: Exit) -> Exit {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(result.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            tracing::error!("cannot write the result to standard output: {error}");
+            if exit == Exit::Done { Exit::Unexpected } else { exit }
+        }
+        _ => exit,
+    }
+}
+
+/// Logs an error, and gives the exit code that tells it.
+#[must_use]
+pub fn failed(error: &JobError) -> Exit {
+    tracing::error!("{error}");
+    error.exit()
+}
+
+/// Runs a job from its beginning to its exit code; see [`job::run`]. `doing` is what another writer is told.
+#[must_use]
+pub fn run_job(
+    (program, doing): (&'static str, String),
+    config: &Config,
+    arguments: JobArgs,
+    quiet: bool,
+    plan: impl FnOnce(&Job, &[BoardState]) -> Result<Option<Plan>, JobError>,
+) -> Exit {
+    if let Err(error) = memory::check_tuning() {
+        tracing::warn!(%error, "memory may be held longer than meant");
+    }
+    let style = Style::for_stderr(quiet);
+    let wait = arguments.wait.unwrap_or_default();
+    let options = Options { program, doing, wait, style, clock: SystemTime::now };
+    let unexpected = |what: &str, error: std::io::Error| {
+        tracing::error!("{what}: {error}");
+        Exit::Unexpected
+    };
+    let shutdown = match Shutdown::listen(config.runtime.stop_grace) {
+        Ok(shutdown) => shutdown,
+        Err(error) => return unexpected("cannot listen for signals", error),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(memory::flush_if_asked).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return unexpected("cannot start the runtime", error),
+    };
+    let result = runtime.block_on(job::run(config, &options, shutdown.token().clone(), plan));
+    // A name that is being looked up cannot be called off.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    let summary = match result {
+        Ok(summary) => summary,
+        Err(JobError::StoppedWaiting) => return shutdown.exit().unwrap_or(Exit::Terminated),
+        Err(error) => return failed(&error),
+    };
+    let exit = summary.outcome.exit(shutdown.exit());
+    if let Outcome::Unavailable(why) = &summary.outcome {
+        tracing::error!("the service is unavailable: {why}");
+    }
+    let result = if arguments.json { format!("{}\n", summary.to_json(program, exit)) } else { summary.to_string() };
+    let exit = print(&result, exit);
+    // Until here a signal bounds the time that a reader of our output has.
+    drop(shutdown);
+    exit
+}

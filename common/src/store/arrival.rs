@@ -1,0 +1,177 @@
+//! What becomes of a board that was fetched: whether it says anything new beside the cached one.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::board_encoder::{EncodedBoard, EntriesDigest};
+use super::board_file::{self, Entries};
+use super::cache::{Buffers, Cache, ReadError};
+use crate::domain::Entry;
+
+/// Where a board goes that says something new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// Into staging, to be promoted with others.
+    Staging,
+    /// Through to its final path, at once.
+    Cache,
+}
+
+/// What became of a board that was fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// Its entries are not those that were cached: it was written.
+    Changed,
+    /// Its entries are those that are cached: the file's age was renewed.
+    Unchanged,
+    /// It has no entries, and had none.
+    Empty,
+    /// The service has no entries, and the cached board that has some was left as it was.
+    Kept,
+}
+
+/// What the cache holds beside a board that was fetched.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Beside {
+    /// A board of the same name with the same entries.
+    pub(super) same: bool,
+    /// A board with drivers. Looked for only where the fetched one has none.
+    pub(super) drivers: bool,
+}
+
+/// Reads the cached board, and compares.
+pub(super) fn beside(cache: &Cache, board: &EncodedBoard) -> Result<Beside, ReadError> {
+    let mut buffers = Buffers::default();
+    let mut cached = Cached { count_drivers: board.drivers == 0, ..Cached::new() };
+    let Some((head, _)) = cache.read(board.combination, &mut buffers, &mut cached)? else {
+        return Ok(Beside::default());
+    };
+    let (drivers, same_name) = (cached.drivers > 0, head.name == board.name.as_str());
+    let mut same = cached.digest.value() == board.digest;
+    if !same && cached.indented && cached.entries == board.entries {
+        let mut normalised = Normalised(EntriesDigest::new());
+        cache.read(board.combination, &mut buffers, &mut normalised)?;
+        same = Some(normalised.0.value()) == digest_of_values(board);
+    }
+    Ok(Beside { same: same && same_name, drivers })
+}
+
+struct Cached {
+    digest: EntriesDigest,
+    entries: usize,
+    count_drivers: bool,
+    drivers: usize,
+    /// White space between the members: the older program lays entries out anew.
+    indented: bool,
+}
+
+impl Cached {
+    fn new() -> Self {
+        Self { digest: EntriesDigest::new(), entries: 0, count_drivers: false, drivers: 0, indented: false }
+    }
+}
+
+impl<'a> Entries<'a> for Cached {
+    fn restart(&mut self) {
+        *self = Self { count_drivers: self.count_drivers, ..Self::new() };
+    }
+
+    fn entry(&mut self, raw: &'a RawValue) {
+        self.digest.entry(raw);
+        self.entries += 1;
+        self.indented |= raw.get().contains('\n');
+        self.drivers += usize::from(self.count_drivers && Entry::read(raw).is_some());
+    }
+}
+
+/// The same values give the same digest, whatever their layout and the order of their keys. Reads a tree for each entry, so
+/// it is for files of another layout only.
+struct Normalised(EntriesDigest);
+
+impl<'a> Entries<'a> for Normalised {
+    fn restart(&mut self) {
+        self.0.restart();
+    }
+
+    fn entry(&mut self, raw: &'a RawValue) {
+        let value: Result<Value, _> = serde_json::from_str(raw.get());
+        match value.and_then(|value| serde_json::value::to_raw_value(&value)) {
+            Ok(again) => self.0.entry(&again),
+            // Half a surrogate pair, or nested deep: compared by its text.
+            Err(_) => self.0.entry(raw),
+        }
+    }
+}
+
+fn digest_of_values(board: &EncodedBoard) -> Option<u64> {
+    let (mut text, mut normalised) = (Vec::new(), Normalised(EntriesDigest::new()));
+    let text = board_file::inflate(&board.bytes, &mut text).ok()?;
+    board_file::parse(text, board.combination, &mut normalised).ok()?;
+    Some(normalised.0.value())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BoardEncoder, Validators, fs};
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write as _;
+
+    fn encode(name: &str, entries: &[&str]) -> EncodedBoard {
+        let mut encoder = BoardEncoder::new("2-3".parse().unwrap(), name, &Validators::default());
+        for &entry in entries {
+            assert!(encoder.push(&RawValue::from_string(entry.to_owned()).unwrap()));
+        }
+        encoder.finish("t")
+    }
+
+    /// A cache with one board file of that content.
+    fn cache(file: &[u8]) -> (tempfile::TempDir, Cache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        let path = cache.board_path("2-3".parse().unwrap());
+        fs::create_folders(fs::parent(&path)).unwrap();
+        fs::write_whole(&path, file).unwrap();
+        (folder, cache)
+    }
+
+    const ONE: &str = r#"{"driver":{"name":"x"},"index":0}"#;
+    const TWO: &str = r#"{"driver":{"name":"y"},"index":1}"#;
+
+    #[test]
+    fn the_same_entries_in_the_same_order_under_the_same_name_are_the_same() {
+        let (_folder, cache) = cache(&encode("N", &[ONE, TWO]).bytes);
+        let same = |name, entries: &[&str]| beside(&cache, &encode(name, entries)).unwrap().same;
+        assert!(same("N", &[ONE, TWO]));
+        for (name, entries) in [("M", &[ONE, TWO][..]), ("N", &[TWO, ONE]), ("N", &[ONE]), ("N", &[ONE, TWO, TWO])] {
+            assert!(!same(name, entries), "{name} {entries:?}");
+        }
+        assert_eq!(beside(&cache, &encode("N", &[])).unwrap(), Beside { same: false, drivers: true });
+    }
+
+    #[test]
+    fn where_an_entry_ends_matters() {
+        let (_folder, cache) = cache(&encode("N", &["{}", "{}"]).bytes);
+        assert!(!beside(&cache, &encode("N", &["{}", "{}", "{}"])).unwrap().same);
+    }
+
+    #[test]
+    fn another_layout_of_the_same_values_is_the_same() {
+        let indented = "{\n \"track_info\": {\"Name\": \"N\", \"TrackID\": \"2\", \"ClassID\": \"3\", \"Data\": [\n  {\n   \
+                        \"index\": 0,\n   \"driver\": {\"name\": \"x \\u0026 y\"}\n  }\n ]\n}}";
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(indented.as_bytes()).unwrap();
+        let (_folder, cache) = cache(&gzip.finish().unwrap());
+        assert!(beside(&cache, &encode("N", &[r#"{"driver":{"name":"x & y"},"index":0}"#])).unwrap().same);
+        for other in [r#"{"driver":{"name":"x & y"},"index":1}"#, ONE, "{}"] {
+            assert!(!beside(&cache, &encode("N", &[other])).unwrap().same, "{other}");
+        }
+    }
+
+    #[test]
+    fn nothing_cached_is_nothing_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        assert_eq!(beside(&cache, &encode("N", &[ONE])).unwrap(), Beside::default());
+    }
+}

@@ -1,0 +1,112 @@
+//! What a staging folder says of itself, in one small file: the format of what is in it, and whether a full refresh is
+//! going on.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::fs::{self, At as _, StoreError};
+use super::status::timestamp;
+
+const NAME: &str = ".staging.json";
+
+/// The most bytes that the file can have.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// The format that is written here. A folder without the file is of the older program, whose boards are the same.
+const FORMAT: u32 = 1;
+
+/// Why a staging folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StagingError {
+    /// A newer version of these programs has written it.
+    #[error("{} holds boards in format {found}, newer than this program's {FORMAT} (hint: use the newer program, or move \
+        the folder aside: its boards are fetched again)", folder.display())]
+    Newer {
+        /// The staging folder.
+        folder: std::path::PathBuf,
+        /// The format that it says.
+        found: u32,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The content of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StagingState {
+    format: u32,
+    /// When the full refresh began that is not over, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    full_refresh_since: Option<String>,
+}
+
+impl StagingState {
+    /// Reads the state of a folder. A file that is none counts as missing: at worst a refresh starts over.
+    pub(super) fn read(folder: &Path) -> Result<Self, StagingError> {
+        let path = folder.join(NAME);
+        let mut bytes = Vec::new();
+        let nothing = Self { format: FORMAT, full_refresh_since: None };
+        if fs::read_into(&path, &mut bytes, MAX_BYTES)?.is_none() {
+            return Ok(nothing);
+        }
+        match serde_json::from_slice::<Self>(&bytes) {
+            Ok(Self { format, .. }) if format > FORMAT => {
+                Err(StagingError::Newer { folder: folder.to_owned(), found: format })
+            }
+            Ok(state) => Ok(state),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "not a staging folder's state: made anew");
+                Ok(nothing)
+            }
+        }
+    }
+
+    /// Writes the state, where it is another than what stands there.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), StoreError> {
+        let path = folder.join(NAME);
+        let text = serde_json::to_vec(self).map_err(std::io::Error::other).at("write", &path)?;
+        fs::write_whole(&path, &text)
+    }
+
+    /// When the full refresh began that is not over. One that RFC 3339 cannot write or we cannot read is none.
+    pub(super) fn full_refresh_since(&self) -> Option<SystemTime> {
+        let since: jiff::Timestamp = self.full_refresh_since.as_ref()?.parse().ok()?;
+        SystemTime::try_from(since).ok()
+    }
+
+    /// The state once a full refresh that began then is going on; none for the state once it is over.
+    pub(super) fn with_full_refresh(since: Option<SystemTime>) -> Self {
+        Self { format: FORMAT, full_refresh_since: since.map(timestamp) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn it_reads_back_and_what_is_none_counts_as_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let since = SystemTime::UNIX_EPOCH + Duration::from_millis(1_763_870_411_500);
+        let read = || StagingState::read(folder.path()).unwrap().full_refresh_since();
+        assert_eq!(read(), None);
+        StagingState::with_full_refresh(Some(since)).write(folder.path()).unwrap();
+        assert_eq!(read(), Some(since));
+        for garbage in ["", "{", "[]", r#"{"format":"1"}"#, r#"{"format":1,"full_refresh_since":"yesterday"}"#] {
+            fs::write_whole(&folder.path().join(NAME), garbage.as_bytes()).unwrap();
+            assert_eq!(read(), None, "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write_whole(&folder.path().join(NAME), br#"{"format":2,"something":"new"}"#).unwrap();
+        let message = StagingState::read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("format 2, newer than this program's 1"), "{message}");
+    }
+}

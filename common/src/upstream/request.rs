@@ -1,0 +1,74 @@
+//! What a request says: its address, and headers that a browser's page would send.
+
+use reqwest::Url;
+use reqwest::header::{
+    ACCEPT, COOKIE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, REFERER,
+};
+
+use super::connections::Way;
+use crate::domain::Combination;
+use crate::store::Validators;
+
+/// What is asked of the service.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ask<'a> {
+    /// The HTML page, for its cookies.
+    Page(Combination),
+    /// A part of a board's entries; with a version, only if it is another by now.
+    Listing { board: Combination, start: usize, unless: &'a Validators },
+}
+
+impl Ask<'_> {
+    /// Whether the service may answer that nothing has changed.
+    pub(super) fn is_conditional(&self) -> bool {
+        matches!(self, Self::Listing { unless, .. } if !unless.is_empty())
+    }
+
+    /// The request, to be sent on that way to the service at `base`; pages have up to `page_size` entries.
+    pub(super) fn request(
+        self,
+        way: &Way<'_>,
+        base: &Url,
+        page_size: usize,
+        cookies: Option<&HeaderValue>,
+    ) -> reqwest::RequestBuilder {
+        let address = |path: &str, query: String| {
+            let mut address = base.clone();
+            address.set_path(&format!("{}{path}", base.path()));
+            address.set_query(Some(&query));
+            address
+        };
+        let html =
+            |Combination { track, class }| address("leaderboard/", format!("car_class=class-{class}&track={track}"));
+        let request = match self {
+            Self::Page(board) => way.get(html(board)).header(ACCEPT, "text/html"),
+            Self::Listing { board, start, unless } => {
+                let Combination { track, class } = board;
+                let query = format!("track={track}&car_class=class-{class}&start={start}&count={page_size}");
+                let listing = way
+                    .get(address("leaderboard/listing/0", query))
+                    .header(ACCEPT, "application/json")
+                    .header("X-Requested-With", "XMLHttpRequest")
+                    .header(REFERER, html(board).as_str());
+                conditions(unless).fold(listing, |listing, (name, value)| listing.header(name, value))
+            }
+        };
+        match cookies {
+            Some(cookies) => request.header(COOKIE, cookies),
+            None => request,
+        }
+    }
+}
+
+/// What the headers of a page say of its version.
+pub(super) fn validators(headers: &HeaderMap) -> Validators {
+    let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
+    Validators::new(text(ETAG), text(LAST_MODIFIED))
+}
+
+/// The headers that ask for a page only if it is of another version.
+fn conditions(unless: &Validators) -> impl Iterator<Item = (HeaderName, &str)> {
+    let Validators { etag, last_modified } = unless;
+    let etag = etag.iter().map(|it| (IF_NONE_MATCH, it.as_str()));
+    etag.chain(last_modified.iter().map(|it| (IF_MODIFIED_SINCE, it.as_str())))
+}

@@ -1,0 +1,79 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use r3e_common::domain::TrackId;
+use r3e_common::process::config::ConfigArgs;
+use r3e_common::process::program::JobArgs;
+
+/// Fetches boards of the leaderboards again, whatever their age, and exports the index.
+///
+/// A board that has not changed is not written again; one that cannot be fetched stays as it was. Front ends can read the
+/// cache all the while.
+#[derive(Debug, Parser)]
+#[command(name = "r3e-refresher", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to refresh.
+    #[command(subcommand)]
+    pub command: Command,
+    /// The flags of every job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// The configuration's flags.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  r3e-refresher full                          every board; goes on where an earlier one was stopped
+  r3e-refresher full --fresh                  … from the beginning
+  r3e-refresher boards 1693 5276-8600         one track in all classes, and one board more
+  r3e-refresher boards --from list.txt        the boards that a file names; - is standard input
+  r3e-refresher incremental --budget 30m      the oldest boards, as many as half an hour allows
+  r3e-refresher incremental --track 1693 --limit 20
+
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 some boards failed, 69 service unavailable, 74 disk failed,
+75 another writer is at work, 78 configuration, 130 and 143 stopped by a signal.";
+
+/// What can be refreshed.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Refresh every board
+    Full {
+        /// Start over, even if an earlier full refresh was stopped a short time ago
+        #[arg(long)]
+        fresh: bool,
+    },
+    /// Refresh the boards that are named
+    Boards(BoardsArguments),
+    /// Refresh the oldest boards first, each written to the cache as it arrives
+    Incremental(IncrementalArguments),
+}
+
+/// Arguments of `boards`.
+#[derive(Debug, Args)]
+pub struct BoardsArguments {
+    /// 1693 for all classes of a track, 5276-8600 for one board
+    #[arg(value_name = "BOARDS", allow_hyphen_values = true, required_unless_present = "from")]
+    pub tokens: Vec<String>,
+    /// Read more of them from this file, split by white space; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+}
+
+/// Arguments of `incremental`.
+#[derive(Debug, Args)]
+pub struct IncrementalArguments {
+    /// Only the boards of this track
+    #[arg(long, value_name = "ID")]
+    pub track: Option<TrackId>,
+    /// At most so many boards
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Begin no further board after this long, such as 30m
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub budget: Option<Duration>,
+}

@@ -1,0 +1,96 @@
+//! The plan of a full refresh: every board, or what an earlier full refresh had left when it was stopped.
+//!
+//! The staging folder says when a full refresh began that is not over; a board whose file was written since is done.
+//! Nothing else has to be remembered, so a kill at any moment loses nothing.
+
+use std::time::{Duration, SystemTime};
+
+use r3e_common::domain::Ordinal;
+use r3e_common::index::BoardState;
+
+/// What a full refresh has to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    /// When it began.
+    pub(crate) since: SystemTime,
+    /// Whether that was in an earlier run.
+    pub(crate) resumed: bool,
+    /// The boards that are not done, in catalogue order.
+    pub(crate) boards: Vec<Ordinal>,
+}
+
+/// Plans a full refresh, that goes on from one that began at `earlier` and was at work within the last `resume_within`.
+///
+/// One that says it began in the future tells of a clock that was wrong, and a board from the future is not known to be
+/// done: both are begun anew.
+pub(crate) fn plan(
+    states: &[BoardState],
+    earlier: Option<SystemTime>,
+    now: SystemTime,
+    resume_within: Duration,
+) -> Full {
+    let written = |state: &BoardState| match *state {
+        BoardState::Cached { written, .. } if written <= now => Some(written),
+        _ => None,
+    };
+    let all = states.len();
+    let ordinals = || (0..).map(Ordinal).take(all);
+    let anew = Full { since: now, resumed: false, boards: ordinals().collect() };
+    let Some(since) = earlier.filter(|since| *since <= now) else { return anew };
+    let last_sign = states.iter().filter_map(written).max().map_or(since, |newest| newest.max(since));
+    if now.duration_since(last_sign).unwrap_or_default() >= resume_within {
+        return anew;
+    }
+    let done = |state: &BoardState| written(state).is_some_and(|written| written >= since);
+    let left = ordinals().zip(states).filter(|(_, state)| !done(state)).map(|(ordinal, _)| ordinal);
+    Full { since, resumed: true, boards: left.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const WITHIN: Duration = Duration::from_hours(12);
+
+    fn at(hour: u32) -> SystemTime {
+        SystemTime::UNIX_EPOCH + HOUR * hour
+    }
+
+    fn cached(hour: u32) -> BoardState {
+        BoardState::Cached { written: at(hour), entries: 1 }
+    }
+
+    fn boards(full: &Full) -> Vec<u32> {
+        full.boards.iter().map(|it| it.0).collect()
+    }
+
+    #[test]
+    fn without_an_earlier_one_every_board_is_fetched() {
+        let full = plan(&[cached(99), BoardState::Missing, cached(100)], None, at(100), WITHIN);
+        assert_eq!((full.since, full.resumed, boards(&full)), (at(100), false, vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn one_that_was_stopped_goes_on_with_what_is_not_done() {
+        let states = [cached(99), BoardState::Missing, cached(89), cached(90), cached(101)];
+        let full = plan(&states, Some(at(90)), at(100), WITHIN);
+        // The last is from the future: whoever wrote it had another clock.
+        assert_eq!((full.since, full.resumed, boards(&full)), (at(90), true, vec![1, 2, 4]));
+    }
+
+    #[test]
+    fn what_counts_is_when_it_was_last_at_work() {
+        let resumed = |newest: u32, now: u32| plan(&[cached(newest)], Some(at(50)), at(now), WITHIN).resumed;
+        assert!(resumed(60, 71) && !resumed(60, 72));
+        assert!(resumed(10, 61) && !resumed(10, 62), "no board since it began: from its beginning on");
+        let at_once = plan(&[cached(60)], Some(at(50)), at(60), Duration::ZERO);
+        assert!(!at_once.resumed, "zero is never");
+    }
+
+    #[test]
+    fn one_from_the_future_is_begun_anew() {
+        let full = plan(&[cached(90)], Some(at(101)), at(100), WITHIN);
+        assert_eq!((full.since, full.resumed), (at(100), false));
+    }
+}

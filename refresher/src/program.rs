@@ -1,0 +1,107 @@
+//! From the command line to the exit code, by way of the plan that the command asks for.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use r3e_common::domain::{Catalog, Ordinal, TrackId};
+use r3e_common::index::BoardState;
+use r3e_common::pipeline::Rhythm;
+use r3e_common::process::config::Config;
+use r3e_common::process::exit::Exit;
+use r3e_common::process::job::{Job, JobError, Plan, Scrape, load_catalog};
+use r3e_common::process::program::{configure, failed, parse, run_job};
+use r3e_common::store::Destination;
+
+use crate::cli::{Arguments, Command, IncrementalArguments};
+use crate::tokens::{self, Wrong};
+use crate::{full, incremental};
+
+/// After so many changed boards an incremental refresh exports the index.
+const CHANGED_BOARDS: usize = 100;
+
+/// Runs the program: results to standard output, everything else to standard error.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    // What ends early has been told.
+    run(arguments).unwrap_or_else(|exit| exit)
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
+    let arguments: Arguments = parse(arguments)?;
+    let config = configure(&arguments.config)?;
+    // What cannot be done is told before anything is touched.
+    let catalog = load_catalog(&config).map_err(|error| failed(&error))?;
+    let (doing, kind) = match arguments.command {
+        Command::Full { fresh } => ("refreshing all boards".to_owned(), Kind::Full { fresh }),
+        Command::Boards(asked) => {
+            let boards = tokens::chosen(&asked, &catalog).map_err(|wrong| {
+                match wrong {
+                    Wrong::Unreadable(why) => tracing::error!("{why}"),
+                    Wrong::NoBoard => {
+                        tracing::error!("no board to refresh: expected at least one track (1693) or board (5276-8600)");
+                    }
+                }
+                Exit::Usage
+            })?;
+            (format!("refreshing {} boards", boards.len()), Kind::Boards(boards))
+        }
+        Command::Incremental(asked) => {
+            if let Some(track) = asked.track.filter(|track| catalog.track(*track).is_none()) {
+                tracing::error!("--track {track}: not in the catalogue");
+                return Err(Exit::Usage);
+            }
+            ("refreshing the oldest boards".to_owned(), Kind::Incremental(asked))
+        }
+    };
+    drop(catalog);
+    let quiet = arguments.config.quiet;
+    Ok(run_job(("r3e-refresher", doing), &config, arguments.job, quiet, |job, states| {
+        kind.plan(&config, job, states).map(Some)
+    }))
+}
+
+enum Kind {
+    Full { fresh: bool },
+    Boards(BTreeSet<Ordinal>),
+    Incremental(IncrementalArguments),
+}
+
+impl Kind {
+    fn plan(self, config: &Config, job: &Job, states: &[BoardState]) -> Result<Plan, JobError> {
+        let now = (job.publisher.clock)();
+        let staged = Plan {
+            boards: Vec::new(),
+            about: None,
+            destination: Destination::Staging,
+            rhythm: Rhythm::Every(config.index.every),
+            budget: None,
+            scrape: Scrape::No,
+        };
+        Ok(match self {
+            Self::Full { fresh } => {
+                let earlier = job.publisher.staging.full_refresh_since()?.filter(|_| !fresh);
+                let full::Full { since, resumed, boards } =
+                    full::plan(states, earlier, now, config.refresh.resume_within);
+                let (left, of) = (boards.len(), states.len());
+                if resumed {
+                    let since = r3e_common::store::timestamp(since);
+                    tracing::info!(left, of, since, "going on with a full refresh that was interrupted");
+                } else {
+                    tracing::info!(boards = of, "a full refresh from the beginning");
+                }
+                Plan { boards, scrape: Scrape::FullRefresh(since), ..staged }
+            }
+            Self::Boards(boards) => Plan { boards: boards.iter().copied().collect(), about: Some(boards), ..staged },
+            Self::Incremental(IncrementalArguments { track, limit, budget }) => {
+                let chosen = |ordinal| track.is_none_or(|track| track_of(&job.catalog, ordinal) == Some(track));
+                let boards = incremental::oldest(states, chosen, limit, now);
+                let about = Some(boards.iter().copied().collect());
+                let rhythm = Rhythm::Growth { of: job.progress.changed(), by: CHANGED_BOARDS };
+                Plan { boards, about, destination: Destination::Cache, rhythm, budget, ..staged }
+            }
+        })
+    }
+}
+
+fn track_of(catalog: &Catalog, ordinal: Ordinal) -> Option<TrackId> {
+    catalog.at(ordinal).map(|(track, _)| track.id)
+}

@@ -1,0 +1,86 @@
+//! The boards that are named at the prompt or in a file of the trigger file's form.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::Path;
+
+use r3e_common::domain::{Catalog, Ordinal, Selection};
+use r3e_common::store::{StoreError, fs};
+
+use crate::cli::BoardsArguments;
+
+/// The most bytes of a list: every board of the largest catalogue fits.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What is wrong with a list of boards.
+#[derive(Debug)]
+pub(crate) enum Wrong {
+    /// It cannot be read.
+    Unreadable(String),
+    /// There is no board in it.
+    NoBoard,
+}
+
+impl From<StoreError> for Wrong {
+    fn from(error: StoreError) -> Self {
+        Self::Unreadable(format!("--from: {error}"))
+    }
+}
+
+/// The boards chosen, each once. Tokens that choose nothing are told and left out.
+pub(crate) fn chosen(arguments: &BoardsArguments, catalog: &Catalog) -> Result<BTreeSet<Ordinal>, Wrong> {
+    let mut text = arguments.tokens.join(" ");
+    if let Some(file) = &arguments.from {
+        text.push(' ');
+        text.push_str(&read(file)?);
+    }
+    let Selection { boards, refused } = Selection::parse(&text, catalog);
+    for refused in &refused {
+        tracing::error!("{refused}: skipped");
+    }
+    if boards.is_empty() { Err(Wrong::NoBoard) } else { Ok(boards) }
+}
+
+fn read(file: &Path) -> Result<String, Wrong> {
+    if file != Path::new("-") {
+        return Ok(fs::read_text(file, MAX_BYTES)?);
+    }
+    let mut bytes = Vec::new();
+    let refused = |why: String| Wrong::Unreadable(format!("--from -: cannot read standard input: {why}"));
+    std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(refused(format!("larger than {MAX_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|error| refused(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn arguments(tokens: &[&str], from: Option<&Path>) -> BoardsArguments {
+        BoardsArguments { tokens: tokens.iter().map(ToString::to_string).collect(), from: from.map(Into::into) }
+    }
+
+    #[test]
+    fn prompt_and_file_choose_together_each_board_once() {
+        let catalog = Catalog::builtin();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"1693-1703\n\t5276-8600 nonsense\n").unwrap();
+        let boards = chosen(&arguments(&["1693", "1693"], Some(file.path())), &catalog).unwrap();
+        assert_eq!(boards.len(), 87 + 1);
+    }
+
+    #[test]
+    fn with_no_board_left_there_is_nothing_to_do() {
+        let catalog = Catalog::builtin();
+        for tokens in [&["x"][..], &["999999", "1693-"], &[""]] {
+            assert!(matches!(chosen(&arguments(tokens, None), &catalog), Err(Wrong::NoBoard)), "{tokens:?}");
+        }
+        let Err(Wrong::Unreadable(why)) = chosen(&arguments(&[], Some(Path::new("/none"))), &catalog) else {
+            panic!("read a file that is missing");
+        };
+        assert!(why.contains("--from") && why.contains("/none"), "{why}");
+    }
+}
