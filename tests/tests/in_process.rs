@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 const CYCLES: usize = 10;
 /// How much more may be held after the last cycles than after the first: what happens to be in flight in the simulator,
 /// which is in this process too. What threads keep in their caches does not count.
-const TOLERANCE_BYTES: u64 = 256 << 10;
+const TOLERANCE_BYTES: u64 = 32 << 10;
 
 /// Every run fetches all boards again.
 fn config(place: &Place, sim: &Simulator) -> Config {
