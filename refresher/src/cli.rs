@@ -57,7 +57,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct BoardsArguments {
     /// 1693 for all classes of a track, 5276-8600 for one board
-    #[arg(value_name = "BOARDS", allow_hyphen_values = true, required_unless_present = "from")]
+    #[arg(value_name = "BOARDS", required_unless_present = "from")]
     pub tokens: Vec<String>,
     /// Read more of them from this file, split by white space; - is standard input
     #[arg(long, value_name = "FILE")]

@@ -1,0 +1,68 @@
+//! The boards that are named, and no other.
+
+use std::fs;
+
+use r3e_tests::harness::{Differences, Place, assert_serves, driver_index, grid};
+use r3e_tests::sim::{SimOptions, Simulator};
+
+use super::{change, files, filled, loaded, rewritten, sized, sorted};
+
+#[test]
+fn a_track_and_a_board_are_fetched_each_once_whoever_names_them() {
+    let (sim, place) = loaded(6, sized(900));
+    let catalog = sim.world().catalog().clone();
+    let track = catalog.tracks()[2].id;
+    let one = catalog.combinations().last().unwrap();
+    let named: Vec<_> = catalog.combinations().filter(|it| it.track == track || *it == one).collect();
+    change(&sim, &filled(&sim));
+    fs::write(place.path("list.txt"), format!("{one}\n\t{track} nonsense\n1-1\n")).unwrap();
+
+    let before = files(&place, &sim);
+    let ended =
+        place.refresher(&sim.base_url(), &["boards", &track.to_string(), "--from", "list.txt"]).run().with_code(0);
+    assert_eq!((ended.boards("due"), sim.stats().distinct_boards, sim.stats().listing_requests), (7, 7, 7));
+    for part in ["\"nonsense\": expected a track id", "\"1-1\": track 1 is not in the catalogue"] {
+        assert!(ended.stderr.contains(part), "{part} in {}", ended.stderr);
+    }
+    let expected = sorted(named.into_iter().filter(|it| filled(&sim).contains(it)).collect());
+    assert_eq!(rewritten(&before, &files(&place, &sim)), expected);
+
+    // The same by a pipe, as scripts do it.
+    sim.reset_stats();
+    let shell = ["sh", "-c", "printf '%s' \"$LIST\" | exec \"$0\" \"$@\""];
+    let piped = place.refresher(&sim.base_url(), &["boards", "--from", "-"]).variable("LIST", &one.to_string());
+    let ended = piped.started_by(&shell).run().with_code(0);
+    assert_eq!((ended.boards("due"), sim.stats().distinct_boards), (1, 1));
+
+    change(&sim, &[]);
+    let _ended = place.refresher(&sim.base_url(), &["full"]).run().with_code(0);
+    assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+}
+
+#[test]
+fn with_no_board_left_nothing_is_touched() {
+    let catalog = grid(3, 3);
+    let place = Place::with_catalog(&catalog);
+    let sim = Simulator::start(SimOptions { catalog, ..sized(30) }).unwrap();
+    fs::write(place.path("empty.txt"), " \n").unwrap();
+    fs::write(place.path("binary"), b"\xff\xfe").unwrap();
+    let cases: [(&[&str], &[&str]); 6] = [
+        (
+            &["77", "1693-"],
+            &["\"77\": track 77 is not in the catalogue", "\"1693-\": expected a track id", "no board to refresh"],
+        ),
+        (&["--from", "empty.txt"], &["no board to refresh"]),
+        (&["--from", "none.txt"], &["--from", "none.txt", "No such file"]),
+        (&["--from", "binary"], &["--from", "binary", "utf-8"]),
+        (&["--from", "."], &["--from", "directory"]),
+        (&[], &["BOARDS"]),
+    ];
+    for (arguments, parts) in cases {
+        let arguments: Vec<_> = ["boards"].iter().chain(arguments).copied().collect();
+        let ended = place.refresher(&sim.base_url(), &arguments).run().with_code(2);
+        for part in parts {
+            assert!(ended.stderr.contains(part), "{part} in {}", ended.stderr);
+        }
+    }
+    assert!(!place.cache().exists() && !place.staging().exists() && sim.stats().requests == 0);
+}

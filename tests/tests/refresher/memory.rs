@@ -1,0 +1,39 @@
+//! What a job holds at the real service's size.
+
+use r3e_tests::harness::{Differences, Ended, Place, assert_serves, driver_index};
+use r3e_tests::sim::{SimOptions, Simulator};
+
+use super::{change, filled};
+
+/// The most that a job may have resident at 300,000 entries.
+const MOST_BYTES: u64 = 100 << 20;
+
+/// How much more a run of all boards may hold than one of a few: what is in flight, and what happens to lie between.
+const IN_FLIGHT_BYTES: u64 = 16 << 20;
+
+fn peak(ended: &Ended) -> u64 {
+    ended.json()["memory"]["peak_rss_bytes"].as_u64().unwrap()
+}
+
+#[test]
+fn no_job_passes_100_mb_and_none_grows_with_its_boards() {
+    let sim = Simulator::start(SimOptions::default()).unwrap();
+    let place = Place::new();
+    let mut peaks = vec![("load", peak(&place.loader(&sim.base_url()).run().with_code(0)))];
+    let filled = filled(&sim);
+    change(&sim, &filled.iter().copied().step_by(2).collect::<Vec<_>>());
+    let mut run = |what, arguments: &[&str], changed: usize| {
+        let ended = place.refresher(&sim.base_url(), arguments).run().with_code(0);
+        assert_eq!(ended.boards("changed"), changed as u64, "{what}");
+        peaks.push((what, peak(&ended)));
+        peaks.last().unwrap().1
+    };
+    let few = filled[1].to_string();
+    let few = run("one board", &["boards", &few], 0);
+    let all = run("all boards", &["full"], filled.len().div_ceil(2));
+    change(&sim, &filled[..500]);
+    let slice = run("a slice", &["incremental", "--limit", "14000"], 500);
+    assert!(peaks.iter().all(|(_, bytes)| *bytes < MOST_BYTES), "{peaks:?}");
+    assert!(all.max(slice) <= few + IN_FLIGHT_BYTES, "{peaks:?}");
+    assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+}
