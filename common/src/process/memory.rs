@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::store::fs;
 
 mod raw {
-    //! The three calls that the safe interface of jemalloc has not.
+    //! The calls that the safe interface of jemalloc has not.
     #![expect(unsafe_code, reason = "jemalloc reads its settings from a symbol, and purging has no safe interface")]
 
     use std::ffi::{CStr, c_char};
@@ -49,6 +49,12 @@ mod raw {
         let code =
             unsafe { jemalloc_sys::mallctl(name.as_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), 0) };
         if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+    }
+
+    /// The bytes that all threads' caches hold, as of the last epoch; 4096 stands for all arenas.
+    pub(super) fn thread_cache_bytes() -> jemalloc_ctl::Result<usize> {
+        // SAFETY: the name ends with NUL, and jemalloc has this value as a `size_t`.
+        unsafe { jemalloc_ctl::raw::read(b"stats.arenas.4096.tcache_bytes\0") }
     }
 
     /// Gives back all unused pages of all arenas; 4096 stands for all of them.
@@ -87,6 +93,8 @@ fn refused<T>(what: &'static str, result: Result<T, impl std::fmt::Display>) -> 
 pub struct Figures {
     /// Given out by the allocator and not yet taken back, thread caches included.
     pub allocated_bytes: u64,
+    /// Of those, what threads' caches hold for their next allocations: what is really in use is the difference.
+    pub thread_cache_bytes: u64,
     /// Pages with anything allocated in them.
     pub active_bytes: u64,
     /// The allocator's own.
@@ -138,6 +146,7 @@ pub fn figures() -> Result<Figures, MemoryError> {
     let (rss_bytes, peak_rss_bytes) = kernel_figures()?;
     Ok(Figures {
         allocated_bytes: read("stats.allocated", stats::allocated::read())?,
+        thread_cache_bytes: read("stats.arenas.4096.tcache_bytes", raw::thread_cache_bytes())?,
         active_bytes: read("stats.active", stats::active::read())?,
         metadata_bytes: read("stats.metadata", stats::metadata::read())?,
         resident_bytes: read("stats.resident", stats::resident::read())?,
@@ -246,6 +255,27 @@ mod tests {
         assert!(purged.after.rss_bytes < during.rss_bytes - SIZE as u64 / 2, "{purged:?}");
         // The kernel sums its counters up from time to time, so the peak may lag a little behind.
         assert!(purged.after.peak_rss_bytes >= before.rss_bytes + SIZE as u64 / 2);
+    }
+
+    #[test]
+    fn what_a_parked_thread_keeps_in_its_cache_is_told_apart() {
+        const FREED: usize = 64;
+        const SIZE: usize = 4096;
+        let (freed, waited) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let parked = std::thread::spawn(move || {
+            let held: Vec<Vec<u8>> = (0..FREED).map(|_| vec![1; SIZE]).collect();
+            drop(held);
+            freed.send(()).unwrap();
+            ended.recv().unwrap_err();
+        });
+        waited.recv_timeout(Duration::from_secs(10)).unwrap();
+        let figures = figures().unwrap();
+        // Of one size, a cache keeps a few at least.
+        assert!(figures.thread_cache_bytes >= 4 * SIZE as u64, "{figures:?}");
+        assert!(figures.thread_cache_bytes < figures.allocated_bytes, "{figures:?}");
+        drop(end);
+        parked.join().unwrap();
     }
 
     #[test]
