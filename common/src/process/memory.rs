@@ -2,10 +2,15 @@
 //!
 //! Every program allocates with jemalloc, tuned small. Figures cost microseconds; a purge can take a tenth of a second
 //! and never runs on an async thread. Facts about jemalloc: its manual, `jemalloc(3)`; about the kernel's account:
-//! `proc(5)`.
+//! `proc(5)`. What a process may hold, and how it gives way, is in [`limit`], [`ladder`] and [`guard`].
 
+pub mod allowance;
+mod cgroup;
 mod figures;
+pub mod guard;
 mod kernel;
+pub mod ladder;
+pub mod limit;
 mod purge;
 mod raw;
 mod tuning;
