@@ -1,6 +1,5 @@
 //! A purge reaches what parked workers keep in their caches. A test binary of its own: other threads' caches would
 //! disturb the figures.
-#![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 
 use std::sync::{Arc, Barrier};
 
