@@ -1,5 +1,5 @@
 //! What makes a program of ours a good process: its configuration, its log, its exit code, how it stops, what memory it
-//! holds, the socket that it is asked at, and what a job opens at its beginning and closes at its
+//! holds, the socket that it is asked at, the record that it leaves, and what a job opens at its beginning and closes at its
 //! end.
 //!
 //! The outermost room: it may use all others, and none of them uses it.
@@ -11,4 +11,5 @@ pub mod job;
 pub mod logging;
 pub mod memory;
 pub mod progress;
+pub mod run_record;
 pub mod shutdown;
