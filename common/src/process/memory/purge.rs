@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use super::{Figures, MemoryError, figures, mb, raw, refused};
 
 /// How long workers are waited for, and at most kept from their work.
-const PATIENCE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_millis(50);
 
 static PURGES: AtomicU64 = AtomicU64::new(0);
 
@@ -58,7 +58,7 @@ pub fn purge() -> Result<Purged, MemoryError> {
 }
 
 /// Like [`purge`], with the caches of the runtime's workers, which are woken for it. Workers that are at work for more
-/// than some milliseconds are not waited for. Threads that the runtime keeps for blocking calls empty their caches when
+/// than 50 ms are not waited for. Threads that the runtime keeps for blocking calls empty their caches when
 /// they end, 10 s after their last call. Not for threads of that runtime, unless they are there to be blocked.
 ///
 /// # Errors
