@@ -7,6 +7,7 @@
 
 mod build;
 mod export;
+mod generation;
 mod gzip;
 mod intern;
 mod order;
@@ -16,3 +17,4 @@ mod shard;
 
 pub use build::{BoardState, Built, Damaged, IndexError, build};
 pub use export::{DRIVER_INDEX, Exported, TOP_COMBINATIONS, export};
+pub use generation::Generation;

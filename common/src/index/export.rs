@@ -7,7 +7,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, IndexError};
-use super::gzip::{Block, HEADER, Trailer};
+use super::generation::Generation;
+use super::gzip::{self, Block, HEADER, Trailer};
 use super::order::Placed;
 use super::packed;
 use super::parallel;
@@ -37,6 +38,8 @@ pub struct Exported {
     pub json_bytes: u64,
     /// Bytes of it compressed.
     pub gzip_bytes: u64,
+    /// Which index was written; `top_combinations.json` has it too.
+    pub generation: Generation,
 }
 
 /// Writes all exports into `folder`; files whose bytes are the same already are left alone.
@@ -59,7 +62,8 @@ pub fn export(
     let mut text = if plain { Some(NewFile::create(&folder.join(DRIVER_INDEX))?) } else { None };
     let mut exported = write_driver_index(built, catalog, threads, stop, &mut gzip, text.as_mut(), folder)?;
     let mut top = NewFile::create(&folder.join(TOP_COMBINATIONS))?;
-    write_top_combinations(built, catalog, &mut top).map_err(|error| cannot_write(folder, error))?;
+    write_top_combinations(built, catalog, exported.generation, &mut top)
+        .map_err(|error| cannot_write(folder, error))?;
     for file in [Some(gzip), text, Some(top)].into_iter().flatten() {
         exported.changed |= file.commit_if_changed()?;
     }
@@ -112,9 +116,10 @@ fn write_driver_index(
             }
         }
     }
-    let trailer = trailer.bytes(exported.json_bytes);
-    exported.gzip_bytes += trailer.len() as u64;
-    gzip.write_all(&trailer).map_err(refused)?;
+    exported.generation = trailer.generation(exported.json_bytes);
+    let ending = gzip::ending(exported.generation);
+    exported.gzip_bytes += ending.len() as u64;
+    gzip.write_all(&ending).map_err(refused)?;
     Ok(exported)
 }
 
@@ -202,6 +207,7 @@ fn write_stored(stored: &Stored<'_>, unpack: impl Fn(u64, &mut Vec<u8>), out: &m
 #[derive(Serialize)]
 struct TopCombinations<'a> {
     count: usize,
+    generation: Generation,
     results: Vec<TopCombination<'a>>,
 }
 
@@ -214,7 +220,12 @@ struct TopCombination<'a> {
     entry_count: u32,
 }
 
-fn write_top_combinations<'a>(built: &'a Built, catalog: &'a Catalog, out: &mut NewFile) -> io::Result<()> {
+fn write_top_combinations<'a>(
+    built: &'a Built,
+    catalog: &'a Catalog,
+    generation: Generation,
+    out: &mut NewFile,
+) -> io::Result<()> {
     let boards = built.shards.iter().flat_map(|shard| shard.boards.iter().map(move |board| (shard, board)));
     let mut boards: Vec<_> = boards.filter(|(_, board)| board.entries > 0).collect();
     boards.sort_unstable_by_key(|(_, board)| (std::cmp::Reverse(board.entries), board.ordinal));
@@ -230,6 +241,41 @@ fn write_top_combinations<'a>(built: &'a Built, catalog: &'a Catalog, out: &mut 
         })
     };
     let results: Vec<_> = boards.into_iter().filter_map(describe).collect();
-    serde_json::to_writer(&mut *out, &TopCombinations { count: results.len(), results })?;
+    serde_json::to_writer(&mut *out, &TopCombinations { count: results.len(), generation, results })?;
     out.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{BoardEncoder, Cache};
+    use serde_json::value::RawValue;
+
+    #[test]
+    fn the_generation_is_what_the_gzip_trailer_says_and_stands_in_top_combinations() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, catalog, stop) = (Cache::new(folder.path()), Catalog::builtin(), CancellationToken::new());
+        let board = catalog.combinations().next().unwrap();
+        let mut encoder = BoardEncoder::new(board, "Track");
+        assert!(encoder.push(&RawValue::from_string(r#"{"driver":{"name":"Ludo"}}"#.to_owned()).unwrap()));
+        let path = cache.board_path(board);
+        fs::create_folders(fs::parent(&path)).unwrap();
+        fs::write_whole(&path, &encoder.finish("2026-11-23T04:00:11Z").bytes).unwrap();
+
+        let export_it = || {
+            let built = super::super::build(&cache, &catalog, 2, &stop).unwrap();
+            export(&built, &catalog, folder.path(), false, 2, &stop).unwrap()
+        };
+        let exported = export_it();
+        let file = std::fs::read(folder.path().join("driver_index.json.gz")).unwrap();
+        let (trailer, last) = file[file.len() - 8..].split_at(4);
+        let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
+        assert_eq!(exported.generation, Generation { crc: word(trailer), json_bytes: u64::from(word(last)) });
+        assert_eq!(exported.generation.json_bytes, exported.json_bytes);
+        let top = fs::read_text(&folder.path().join(TOP_COMBINATIONS), 1 << 20).unwrap();
+        let top: serde_json::Value = serde_json::from_str(&top).unwrap();
+        assert_eq!(top["generation"], exported.generation.to_string());
+        assert_eq!((top["count"].as_u64(), top["results"][0]["entry_count"].as_u64()), (Some(1), Some(1)));
+        assert_eq!(export_it(), Exported { changed: false, ..exported });
+    }
 }

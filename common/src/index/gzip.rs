@@ -6,6 +6,8 @@
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+use super::generation::Generation;
+
 /// Magic number, deflate, no flags, no time (the same content gives the same bytes), unknown system.
 pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
@@ -40,7 +42,7 @@ impl Block {
     }
 }
 
-/// What stands after the blocks: the checksum and length of what they hold.
+/// The checksum of all blocks, while they are written.
 #[derive(Debug, Default)]
 pub(super) struct Trailer(Hasher);
 
@@ -50,15 +52,20 @@ impl Trailer {
         self.0.combine(&block.sum);
     }
 
-    /// The last bytes of the member; `length` is that of the text of all blocks.
-    #[expect(clippy::cast_possible_truncation, reason = "the format has the length modulo 2^32")]
-    pub(super) fn bytes(self, length: u64) -> [u8; 10] {
-        let mut bytes = [0; 10];
-        bytes[..2].copy_from_slice(&LAST_BLOCK);
-        bytes[2..6].copy_from_slice(&self.0.finalize().to_le_bytes());
-        bytes[6..].copy_from_slice(&(length as u32).to_le_bytes());
-        bytes
+    /// All blocks are in; `json_bytes` is the length of their text.
+    pub(super) fn generation(self, json_bytes: u64) -> Generation {
+        Generation { crc: self.0.finalize(), json_bytes }
     }
+}
+
+/// The last bytes of a member.
+#[expect(clippy::cast_possible_truncation, reason = "the format has the length modulo 2^32")]
+pub(super) fn ending(Generation { crc, json_bytes }: Generation) -> [u8; 10] {
+    let mut bytes = [0; 10];
+    bytes[..2].copy_from_slice(&LAST_BLOCK);
+    bytes[2..6].copy_from_slice(&crc.to_le_bytes());
+    bytes[6..].copy_from_slice(&(json_bytes as u32).to_le_bytes());
+    bytes
 }
 
 #[cfg(test)]
@@ -76,7 +83,7 @@ mod tests {
             length += part.len() as u64;
             file.extend(&block.bytes);
         }
-        file.extend(trailer.bytes(length));
+        file.extend(ending(trailer.generation(length)));
         file
     }
 

@@ -1,0 +1,39 @@
+//! Which index a file was made with.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Tells one driver index from another: the checksum and the length of its JSON, which the gzip format stores at the end
+/// of the file and `gzip -lv` prints. The index has no room for a key of its own, for a reader would take it for a driver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Generation {
+    /// CRC-32 of the JSON.
+    pub crc: u32,
+    /// Bytes of JSON; the gzip format has them modulo 2^32.
+    pub json_bytes: u64,
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{}", self.crc, self.json_bytes)
+    }
+}
+
+impl Serialize for Generation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_as_gzip_prints_it_and_its_length_is_not_cut() {
+        let generation = Generation { crc: 0xbeef, json_bytes: (1 << 32) + 7 };
+        assert_eq!(generation.to_string(), "0000beef-4294967303");
+        assert_eq!(serde_json::to_string(&generation).unwrap(), r#""0000beef-4294967303""#);
+    }
+}
