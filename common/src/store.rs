@@ -11,7 +11,7 @@ mod staging;
 mod status;
 
 pub use board_file::{BoardEncoder, BoardHead, Damage, EncodedBoard, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
-pub use cache::{Buffers, Cache, ReadError};
+pub use cache::{Buffers, Cache, ReadError, Within};
 pub use fs::{NewFile, StoreError};
 pub use lock::{Holder, LockError, WriterLock};
 pub use staging::{Leftovers, Promoted, Staging};

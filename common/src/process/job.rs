@@ -78,7 +78,7 @@ impl JobError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Catalog { .. } | Self::CatalogFile(_) => Exit::Configuration,
-            Self::Lock(LockError::Busy { .. }) => Exit::TryAgain,
+            Self::Lock(LockError::Busy { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => Exit::TryAgain,
             Self::Lock(LockError::Store(_)) | Self::Store(_) | Self::Index(IndexError::Store(_)) => Exit::Disk,
             Self::Index(IndexError::Stopped | IndexError::TooMany(_)) | Self::Client(_) | Self::Panicked(_) => {
                 Exit::Unexpected
@@ -146,6 +146,8 @@ impl Job {
             status,
             plain: config.index.plain,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
+            index_budget: None,
+            give_back: memory::give_back,
             clock,
             totals: std::sync::Mutex::default(),
         };

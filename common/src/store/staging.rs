@@ -105,6 +105,12 @@ impl Staging {
         &self.cache
     }
 
+    /// The staging folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.folder()
+    }
+
     /// Writes a fetched board beside the cache.
     ///
     /// # Errors
