@@ -3,14 +3,16 @@
 //!
 //! Nothing here knows which program runs it, reads configuration, or catches signals.
 
+mod allowance;
 mod fetch;
 mod periodic;
 mod progress;
 mod publish;
 mod tasks;
 
+pub use allowance::Allowance;
 pub use fetch::{Arrivals, End, FailedBoard, FetchFault, Fetched, Fetcher};
 pub use periodic::{Periodic, Rhythm};
 pub use progress::{Progress, Snapshot};
-pub use publish::{PublishError, Published, Publisher, Totals};
+pub use publish::{PublishError, Published, Publisher, Room, Totals};
 pub use tasks::{TaskInfo, Tasks};

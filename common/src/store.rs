@@ -17,7 +17,7 @@ mod validators;
 pub use arrival::{Arrival, Destination};
 pub use board_encoder::{BoardEncoder, EncodedBoard};
 pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
-pub use cache::{Buffers, Cache, ReadError};
+pub use cache::{Buffers, Cache, ReadError, Within};
 pub use fs::{NewFile, StoreError};
 pub use lock::{Holder, LockError, WriterLock};
 pub use staging::{Leftovers, Promoted, Staging};

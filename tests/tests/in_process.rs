@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![expect(clippy::disallowed_methods, reason = "looks at the process from outside")]
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use r3e_common::process::config::{Config, Environment, Flag, Sources, load};
+use r3e_common::process::control::Facts;
 use r3e_common::process::job::{self, Options, Outcome};
 use r3e_common::process::memory;
 use r3e_common::process::progress::Style;
@@ -63,8 +65,9 @@ fn held(runtime: &Runtime) -> Held {
 }
 
 fn run(runtime: &Runtime, config: &Config, stop: CancellationToken) -> Outcome {
-    let (program, doing, wait) = ("test", "testing".to_owned(), Duration::ZERO);
-    let options = Options { program, doing, wait, style: Style::Hidden, clock: SystemTime::now };
+    let facts = Arc::new(Facts::new("test", SystemTime::now(), runtime.handle().clone(), None));
+    let (doing, limit, wait, style) = ("testing".to_owned(), None, Duration::ZERO, Style::Hidden);
+    let options = Options { facts, doing, limit, wait, style, clock: SystemTime::now };
     let plan = |job: &job::Job, states: &[_]| Ok(Choice::default().plan(config, job, states));
     runtime.block_on(job::run(config, &options, stop, plan)).unwrap().outcome
 }
@@ -99,7 +102,7 @@ fn when_it_returns_nothing_of_it_is_alive_and_memory_does_not_grow() {
         assert_eq!(run(&runtime, &config, CancellationToken::new()), Outcome::Done);
         nothing_is_alive(&runtime, &sim, &before);
         let held = memory::purge().unwrap().after;
-        live.push(held.allocated_bytes - held.thread_cache_bytes);
+        live.push(held.live_bytes());
     }
     // Ranks, not means: one sample in a few hundred catches work in flight.
     let median = |cycles: &[u64]| {

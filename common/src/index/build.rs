@@ -5,14 +5,16 @@ use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 
+use super::budget::{Budget, Plan};
 use super::order::{self, Order};
 use super::parallel;
 use super::shard::Shard;
+use super::sorted::{self, Sorted};
 use crate::domain::{Catalog, Combination, Ordinal};
 use crate::store::{Buffers, Cache, Damage, ReadError, StoreError};
 
 /// How many boards a thread takes at once: neighbours, so that a folder is read by one.
-const RUN: usize = 16;
+pub(super) const RUN: usize = 16;
 
 /// The most entries an index takes: rows are numbered with 32 bits.
 const MOST_ROWS: usize = u32::MAX as usize;
@@ -29,6 +31,14 @@ pub enum IndexError {
     /// More entries than can be numbered.
     #[error("{0} entries: an index takes at most {MOST_ROWS}")]
     TooMany(usize),
+    /// It cannot be made in the memory it was given.
+    #[error("the index needs {needed} bytes of memory, and was given {given}")]
+    BudgetTooSmall {
+        /// How many bytes it needs, as far as that is known by now.
+        needed: u64,
+        /// How many it was given.
+        given: u64,
+    },
 }
 
 /// What the cache holds of one combination.
@@ -57,46 +67,64 @@ pub struct Damaged {
     pub damage: Damage,
 }
 
-/// The index of a cache, in memory.
+/// The index of a cache.
 #[derive(Debug)]
 pub struct Built {
-    pub(super) shards: Vec<Shard>,
-    pub(super) order: Order,
+    pub(super) content: Content,
     /// What was found of each combination, in catalogue order.
     pub states: Vec<BoardState>,
     /// The files that could not be used, in catalogue order; they are not touched.
     pub damaged: Vec<Damaged>,
+    pub(super) entries: usize,
+    pub(super) nameless: usize,
+}
+
+/// Where the rows are.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// All in memory.
+    Held {
+        /// What each thread has read.
+        shards: Vec<Shard>,
+        /// The order of all rows.
+        order: Order,
+    },
+    /// In sorted runs on disk.
+    Sorted(Sorted),
 }
 
 impl Built {
-    /// Distinct drivers: keys of the index.
-    #[must_use]
-    pub fn drivers(&self) -> usize {
-        self.order.keys()
-    }
-
     /// Entries in the index.
     #[must_use]
     pub fn entries(&self) -> usize {
-        self.order.rows()
+        self.entries
     }
 
     /// Entries that have no driver name, and so are in no index.
     #[must_use]
     pub fn nameless(&self) -> usize {
-        self.shards.iter().map(|shard| shard.nameless).sum()
+        self.nameless
     }
 
     /// Cached boards, empty ones included.
     #[must_use]
     pub fn boards(&self) -> usize {
-        self.shards.iter().map(|shard| shard.boards.len()).sum()
+        self.states.iter().filter(|state| **state != BoardState::Missing).count()
     }
 
     /// Boards with entries.
     #[must_use]
     pub fn boards_with_entries(&self) -> usize {
-        self.shards.iter().flat_map(|shard| &shard.boards).filter(|board| board.entries > 0).count()
+        let has_entries = |state: &&BoardState| matches!(state, BoardState::Cached { entries: 1.., .. });
+        self.states.iter().filter(has_entries).count()
+    }
+
+    /// All boards, each with its track layout's name and its entries.
+    pub(super) fn named_boards(&self) -> Vec<(Ordinal, &str, u32)> {
+        match &self.content {
+            Content::Held { shards, .. } => shards.iter().flat_map(Shard::named_boards).collect(),
+            Content::Sorted(sorted) => sorted.boards.all().collect(),
+        }
     }
 
     /// Track layouts that have a cached board.
@@ -115,11 +143,25 @@ struct Reader {
     damaged: Vec<(Ordinal, Damaged)>,
 }
 
-/// Reads every board of the catalogue that the cache holds.
+/// Reads every board of the catalogue that the cache holds, and holds no more memory than the budget allows.
 ///
 /// # Errors
-/// When the file system refuses, there are too many entries, or `stop` was cancelled.
-pub fn build(cache: &Cache, catalog: &Catalog, threads: usize, stop: &CancellationToken) -> Result<Built, IndexError> {
+/// When the file system refuses, there are too many entries, the budget is too small, or `stop` was cancelled.
+pub fn build(
+    cache: &Cache,
+    catalog: &Catalog,
+    threads: usize,
+    budget: &Budget<'_>,
+    stop: &CancellationToken,
+) -> Result<Built, IndexError> {
+    match budget.bytes {
+        Some(bytes) => sorted::build(cache, catalog, Plan::new(bytes, catalog, threads)?, budget, stop),
+        None => build_held(cache, catalog, threads, stop),
+    }
+}
+
+/// Reads all of it into memory.
+fn build_held(cache: &Cache, catalog: &Catalog, threads: usize, stop: &CancellationToken) -> Result<Built, IndexError> {
     let new = || Reader { shard: Shard::new(), buffers: Buffers::default(), states: Vec::new(), damaged: Vec::new() };
     let readers = parallel::fold(threads, catalog.len(), RUN, new, |reader, number| {
         if stop.is_cancelled() {
@@ -144,8 +186,10 @@ pub fn build(cache: &Cache, catalog: &Catalog, threads: usize, stop: &Cancellati
     if rows > MOST_ROWS {
         return Err(IndexError::TooMany(rows));
     }
+    let nameless = shards.iter().map(|shard| shard.nameless).sum();
     let order = order::order(&mut shards);
-    Ok(Built { shards, order, states, damaged: damaged.into_iter().map(|(_, it)| it).collect() })
+    let damaged = damaged.into_iter().map(|(_, it)| it).collect();
+    Ok(Built { content: Content::Held { shards, order }, states, damaged, entries: rows, nameless })
 }
 
 impl Reader {

@@ -51,6 +51,11 @@ impl Interner {
         slice(&self.arena, &self.ends, text.0)
     }
 
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.arena.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.allocation_size()
+    }
+
     /// How many texts there are.
     pub(super) fn len(&self) -> usize {
         self.ends.len()

@@ -179,7 +179,7 @@ impl Names {
 }
 
 /// Appends a name in lower case: full Unicode rules without locale, final sigma included, as in JavaScript.
-fn push_key(name: &str, out: &mut String) {
+pub(super) fn push_key(name: &str, out: &mut String) {
     if name.is_ascii() {
         out.extend(name.chars().map(|c| c.to_ascii_lowercase()));
     } else {

@@ -3,7 +3,11 @@
 //! Scoped threads and a counter: the jobs here are few and large, and threads that end give their allocator caches
 //! back, which those of a pool would keep.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 /// Lets `threads` threads take the numbers below `jobs` in runs of `run`, each into a state of its own. The first error
 /// ends the work. Which thread takes what is left to chance: the result may not depend on it.
@@ -36,11 +40,76 @@ pub(super) fn fold<S: Send, E: Send>(
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut states = vec![work()];
         for thread in others {
-            // A panic in a thread goes on in the caller, as it would have without threads.
-            states.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            states.push(joined(thread));
         }
         states.into_iter().collect()
     })
+}
+
+/// Does `work` on each item, on a thread of its own.
+pub(super) fn map<I: Send, T: Send, E: Send>(
+    items: Vec<I>,
+    work: impl Fn(I) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
+        threads.into_iter().map(joined).collect()
+    })
+}
+
+/// What a thread made. A panic in it goes on in the caller, as it would have without threads.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Threads that work on one thing after another, while who hands these out goes on.
+#[derive(Debug)]
+pub(super) struct Workers<J, R> {
+    jobs: Sender<(J, SyncSender<R>)>,
+    under_way: VecDeque<Receiver<R>>,
+}
+
+impl<J: Send, R: Send> Workers<J, R> {
+    /// Lets `body` hand things to `threads` threads that do `work` on them.
+    pub(super) fn with<T>(threads: usize, work: impl Fn(J) -> R + Sync, body: impl FnOnce(&mut Self) -> T) -> T {
+        let (jobs, queue) = mpsc::channel::<(J, SyncSender<R>)>();
+        let (queue, work) = (&Mutex::new(queue), &work);
+        let serve = move || {
+            // Who waits holds the lock: the others wait for that.
+            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            while let Ok((job, result)) = next() {
+                // Nobody waits for it where the body has ended with an error.
+                let _nobody = result.send(work(job));
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(serve)).collect();
+            let mut workers = Self { jobs, under_way: VecDeque::new() };
+            let result = body(&mut workers);
+            drop(workers);
+            threads.into_iter().for_each(joined);
+            result
+        })
+    }
+
+    /// Hands over a job. How many may be under way is the caller's to say.
+    pub(super) fn put(&mut self, job: J) {
+        let (result, receiver) = mpsc::sync_channel(1);
+        self.under_way.push_back(receiver);
+        // Where all threads have panicked, `take` tells.
+        let _panicked = self.jobs.send((job, result));
+    }
+
+    /// How many jobs are under way, or done and not taken.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Waits for the job that was put first; `None` where there is none, or its thread has panicked.
+    pub(super) fn take(&mut self) -> Option<R> {
+        self.under_way.pop_front()?.recv().ok()
+    }
 }
 
 #[cfg(test)]
@@ -75,5 +144,31 @@ mod tests {
         );
         assert_eq!(result, Err("ten"));
         assert!(count.load(Ordering::Relaxed) < 1_000_000);
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_jobs_and_a_panic_in_the_caller() {
+        for threads in [1, 3] {
+            let squares = Workers::with(
+                threads,
+                |job: u64| job * job,
+                |workers| {
+                    (0..100).for_each(|job| workers.put(job));
+                    std::iter::from_fn(|| workers.take()).collect::<Vec<_>>()
+                },
+            );
+            assert_eq!(squares, (0..100).map(|job| job * job).collect::<Vec<_>>());
+        }
+        let panicking = || {
+            Workers::with(
+                1,
+                |()| panic!("a worker's"),
+                |workers: &mut Workers<(), ()>| {
+                    workers.put(());
+                    assert_eq!(workers.take(), None);
+                },
+            );
+        };
+        assert!(std::panic::catch_unwind(panicking).is_err());
     }
 }

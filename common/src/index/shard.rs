@@ -4,6 +4,8 @@ use serde_json::value::RawValue;
 
 use super::intern::{Interner, Text};
 use super::packed;
+use super::record::position;
+use super::rows::{Fields, Stored};
 use crate::domain::{Entry, Ordinal, seconds_behind};
 use crate::store::Entries;
 
@@ -21,12 +23,12 @@ pub(super) struct Row {
     pub(super) board: u32,
     pub(super) name: Text,
     pub(super) position: u32,
-    pub(super) country: Text,
-    pub(super) car: Text,
-    pub(super) car_class: Text,
-    pub(super) team: Text,
-    pub(super) rank: Text,
-    pub(super) difficulty: Text,
+    country: Text,
+    car: Text,
+    car_class: Text,
+    team: Text,
+    rank: Text,
+    difficulty: Text,
 }
 
 /// A board that was read.
@@ -69,6 +71,11 @@ impl Shard {
         self.boards[board].start..end
     }
 
+    /// Its boards, each with its track layout's name and its entries.
+    pub(super) fn named_boards(&self) -> impl Iterator<Item = (Ordinal, &str, u32)> {
+        self.boards.iter().map(|board| (board.ordinal, self.strings.get(board.name), board.entries))
+    }
+
     fn push(&mut self, entry: &Entry<'_>, board: u32) {
         let apart = |text: Text| APART | u64::from(text.0);
         let laptime =
@@ -87,7 +94,7 @@ impl Shard {
             time_diff,
             board,
             name: strings.intern(&entry.name),
-            position: entry.index.map_or(1, |index| index.saturating_add(1)),
+            position: position(entry),
             country: strings.intern(&entry.country),
             car: strings.intern(&entry.car),
             car_class: strings.intern(&entry.car_class),
@@ -97,14 +104,24 @@ impl Shard {
         });
     }
 
-    /// A row's lap time. What is packed has no character that JSON escapes.
-    pub(super) fn laptime(&self, row: &Row) -> Stored<'_> {
-        self.stored(row.laptime)
-    }
-
-    /// A row's date; as for lap times.
-    pub(super) fn date_time(&self, row: &Row) -> Stored<'_> {
-        self.stored(row.date_time)
+    /// What a row says.
+    pub(super) fn fields(&self, row: &Row) -> Fields<'_> {
+        let board = &self.boards[row.board as usize];
+        Fields {
+            name: self.strings.get(row.name),
+            position: row.position,
+            laptime: self.stored(row.laptime),
+            time_diff: self.time_diff(row),
+            country: self.strings.get(row.country),
+            car: self.strings.get(row.car),
+            car_class: self.strings.get(row.car_class),
+            team: self.strings.get(row.team),
+            rank: self.strings.get(row.rank),
+            difficulty: self.strings.get(row.difficulty),
+            track: self.strings.get(board.name),
+            date_time: self.stored(row.date_time),
+            total_entries: board.entries,
+        }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the lower half is the number")]
@@ -113,22 +130,13 @@ impl Shard {
     }
 
     /// Seconds behind the leader.
-    pub(super) fn time_diff(&self, row: &Row) -> f64 {
+    fn time_diff(&self, row: &Row) -> f64 {
         if row.time_diff & APART_SECONDS == 0 {
             packed::unpack_seconds(row.time_diff)
         } else {
             self.odd_seconds[(row.time_diff & !APART_SECONDS) as usize]
         }
     }
-}
-
-/// A text that may have been packed.
-#[derive(Debug)]
-pub(super) enum Stored<'a> {
-    /// A number that [`packed`] unpacks.
-    Packed(u64),
-    /// The text itself.
-    Text(&'a str),
 }
 
 /// A board while it is being read into a shard.

@@ -8,6 +8,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::allowance::Allowance;
 use super::progress::Progress;
 use super::tasks::Tasks;
 use crate::domain::{Catalog, Combination, Ordinal};
@@ -121,6 +122,8 @@ pub struct Fetcher {
     pub progress: Arc<Progress>,
     /// Boards fetched at a time.
     pub concurrency: usize,
+    /// How many of them may be in flight now, where memory is short.
+    pub allowance: Allowance,
     /// When no further board is begun; with none, all are.
     pub until: Option<Instant>,
     /// What every task is spawned on.
@@ -162,8 +165,8 @@ impl Fetcher {
         let queue =
             Arc::new(Queue { boards, next: AtomicUsize::new(0), outcome: Mutex::default(), stop: stop.child_token() });
         let mut at_work = JoinSet::new();
-        for _ in 0..workers {
-            at_work.spawn(self.tasks.track("fetching boards", work(self.clone(), Arc::clone(&queue))));
+        for number in 0..workers {
+            at_work.spawn(self.tasks.track("fetching boards", work(number, self.clone(), Arc::clone(&queue))));
         }
         let mut panicked = None;
         while let Some(ended) = at_work.join_next().await {
@@ -219,8 +222,8 @@ impl Fetcher {
 }
 
 /// One worker: takes boards until there are none, or none are to be had.
-async fn work(fetcher: Fetcher, queue: Arc<Queue>) {
-    while !queue.stop.is_cancelled() {
+async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
+    while queue.stop.run_until_cancelled(fetcher.allowance.allows(number)).await.is_some() {
         if fetcher.until.is_some_and(|until| Instant::now() >= until) {
             queue.outcome().time_is_up = true;
             return;

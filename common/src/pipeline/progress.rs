@@ -1,14 +1,12 @@
-//! How far a job is: its phase, and counters that whoever shows progress can read at any time.
+//! How far a job is: counters that whoever shows progress can read at any time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// What a job is at.
+/// Counters of one job.
 #[derive(Debug)]
 pub struct Progress {
-    phase: Mutex<&'static str>,
     total: AtomicUsize,
     fetched: AtomicUsize,
     failed: AtomicUsize,
@@ -35,18 +33,7 @@ impl Progress {
     pub fn new() -> Self {
         let zero = || AtomicUsize::new(0);
         let (total, fetched, failed, entries) = (zero(), zero(), zero(), zero());
-        Self { phase: Mutex::new("starting"), total, fetched, failed, entries, changed: watch::channel(0).0 }
-    }
-
-    /// Says what is being done from now on.
-    pub fn enter(&self, phase: &'static str) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
-    }
-
-    /// What is being done.
-    #[must_use]
-    pub fn phase(&self) -> &'static str {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { total, fetched, failed, entries, changed: watch::channel(0).0 }
     }
 
     pub(super) fn expect(&self, boards: usize) {

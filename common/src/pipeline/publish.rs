@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
-use crate::index::{self, BoardState, Built, Exported, Generation, IndexError};
+use crate::index::{self, BoardState, Budget, Built, Exported, IndexError};
 use crate::store::{Promoted, Staging, Status, StatusFile, StoreError, timestamp};
 
 /// Why nothing was published.
@@ -54,10 +54,24 @@ pub struct Publisher {
     pub plain: bool,
     /// Threads that read, format and compress.
     pub threads: usize,
+    /// How much memory an index may take.
+    pub room: Room,
+    /// Gives what was freed back to the kernel.
+    pub give_back: fn(),
     /// The time of day.
     pub clock: fn() -> SystemTime,
     /// What was published by now. Held while publishing, for exports write to the same hidden names.
     pub totals: Mutex<Totals>,
+}
+
+/// Tells, each time it is asked, how many bytes of memory an index may take now; none for as many as it likes.
+#[derive(Clone)]
+pub struct Room(pub Arc<dyn Fn() -> Option<u64> + Send + Sync>);
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Room")
+    }
 }
 
 /// What a job has published.
@@ -84,7 +98,8 @@ impl Publisher {
         }
         let begun = Instant::now();
         let cache = self.staging.cache();
-        let built = index::build(cache, &self.catalog, self.threads, stop)?;
+        let budget = Budget { bytes: (self.room.0)(), spill: self.staging.folder(), give_back: self.give_back };
+        let built = index::build(cache, &self.catalog, self.threads, &budget, stop)?;
         for index::Damaged { board, path, damage } in &built.damaged {
             let aside = cache.set_aside(*board)?;
             tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
@@ -92,10 +107,10 @@ impl Publisher {
         }
         let exported = index::export(&built, &self.catalog, cache.folder(), self.plain, self.threads, stop)?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-        self.tell(&self.figures(&built, exported.generation, took_ms));
+        self.tell(&self.figures(&built, &exported, took_ms));
         tracing::info!(
             boards = built.boards(),
-            drivers = built.drivers(),
+            drivers = exported.drivers,
             entries = built.entries(),
             changed = exported.changed,
             took_ms = took_ms.round(),
@@ -104,7 +119,7 @@ impl Publisher {
         Ok(Published {
             boards: built.boards(),
             boards_with_entries: built.boards_with_entries(),
-            drivers: built.drivers(),
+            drivers: exported.drivers,
             entries: built.entries(),
             nameless: built.nameless(),
             states: built.states,
@@ -127,14 +142,14 @@ impl Publisher {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn figures(&self, built: &Built, generation: Generation, took_ms: f64) -> Status {
+    fn figures(&self, built: &Built, exported: &Exported, took_ms: f64) -> Status {
         Status {
             track_count: Some(built.boards_with_entries()),
             total_fetched_combinations: Some(built.boards()),
             total_unique_tracks: Some(built.tracks(&self.catalog)),
-            total_drivers: Some(built.drivers()),
+            total_drivers: Some(exported.drivers),
             total_entries: Some(built.entries()),
-            generation: Some(generation.to_string()),
+            generation: Some(exported.generation.to_string()),
             last_index_update: Some(timestamp((self.clock)())),
             index_build_time_ms: Some(took_ms),
             ..Status::default()

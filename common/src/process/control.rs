@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 
-pub use facts::{Facts, TaskInfo};
+pub use facts::Facts;
 pub use metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, render as render_metrics};
 pub use stats::{BoardsProgress, PurgeStats, Stats, TaskStats};
 

@@ -9,13 +9,17 @@ mod status;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::config::Config;
-use super::memory;
+use super::control::{BoardsProgress, Facts};
+use super::memory::guard::Guard;
+use super::memory::limit::Limit;
+use super::memory::{self, Purged};
 use crate::domain::Catalog;
 use crate::index::IndexError;
-use crate::pipeline::{Periodic, Progress, PublishError, Published, Publisher, Rhythm, Tasks};
+use crate::pipeline::{Periodic, Progress, PublishError, Published, Publisher, Rhythm, Room, Snapshot, Tasks};
 use crate::store::{self, Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
 use crate::upstream::{Client, Settings};
 
@@ -59,6 +63,10 @@ pub struct Job {
     pub leftovers: Leftovers,
     /// When it began.
     pub begun: Instant,
+    /// What others are told of it.
+    pub facts: Arc<Facts>,
+    /// Keeps it below its memory limit.
+    pub guard: Guard,
     memory: Periodic,
     tasks_before: usize,
 }
@@ -70,7 +78,7 @@ impl Job {
     /// When another writer is at work, the catalogue is no good, or the file system refuses.
     pub async fn open(config: &Config, options: &Options, stop: CancellationToken) -> Result<Self, JobError> {
         let begun = Instant::now();
-        let tasks_before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let tasks_before = Handle::current().metrics().num_alive_tasks();
         let catalog = Arc::new(load_catalog(config)?);
         let lock = lock(config, options, &stop).await?;
         let known = |board| catalog.ordinal(board).is_some();
@@ -85,15 +93,22 @@ impl Job {
             status,
             plain: config.index.plain,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
+            room: room(options.limit.clone()),
+            give_back: memory::give_back,
             clock: options.clock,
             totals: std::sync::Mutex::default(),
         };
         let (tasks, progress) = (Tasks::default(), Arc::new(Progress::new()));
+        let facts = Arc::clone(&options.facts);
+        tell(&facts, &tasks, &progress);
+        let runtime = Handle::current();
+        let guard = Guard::start(options.limit.clone(), config.upstream.concurrency, runtime.clone(), stop.clone());
+        let guard = guard.map_err(JobError::Guard)?;
         let names = ("giving memory back", "⏹️ Memory monitoring stopped");
         let every = Rhythm::Every(config.memory.purge_every);
-        let memory = Periodic::start(&tasks, &stop, every, names, |_| purge_and_say());
+        let memory = Periodic::start(&tasks, &stop, every, names, move |_| purge_and_say(&runtime));
         let publisher = Arc::new(publisher);
-        Ok(Self { catalog, publisher, tasks, progress, stop, leftovers, begun, memory, tasks_before })
+        Ok(Self { catalog, publisher, tasks, progress, stop, leftovers, begun, facts, guard, memory, tasks_before })
     }
 
     /// The client that the configuration asks for.
@@ -124,8 +139,9 @@ impl Job {
     /// # Errors
     /// When the file system refuses.
     pub async fn publish(&self) -> Result<Option<Published>, JobError> {
-        let (publisher, stop) = (Arc::clone(&self.publisher), self.stop.clone());
-        let publishing = self.tasks.spawn_blocking("publishing", move || publish_and_purge(&publisher, &stop));
+        let (publisher, stop, runtime) = (Arc::clone(&self.publisher), self.stop.clone(), Handle::current());
+        let publishing =
+            self.tasks.spawn_blocking("publishing", move || publish_and_purge(&publisher, &runtime, &stop));
         match publishing.await.map_err(JobError::Panicked)? {
             Ok(published) => Ok(Some(published)),
             Err(PublishError::Index(IndexError::Stopped)) => Ok(None),
@@ -137,11 +153,13 @@ impl Job {
     /// its exit code.
     #[must_use]
     pub fn publish_periodically(&self, rhythm: Rhythm) -> Periodic {
-        let publisher = Arc::clone(&self.publisher);
+        let (publisher, runtime) = (Arc::clone(&self.publisher), Handle::current());
         let names = ("periodic indexing", "⏹️ Periodic indexing task exiting");
-        Periodic::start(&self.tasks, &self.stop, rhythm, names, move |stop| match publish_and_purge(&publisher, stop) {
-            Ok(_) | Err(PublishError::Index(IndexError::Stopped)) => {}
-            Err(error) => tracing::error!(%error, "the periodic index was not exported"),
+        Periodic::start(&self.tasks, &self.stop, rhythm, names, move |stop| {
+            match publish_and_purge(&publisher, &runtime, stop) {
+                Ok(_) | Err(PublishError::Index(IndexError::Stopped)) => {}
+                Err(error) => tracing::error!(%error, "the periodic index was not exported"),
+            }
         })
     }
 
@@ -150,18 +168,21 @@ impl Job {
     /// # Errors
     /// When the file system refuses.
     pub async fn close(self) -> Result<(), JobError> {
-        let Self { publisher, tasks, memory, tasks_before, .. } = self;
+        let Self { publisher, tasks, memory, facts, guard, tasks_before, .. } = self;
         memory.stop().await;
+        drop(guard);
+        facts.set_progress(None);
+        facts.set_tasks(None);
         let closing = async {
             tasks.ended().await;
             // A connection's task ends by itself soon after its client was dropped, and nobody holds a handle of it.
-            let metrics = tokio::runtime::Handle::current().metrics();
+            let metrics = Handle::current().metrics();
             while metrics.num_alive_tasks() > tasks_before {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
-            let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks().saturating_sub(tasks_before);
+            let alive = Handle::current().metrics().num_alive_tasks().saturating_sub(tasks_before);
             let names: Vec<_> = tasks.list().iter().map(|it| it.name).collect();
             tracing::error!(alive, ?names, "tasks or connections are still alive after {CLOSING:?}");
         }
@@ -171,13 +192,14 @@ impl Job {
 
 /// The writer's lock, waited for as long as the options say.
 async fn lock(config: &Config, options: &Options, stop: &CancellationToken) -> Result<WriterLock, JobError> {
-    let Options { program, doing, clock, wait, .. } = options;
+    let Options { facts, doing, clock, wait, .. } = options;
     let (cache, staging) = (&config.cache.dir, &config.cache.staging_dir);
     let begun = Instant::now();
     let mut told = false;
     loop {
         let since = store::timestamp(clock());
-        let holder = Holder { program: (*program).to_owned(), pid: std::process::id(), since, doing: doing.clone() };
+        let holder =
+            Holder { program: facts.program().to_owned(), pid: std::process::id(), since, doing: doing.clone() };
         match WriterLock::acquire(cache, staging, &holder) {
             Err(busy @ LockError::Busy { .. }) if begun.elapsed() < *wait => {
                 if !std::mem::replace(&mut told, true) {
@@ -194,18 +216,47 @@ async fn lock(config: &Config, options: &Options, stop: &CancellationToken) -> R
 }
 
 /// Publishes, then gives back what that took, where the older program forced a collection.
-fn publish_and_purge(publisher: &Publisher, stop: &CancellationToken) -> Result<Published, PublishError> {
-    let result = publisher.publish(stop)?;
-    match memory::purge() {
-        Ok(purged) => publisher.tell(&status::of_memory(&purged.after)),
-        Err(error) => tracing::warn!(%error, "no purge"),
+fn publish_and_purge(
+    publisher: &Publisher,
+    runtime: &Handle,
+    stop: &CancellationToken,
+) -> Result<Published, PublishError> {
+    let result = publisher.publish(stop);
+    // Also what was held for an index that was not to be.
+    if let Some(purged) = purge(runtime) {
+        publisher.tell(&status::of_memory(&purged.after));
     }
-    Ok(result)
+    result
 }
 
-fn purge_and_say() {
-    match memory::purge() {
-        Ok(purged) => tracing::info!("{}", purged.after.periodic_line()),
-        Err(error) => tracing::warn!(%error, "no purge"),
+fn purge_and_say(runtime: &Handle) {
+    if let Some(purged) = purge(runtime) {
+        tracing::info!("{}", purged.after.periodic_line());
     }
+}
+
+fn purge(runtime: &Handle) -> Option<Purged> {
+    memory::purge_all(runtime).inspect_err(|error| tracing::warn!(%error, "no purge")).ok()
+}
+
+/// What an index may take below that limit, each time it is asked. What was freed before is given back first.
+fn room(limit: Option<Limit>) -> Room {
+    Room(Arc::new(move || {
+        let limit = limit.as_ref()?;
+        memory::give_back();
+        let resident = memory::rss_bytes().inspect_err(|error| tracing::error!(%error, "no room is known of"));
+        // Without the kernel's figure no limit can be kept, and nothing is to be held.
+        Some(resident.map_or(0, |bytes| limit.room_bytes(bytes)))
+    }))
+}
+
+/// Lets the control socket tell what the job is at.
+fn tell(facts: &Facts, tasks: &Tasks, progress: &Arc<Progress>) {
+    let (tasks, progress) = (tasks.clone(), Arc::clone(progress));
+    facts.set_tasks(Some(Arc::new(move || tasks.list())));
+    facts.set_progress(Some(Arc::new(move || {
+        let Snapshot { total, fetched, failed, entries } = progress.snapshot();
+        let [total, fetched, failed, entries] = [total, fetched, failed, entries].map(|it| it as u64);
+        BoardsProgress { total, fetched, failed, entries }
+    })));
 }

@@ -4,7 +4,6 @@
 //! and never runs on an async thread. Facts about jemalloc: its manual, `jemalloc(3)`; about the kernel's account:
 //! `proc(5)`. What a process may hold, and how it gives way, is in [`limit`], [`ladder`] and [`guard`].
 
-pub mod allowance;
 mod cgroup;
 mod figures;
 pub mod guard;
@@ -17,7 +16,7 @@ mod tuning;
 
 pub use figures::{Figures, figures};
 pub use kernel::{pss_bytes, rss_bytes};
-pub use purge::{Purged, flush_if_asked, purge, purge_all};
+pub use purge::{Purged, flush_if_asked, give_back, purge, purge_all};
 pub use tuning::check_tuning;
 
 use crate::store::fs;

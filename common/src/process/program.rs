@@ -3,12 +3,19 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Map, Value};
 
 use super::config::{Config, ConfigArgs, Environment};
+use super::control::{Control, Facts};
 use super::exit::Exit;
 use super::job::{self, Job, JobError, Options, Outcome, Plan};
+use super::memory::limit::Limit;
 use super::progress::Style;
+use super::run_record::Run;
 use super::shutdown::Shutdown;
 use super::{logging, memory};
 use crate::index::BoardState;
@@ -87,16 +94,13 @@ pub fn run_job(
     quiet: bool,
     plan: impl FnOnce(&Job, &[BoardState]) -> Result<Option<Plan>, JobError>,
 ) -> Exit {
-    if let Err(error) = memory::check_tuning() {
-        tracing::warn!(%error, "memory may be held longer than meant");
-    }
-    let style = Style::for_stderr(quiet);
-    let wait = arguments.wait.unwrap_or_default();
-    let options = Options { program, doing, wait, style, clock: SystemTime::now };
     let unexpected = |what: &str, error: std::io::Error| {
         tracing::error!("{what}: {error}");
         Exit::Unexpected
     };
+    if let Err(error) = memory::check_tuning() {
+        tracing::warn!(%error, "memory may be held longer than meant");
+    }
     let shutdown = match Shutdown::listen(config.runtime.stop_grace) {
         Ok(shutdown) => shutdown,
         Err(error) => return unexpected("cannot listen for signals", error),
@@ -107,21 +111,55 @@ pub fn run_job(
         Ok(runtime) => runtime,
         Err(error) => return unexpected("cannot start the runtime", error),
     };
+    let (begun, started) = (Instant::now(), SystemTime::now());
+    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
+    let facts = Facts::new(program, started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
+    let facts = Arc::new(facts);
+    let control = Control::open_or_say(&config.runtime.dir, Arc::clone(&facts));
+    let record = Run { program, doing: doing.clone(), started };
+    let style = Style::for_stderr(quiet);
+    let wait = arguments.wait.unwrap_or_default();
+    let options = Options { facts, doing, limit, wait, style, clock: SystemTime::now };
+
     let result = runtime.block_on(job::run(config, &options, shutdown.token().clone(), plan));
     // A name that is being looked up cannot be called off.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    let (exit, outcome, boards) = match &result {
+        Ok(summary) => {
+            let outcome = summary.outcome.name().to_owned();
+            (summary.outcome.exit(shutdown.exit()), outcome, summary.boards.to_json())
+        }
+        Err(JobError::StoppedWaiting) => {
+            (shutdown.exit().unwrap_or(Exit::Terminated), "stopped".to_owned(), Value::Null)
+        }
+        Err(error) => (error.exit(), error.to_string(), Value::Null),
+    };
+    leave_record(&record, begun.elapsed(), (outcome, exit, boards), &config.runtime.dir);
+    drop(control);
     let summary = match result {
         Ok(summary) => summary,
-        Err(JobError::StoppedWaiting) => return shutdown.exit().unwrap_or(Exit::Terminated),
+        Err(JobError::StoppedWaiting) => return exit,
         Err(error) => return failed(&error),
     };
-    let exit = summary.outcome.exit(shutdown.exit());
-    if let Outcome::Unavailable(why) = &summary.outcome {
-        tracing::error!("the service is unavailable: {why}");
+    match &summary.outcome {
+        Outcome::Unavailable(why) => tracing::error!("the service is unavailable: {why}"),
+        Outcome::MemoryLimit(why) => tracing::error!("{why}"),
+        _ => {}
     }
     let result = if arguments.json { format!("{}\n", summary.to_json(program, exit)) } else { summary.to_string() };
     let exit = print(&result, exit);
     // Until here a signal bounds the time that a reader of our output has.
     drop(shutdown);
     exit
+}
+
+/// Leaves behind what the run was, for who looks later. A run does not fail for want of it.
+fn leave_record(run: &Run, took: Duration, (outcome, exit, boards): (String, Exit, Value), runtime_dir: &Path) {
+    let boards = if let Value::Object(boards) = boards { boards } else { Map::new() };
+    let left = memory::figures().map_err(|error| error.to_string()).and_then(|figures| {
+        run.ended(took, outcome, exit, &figures, boards).leave(runtime_dir).map_err(|error| error.to_string())
+    });
+    if let Err(error) = left {
+        tracing::warn!(error, "this run leaves no record");
+    }
 }

@@ -1,13 +1,14 @@
 //! Reading one cached board: `{"track_info":{…,"Data":[ENTRY,…]},…}` in one gzip member.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 use serde_json::value::RawValue;
 
 use crate::domain::Combination;
 use crate::domain::json::{self, Found, Sink};
+use crate::store::fs::make_room;
 
 /// The most bytes of JSON that one board may have: what a garbage file or a hostile service can make a job hold.
 /// Twice what 60,000 drivers, all on one board, would need.
@@ -66,23 +67,40 @@ pub struct BoardHead<'a> {
     pub name: Cow<'a, str>,
 }
 
-/// Inflates a board file into `text`, which is emptied before.
+/// How much text a board file has, as its trailer tells; a garbage file may lie.
+pub(super) fn told_bytes(compressed: &[u8]) -> usize {
+    let told = compressed.last_chunk::<4>().map_or(0, |trailer| u32::from_le_bytes(*trailer) as usize);
+    // Deflate expands at most 1,032 times.
+    told.min(compressed.len().saturating_mul(1032)).min(MAX_BOARD_BYTES)
+}
+
+/// Inflates a board file into `text`, which is emptied before. It takes the room that the file tells and no more.
 pub(super) fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'t str, Damage> {
-    text.clear();
-    // The trailer tells the length, but a garbage file may lie: deflate expands at most 1,032 times.
-    if let Some(trailer) = compressed.last_chunk::<4>() {
-        let told = u32::from_le_bytes(*trailer) as usize;
-        text.reserve(told.min(compressed.len().saturating_mul(1032)).min(MAX_BOARD_BYTES) + 1);
-    }
+    let told = told_bytes(compressed);
+    make_room(text, told + 1);
     let mut decoder = GzDecoder::new(compressed);
-    decoder.by_ref().take(MAX_BOARD_BYTES as u64 + 1).read_to_end(text).map_err(Damage::Gzip)?;
-    if text.len() > MAX_BOARD_BYTES {
-        return Err(Damage::TooLarge);
+    decoder.by_ref().take(told as u64 + 1).read_to_end(text).map_err(Damage::Gzip)?;
+    if text.len() > told {
+        let longer = || io::Error::new(io::ErrorKind::InvalidData, "longer than its last bytes tell");
+        return Err(if told == MAX_BOARD_BYTES { Damage::TooLarge } else { Damage::Gzip(longer()) });
     }
     match decoder.into_inner() {
         [] => Ok(std::str::from_utf8(text)?),
         rest => Err(Damage::Trailing(rest.len())),
     }
+}
+
+/// Inflates a board file without keeping anything of it, and says how much text it has.
+pub(super) fn measure(compressed: impl BufRead) -> Result<usize, Damage> {
+    let mut decoder = GzDecoder::new(compressed);
+    let most = MAX_BOARD_BYTES as u64 + 1;
+    let bytes = io::copy(&mut decoder.by_ref().take(most), &mut io::sink()).map_err(Damage::Gzip)?;
+    if bytes == most {
+        return Err(Damage::TooLarge);
+    }
+    let rest = io::copy(&mut decoder.into_inner(), &mut io::sink()).map_err(Damage::Gzip)?;
+    let small = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    if rest > 0 { Err(Damage::Trailing(small(rest))) } else { Ok(small(bytes)) }
 }
 
 /// Reads a board's JSON, handing its entries to `entries`; it must be the board of `expected`.
@@ -207,6 +225,15 @@ mod tests {
             (&gzip(b"{\"track_info\":{\"TrackID\":\"2\",\"ClassID\":\"4\",\"Data\":[]}}"), "holds the board 2-4"),
         ];
         for (file, expected) in cases {
+            // A board too large to be kept is told damaged just so.
+            let measured = measure(file);
+            assert_eq!(
+                measured.is_err(),
+                matches!(expected, "not a whole gzip file" | "4 bytes after the gzip member")
+            );
+            if let Err(damage) = measured {
+                assert!(damage.to_string().contains(expected), "{expected}: {damage}");
+            }
             let message = read(file, "2-3").unwrap_err();
             assert!(message.contains(expected), "{expected}: {message}");
         }
@@ -221,6 +248,13 @@ mod tests {
         }
         let bomb = encoder.finish().unwrap();
         assert!(read(&bomb, "2-3").unwrap_err().contains("more than 128 MiB"));
+        assert!(matches!(measure(bomb.as_slice()), Err(Damage::TooLarge)));
+        let mut liar = gzip(&[b' '; 1000]);
+        let length = liar.len();
+        liar[length - 4..].copy_from_slice(&7u32.to_le_bytes());
+        let (mut text, message) = (Vec::new(), read(&liar, "2-3").unwrap_err());
+        assert!(message.contains("longer than its last bytes tell"), "{message}");
+        assert!(inflate(&liar, &mut text).is_err() && text.capacity() < 1000);
     }
 
     proptest! {

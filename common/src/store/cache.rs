@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 
 use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
-use super::fs::{self, StoreError};
+use super::fs::{self, Opened, StoreError};
 use super::validators::{self, Validators};
 use crate::domain::{Combination, Entry};
 
@@ -35,6 +35,41 @@ pub enum ReadError {
 pub struct Buffers {
     compressed: Vec<u8>,
     text: Vec<u8>,
+}
+
+impl Buffers {
+    /// Makes sure that, with a file of that length, no more than `most` bytes are held; says whether that can be.
+    fn take_file(&mut self, bytes: u64, most: usize) -> bool {
+        let needed = usize::try_from(bytes).unwrap_or(usize::MAX).min(MAX_BOARD_BYTES) + 1;
+        if self.compressed.capacity() > most {
+            self.compressed = Vec::new();
+        }
+        if self.compressed.capacity().max(needed) + self.text.capacity() > most {
+            self.text = Vec::new();
+        }
+        needed <= most
+    }
+
+    /// The same for the text of the file that was read.
+    fn take_text(&mut self, most: usize) -> bool {
+        let needed = board_file::told_bytes(&self.compressed) + 1;
+        if self.compressed.capacity() + self.text.capacity().max(needed) > most {
+            self.text = Vec::new();
+            self.compressed.shrink_to_fit();
+        }
+        self.compressed.capacity() + needed <= most
+    }
+}
+
+/// What came of reading a board within bounds.
+#[derive(Debug)]
+pub enum Within<'b> {
+    /// There is no such board.
+    Nothing,
+    /// It is too large, and no entry of it was handed on.
+    TooLarge,
+    /// What the file says of itself, and when it was written.
+    Board(BoardHead<'b>, SystemTime),
 }
 
 /// A folder of boards: `track_{track}/class_{class}.json.gz`. The cache and the staging folder both have this shape.
@@ -73,21 +108,54 @@ impl Cache {
         buffers: &'b mut Buffers,
         entries: &mut E,
     ) -> Result<Option<(BoardHead<'b>, SystemTime)>, ReadError> {
+        match self.read_within(board, buffers, usize::MAX, entries)? {
+            Within::Board(head, written) => Ok(Some((head, written))),
+            Within::Nothing | Within::TooLarge => Ok(None),
+        }
+    }
+
+    /// Like [`Cache::read`], but leaves a board alone for which `buffers` would have to hold more than `most` bytes.
+    ///
+    /// # Errors
+    /// See [`Cache::read`].
+    pub fn read_within<'b, E: Entries<'b>>(
+        &self,
+        board: Combination,
+        buffers: &'b mut Buffers,
+        most: usize,
+        entries: &mut E,
+    ) -> Result<Within<'b>, ReadError> {
         let path = self.board_path(board);
+        let damaged = |damage| ReadError::Damaged { path: path.clone(), damage };
+        let refused = |error| of_one_board(error, &path);
+        let Some(opened) = Opened::new(&path).map_err(refused)? else { return Ok(Within::Nothing) };
+        let written = opened.modified()?;
+        if !buffers.take_file(opened.bytes(), most) {
+            return Ok(Within::TooLarge);
+        }
+        opened.read_into(&mut buffers.compressed, MAX_BOARD_BYTES as u64).map_err(refused)?;
+        if !buffers.take_text(most) {
+            return Ok(Within::TooLarge);
+        }
         let Buffers { compressed, text } = buffers;
-        let written = match fs::read_into(&path, compressed, MAX_BOARD_BYTES as u64) {
-            Ok(Some(written)) => written,
-            Ok(None) => return Ok(None),
-            // A bad sector, a folder, a link in a circle: this board's trouble, and no other's.
-            Err(error) if is_of_one_file(&error.cause) => {
-                return Err(ReadError::Damaged { path, damage: Damage::Unreadable(error.cause) });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        board_file::inflate(compressed, text)
-            .and_then(|text| board_file::parse(text, board, entries))
-            .map(|head| Some((head, written)))
-            .map_err(|damage| ReadError::Damaged { path, damage })
+        let text = board_file::inflate(compressed, text).map_err(damaged)?;
+        let head = board_file::parse(text, board, entries).map_err(damaged)?;
+        Ok(Within::Board(head, written))
+    }
+
+    /// How many bytes buffers would hold of a board that was too large for [`Cache::read_within`]. The file is inflated to
+    /// its end, and nothing of it kept: what a damaged one tells of its size counts for nothing.
+    ///
+    /// # Errors
+    /// See [`Cache::read`].
+    pub fn measure(&self, board: Combination) -> Result<usize, ReadError> {
+        let path = self.board_path(board);
+        let Some(opened) = Opened::new(&path).map_err(|error| of_one_board(error, &path))? else { return Ok(0) };
+        let compressed = usize::try_from(opened.bytes()).unwrap_or(usize::MAX);
+        match board_file::measure(opened.reader()) {
+            Ok(text) => Ok(compressed.saturating_add(text + 2)),
+            Err(damage) => Err(ReadError::Damaged { path, damage }),
+        }
     }
 
     /// How many entries with a driver a board has; `None` where there is no board.
@@ -118,6 +186,15 @@ impl Cache {
         fs::create_folders(fs::parent(&aside))?;
         fs::rename(&self.board_path(board), &aside)?;
         Ok(aside)
+    }
+}
+
+/// A bad sector, a folder, a link in a circle are this board's trouble, and no other's.
+fn of_one_board(error: StoreError, path: &Path) -> ReadError {
+    if is_of_one_file(&error.cause) {
+        ReadError::Damaged { path: path.to_owned(), damage: Damage::Unreadable(error.cause) }
+    } else {
+        error.into()
     }
 }
 

@@ -2,20 +2,23 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
 
+mod opened;
 mod private;
+mod scratch;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
+pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
+pub use scratch::Scratch;
 
 /// The file system refused something.
 #[derive(Debug, thiserror::Error)]
@@ -55,19 +58,13 @@ fn unless_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 /// # Errors
 /// When the file is there and cannot be read.
 pub fn read_into(path: &Path, into: &mut Vec<u8>, most: u64) -> Result<Option<SystemTime>, StoreError> {
-    into.clear();
-    // Opening a pipe or device may not wait for whoever is at its other end.
-    let open = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-    let Some(file) = unless_missing(open).at("open", path)? else { return Ok(None) };
-    let metadata = file.metadata().at("look at", path)?;
-    if !metadata.is_file() {
-        let pipe_or_device = || io::Error::new(io::ErrorKind::IsADirectory, "a pipe or device, expected a file");
-        let why = if metadata.is_dir() { io::Error::from(Errno::EISDIR) } else { pipe_or_device() };
-        return Err(why).at("read", path);
-    }
-    into.reserve(usize::try_from(metadata.len().min(most)).unwrap_or(0) + 1);
-    file.take(most.saturating_add(1)).read_to_end(into).at("read", path)?;
-    metadata.modified().at("look at", path).map(Some)
+    let Some(opened) = Opened::new(path)? else {
+        into.clear();
+        return Ok(None);
+    };
+    let modified = opened.modified()?;
+    opened.read_into(into, most)?;
+    Ok(Some(modified))
 }
 
 /// Reads a text file of at most `most` bytes.
@@ -91,11 +88,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, StoreError> {
 /// # Errors
 /// When the file is there and cannot be read.
 pub fn read_beginning(path: &Path, most: usize) -> Result<Option<Vec<u8>>, StoreError> {
-    let open = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-    let Some(file) = unless_missing(open).at("open", path)? else { return Ok(None) };
-    let mut bytes = Vec::with_capacity(most);
-    file.take(most as u64).read_to_end(&mut bytes).at("read", path)?;
-    Ok(Some(bytes))
+    Opened::new(path)?.map(|file| file.read_beginning(most)).transpose()
 }
 
 /// Lets a file look as if it had been written now; says `false` where there is none. Needs no more than the right to

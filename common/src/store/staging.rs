@@ -110,6 +110,12 @@ impl Staging {
         &self.cache
     }
 
+    /// The staging folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.folder()
+    }
+
     /// Takes a fetched board in: where it says something new it is written, else the cached one's age is renewed. A board
     /// with entries is not replaced by one without.
     ///

@@ -2,26 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 
 use super::stats::{BoardsProgress, Stats, TaskStats};
+use crate::pipeline::TaskInfo;
 use crate::process::memory::{self, Figures, MemoryError};
 use crate::store::timestamp;
-
-/// A task that is alive.
-#[derive(Debug, Clone, Copy)]
-pub struct TaskInfo {
-    /// What it is for.
-    pub name: &'static str,
-    /// Since when it is there.
-    pub since: Instant,
-    /// Where it was spawned.
-    pub place: &'static Location<'static>,
-}
 
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::*;
+use crate::pipeline::TaskInfo;
 
 const LONG: Duration = Duration::from_secs(20);
 

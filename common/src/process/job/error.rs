@@ -26,6 +26,9 @@ pub enum JobError {
     /// Another writer is at work, or the lock could not be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The system gives no thread to keep the memory limit.
+    #[error("the memory limit cannot be kept: {0}")]
+    Guard(std::io::Error),
     /// It was asked to stop while it waited for another writer.
     #[error("stopped while waiting for another writer")]
     StoppedWaiting,
@@ -79,12 +82,13 @@ impl JobError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) => Exit::Configuration,
-            Self::Lock(LockError::Busy { .. }) => Exit::TryAgain,
+            Self::Lock(LockError::Busy { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(_)) | Self::Store(_) | Self::Index(IndexError::Store(_)) => Exit::Disk,
-            Self::Index(IndexError::Stopped | IndexError::TooMany(_)) | Self::Client(_) | Self::Panicked(_) => {
-                Exit::Unexpected
-            }
+            Self::Index(IndexError::Stopped | IndexError::TooMany(_))
+            | Self::Client(_)
+            | Self::Panicked(_)
+            | Self::Guard(_) => Exit::Unexpected,
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum Outcome {
     Unavailable(String),
     /// It was asked to stop before it was done.
     Stopped,
+    /// It stopped because it would have held more than it may.
+    MemoryLimit(String),
 }
 
 impl Outcome {
@@ -36,15 +38,19 @@ impl Outcome {
             Self::SomeBoardsFailed => Exit::SomeBoardsFailed,
             Self::Unavailable(_) => Exit::Unavailable,
             Self::Stopped => stopped.unwrap_or(Exit::Terminated),
+            Self::MemoryLimit(_) => Exit::TryAgain,
         }
     }
 
-    fn name(&self) -> &'static str {
+    /// Its name in results for scripts.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::SomeBoardsFailed => "some_boards_failed",
             Self::Unavailable(_) => "unavailable",
             Self::Stopped => "stopped",
+            Self::MemoryLimit(_) => "memory_limit",
         }
     }
 }
@@ -84,6 +90,47 @@ pub struct Boards {
     pub not_reached: usize,
 }
 
+impl Boards {
+    /// For scripts.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let Self {
+            catalogue,
+            cached,
+            with_entries,
+            due,
+            fetched,
+            changed,
+            unchanged,
+            empty,
+            kept,
+            promoted,
+            left_by_interrupted_run,
+            damaged,
+            retried,
+            failed,
+            not_reached,
+        } = self;
+        json!({
+            "catalogue": catalogue,
+            "cached": cached,
+            "with_entries": with_entries,
+            "due": due,
+            "fetched": fetched,
+            "changed": changed,
+            "unchanged": unchanged,
+            "empty": empty,
+            "kept": kept,
+            "promoted": promoted,
+            "left_by_interrupted_run": left_by_interrupted_run,
+            "damaged": damaged,
+            "retried": retried,
+            "failed": failed,
+            "not_reached": not_reached,
+        })
+    }
+}
+
 /// What a run came to.
 #[derive(Debug, Clone)]
 pub struct Summary {
@@ -115,47 +162,17 @@ impl Summary {
     /// For scripts.
     #[must_use]
     pub fn to_json(&self, program: &str, exit: Exit) -> Value {
-        let Boards {
-            catalogue,
-            cached,
-            with_entries,
-            due,
-            fetched,
-            changed,
-            unchanged,
-            empty,
-            kept,
-            promoted,
-            left_by_interrupted_run,
-            damaged,
-            retried,
-            failed,
-            not_reached,
-        } = self.boards;
-        let reason = if let Outcome::Unavailable(why) = &self.outcome { Some(why) } else { None };
+        let reason = match &self.outcome {
+            Outcome::Unavailable(why) | Outcome::MemoryLimit(why) => Some(why),
+            _ => None,
+        };
         json!({
             "program": program,
             "outcome": self.outcome.name(),
             "reason": reason,
             "exit_code": exit.code(),
             "cache": self.cache,
-            "boards": {
-                "catalogue": catalogue,
-                "cached": cached,
-                "with_entries": with_entries,
-                "due": due,
-                "fetched": fetched,
-                "changed": changed,
-                "unchanged": unchanged,
-                "empty": empty,
-                "kept": kept,
-                "promoted": promoted,
-                "left_by_interrupted_run": left_by_interrupted_run,
-                "damaged": damaged,
-                "retried": retried,
-                "failed": failed,
-                "not_reached": not_reached,
-            },
+            "boards": self.boards.to_json(),
             "drivers": self.drivers,
             "entries": self.entries,
             "entries_without_driver": self.entries_without_driver,
@@ -187,6 +204,9 @@ impl fmt::Display for Summary {
                 writeln!(f, "Done in {:.1} s, but {} boards failed.", self.seconds, boards.failed)?;
             }
             Outcome::Unavailable(why) => writeln!(f, "The service is unavailable: {why}")?,
+            Outcome::MemoryLimit(why) => {
+                writeln!(f, "Stopped after {:.1} s: {why}. The next run goes on from here.", self.seconds)?;
+            }
             Outcome::Stopped => {
                 writeln!(f, "Stopped after {:.1} s; the next run goes on from here.", self.seconds)?;
             }

@@ -13,7 +13,9 @@ use crate::domain::Ordinal;
 use crate::index::BoardState;
 use crate::pipeline::{Arrivals, End, FailedBoard, Fetched, Fetcher, Published, Rhythm};
 use crate::process::config::Config;
+use crate::process::control::Facts;
 use crate::process::memory;
+use crate::process::memory::limit::Limit;
 use crate::process::progress::{Shown, Style};
 use crate::store::{Destination, Status, timestamp};
 use crate::upstream::Requests;
@@ -21,10 +23,12 @@ use crate::upstream::Requests;
 /// What a job is told by its command line.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The program's name.
-    pub program: &'static str,
+    /// What others are told of this process.
+    pub facts: Arc<Facts>,
     /// What it was started to do, as another writer is told it.
     pub doing: String,
+    /// The most that it may have resident.
+    pub limit: Option<Limit>,
     /// How long to wait for another writer to be done.
     pub wait: Duration,
     /// How progress is shown.
@@ -75,11 +79,14 @@ pub async fn run(
     stop: CancellationToken,
     plan: impl FnOnce(&Job, &[BoardState]) -> Result<Option<Plan>, JobError>,
 ) -> Result<Summary, JobError> {
+    // Its own, that others do not take a memory limit for a signal.
+    let stop = stop.child_token();
+    options.facts.set_phase("opening");
     let job = Job::open(config, options, stop).await?;
     tell_leftovers(&job);
     let result = work(&job, config, options, plan).await;
     // However it went: nobody is fetching any more, and nothing stays alive.
-    job.progress.enter("closing");
+    options.facts.set_phase("closing");
     let held = result.as_ref().ok().and_then(|it| it.memory);
     let held = held.as_ref().map_or_else(Status::default, of_memory);
     let told = job.publisher.status.update(&Status { fetch_in_progress: Some(false), ..held });
@@ -129,7 +136,7 @@ async fn work(
     plan: impl FnOnce(&Job, &[BoardState]) -> Result<Option<Plan>, JobError>,
 ) -> Result<Summary, JobError> {
     let stopped = Fetch { end: Some(End::Stopped), ..Fetch::default() };
-    job.progress.enter("publishing");
+    options.facts.set_phase("publishing");
     let Some(first) = job.publish().await? else { return Ok(summary(job, config, None, &stopped)) };
     let Some(plan) = plan(job, &first.states)? else {
         return Ok(summary(job, config, Some(&first), &Fetch::default()));
@@ -142,13 +149,13 @@ async fn work(
     let mut fetch = Fetch { end: Some(End::Complete), ..Fetch::default() };
     if !plan.boards.is_empty() {
         job.publisher.tell(&Status { fetch_in_progress: Some(true), ..Status::default() });
-        job.progress.enter("fetching");
+        options.facts.set_phase("fetching");
         fetch = self::fetch(job, config, options, &plan).await?;
     }
     // What arrived in staging before a stop stays there: the next run goes on from there.
     let mut last = first;
     if fetch.arrivals.total() > 0 && fetch.end != Some(End::Stopped) {
-        job.progress.enter("publishing");
+        options.facts.set_phase("publishing");
         match job.publish().await? {
             Some(published) => last = published,
             None => fetch.end = Some(End::Stopped),
@@ -170,6 +177,7 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
         catalog: Arc::clone(&job.catalog),
         progress: Arc::clone(&job.progress),
         concurrency: config.upstream.concurrency,
+        allowance: job.guard.allowance().clone(),
         until: plan.budget.and_then(|budget| tokio::time::Instant::now().checked_add(budget)),
         tasks: job.tasks.clone(),
         clock: options.clock,
@@ -229,9 +237,10 @@ fn tell_status(job: &Job, options: &Options, plan: &Plan, begun: SystemTime, fet
 }
 
 fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fetch) -> Summary {
-    let outcome = match &fetch.end {
-        Some(End::Stopped) => Outcome::Stopped,
-        Some(End::Unavailable(why)) => Outcome::Unavailable(why.clone()),
+    let outcome = match (&fetch.end, job.guard.reached()) {
+        (Some(End::Stopped), Some(reached)) => Outcome::MemoryLimit(reached.to_string()),
+        (Some(End::Stopped), None) => Outcome::Stopped,
+        (Some(End::Unavailable(why)), _) => Outcome::Unavailable(why.clone()),
         _ if fetch.failed.is_empty() => Outcome::Done,
         _ => Outcome::SomeBoardsFailed,
     };

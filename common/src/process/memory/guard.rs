@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::allowance::Allowance;
 use super::ladder::{Ladder, Sample, Step};
 use super::limit::Limit;
 use super::{MemoryError, Purged, mb, purge_all, rss_bytes};
+use crate::pipeline::Allowance;
 
 /// How often the kernel is asked.
 const EVERY: Duration = Duration::from_millis(100);

@@ -86,6 +86,13 @@ fn purge_after(flush_others: impl FnOnce() -> usize) -> Result<Purged, MemoryErr
     Ok(purged)
 }
 
+/// Purges, for those whose work goes on without.
+pub fn give_back() {
+    if let Err(error) = purge() {
+        tracing::debug!(%error, "nothing was given back");
+    }
+}
+
 /// Empties the calling thread's cache if there was a purge since it last did: for a runtime to call where a thread
 /// parks. Costs a comparison otherwise.
 pub fn flush_if_asked() {

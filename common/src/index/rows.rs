@@ -1,0 +1,86 @@
+//! One row of the index as JSON.
+
+use std::io::Write as _;
+
+use super::packed;
+use crate::domain::{Class, Track};
+
+/// A text that may have been packed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stored<'a> {
+    /// A number that [`packed`] unpacks.
+    Packed(u64),
+    /// The text itself.
+    Text(&'a str),
+}
+
+/// What a row says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'a> {
+    pub(super) name: &'a str,
+    pub(super) position: u32,
+    pub(super) laptime: Stored<'a>,
+    pub(super) time_diff: f64,
+    pub(super) country: &'a str,
+    pub(super) car: &'a str,
+    pub(super) car_class: &'a str,
+    pub(super) team: &'a str,
+    pub(super) rank: &'a str,
+    pub(super) difficulty: &'a str,
+    /// The track layout's name, as the board has it.
+    pub(super) track: &'a str,
+    pub(super) date_time: Stored<'a>,
+    /// Entries of the board.
+    pub(super) total_entries: u32,
+}
+
+impl Fields<'_> {
+    /// Appends the row. What is packed has no character that JSON escapes.
+    pub(super) fn write(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
+        let text = |key: &str, value, out: &mut Vec<u8>| {
+            out.extend_from_slice(key.as_bytes());
+            write_text(value, out);
+        };
+        text(r#"{"name":"#, self.name, out);
+        number(r#","position":"#, self.position, out);
+        out.extend_from_slice(br#","laptime":"#);
+        write_stored(self.laptime, packed::write_laptime, out);
+        number(r#","time_diff":"#, self.time_diff, out);
+        text(r#","country":"#, self.country, out);
+        text(r#","car":"#, self.car, out);
+        text(r#","car_class":"#, self.car_class, out);
+        text(r#","team":"#, self.team, out);
+        text(r#","rank":"#, self.rank, out);
+        text(r#","difficulty":"#, self.difficulty, out);
+        text(r#","track":"#, self.track, out);
+        number(r#","track_id":""#, track.id, out);
+        number(r#"","class_id":""#, class.id, out);
+        out.extend_from_slice(br#"","date_time":"#);
+        write_stored(self.date_time, packed::write_date, out);
+        number(r#","found":true,"total_entries":"#, self.total_entries, out);
+        out.push(b'}');
+    }
+}
+
+/// Appends a key and a number, which JSON writes as Rust does: shortest form, no exponent.
+fn number(key: &str, value: impl std::fmt::Display, out: &mut Vec<u8>) {
+    let written = write!(out, "{key}{value}");
+    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+}
+
+/// Appends a text as a JSON string.
+pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+}
+
+fn write_stored(stored: Stored<'_>, unpack: impl Fn(u64, &mut Vec<u8>), out: &mut Vec<u8>) {
+    match stored {
+        Stored::Text(text) => write_text(text, out),
+        Stored::Packed(value) => {
+            out.push(b'"');
+            unpack(value, out);
+            out.push(b'"');
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! How much memory an index takes that was given little: caches are written board by board, then indexed by processes of
+//! their own, once without a bound and once within one; the kernel tells the peak of each (`VmHWM`), and the files of
+//! both have to be the same.
+//!
+//! `cargo bench --package r3e-tests --bench index_memory` takes 300,000 entries in 48 MB and 10 million in 256 MB, which
+//! needs 4 GB of disk below `target/` and some minutes. Other pairs: `… -- 1000000:64`.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+use r3e_common::domain::{Catalog, Combination};
+use r3e_common::index::{self, Budget};
+use r3e_common::process::memory;
+use r3e_common::store::{BoardEncoder, Cache, Validators};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+const USUAL: [(usize, u64); 2] = [(300_000, 48), (10_000_000, 256)];
+const EXPORTS: [&str; 2] = ["driver_index.json.gz", "top_combinations.json"];
+
+/// What the process may hold beside its index: what it holds before, and what an allocator keeps for itself.
+const SLACK_BYTES: u64 = 5 << 20;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["child", cache, exports, limit] => child(Path::new(cache), Path::new(exports), limit),
+        [] => USUAL.into_iter().try_for_each(|(entries, limit)| measure(entries, limit)),
+        ref pairs => pairs.iter().try_for_each(|pair| {
+            let (entries, limit) = pair.split_once(':').context("expected ENTRIES:MEGABYTES")?;
+            measure(entries.parse()?, limit.parse()?)
+        }),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a cache of so many entries, and indexes it without a bound and in so many megabytes.
+fn measure(entries: usize, limit_mb: u64) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let cache = folder.path().join("cache");
+    say(&format!("{entries} entries; writing the cache …"));
+    fill(&cache, entries)?;
+    let mut told = Vec::new();
+    for limit in ["none", &limit_mb.to_string()] {
+        let exports = folder.path().join(limit);
+        std::fs::create_dir(&exports)?;
+        let begun = Instant::now();
+        let output = Command::new(std::env::current_exe()?)
+            .args(["child".as_ref(), cache.as_os_str(), exports.as_os_str(), limit.as_ref()])
+            .stderr(Stdio::inherit())
+            .output()?;
+        ensure!(output.status.success(), "indexing in {limit} MB ended with {}", output.status);
+        let it: Value = serde_json::from_slice(&output.stdout)?;
+        let peak = it["peak"].as_u64().context("no peak")?;
+        say(&format!("limit {limit:>4} MB: peak {:>6.1} MB, {:>7.3?}  {it}", mb(peak), begun.elapsed()));
+        told.push((begun.elapsed(), peak, it["drivers"].clone(), exports));
+    }
+    let [(held, _, drivers, one), (sorted, peak, the_same, other)] = &told[..] else { bail!("two runs") };
+    ensure!(drivers == the_same, "{drivers} drivers and {the_same}");
+    for name in EXPORTS {
+        ensure!(same(&one.join(name), &other.join(name))?, "{name} differs");
+    }
+    say(&format!("the same bytes; {:.2} times as long", sorted.as_secs_f64() / held.as_secs_f64()));
+    ensure!(*peak <= limit_mb << 20, "the peak is {:.1} MB: expected at most {limit_mb}", mb(*peak));
+    Ok(())
+}
+
+/// Indexes a cache, and prints what that took.
+fn child(cache: &Path, exports: &Path, limit: &str) -> anyhow::Result<()> {
+    memory::check_tuning()?;
+    let before = memory::figures()?.peak_rss_bytes;
+    let bytes = match limit {
+        "none" => None,
+        mb => Some((mb.parse::<u64>()? << 20).saturating_sub(before + SLACK_BYTES)),
+    };
+    let (cache, catalog, stop) = (Cache::new(cache), Catalog::builtin(), CancellationToken::new());
+    let threads = std::thread::available_parallelism()?.get();
+    let budget = Budget { bytes, spill: exports, give_back: memory::give_back };
+    let begun = Instant::now();
+    let built = index::build(&cache, &catalog, threads, &budget, &stop)?;
+    let read = begun.elapsed();
+    let peak_reading = memory::figures()?.peak_rss_bytes;
+    let exported = index::export(&built, &catalog, exports, false, threads, &stop)?;
+    let peak = memory::figures()?.peak_rss_bytes;
+    say(&json!({
+        "before": before, "budget": bytes, "peak_reading": peak_reading, "peak": peak, "drivers": exported.drivers,
+        "entries": built.entries(), "json": exported.json_bytes, "gzip": exported.gzip_bytes,
+        "reading_ms": read.as_millis(), "all_ms": begun.elapsed().as_millis(),
+    })
+    .to_string());
+    Ok(())
+}
+
+/// Writes boards that have so many entries between them: some have hardly any, some ten times the average.
+fn fill(cache: &Path, entries: usize) -> anyhow::Result<()> {
+    let (cache, catalog) = (Cache::new(cache), Catalog::builtin());
+    let boards: Vec<Combination> = catalog.combinations().collect();
+    let weight = |number: usize| 1 + (number * 7919 % 1000).pow(3) / 20_000_000;
+    let all: usize = (0..boards.len()).map(weight).sum();
+    let mut sizes: Vec<usize> = (0..boards.len()).map(|number| entries * weight(number) / all).collect();
+    sizes[0] += entries - sizes.iter().sum::<usize>();
+    let work: Vec<(usize, Combination, usize)> =
+        boards.into_iter().zip(sizes).enumerate().map(|(number, (board, size))| (number, board, size)).collect();
+    let threads = std::thread::available_parallelism()?.get();
+    std::thread::scope(|scope| {
+        let parts = work.chunks(work.len().div_ceil(threads));
+        let parts: Vec<_> =
+            parts.map(|part| scope.spawn(|| part.iter().try_for_each(|it| write(&cache, entries, *it)))).collect();
+        parts.into_iter().try_for_each(|part| part.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
+    })
+}
+
+fn write(cache: &Cache, entries: usize, (number, board, size): (usize, Combination, usize)) -> anyhow::Result<()> {
+    let mut random = fastrand::Rng::with_seed(number as u64);
+    let mut encoder =
+        BoardEncoder::new(board, &format!("Circuit {} - Grand Prix", board.track), &Validators::default());
+    for index in 0..size {
+        let raw = RawValue::from_string(entry(&mut random, entries / 5, index))?;
+        ensure!(encoder.push(&raw), "a board is too large");
+    }
+    let path: PathBuf = cache.board_path(board);
+    std::fs::create_dir_all(path.parent().context("a board has a folder")?)?;
+    std::fs::write(&path, encoder.finish("2026-11-23T04:00:11.5Z").bytes)?;
+    Ok(())
+}
+
+fn entry(random: &mut fastrand::Rng, drivers: usize, index: usize) -> String {
+    const FIRST: [&str; 12] =
+        ["Anna", "Ludo", "José", "Søren", "Kim", "Étienne", "Михаил", "Marie", "Jörg", "Piotr", "Ümit", "Lee"];
+    const LAST: [&str; 12] = [
+        "Flender",
+        "Kowalski",
+        "Ñandú",
+        "Van den Berg",
+        "Smith",
+        "Иванов",
+        "Müller",
+        "Rossi",
+        "Öztürk",
+        "Dubois",
+        "Ng",
+        "Haraldsson",
+    ];
+    let driver = random.usize(..drivers.max(1));
+    let name = format!("{} {} {}", FIRST[driver % 12], LAST[driver / 12 % 12], driver / 144);
+    let (car, gap) = (random.u8(..120), index * 13 % 60_000);
+    let laptime = 83_414 + gap;
+    let lap = format!(
+        "{}m {:02}.{:03}s, +{:02}.{:03}s",
+        laptime / 60_000,
+        laptime / 1000 % 60,
+        laptime % 1000,
+        gap / 1000,
+        gap % 1000
+    );
+    format!(
+        r#"{{"index":{index},"driver":{{"name":"{name}","path":"https://game.raceroom.com/users/{driver}"}},"country":{{"code":"X","name":"Country {}"}},"car_class":{{"class":{{"Name":"Class"}},"car":{{"name":"Some Car of a Brand GT3 {car}","class-name":"Class {}"}}}},"laptime":"{lap}","relative_laptime":"+{:02}.{:03}s","rank":"{}","team":"{}","driving_model":"Get Real","date_time":"2025-{:02}-{:02}T{:02}:{:02}:{:02}"}}"#,
+        driver % 90,
+        car % 40,
+        gap / 1000,
+        gap % 1000,
+        ["A", "B", "C", ""][driver % 4],
+        if driver % 3 == 0 { format!("Team {}", driver % 1000) } else { String::new() },
+        random.u8(1..13),
+        random.u8(1..29),
+        random.u8(..24),
+        random.u8(..60),
+        random.u8(..60),
+    )
+}
+
+/// Whether two files hold the same bytes.
+fn same(one: &Path, other: &Path) -> anyhow::Result<bool> {
+    let open = |path: &Path| std::fs::File::open(path).with_context(|| path.display().to_string());
+    let (mut one, mut other) = (open(one)?, open(other)?);
+    let (mut a, mut b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    ensure!(one.metadata()?.len() == other.metadata()?.len(), "the lengths differ");
+    loop {
+        let read = one.read(&mut a)?;
+        if read == 0 {
+            return Ok(true);
+        }
+        other.read_exact(&mut b[..read])?;
+        if a[..read] != b[..read] {
+            return Ok(false);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+fn say(text: &str) {
+    println!("{text}");
+}
