@@ -56,7 +56,7 @@ impl<'f> Output<'f> {
         let ending = gzip::ending(generation);
         gzip.write_all(&ending).map_err(|error| cannot_write(folder, error))?;
         let gzip_bytes = exported.gzip_bytes + ending.len() as u64;
-        Ok(Exported { gzip_bytes, generation, drivers, ..exported })
+        Ok(Exported { drivers, gzip_bytes, generation, ..exported })
     }
 }
 

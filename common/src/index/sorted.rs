@@ -97,7 +97,7 @@ pub(super) fn build(
         entries: 0,
         nameless: 0,
     });
-    let reader = |shares: Shares| Reader {
+    let new = |shares: Shares| Reader {
         collector: Collector::new(&place, shares.records, plan.buffer),
         buffers: Buffers::default(),
         most: shares.board,
@@ -110,7 +110,7 @@ pub(super) fn build(
         plan.readers,
         catalog.len(),
         RUN,
-        || reader(plan.usual),
+        || new(plan.usual),
         |reader, number| {
             if stop.is_cancelled() {
                 return Err(IndexError::Stopped);
@@ -129,7 +129,7 @@ pub(super) fn build(
     let mut large = std::mem::take(&mut lock(&found).large);
     large.sort_unstable();
     if !large.is_empty() {
-        let mut reader = reader(plan.large);
+        let mut reader = new(plan.large);
         for ordinal in large {
             if stop.is_cancelled() {
                 return Err(IndexError::Stopped);
@@ -148,7 +148,7 @@ pub(super) fn build(
     Ok(Built { content: Content::Sorted(sorted), states, damaged, entries, nameless })
 }
 
-fn lock<'f>(found: &'f Mutex<Found>) -> MutexGuard<'f, Found> {
+fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
     found.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -180,11 +180,12 @@ impl Reader<'_> {
                 // No board has more entries than MAX_BOARD_ENTRIES.
                 let entries_32 = u32::try_from(entries).unwrap_or(u32::MAX);
                 let mut found = lock(self.found);
-                let name = found.boards.names.intern(&head.name);
-                let held = found.boards.names.bytes();
-                if held > self.plan.names {
-                    return Err(self.plan.too_small(held, self.plan.names));
+                // Few names, each for many boards: where they would fill their share, some board has been tampered with.
+                let needed = found.boards.names.bytes() + 2 * head.name.len();
+                if needed > self.plan.names {
+                    return Err(self.plan.too_small(needed, self.plan.names));
                 }
+                let name = found.boards.names.intern(&head.name);
                 let number = ordinal.0 as usize;
                 found.boards.boards[number] = Some(Board { name, entries: entries_32, first });
                 found.states[number] = BoardState::Cached { written, entries: entries_32 };

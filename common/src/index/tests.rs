@@ -68,7 +68,7 @@ fn entry(random: &mut Rng) -> String {
 /// Writes a board; some are damaged, which shows after entries only, and some have their entries twice.
 fn write_board(cache: &Cache, board: Combination, count: usize, random: &mut Rng) {
     let Combination { track, class } = board;
-    let (kind, earlier) = (random.u8(..6), random.usize(..count + 1));
+    let (kind, earlier) = (random.u8(..6), random.usize(..=count));
     let mut data = |count| format!(r#""Data":[{}]"#, (0..count).map(|_| entry(random)).collect::<Vec<_>>().join(","));
     let data = match kind {
         0 => format!("{},{}", data(earlier), data(count)),
