@@ -62,7 +62,8 @@ fn measure(entries: usize, limit_mb: u64) -> anyhow::Result<()> {
             .args(["child".as_ref(), cache.as_os_str(), exports.as_os_str(), limit.as_ref()])
             .stderr(Stdio::inherit())
             .output()?;
-        ensure!(output.status.success(), "indexing in {limit} MB ended with {}", output.status);
+        let printed = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "indexing in {limit} MB ended with {}: {}", output.status, printed.trim());
         let it: Value = serde_json::from_slice(&output.stdout)?;
         let peak = it["peak"].as_u64().context("no peak")?;
         say(&format!("limit {limit:>4} MB: peak {:>6.1} MB, {:>7.3?}  {it}", mb(peak), begun.elapsed()));
