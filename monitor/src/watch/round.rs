@@ -1,0 +1,135 @@
+//! One round: asking every program that has a socket, and making of the answers what is kept.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use r3e_common::process::memory::{self, Figures};
+
+use super::trouble::Trouble;
+use crate::ask::Question;
+use crate::history::{Batch, Sample};
+use crate::kernel;
+use crate::stats::{Purged, Stats};
+use crate::survey::{Reply, ask_everyone};
+
+/// Asks again and again, and remembers who did not answer.
+#[derive(Debug)]
+pub(super) struct Round {
+    folder: PathBuf,
+    clock: fn() -> SystemTime,
+    looking: Trouble,
+    silent: HashSet<(String, u32)>,
+}
+
+impl Round {
+    /// Of the sockets in that folder.
+    pub(super) fn new(folder: PathBuf, clock: fn() -> SystemTime) -> Self {
+        let looking = Trouble::none("the folder of the control sockets can be read again");
+        Self { folder, clock, looking, silent: HashSet::new() }
+    }
+
+    /// Asks all what they hold. Nothing is kept where the folder of the sockets cannot be read.
+    pub(super) async fn sample(&mut self) -> Batch {
+        let replies = match ask_everyone::<Stats>(&self.folder, Question::Stats).await {
+            Ok(replies) => replies,
+            Err(error) => {
+                self.looking.came(&error);
+                return Batch::default();
+            }
+        };
+        self.looking.passed();
+        self.note_silent(&replies);
+        let alive = replies.iter().filter(|reply| !reply.is_dead());
+        let alive = alive.map(|reply| (reply.socket.program.clone(), reply.socket.pid)).collect();
+        let samples = replies.into_iter().filter_map(|reply| sample(reply.answer.ok()?, false)).collect();
+        Batch { at_ms: self.now_ms(), samples, alive: Some(alive) }
+    }
+
+    /// Has all give back what they do not use, and writes the line that operators know for each.
+    pub(super) async fn purge(&mut self) -> Batch {
+        let replies = match ask_everyone::<Purged>(&self.folder, Question::Purge).await {
+            Ok(replies) => replies,
+            Err(error) => {
+                self.looking.came(&error);
+                Vec::new()
+            }
+        };
+        self.note_silent(&replies);
+        let us = std::process::id();
+        let mut samples = Vec::new();
+        let mut purged_ourselves = false;
+        for reply in replies {
+            let Ok(purged) = reply.answer else { continue };
+            purged_ourselves |= reply.socket.pid == us;
+            let after = purged.after;
+            tracing::info!(
+                program = reply.socket.program,
+                pid = reply.socket.pid,
+                given_back_bytes = purged.given_back_bytes,
+                took_ms = purged.took_ms,
+                "{}",
+                line(&after)
+            );
+            samples.extend(sample(after, true));
+        }
+        if !purged_ourselves {
+            purge_this_process().await;
+        }
+        Batch { at_ms: self.now_ms(), samples, alive: None }
+    }
+
+    /// Tells once that a program does not answer, and once that it does again.
+    fn note_silent<T>(&mut self, replies: &[Reply<T>]) {
+        let mut silent = HashMap::new();
+        for reply in replies.iter().filter(|reply| !reply.is_dead()) {
+            if let Err(why) = &reply.answer {
+                silent.insert((reply.socket.program.clone(), reply.socket.pid), why.to_string());
+            }
+        }
+        for ((program, pid), why) in &silent {
+            if !self.silent.contains(&(program.clone(), *pid)) {
+                tracing::warn!(program, pid, "not answering: {why}");
+            }
+        }
+        for (program, pid) in &self.silent {
+            let answers = |reply: &&Reply<T>| reply.whose() == (program, *pid) && reply.answer.is_ok();
+            if replies.iter().any(|reply| answers(&reply)) {
+                tracing::info!(program, pid, "answers again");
+            }
+        }
+        self.silent = silent.into_keys().collect();
+    }
+
+    fn now_ms(&self) -> i64 {
+        let since = (self.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// What is kept of an answer; none of one that does not say since when it runs, and so cannot be told from others.
+fn sample(stats: Stats, after_purge: bool) -> Option<Sample> {
+    stats.started_ms()?;
+    Some(Sample { start_ticks: kernel::start_ticks(stats.pid), stats, after_purge })
+}
+
+/// The line that operators know from the older program.
+fn line(stats: &Stats) -> String {
+    let Stats { allocated_bytes, resident_bytes, purges, .. } = *stats;
+    Figures { allocated_bytes, resident_bytes, purges, ..Figures::default() }.periodic_line()
+}
+
+/// For a watch that has no control socket.
+async fn purge_this_process() {
+    match tokio::task::spawn_blocking(memory::purge).await {
+        Ok(Ok(purged)) => tracing::info!(
+            program = env!("CARGO_PKG_NAME"),
+            pid = std::process::id(),
+            took_ms = purged.took.as_millis(),
+            "{}",
+            purged.after.periodic_line()
+        ),
+        Ok(Err(error)) => tracing::warn!(%error, "no purge"),
+        Err(error) => tracing::error!(%error, "the purge panicked"),
+    }
+}
