@@ -56,7 +56,7 @@ impl Question {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoAnswer {
     /// Nobody listens: the process is gone, and the socket with it or left behind.
-    #[error("its socket is dead")]
+    #[error("its process is gone")]
     Dead,
     /// The process is there and says nothing.
     #[error("no answer within {}", humantime::format_duration(*.0))]

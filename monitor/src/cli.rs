@@ -17,8 +17,9 @@ pub struct Arguments {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
-    /// The folder of the control sockets [default: /run/r3e, else $XDG_RUNTIME_DIR/r3e, else /tmp/r3e-{uid}]
+    /// The folder of the control sockets
     #[arg(long, value_name = "DIR", allow_hyphen_values = true)]
+    #[arg(help = "The folder of the control sockets [default: that of runtime.dir, see --print-config]")]
     pub runtime_dir: Option<OsString>,
     /// The file of the history [default: monitor.db]
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]

@@ -64,7 +64,7 @@ pub(crate) fn descriptors(pid: u32) -> Result<Open, StoreError> {
         let target = target.to_string_lossy().into_owned();
         let (kind, inode) = kind(&target);
         let connection = inode.and_then(|inode| connections.get(&inode));
-        Descriptor { fd, kind, target: connection.map_or(target, |it| it.to_string()) }
+        Descriptor { fd, kind, target: connection.map_or(target, ToString::to_string) }
     };
     Ok(Open { descriptors: targets.into_iter().map(describe).collect(), more })
 }

@@ -4,6 +4,8 @@ mod history;
 mod kernel;
 mod live;
 mod table;
+#[cfg(test)]
+mod tests;
 mod units;
 
 pub(crate) use history::{History, Runs, sample_line};

@@ -15,6 +15,15 @@ pub fn loader() -> io::Result<PathBuf> {
     BUILT.get_or_init(|| build("r3e-loader")).clone().map_err(io::Error::other)
 }
 
+/// The release build of `r3e-monitor`, built when it is first asked for.
+///
+/// # Errors
+/// When it does not build; cargo's messages go to standard error.
+pub fn monitor() -> io::Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT.get_or_init(|| build("r3e-monitor")).clone().map_err(io::Error::other)
+}
+
 fn build(package: &str) -> Result<PathBuf, String> {
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -16,7 +16,7 @@ use super::write::amount;
 const PAGE: u32 = 1000;
 
 /// So many rows people get at most.
-pub(crate) const MOST_CONDENSED: usize = 1000;
+pub(crate) const MOST_CONDENSED: u32 = 1000;
 
 /// The history, open to be read.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Reader {
             last.map_or((from_ms, i64::MIN, false), |it| (it.at_ms, it.process, it.after_purge));
         self.rows(SAMPLES, params![at, process, after_purge, PAGE], |row| {
             let mut columns = Map::new();
-            for (number, name) in row.as_ref().column_names().into_iter().enumerate() {
+            for (number, name) in row.as_ref().column_names().enumerate() {
                 columns.insert(name.to_owned(), value(row.get_ref(number)?));
             }
             let process = columns.remove("process").and_then(|it| it.as_i64()).unwrap_or_default();
@@ -103,7 +103,7 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read.
     pub(crate) fn condensed(&self, from_ms: i64, slot_ms: i64) -> Result<Vec<Condensed>, HistoryError> {
-        self.rows(CONDENSED, params![from_ms, slot_ms.max(1), MOST_CONDENSED as i64 + 1], |row| {
+        self.rows(CONDENSED, params![from_ms, slot_ms.max(1), MOST_CONDENSED.saturating_add(1)], |row| {
             Ok(Condensed {
                 at_ms: row.get("at_ms")?,
                 program: row.get("program")?,

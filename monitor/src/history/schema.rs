@@ -81,8 +81,15 @@ const STEPS: &[&str] = &["
 /// How long to wait for another process that writes: a migration, or a second monitor.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The version that these steps lead to.
+fn version_of(steps: &[&str]) -> i64 {
+    i64::try_from(steps.len()).unwrap_or(i64::MAX)
+}
+
 /// The version of this program.
-pub(super) const VERSION: i64 = STEPS.len() as i64;
+pub(super) fn version() -> i64 {
+    version_of(STEPS)
+}
 
 /// Opens the history to be written, makes it where there is none, and brings an older one up to this version.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
@@ -102,7 +109,7 @@ pub(super) fn open_with_steps(path: &Path, steps: &[&str]) -> Result<Connection,
     database
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 256;")
         .at("set up", path)?;
-    if version < steps.len() as i64 {
+    if version < version_of(steps) {
         migrate(&mut database, steps).at("bring up to date", path)?;
     }
     Ok(database)
@@ -119,7 +126,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryErr
     settle(&database).at("open", path)?;
     match check(&database, path, STEPS)? {
         0 => Ok(None),
-        VERSION => Ok(Some(database)),
+        current if current == version() => Ok(Some(database)),
         _older => open_to_write(path).map(Some),
     }
 }
@@ -139,7 +146,7 @@ fn check(database: &Connection, path: &Path, steps: &[&str]) -> Result<i64, Hist
     if application != APPLICATION && !(is_empty && application == 0 && version == 0) {
         return Err(HistoryError::Foreign { path: path.to_owned() });
     }
-    let known = steps.len() as i64;
+    let known = version_of(steps);
     if version > known {
         return Err(HistoryError::Newer { path: path.to_owned(), found: version, known });
     }

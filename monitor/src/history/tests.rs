@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::schema::{self, VERSION};
+use super::schema;
 use super::write::KILLED;
 use super::*;
 use crate::kernel;
@@ -220,7 +220,7 @@ fn an_older_history_is_brought_up_to_date_and_a_newer_one_is_left_alone() {
         assert!(error.to_string().contains("its version is 2, and this program knows 1"), "{error}");
     }
     assert!(std::fs::read(&path).unwrap() == before);
-    assert_eq!(VERSION, 1, "with a second version comes a test of the step to it");
+    assert_eq!(schema::version(), 1, "with a second version comes a test of the step to it");
 }
 
 #[test]

@@ -45,7 +45,8 @@ impl fmt::Display for History {
             ">CONNS",
             ">SAMPLES",
         ]);
-        for it in self.rows.iter().take(MOST_CONDENSED) {
+        let most = MOST_CONDENSED as usize;
+        for it in self.rows.iter().take(most) {
             table.row(vec![
                 moment(it.at_ms, &self.zone),
                 it.program.clone(),
@@ -62,7 +63,7 @@ impl fmt::Display for History {
             ]);
         }
         table.fmt(f)?;
-        if self.rows.len() > MOST_CONDENSED {
+        if self.rows.len() > most {
             writeln!(f, "and more: ask for less with --since, or for all with --json")?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -54,7 +54,7 @@ fn worst_first(replies: &mut [Reply<Stats>]) {
     replies.sort_by_key(|reply| Reverse(reply.answer.as_ref().map_or(u64::MAX, |stats| stats.rss_bytes)));
 }
 
-fn nobody(f: &mut fmt::Formatter<'_>, folder: &PathBuf) -> fmt::Result {
+fn nobody(f: &mut fmt::Formatter<'_>, folder: &Path) -> fmt::Result {
     writeln!(f, "no program runs that has a control socket in {}", folder.display())
 }
 
@@ -135,9 +135,7 @@ impl fmt::Display for StatsReport {
             ">RSS",
             ">PEAK",
             ">LIMIT",
-            ">PSS",
             ">ALLOCATED",
-            ">ACTIVE",
             ">THREADS",
             ">TASKS",
             ">FDS",
@@ -155,9 +153,7 @@ impl fmt::Display for StatsReport {
                     bytes(it.rss_bytes),
                     bytes(it.peak_rss_bytes),
                     or_dash(it.limit_bytes, bytes),
-                    or_dash(it.pss_bytes, bytes),
                     bytes(it.allocated_bytes),
-                    bytes(it.active_bytes),
                     it.threads.to_string(),
                     it.tasks.to_string(),
                     it.open_fds.to_string(),

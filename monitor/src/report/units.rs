@@ -17,7 +17,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 fn number(amount: f64, unit: &str) -> String {
-    let digits = if unit == "B" || amount >= 99.95 { 0 } else { 1 };
+    let digits = usize::from(unit != "B" && amount < 99.95);
     format!("{amount:.digits$} {unit}")
 }
 

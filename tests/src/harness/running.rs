@@ -1,8 +1,8 @@
 //! Running the loader as a process of its own, with a bound in time.
 
 use std::ffi::OsString;
-use std::io::Read;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,17 +15,26 @@ use crate::programs;
 /// A loader that is about to run.
 #[derive(Debug)]
 pub struct Loader {
+    program: fn() -> io::Result<PathBuf>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     wrapper: Vec<OsString>,
-    folder: std::path::PathBuf,
+    folder: PathBuf,
 }
 
 impl Loader {
     /// A loader that runs in that folder, with no argument and no setting.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
-        Self { arguments: Vec::new(), variables: Vec::new(), wrapper: Vec::new(), folder: folder.to_owned() }
+        let (arguments, variables, wrapper) = (Vec::new(), Vec::new(), Vec::new());
+        Self { program: programs::loader, arguments, variables, wrapper, folder: folder.to_owned() }
+    }
+
+    /// Another of our programs in its place.
+    #[must_use]
+    pub fn program(mut self, program: fn() -> io::Result<PathBuf>) -> Self {
+        self.program = program;
+        self
     }
 
     /// With one more argument.
@@ -66,7 +75,7 @@ impl Loader {
     /// Starts it.
     #[must_use]
     pub fn spawn(&self) -> Running {
-        let program = programs::loader().unwrap();
+        let program = (self.program)().unwrap();
         let mut command = match self.wrapper.split_first() {
             None => programs::command(&program),
             Some((wrapper, arguments)) => {
