@@ -124,6 +124,12 @@ fn a_run_is_taken_in_once_and_counts_more_than_what_was_concluded() {
     }
     writer.take_in(&[&run("other")]).unwrap();
     assert_eq!(reader.runs(10).unwrap(), [run("done")], "what a run said stays");
+
+    // The process and its run have looked at the clock one after the other.
+    let mut sample = sample(PID, 10);
+    sample.stats.started_at = "2026-11-01T04:00:00.25Z".into();
+    writer.add(&batch(5, vec![sample])).unwrap();
+    assert!(writer.conclude(&batch(6, Vec::new())).unwrap().is_empty(), "it is the same");
 }
 
 #[test]

@@ -131,6 +131,7 @@ impl Writer {
     pub(crate) fn take_in(&mut self, runs: &[&Run]) -> Result<(), HistoryError> {
         self.in_transaction("add runs to", |transaction| {
             for run in runs {
+                transaction.prepare(REPLACED)?.execute(params![run.program, run.pid, run.started_ms])?;
                 insert(transaction, run)?;
                 transaction.prepare(ENDED)?.execute(params![run.program, run.pid, run.started_ms])?;
             }
@@ -161,7 +162,8 @@ impl Writer {
         self.in_transaction("add runs to", |transaction| {
             let mut noted = Vec::new();
             for (id, _, run) in gone.drain(..) {
-                if insert(transaction, &run)? {
+                let recorded = transaction.prepare(RECORDED)?.exists(params![run.program, run.pid, run.started_ms])?;
+                if !recorded && insert(transaction, &run)? {
                     noted.push(run);
                 }
                 transaction.prepare("UPDATE processes SET ended = 1 WHERE id = ?1")?.execute([id])?;
@@ -261,13 +263,18 @@ const RUN: &str = "
         rss_bytes, allocated_bytes, boards, recorded)
     VALUES (:program, :pid, :started, :ended, :version, :doing, :outcome, :exit_code, :peak_rss, :rss, :allocated,
         :boards, :recorded)
-    ON CONFLICT (program, pid, started_ms) DO UPDATE SET ended_ms = excluded.ended_ms, version = excluded.version,
-        doing = excluded.doing, outcome = excluded.outcome, exit_code = excluded.exit_code,
-        peak_rss_bytes = excluded.peak_rss_bytes, rss_bytes = excluded.rss_bytes,
-        allocated_bytes = excluded.allocated_bytes, boards = excluded.boards, recorded = 1
-    WHERE runs.recorded = 0 AND excluded.recorded = 1";
+    ON CONFLICT (program, pid, started_ms) DO NOTHING";
 
-const ENDED: &str = "UPDATE processes SET ended = 1 WHERE program = ?1 AND pid = ?2 AND started_ms = ?3";
+/// A process says of itself when it began, and a run of itself, by a clock that they may have read one after the other.
+/// No number of a process comes again as soon.
+const ENDED: &str = "
+    UPDATE processes SET ended = 1 WHERE program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
+
+const REPLACED: &str = "
+    DELETE FROM runs WHERE recorded = 0 AND program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
+
+const RECORDED: &str = "
+    SELECT 1 FROM runs WHERE recorded = 1 AND program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
 
 const NOT_ENDED: &str = "
     SELECT id, program, pid, started_ms, start_ticks, version, seen_ms, phase, peak_rss_bytes, rss_bytes,

@@ -31,6 +31,7 @@ fn a_second_watch_of_the_same_history_is_refused() {
     let second = monitor(&place, &["watch"]).run().with_code(75);
     assert!(second.stderr.contains("another watch keeps the history") && second.stderr.contains("monitor.db"));
     assert_eq!(first.kill().code(), None);
+    fs::remove_file(place.path("log")).unwrap();
     let third = logged(busy_watch(&place));
     until("the next is at work", || log(&place).contains("watching"));
     third.signal("TERM");
@@ -91,6 +92,19 @@ fn a_watch_idles_under_10_mb() {
     let (now, peak) = (field("VmRSS:"), field("VmHWM:"));
     println!("resident: {now} KB, peak {peak} KB");
     assert!(now < 10 << 10, "{now} KB resident");
+    running.signal("TERM");
+    let _ended = running.wait().with_code(0);
+}
+
+#[test]
+fn what_is_older_than_monitor_keep_is_dropped() {
+    let place = Place::new();
+    for number in 1..=20 {
+        leave_record(&place, number);
+    }
+    let running = busy_watch(&place).set("monitor.keep", "1h").spawn();
+    until("all are taken in", || waiting(&place) == 0);
+    until("old ones are gone", || sound_history(&place).is_empty());
     running.signal("TERM");
     let _ended = running.wait().with_code(0);
 }

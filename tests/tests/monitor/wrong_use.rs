@@ -102,7 +102,7 @@ fn what_cannot_be_read_exits_74_and_is_named() {
     refused(
         &monitor(&place, &["history", "--history-file", "file"]),
         74,
-        &["cannot read the history file", "not a database"],
+        &["cannot open the history file", "not a database"],
     );
     refused(&monitor(&place, &["runs", "--history-file", "/"]), 74, &["the history /"]);
 }
