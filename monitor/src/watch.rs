@@ -55,7 +55,6 @@ pub(crate) fn run(
 
 async fn watch(config: &Config, keeper: &Keeper, clock: fn() -> SystemTime, stop: &CancellationToken) {
     let mut sampling = Round::new(config.runtime.dir.clone(), clock);
-    let mut purging = Round::new(config.runtime.dir.clone(), clock);
     let sample = async {
         let mut every = every(config.monitor.every);
         loop {
@@ -69,7 +68,7 @@ async fn watch(config: &Config, keeper: &Keeper, clock: fn() -> SystemTime, stop
         every.tick().await;
         loop {
             every.tick().await;
-            keeper.keep(purging.purge().await);
+            keeper.keep(round::purge(&config.runtime.dir, clock).await);
         }
     };
     // A purge may take seconds, and samples go on meanwhile.

@@ -85,7 +85,7 @@ fn what_is_written_is_read_meanwhile() {
     for number in 0..600 {
         let mut two = vec![sample(1, 1000 + number), sample(2, 10)];
         two[1].after_purge = true;
-        writer.add(&batch(i64::try_from(number).unwrap() * 10, two)).unwrap();
+        writer.add(&[batch(i64::try_from(number).unwrap() * 10, two)]).unwrap();
     }
     let all = all_samples(&reader);
     assert_eq!(all.len(), 1200);
@@ -105,8 +105,8 @@ fn a_run_is_taken_in_once_and_counts_more_than_what_was_concluded() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     let reader = Reader::open(&path).unwrap().unwrap();
-    writer.add(&batch(1, vec![sample(PID, 8 << 20)])).unwrap();
-    writer.add(&batch(2, vec![sample(PID, 5 << 20)])).unwrap();
+    writer.add(&[batch(1, vec![sample(PID, 8 << 20)])]).unwrap();
+    writer.add(&[batch(2, vec![sample(PID, 5 << 20)])]).unwrap();
     assert!(writer.conclude(&batch(2, vec![sample(PID, 5 << 20)])).unwrap().is_empty(), "it is alive");
     assert!(writer.conclude(&Batch { alive: None, ..batch(3, Vec::new()) }).unwrap().is_empty(), "nobody has looked");
 
@@ -128,7 +128,7 @@ fn a_run_is_taken_in_once_and_counts_more_than_what_was_concluded() {
     // The process and its run have looked at the clock one after the other.
     let mut sample = sample(PID, 10);
     sample.stats.started_at = "2026-11-01T04:00:00.25Z".into();
-    writer.add(&batch(5, vec![sample])).unwrap();
+    writer.add(&[batch(5, vec![sample])]).unwrap();
     assert!(writer.conclude(&batch(6, Vec::new())).unwrap().is_empty(), "it is the same");
 }
 
@@ -136,16 +136,16 @@ fn a_run_is_taken_in_once_and_counts_more_than_what_was_concluded() {
 fn a_process_that_left_a_record_is_not_missed_and_one_with_its_number_is_another() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
-    writer.add(&batch(1, vec![sample(PID, 10)])).unwrap();
+    writer.add(&[batch(1, vec![sample(PID, 10)])]).unwrap();
     writer.take_in(&[&run("done")]).unwrap();
     assert!(writer.conclude(&batch(2, Vec::new())).unwrap().is_empty());
 
     let mut next = sample(PID, 10);
     next.stats.started_at = "2026-11-02T04:00:00Z".into();
-    writer.add(&batch(3, vec![next.clone()])).unwrap();
+    writer.add(&[batch(3, vec![next.clone()])]).unwrap();
     let mut third = next.clone();
     third.stats.started_at = "2026-11-03T04:00:00Z".into();
-    writer.add(&batch(4, vec![third.clone()])).unwrap();
+    writer.add(&[batch(4, vec![third.clone()])]).unwrap();
     let noted = writer.conclude(&batch(4, vec![third])).unwrap();
     assert_eq!(noted.len(), 1, "the second is gone: the third answers in its place");
     assert_eq!(noted[0].started_ms, next.stats.started_ms().unwrap());
@@ -158,7 +158,7 @@ fn one_that_is_silent_or_has_lost_its_socket_is_not_gone() {
     let us = std::process::id();
     let mut sample = sample(us, 10);
     sample.start_ticks = kernel::start_ticks(us);
-    writer.add(&batch(1, vec![sample])).unwrap();
+    writer.add(&[batch(1, vec![sample])]).unwrap();
     let silent = HashSet::from([("r3e-loader".to_owned(), us)]);
     assert!(writer.conclude(&Batch { at_ms: 2, samples: Vec::new(), alive: Some(silent) }).unwrap().is_empty());
     assert!(writer.conclude(&batch(3, Vec::new())).unwrap().is_empty(), "the kernel still has it");
@@ -170,10 +170,10 @@ fn what_is_old_is_dropped_with_all_that_belongs_to_it() {
     let mut writer = Writer::open(&path).unwrap();
     let reader = Reader::open(&path).unwrap().unwrap();
     for at in 0..100 {
-        writer.add(&batch(at, vec![sample(1, 10)])).unwrap();
+        writer.add(&[batch(at, vec![sample(1, 10)])]).unwrap();
     }
     for at in 50..100 {
-        writer.add(&batch(at, vec![sample(2, 10)])).unwrap();
+        writer.add(&[batch(at, vec![sample(2, 10)])]).unwrap();
     }
     let old = Run { ended_ms: 79, pid: 77, ..run("done") };
     writer.take_in(&[&old, &run("done")]).unwrap();
@@ -192,7 +192,7 @@ fn much_that_is_old_is_dropped_in_pieces() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     for at in 0..250 {
-        writer.add(&batch(at, (1..=100).map(|pid| sample(pid, 10)).collect())).unwrap();
+        writer.add(&[batch(at, (1..=100).map(|pid| sample(pid, 10)).collect())]).unwrap();
     }
     assert!(writer.drop_before(1_000_000).unwrap());
     let left = count(&path, "samples");

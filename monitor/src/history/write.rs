@@ -65,18 +65,18 @@ impl Writer {
         all().at(action, &self.path)
     }
 
-    /// Writes what was sampled.
+    /// Writes what was sampled: all of it, or nothing.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn add(&mut self, batch: &Batch) -> Result<(), HistoryError> {
-        if batch.samples.is_empty() {
+    pub(crate) fn add(&mut self, batches: &[Batch]) -> Result<(), HistoryError> {
+        if batches.iter().all(|batch| batch.samples.is_empty()) {
             return Ok(());
         }
         self.in_transaction("add samples to", |transaction| {
             let mut process = transaction.prepare(SEEN)?;
             let mut sample = transaction.prepare(SAMPLE)?;
-            for it in &batch.samples {
+            for (batch, it) in batches.iter().flat_map(|batch| batch.samples.iter().map(move |it| (batch, it))) {
                 let id: i64 = process.query_row(
                     params![
                         it.stats.program,

@@ -15,6 +15,9 @@ use crate::history::{Batch, HistoryError, Run, Unusable, Writer, not_taken_in};
 /// So many batches may wait for a slow disk.
 const WAITING: usize = 16;
 
+/// How often it is told that samples are missing, where that goes on.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
 /// How often old samples are dropped, and in how many pieces at most.
 const DROP_EVERY: Duration = Duration::from_mins(1);
 const PIECES: usize = 100;
@@ -49,6 +52,7 @@ impl Keeper {
             writing: Trouble::none("the history is written again"),
             taking_in: Trouble::none("the records of finished jobs can be read again"),
             lost: Arc::clone(&lost),
+            told_at: None,
         };
         match work.database() {
             Ok(_) => {}
@@ -91,29 +95,32 @@ struct Work {
     writing: Trouble,
     taking_in: Trouble,
     lost: Arc<AtomicU64>,
+    told_at: Option<Instant>,
 }
 
 impl Work {
     fn until_closed(mut self, batches: &Receiver<Batch>) {
-        for batch in batches {
-            self.write(&batch);
+        while let Ok(first) = batches.recv() {
+            // What had to wait is written at once: syncing takes longer than all the rest.
+            let all: Vec<Batch> = std::iter::once(first).chain(batches.try_iter().take(WAITING)).collect();
+            self.write(&all);
         }
         // A job that ended in the last moments is in the history too.
-        self.write(&Batch::default());
+        self.write(&[]);
+        self.told_at = None;
+        self.tell_lost();
     }
 
-    /// Writes a batch, with all that is due beside it. Never fails: what goes wrong is told, once.
-    fn write(&mut self, batch: &Batch) {
-        match self.try_write(batch) {
+    /// Writes batches, with all that is due beside them. Never fails: what goes wrong is told, once.
+    fn write(&mut self, batches: &[Batch]) {
+        match self.try_write(batches) {
             Ok(()) => {
-                let had_failed = self.writing.passed();
-                let lost = self.lost.swap(0, Ordering::Relaxed);
-                if lost > 0 {
-                    tracing::warn!(lost, had_failed, "samples are missing in the history");
-                }
+                self.writing.passed();
+                self.tell_lost();
             }
             Err(error) => {
-                self.lost.fetch_add(batch.samples.len() as u64, Ordering::Relaxed);
+                let samples: usize = batches.iter().map(|batch| batch.samples.len()).sum();
+                self.lost.fetch_add(samples as u64, Ordering::Relaxed);
                 self.writing.came(&error);
                 // Opened anew the next time: it may be another file by then.
                 self.database = None;
@@ -121,13 +128,29 @@ impl Work {
         }
     }
 
-    fn try_write(&mut self, batch: &Batch) -> Result<(), HistoryError> {
-        self.database()?.add(batch)?;
+    fn try_write(&mut self, batches: &[Batch]) -> Result<(), HistoryError> {
+        self.database()?.add(batches)?;
         self.take_in()?;
-        for Run { program, pid, peak_rss_bytes, .. } in self.database()?.conclude(batch)? {
+        let gone = match batches.iter().rfind(|batch| batch.alive.is_some()) {
+            Some(latest) => self.database()?.conclude(latest)?,
+            None => Vec::new(),
+        };
+        for Run { program, pid, peak_rss_bytes, .. } in gone {
             tracing::warn!(program, pid, peak_rss_bytes, "a process is gone without a word: noted as killed");
         }
         self.drop_old()
+    }
+
+    /// Tells how many samples are not in the history, if any, and not more often than is useful.
+    fn tell_lost(&mut self) {
+        if self.told_at.is_some_and(|it| it.elapsed() < TELL_EVERY) {
+            return;
+        }
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            self.told_at = Some(Instant::now());
+            tracing::warn!(lost, "the disk did not take all samples: these are missing in the history");
+        }
     }
 
     /// The database, opened if it is not, or if its file was taken away.

@@ -1,7 +1,7 @@
 //! One round: asking every program that has a socket, and making of the answers what is kept.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use r3e_common::process::memory::{self, Figures};
@@ -43,44 +43,11 @@ impl Round {
         let alive = replies.iter().filter(|reply| !reply.is_dead());
         let alive = alive.map(|reply| (reply.socket.program.clone(), reply.socket.pid)).collect();
         let samples = replies.into_iter().filter_map(|reply| sample(reply.answer.ok()?, false)).collect();
-        Batch { at_ms: self.now_ms(), samples, alive: Some(alive) }
-    }
-
-    /// Has all give back what they do not use, and writes the line that operators know for each.
-    pub(super) async fn purge(&mut self) -> Batch {
-        let replies = match ask_everyone::<Purged>(&self.folder, Question::Purge).await {
-            Ok(replies) => replies,
-            Err(error) => {
-                self.looking.came(&error);
-                Vec::new()
-            }
-        };
-        self.note_silent(&replies);
-        let us = std::process::id();
-        let mut samples = Vec::new();
-        let mut purged_ourselves = false;
-        for reply in replies {
-            let Ok(purged) = reply.answer else { continue };
-            purged_ourselves |= reply.socket.pid == us;
-            let after = purged.after;
-            tracing::info!(
-                program = reply.socket.program,
-                pid = reply.socket.pid,
-                given_back_bytes = purged.given_back_bytes,
-                took_ms = purged.took_ms,
-                "{}",
-                line(&after)
-            );
-            samples.extend(sample(after, true));
-        }
-        if !purged_ourselves {
-            purge_this_process().await;
-        }
-        Batch { at_ms: self.now_ms(), samples, alive: None }
+        Batch { at_ms: now_ms(self.clock), samples, alive: Some(alive) }
     }
 
     /// Tells once that a program does not answer, and once that it does again.
-    fn note_silent<T>(&mut self, replies: &[Reply<T>]) {
+    fn note_silent(&mut self, replies: &[Reply<Stats>]) {
         let mut silent = HashMap::new();
         for reply in replies.iter().filter(|reply| !reply.is_dead()) {
             if let Err(why) = &reply.answer {
@@ -93,18 +60,44 @@ impl Round {
             }
         }
         for (program, pid) in &self.silent {
-            let answers = |reply: &&Reply<T>| reply.whose() == (program, *pid) && reply.answer.is_ok();
+            let answers = |reply: &&Reply<Stats>| reply.whose() == (program, *pid) && reply.answer.is_ok();
             if replies.iter().any(|reply| answers(&reply)) {
                 tracing::info!(program, pid, "answers again");
             }
         }
         self.silent = silent.into_keys().collect();
     }
+}
 
-    fn now_ms(&self) -> i64 {
-        let since = (self.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+/// Has all that have a socket in that folder give back what they do not use, and writes the line that operators know for
+/// each. Gives what they hold then.
+pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
+    // Where the folder cannot be read, sampling says so.
+    let replies = ask_everyone::<Purged>(folder, Question::Purge).await.unwrap_or_default();
+    let us = std::process::id();
+    let mut samples = Vec::new();
+    let mut purged_ourselves = false;
+    for reply in replies.into_iter().filter(|reply| !reply.is_dead()) {
+        let Reply { socket, answer } = reply;
+        let (program, pid) = socket.whose();
+        match answer {
+            Ok(Purged { after, given_back_bytes, took_ms, .. }) => {
+                tracing::info!(program, pid, given_back_bytes, took_ms, "{}", line(&after));
+                purged_ourselves |= pid == us;
+                samples.extend(sample(after, true));
+            }
+            Err(why) => tracing::warn!(program, pid, "not purged: {why}"),
+        }
     }
+    if !purged_ourselves {
+        purge_this_process().await;
+    }
+    Batch { at_ms: now_ms(clock), samples, alive: None }
+}
+
+fn now_ms(clock: fn() -> SystemTime) -> i64 {
+    let since = clock().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What is kept of an answer; none of one that does not say since when it runs, and so cannot be told from others.

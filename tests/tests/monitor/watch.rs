@@ -10,7 +10,7 @@ use crate::place::{busy_watch, history, leave_record, log, logged, monitor, runs
 fn a_watch_that_is_stopped_says_so_and_exits_0() {
     for signal in ["TERM", "INT"] {
         let place = Place::new();
-        let running = logged(busy_watch(&place));
+        let running = logged(busy_watch(&place).set("monitor.every", "100ms"));
         until("it purges", || log(&place).contains("💾 Periodic GC: Alloc="));
         running.signal(signal);
         let ended = running.wait().with_code(0);
