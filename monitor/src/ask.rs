@@ -133,8 +133,8 @@ fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> NoAnswer {
 mod tests {
     use super::*;
     use crate::sockets::Socket;
-    use crate::stats::Task;
     use crate::survey::ask_all;
+    use r3e_common::process::control::TaskStats;
     use std::path::PathBuf;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixListener;
@@ -165,8 +165,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tasks = r#"[{"name": "x", "age_s": 1.5, "place": "a.rs:7"}]"#;
         let path = program(folder.path(), "good", Some(http("200 OK", tasks)));
-        let answer: Vec<Task> = ask(&path, Question::Tasks).await.unwrap();
-        assert_eq!(answer, [Task { name: "x".into(), age_s: 1.5, place: "a.rs:7".into() }]);
+        let answer: Vec<TaskStats> = ask(&path, Question::Tasks).await.unwrap();
+        assert_eq!(answer, [TaskStats { name: "x".into(), age_s: 1.5, place: "a.rs:7".into() }]);
 
         let long = http("200 OK", &"x".repeat(MAX_ANSWER_BYTES + 1));
         let endless = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &vec![b'x'; MAX_ANSWER_BYTES * 2]].concat();
@@ -181,13 +181,13 @@ mod tests {
         ];
         for (name, answer, expected) in cases {
             let path = program(folder.path(), name, Some(answer));
-            let error = ask::<Vec<Task>>(&path, Question::Tasks).await.unwrap_err().to_string();
+            let error = ask::<Vec<TaskStats>>(&path, Question::Tasks).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{name}: {error}");
         }
         std::fs::write(folder.path().join("file"), "").unwrap();
         drop(std::os::unix::net::UnixListener::bind(folder.path().join("left")).unwrap());
         for name in ["missing", "left", "file"] {
-            let error = ask::<Vec<Task>>(&folder.path().join(name), Question::Tasks).await.unwrap_err();
+            let error = ask::<Vec<TaskStats>>(&folder.path().join(name), Question::Tasks).await.unwrap_err();
             assert!(matches!(error, NoAnswer::Dead), "{name}: {error}");
         }
     }
@@ -203,7 +203,7 @@ mod tests {
             })
             .collect();
         let begun = tokio::time::Instant::now();
-        let replies = ask_all::<Vec<Task>>(sockets, Question::Tasks).await;
+        let replies = ask_all::<Vec<TaskStats>>(sockets, Question::Tasks).await;
         assert_eq!(begun.elapsed().as_secs(), TO_ANSWER.as_secs(), "all at the same time");
         assert_eq!(replies.len(), 20);
         for (reply, pid) in replies.iter().zip(1..) {

@@ -55,7 +55,8 @@ Examples:
 PROGRAM is a program's name, with or without r3e-; PID is a process id.
 
 Exit codes: 0 done (of watch: stopped as asked), 1 a program did not do what was asked, or unexpected, 2 usage, or a
-name that no process has, 74 disk failed, 75 another watch keeps this history, 78 configuration, or a history of a
+name that no process has, 74 disk failed, 75 another watch keeps this history, or the
+memory limit was reached, 78 configuration, or a history of a
 later version.";
 
 /// What is asked for.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::bail;
 use r3e_common::process::config::Config;
+use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
 use r3e_common::process::exit::Exit;
 use r3e_common::process::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
@@ -16,7 +17,6 @@ use crate::cli::{One, Selected, StatsArguments};
 use crate::kernel;
 use crate::report::{Connections, Descriptors, List, Purges, Report as _, StatsReport, Tasks};
 use crate::sockets::{self, Socket, Which, meant};
-use crate::stats::{Purged, Stats, Task};
 use crate::survey::{Reply, ask_all, ask_everyone};
 
 /// Names that no process has: a mistake at the prompt, as an unknown flag is, or the process has ended.
@@ -96,7 +96,7 @@ impl Asked<'_> {
 
     /// `purge`
     pub(crate) async fn purge(self, asked: &Selected) -> anyhow::Result<Exit> {
-        let replies = self.ask_meant::<Purged>(&which(asked), Question::Purge).await?;
+        let replies = self.ask_meant::<PurgeStats>(&which(asked), Question::Purge).await?;
         let report = Purges::new(replies, self.config.runtime.dir.clone());
         let printed = print(&report.show(self.json))?;
         let refused = report.refused();
@@ -128,7 +128,7 @@ impl Asked<'_> {
     /// `tasks`
     pub(crate) async fn tasks(self, asked: &One) -> anyhow::Result<Exit> {
         let socket = self.one(asked)?;
-        match ask::<Vec<Task>>(&socket.path, Question::Tasks).await {
+        match ask::<Vec<TaskStats>>(&socket.path, Question::Tasks).await {
             Ok(tasks) => print(&Tasks(tasks).show(self.json)),
             Err(NoAnswer::Dead) => Err(self.unknown(&[&asked.which]).into()),
             Err(error) => bail!("{} ({}) is not answering: {error}", socket.program, socket.pid),

@@ -12,4 +12,4 @@ mod write;
 pub(crate) use error::HistoryError;
 pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
 pub(crate) use records::{Found, Run, Unusable, not_taken_in};
-pub(crate) use write::{Batch, Sample, Writer};
+pub(crate) use write::{Batch, Sample, Writer, started_ms};

@@ -9,7 +9,6 @@ mod kernel;
 mod program;
 mod report;
 mod sockets;
-mod stats;
 mod survey;
 mod watch;
 

@@ -57,7 +57,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         error.exit()
     } else if error.is::<StoreError>() {
         Exit::Disk
-    } else if error.is::<watch::Busy>() {
+    } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
         Exit::TryAgain
     } else if error.is::<commands::Unknown>() {
         Exit::Usage

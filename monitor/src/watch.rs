@@ -9,10 +9,16 @@ mod trouble;
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use r3e_common::process::config::Config;
+use r3e_common::process::control::{Control, Facts};
 use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
+use r3e_common::process::memory::guard::{Guard, Reached};
+use r3e_common::process::memory::limit::Limit;
+use r3e_common::process::run_record::Run;
 use r3e_common::process::shutdown::Shutdown;
 use r3e_common::store::fs;
 use tokio::time::MissedTickBehavior;
@@ -26,11 +32,19 @@ use round::Round;
 #[error("another watch keeps the history {}", .0.display())]
 pub(crate) struct Busy(PathBuf);
 
+/// What this program is called where programs are named.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+/// The memory limit was reached, and nothing helped but to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Limited(Reached);
+
 /// Watches until a signal comes.
 ///
 /// # Errors
 /// When another watch keeps the history, or it is one of a later version or of another program. A disk that fails is told
-/// in the log, and waited for.
+/// in the log, and waited for. Also when the memory limit was reached.
 pub(crate) fn run(
     config: &Config,
     runtime: &tokio::runtime::Runtime,
@@ -39,7 +53,17 @@ pub(crate) fn run(
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let history = &config.monitor.history;
     let _lock = lock(history)?;
+    let run = Run { program: PROGRAM, doing: "watch".to_owned(), started: clock() };
+    let begun = Instant::now();
+    let stop = shutdown.token().clone();
+    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
+    let facts = Facts::new(PROGRAM, run.started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
+    // A watch has no boards in flight that could be fewer.
+    let guard = Guard::start(limit, 1, runtime.handle().clone(), stop.clone())?;
     let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
+    facts.set_phase("watching");
+    let control = Control::open_or_say(&config.runtime.dir, Arc::new(facts));
+    // Whoever reads this may ask, and stop it.
     tracing::info!(
         history = %history.display(),
         sockets = %config.runtime.dir.display(),
@@ -47,10 +71,24 @@ pub(crate) fn run(
         purge_every = %humantime::format_duration(config.memory.purge_every),
         "watching"
     );
-    runtime.block_on(watch(config, &keeper, clock, shutdown.token()));
+    runtime.block_on(watch(config, &keeper, clock, &stop));
+    drop(control);
+    // A run that comes to its end leaves its last figures, as jobs do; without, it would be taken for killed.
+    let (outcome, exit) =
+        if guard.reached().is_some() { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
+    let figures =
+        memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
+    let record = run.ended(begun.elapsed(), outcome, exit, &figures, serde_json::Map::new());
+    if let Err(error) = record.leave(&config.runtime.dir) {
+        tracing::warn!(%error, "this run leaves no record");
+    }
+    // It takes in that record too.
     keeper.stop();
     tracing::info!("⏹️ Memory monitoring stopped");
-    Ok(Exit::Done)
+    match guard.reached() {
+        Some(reached) => Err(Limited(reached.clone()).into()),
+        None => Ok(exit),
+    }
 }
 
 async fn watch(config: &Config, keeper: &Keeper, clock: fn() -> SystemTime, stop: &CancellationToken) {

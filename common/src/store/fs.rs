@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
 
+mod private;
+
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,6 +12,8 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+
+pub use private::{make_private, private_folder};
 
 /// The file system refused something.
 #[derive(Debug, thiserror::Error)]

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use r3e_common::process::run_record::RunRecord;
 use r3e_common::store::StoreError;
 use r3e_common::store::fs;
-use serde::Deserialize;
 use serde_json::Value;
 
 /// The most bytes of a record.
-const MAX_RECORD_BYTES: u64 = 256 << 10;
+const MAX_RECORD_BYTES: u64 = 64 << 10;
 
 /// So many records are looked at in one go; the rest waits for the next.
 const AT_ONCE: usize = 1000;
@@ -38,45 +38,27 @@ pub(crate) struct Run {
     pub(crate) recorded: bool,
 }
 
-/// A record as it stands in its file.
-#[derive(Debug, Deserialize)]
-struct Record {
-    program: String,
-    pid: u32,
-    version: String,
-    doing: String,
-    started_at: String,
-    ended_at: String,
-    outcome: String,
-    exit_code: Option<i64>,
-    peak_rss_bytes: u64,
-    rss_bytes: u64,
-    allocated_bytes: u64,
-    #[serde(default)]
-    boards: Option<Value>,
-}
-
-impl TryFrom<Record> for Run {
-    type Error = jiff::Error;
-
-    fn try_from(it: Record) -> Result<Self, jiff::Error> {
-        let milliseconds = |text: &str| text.parse::<Timestamp>().map(Timestamp::as_millisecond);
-        Ok(Self {
-            program: it.program,
-            pid: it.pid,
-            version: it.version,
-            doing: it.doing,
-            started_ms: milliseconds(&it.started_at)?,
-            ended_ms: milliseconds(&it.ended_at)?,
-            outcome: it.outcome,
-            exit_code: it.exit_code,
-            peak_rss_bytes: it.peak_rss_bytes,
-            rss_bytes: it.rss_bytes,
-            allocated_bytes: it.allocated_bytes,
-            boards: it.boards,
-            recorded: true,
-        })
-    }
+/// As a record says it.
+///
+/// # Errors
+/// When a time of it is none.
+fn run(it: RunRecord) -> Result<Run, jiff::Error> {
+    let milliseconds = |text: &str| text.parse::<Timestamp>().map(Timestamp::as_millisecond);
+    Ok(Run {
+        started_ms: milliseconds(&it.started_at)?,
+        ended_ms: milliseconds(&it.ended_at)?,
+        program: it.program,
+        pid: it.pid,
+        version: it.version,
+        doing: it.doing,
+        outcome: it.outcome,
+        exit_code: Some(it.exit_code.into()),
+        peak_rss_bytes: it.peak_rss_bytes,
+        rss_bytes: it.rss_bytes,
+        allocated_bytes: it.allocated_bytes,
+        boards: Some(it.boards.into()),
+        recorded: true,
+    })
 }
 
 /// A record that is not taken in yet.
@@ -137,8 +119,8 @@ fn read(path: PathBuf) -> Option<Found> {
             Err(damaged(format!("it has more than {MAX_RECORD_BYTES} bytes")))
         }
         Ok(Some(_)) => {
-            let record = serde_json::from_slice::<Record>(&bytes).map_err(|error| error.to_string());
-            record.and_then(|it| Run::try_from(it).map_err(|error| error.to_string())).map_err(damaged)
+            let record = serde_json::from_slice::<RunRecord>(&bytes).map_err(|error| error.to_string());
+            record.and_then(|it| run(it).map_err(|error| error.to_string())).map_err(damaged)
         }
     };
     Some(Found { path, run })

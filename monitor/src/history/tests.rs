@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use r3e_common::process::control::{BoardsProgress, Stats};
+use r3e_common::process::memory::Figures;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -8,7 +10,6 @@ use super::schema;
 use super::write::KILLED;
 use super::*;
 use crate::kernel;
-use crate::stats::{Progress, Stats};
 
 const STARTED: &str = "2026-11-01T04:00:00Z";
 const STARTED_MS: i64 = 1_793_505_600_000;
@@ -28,11 +29,14 @@ fn stats(pid: u32, rss_bytes: u64) -> Stats {
         version: "0.1.0".into(),
         started_at: STARTED.into(),
         phase: "fetching".into(),
-        rss_bytes,
-        peak_rss_bytes: rss_bytes + 1,
-        allocated_bytes: rss_bytes / 2,
+        figures: Figures {
+            rss_bytes,
+            peak_rss_bytes: rss_bytes + 1,
+            allocated_bytes: rss_bytes / 2,
+            ..Figures::default()
+        },
         tasks: 5,
-        progress: Some(Progress { total: 10, fetched: 3, ..Progress::default() }),
+        progress: Some(BoardsProgress { total: 10, fetched: 3, ..BoardsProgress::default() }),
         ..Stats::default()
     }
 }
@@ -148,7 +152,7 @@ fn a_process_that_left_a_record_is_not_missed_and_one_with_its_number_is_another
     writer.add(&[batch(4, vec![third.clone()])]).unwrap();
     let noted = writer.conclude(&batch(4, vec![third])).unwrap();
     assert_eq!(noted.len(), 1, "the second is gone: the third answers in its place");
-    assert_eq!(noted[0].started_ms, next.stats.started_ms().unwrap());
+    assert_eq!(noted[0].started_ms, started_ms(&next.stats).unwrap());
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use r3e_common::process::control::Stats;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, named_params, params};
 
 use super::error::{At as _, HistoryError};
 use super::records::Run;
 use super::schema;
 use crate::kernel;
-use crate::stats::Stats;
 
 /// So many samples at most are dropped in one transaction.
 const DROPPED_AT_ONCE: u32 = 10_000;
@@ -77,43 +77,43 @@ impl Writer {
             let mut process = transaction.prepare(SEEN)?;
             let mut sample = transaction.prepare(SAMPLE)?;
             for (batch, it) in batches.iter().flat_map(|batch| batch.samples.iter().map(move |it| (batch, it))) {
+                let Stats { figures, limit_bytes, pss_bytes, progress, .. } = it.stats;
                 let id: i64 = process.query_row(
                     params![
                         it.stats.program,
                         it.stats.pid,
-                        it.stats.started_ms(),
+                        started_ms(&it.stats),
                         it.start_ticks,
                         it.stats.version,
                         batch.at_ms,
                         it.stats.phase,
-                        stored(it.stats.peak_rss_bytes),
-                        stored(it.stats.rss_bytes),
-                        stored(it.stats.allocated_bytes),
+                        stored(figures.peak_rss_bytes),
+                        stored(figures.rss_bytes),
+                        stored(figures.allocated_bytes),
                     ],
                     |row| row.get(0),
                 )?;
-                let Stats { limit_bytes, pss_bytes, progress, .. } = it.stats;
                 sample.execute(named_params! {
                     ":at": batch.at_ms,
                     ":process": id,
                     ":after_purge": it.after_purge,
                     ":phase": it.stats.phase,
-                    ":allocated": stored(it.stats.allocated_bytes),
-                    ":active": stored(it.stats.active_bytes),
-                    ":metadata": stored(it.stats.metadata_bytes),
-                    ":resident": stored(it.stats.resident_bytes),
-                    ":mapped": stored(it.stats.mapped_bytes),
-                    ":retained": stored(it.stats.retained_bytes),
-                    ":thread_cache": stored(it.stats.thread_cache_bytes),
-                    ":rss": stored(it.stats.rss_bytes),
-                    ":peak_rss": stored(it.stats.peak_rss_bytes),
-                    ":pss": pss_bytes.map(stored),
+                    ":allocated": stored(figures.allocated_bytes),
+                    ":active": stored(figures.active_bytes),
+                    ":metadata": stored(figures.metadata_bytes),
+                    ":resident": stored(figures.resident_bytes),
+                    ":mapped": stored(figures.mapped_bytes),
+                    ":retained": stored(figures.retained_bytes),
+                    ":thread_cache": stored(figures.thread_cache_bytes),
+                    ":rss": stored(figures.rss_bytes),
+                    ":peak_rss": stored(figures.peak_rss_bytes),
+                    ":pss": stored(pss_bytes),
                     ":limit": limit_bytes.map(stored),
-                    ":threads": stored(it.stats.threads),
+                    ":threads": stored(figures.threads),
                     ":tasks": stored(it.stats.tasks),
-                    ":open_fds": stored(it.stats.open_fds),
-                    ":connections": stored(it.stats.connections),
-                    ":purges": stored(it.stats.purges),
+                    ":open_fds": stored(figures.open_fds),
+                    ":connections": stored(figures.connections),
+                    ":purges": stored(figures.purges),
                     ":fetched": progress.map(|it| stored(it.fetched)),
                     ":failed": progress.map(|it| stored(it.failed)),
                     ":total": progress.map(|it| stored(it.total)),
@@ -149,7 +149,7 @@ impl Writer {
         let is_gone = |(_, ticks, run): &(i64, Option<i64>, Run)| {
             let answered = batch.samples.iter().find(|it| it.stats.program == run.program && it.stats.pid == run.pid);
             match answered {
-                Some(sample) => sample.stats.started_ms() != Some(run.started_ms),
+                Some(sample) => started_ms(&sample.stats) != Some(run.started_ms),
                 None if alive.contains(&(run.program.clone(), run.pid)) => false,
                 // Without a socket, but at work: it is about to end, or its socket was taken from it.
                 None => ticks.is_none() || kernel::start_ticks(run.pid) != *ticks,
@@ -208,6 +208,11 @@ impl Writer {
             Ok(dropped > 0)
         })
     }
+}
+
+/// When a process began to run, in milliseconds since 1970, by its own account; none where it does not say.
+pub(crate) fn started_ms(stats: &Stats) -> Option<i64> {
+    stats.started_at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 /// The outcome of a run that left no record: how it ended is not known, only that it did not say.

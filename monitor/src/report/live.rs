@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
 use serde_json::{Map, Value, json};
 
 use super::Report;
 use super::table::Table;
 use super::units::{bytes, or_dash, seconds, signed_bytes};
-use crate::stats::{Purged, Stats, Task};
 use crate::survey::Reply;
 
 /// What stands in the place of figures of a program that has none to show. Never that all is well.
@@ -51,7 +51,7 @@ fn array<T>(replies: &[Reply<T>], said: impl Fn(&T) -> Value) -> Value {
 
 /// The most resident first; those that do not answer before all others, as nobody knows what they hold.
 fn worst_first(replies: &mut [Reply<Stats>]) {
-    replies.sort_by_key(|reply| Reverse(reply.answer.as_ref().map_or(u64::MAX, |stats| stats.rss_bytes)));
+    replies.sort_by_key(|reply| Reverse(reply.answer.as_ref().map_or(u64::MAX, |stats| stats.figures.rss_bytes)));
 }
 
 fn nobody(f: &mut fmt::Formatter<'_>, folder: &Path) -> fmt::Result {
@@ -87,7 +87,7 @@ impl fmt::Display for List {
                     state(reply).to_owned(),
                     it.phase.clone(),
                     seconds(it.uptime_s),
-                    bytes(it.rss_bytes),
+                    bytes(it.figures.rss_bytes),
                     it.version.clone(),
                 ],
             });
@@ -99,8 +99,8 @@ impl fmt::Display for List {
 impl Report for List {
     fn to_json(&self) -> Value {
         array(&self.replies, |it| {
-            let Stats { phase, uptime_s, rss_bytes, version, started_at, .. } = it;
-            json!({ "phase": phase, "uptime_s": uptime_s, "rss_bytes": rss_bytes, "version": version,
+            let Stats { phase, uptime_s, figures, version, started_at, .. } = it;
+            json!({ "phase": phase, "uptime_s": uptime_s, "rss_bytes": figures.rss_bytes, "version": version,
                 "started_at": started_at })
         })
     }
@@ -150,15 +150,15 @@ impl fmt::Display for StatsReport {
                     it.pid.to_string(),
                     phase(it),
                     seconds(it.uptime_s),
-                    bytes(it.rss_bytes),
-                    bytes(it.peak_rss_bytes),
+                    bytes(it.figures.rss_bytes),
+                    bytes(it.figures.peak_rss_bytes),
                     or_dash(it.limit_bytes, bytes),
-                    bytes(it.allocated_bytes),
-                    it.threads.to_string(),
+                    bytes(it.figures.allocated_bytes),
+                    it.figures.threads.to_string(),
                     it.tasks.to_string(),
-                    it.open_fds.to_string(),
-                    it.connections.to_string(),
-                    it.purges.to_string(),
+                    it.figures.open_fds.to_string(),
+                    it.figures.connections.to_string(),
+                    it.figures.purges.to_string(),
                 ],
             });
         }
@@ -183,13 +183,13 @@ impl Report for StatsReport {
 /// `purge`: what they gave back.
 #[derive(Debug)]
 pub(crate) struct Purges {
-    replies: Vec<Reply<Purged>>,
+    replies: Vec<Reply<PurgeStats>>,
     folder: PathBuf,
 }
 
 impl Purges {
     /// Of the programs that were asked.
-    pub(crate) fn new(mut replies: Vec<Reply<Purged>>, folder: PathBuf) -> Self {
+    pub(crate) fn new(mut replies: Vec<Reply<PurgeStats>>, folder: PathBuf) -> Self {
         replies.retain(|reply| !reply.is_dead());
         Self { replies, folder }
     }
@@ -214,10 +214,10 @@ impl fmt::Display for Purges {
                 Ok(it) => vec![
                     reply.socket.program.clone(),
                     reply.socket.pid.to_string(),
-                    bytes(it.before.rss_bytes),
-                    bytes(it.after.rss_bytes),
+                    bytes(it.before.figures.rss_bytes),
+                    bytes(it.after.figures.rss_bytes),
                     signed_bytes(it.given_back_bytes),
-                    bytes(it.after.allocated_bytes),
+                    bytes(it.after.figures.allocated_bytes),
                     format!("{:.1} ms", it.took_ms),
                 ],
             });
@@ -234,7 +234,7 @@ impl Report for Purges {
 
 /// `tasks`: what a program is doing.
 #[derive(Debug)]
-pub(crate) struct Tasks(pub(crate) Vec<Task>);
+pub(crate) struct Tasks(pub(crate) Vec<TaskStats>);
 
 impl fmt::Display for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,7 +242,7 @@ impl fmt::Display for Tasks {
             return writeln!(f, "no task is alive");
         }
         let mut table = Table::new(&["TASK", ">AGE", "PLACE"]);
-        for Task { name, age_s, place } in &self.0 {
+        for TaskStats { name, age_s, place } in &self.0 {
             table.row(vec![name.clone(), seconds(*age_s), place.clone()]);
         }
         table.fmt(f)

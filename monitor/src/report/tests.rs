@@ -1,13 +1,14 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use r3e_common::process::control::{BoardsProgress, PurgeStats, Stats, TaskStats};
+use r3e_common::process::memory::Figures;
 
 use super::*;
 use crate::ask::NoAnswer;
 use crate::history::{Condensed, Run};
 use crate::kernel::{Connection, Descriptor, Open};
 use crate::sockets::Socket;
-use crate::stats::{Progress, Purged, Stats, Task};
 use crate::survey::Reply;
 
 fn reply<T>(program: &str, pid: u32, answer: Result<T, NoAnswer>) -> Reply<T> {
@@ -16,6 +17,17 @@ fn reply<T>(program: &str, pid: u32, answer: Result<T, NoAnswer>) -> Reply<T> {
 }
 
 fn loader() -> Stats {
+    let figures = Figures {
+        allocated_bytes: 33 << 20,
+        active_bytes: 35 << 20,
+        rss_bytes: (41 << 20) + (512 << 10),
+        peak_rss_bytes: 96 << 20,
+        threads: 7,
+        open_fds: 31,
+        connections: 4,
+        purges: 2,
+        ..Figures::default()
+    };
     Stats {
         program: "r3e-loader".into(),
         pid: 4711,
@@ -23,33 +35,29 @@ fn loader() -> Stats {
         started_at: "2026-11-01T04:00:00Z".into(),
         uptime_s: 754.2,
         phase: "fetching".into(),
-        allocated_bytes: 33 << 20,
-        active_bytes: 35 << 20,
-        rss_bytes: (41 << 20) + (512 << 10),
-        peak_rss_bytes: 96 << 20,
-        pss_bytes: Some(40 << 20),
+        figures,
+        pss_bytes: 40 << 20,
         limit_bytes: Some(256 << 20),
-        threads: 7,
         tasks: 12,
-        open_fds: 31,
-        connections: 4,
-        purges: 2,
-        progress: Some(Progress { total: 14_703, fetched: 7000, failed: 3, entries: 140_000 }),
-        ..Stats::default()
+        progress: Some(BoardsProgress { total: 14_703, fetched: 7000, failed: 3, entries: 140_000 }),
     }
 }
 
 fn monitor() -> Stats {
+    let figures = Figures {
+        allocated_bytes: 700 << 10,
+        rss_bytes: 6 << 20,
+        peak_rss_bytes: 7 << 20,
+        threads: 3,
+        ..Figures::default()
+    };
     Stats {
         program: "r3e-monitor".into(),
         pid: 88,
         version: "0.1.0".into(),
         uptime_s: 400_000.0,
         phase: "watching".into(),
-        allocated_bytes: 700 << 10,
-        rss_bytes: 6 << 20,
-        peak_rss_bytes: 7 << 20,
-        threads: 3,
+        figures,
         ..Stats::default()
     }
 }
@@ -91,9 +99,10 @@ fn stats_are_aligned_and_the_worst_comes_first() {
 
 #[test]
 fn a_purge_shows_before_and_after() {
-    let after = Stats { rss_bytes: 20 << 20, allocated_bytes: 15 << 20, ..loader() };
-    let given_back_bytes = i64::try_from(loader().rss_bytes - after.rss_bytes).unwrap();
-    let purged = Purged { before: loader(), after, given_back_bytes, took_ms: 12.345 };
+    let figures = Figures { rss_bytes: 20 << 20, allocated_bytes: 15 << 20, ..loader().figures };
+    let after = Stats { figures, ..loader() };
+    let given_back_bytes = i64::try_from(loader().figures.rss_bytes - figures.rss_bytes).unwrap();
+    let purged = PurgeStats { before: loader(), after, given_back_bytes, took_ms: 12.345 };
     let replies = vec![
         reply("r3e-loader", 4711, Ok(purged)),
         reply("r3e-loader", 9, Err(NoAnswer::Dead)),
@@ -109,7 +118,7 @@ fn a_purge_shows_before_and_after() {
 
 #[test]
 fn tasks_descriptors_and_connections_have_a_line_each() {
-    let task = |name: &str, age_s, place: &str| Task { name: name.into(), age_s, place: place.into() };
+    let task = |name: &str, age_s, place: &str| TaskStats { name: name.into(), age_s, place: place.into() };
     let tasks = Tasks(vec![task("fetch", 3.25, "common/src/pipeline/fetch.rs:90"), task("signals", 90.0, "x.rs:7")]);
     let descriptor = |fd, kind: &str, target: &str| Descriptor { fd, kind: kind.into(), target: target.into() };
     let descriptors = vec![descriptor(0, "file", "/dev/null"), descriptor(12, "socket", "tcp 127.0.0.1:80 listening")];

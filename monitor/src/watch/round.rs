@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use r3e_common::process::memory::{self, Figures};
+use r3e_common::process::control::{PurgeStats, Stats};
+use r3e_common::process::memory;
 
 use super::trouble::Trouble;
 use crate::ask::Question;
-use crate::history::{Batch, Sample};
+use crate::history::{Batch, Sample, started_ms};
 use crate::kernel;
-use crate::stats::{Purged, Stats};
 use crate::survey::{Reply, ask_everyone};
 
 /// Asks again and again, and remembers who did not answer.
@@ -73,7 +73,7 @@ impl Round {
 /// each. Gives what they hold then.
 pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
     // Where the folder cannot be read, sampling says so.
-    let replies = ask_everyone::<Purged>(folder, Question::Purge).await.unwrap_or_default();
+    let replies = ask_everyone::<PurgeStats>(folder, Question::Purge).await.unwrap_or_default();
     let us = std::process::id();
     let mut samples = Vec::new();
     let mut purged_ourselves = false;
@@ -81,8 +81,8 @@ pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
         let Reply { socket, answer } = reply;
         let (program, pid) = socket.whose();
         match answer {
-            Ok(Purged { after, given_back_bytes, took_ms, .. }) => {
-                tracing::info!(program, pid, given_back_bytes, took_ms, "{}", line(&after));
+            Ok(PurgeStats { after, given_back_bytes, took_ms, .. }) => {
+                tracing::info!(program, pid, given_back_bytes, took_ms, "{}", after.figures.periodic_line());
                 purged_ourselves |= pid == us;
                 samples.extend(sample(after, true));
             }
@@ -102,14 +102,8 @@ fn now_ms(clock: fn() -> SystemTime) -> i64 {
 
 /// What is kept of an answer; none of one that does not say since when it runs, and so cannot be told from others.
 fn sample(stats: Stats, after_purge: bool) -> Option<Sample> {
-    stats.started_ms()?;
+    started_ms(&stats)?;
     Some(Sample { start_ticks: kernel::start_ticks(stats.pid), stats, after_purge })
-}
-
-/// The line that operators know from the older program.
-fn line(stats: &Stats) -> String {
-    let Stats { allocated_bytes, resident_bytes, purges, .. } = *stats;
-    Figures { allocated_bytes, resident_bytes, purges, ..Figures::default() }.periodic_line()
 }
 
 /// For a watch that has no control socket.

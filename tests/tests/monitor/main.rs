@@ -5,6 +5,7 @@
 
 mod full;
 mod killed;
+mod live;
 mod place;
 mod watch;
 mod wrong_use;

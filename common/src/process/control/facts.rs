@@ -1,0 +1,145 @@
+//! What a program tells about itself; the rest the allocator, the kernel and the runtime know.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::runtime::Handle;
+
+use super::stats::{BoardsProgress, Stats, TaskStats};
+use crate::process::memory::{self, Figures, MemoryError};
+use crate::store::timestamp;
+
+/// A task that is alive.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskInfo {
+    /// What it is for.
+    pub name: &'static str,
+    /// Since when it is there.
+    pub since: Instant,
+    /// Where it was spawned.
+    pub place: &'static Location<'static>,
+}
+
+type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// What a program tells about itself, shared between it and its control socket. Setting and reading take no longer than
+/// the clone of a pointer, so neither waits for the other.
+pub struct Facts {
+    program: &'static str,
+    version: &'static str,
+    started: Instant,
+    started_at: SystemTime,
+    runtime: Handle,
+    limit_bytes: Option<u64>,
+    phase: Mutex<Cow<'static, str>>,
+    progress: Mutex<Option<Ask<BoardsProgress>>>,
+    tasks: Mutex<Option<Ask<Vec<TaskInfo>>>>,
+}
+
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (program, phase) = (self.program, self.phase());
+        f.debug_struct("Facts").field("program", &program).field("phase", &phase).finish_non_exhaustive()
+    }
+}
+
+impl Facts {
+    /// Of a program that starts now, which is `started_at`, with its work on that runtime and that memory limit.
+    #[must_use]
+    pub fn new(program: &'static str, started_at: SystemTime, runtime: Handle, limit_bytes: Option<u64>) -> Self {
+        Self {
+            program,
+            version: env!("CARGO_PKG_VERSION"),
+            started: Instant::now(),
+            started_at,
+            runtime,
+            limit_bytes,
+            phase: Mutex::new(Cow::Borrowed("starting")),
+            progress: Mutex::new(None),
+            tasks: Mutex::new(None),
+        }
+    }
+
+    /// The program's name.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        self.program
+    }
+
+    /// The runtime that does the program's work.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// What the program is at.
+    #[must_use]
+    pub fn phase(&self) -> Cow<'static, str> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says what the program is at from now on: `fetching` for example.
+    pub fn set_phase(&self, phase: impl Into<Cow<'static, str>>) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase.into();
+    }
+
+    /// From now on, progress is asked of this; of nobody, where it is none. It has to answer at once.
+    pub fn set_progress(&self, ask: Option<Arc<dyn Fn() -> BoardsProgress + Send + Sync>>) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+    }
+
+    /// From now on, the live tasks are asked of this; of nobody, where it is none. It has to answer at once.
+    pub fn set_tasks(&self, ask: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+    }
+
+    /// What the program holds and does now.
+    ///
+    /// # Errors
+    /// When the allocator or the kernel does not say.
+    pub fn stats(&self) -> Result<Stats, MemoryError> {
+        Ok(self.stats_of(memory::figures()?, memory::pss_bytes()?))
+    }
+
+    /// The same with figures that were read before.
+    pub(super) fn stats_of(&self, figures: Figures, pss_bytes: u64) -> Stats {
+        let ask = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Stats {
+            program: self.program.to_owned(),
+            pid: std::process::id(),
+            version: self.version.to_owned(),
+            started_at: timestamp(self.started_at),
+            uptime_s: seconds(self.started.elapsed()),
+            phase: self.phase().into_owned(),
+            figures,
+            pss_bytes,
+            limit_bytes: self.limit_bytes,
+            tasks: self.runtime.metrics().num_alive_tasks() as u64,
+            progress: ask.map(|ask| ask()),
+        }
+    }
+
+    /// The tasks that are alive, the oldest first.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskStats> {
+        let ask = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut tasks = ask.map(|ask| ask()).unwrap_or_default();
+        tasks.sort_by_key(|task| task.since);
+        let told = |task: TaskInfo| TaskStats {
+            name: task.name.to_owned(),
+            age_s: seconds(task.since.elapsed()),
+            place: format!("{}:{}", task.place.file(), task.place.line()),
+        };
+        tasks.into_iter().map(told).collect()
+    }
+}
+
+/// In whole milliseconds.
+fn seconds(duration: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+    let milliseconds = duration.as_millis() as f64;
+    milliseconds / 1000.0
+}

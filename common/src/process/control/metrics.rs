@@ -1,0 +1,199 @@
+//! What processes hold, as OpenMetrics 1.0 text: for collectors that ask for `/metrics`.
+
+use std::fmt::{self, Display, Write as _};
+
+use super::stats::Stats;
+
+/// The media type of the text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A family of metrics: its name, unit, type and help, and what it is of one process.
+struct Family {
+    name: &'static str,
+    unit: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    of: fn(&Stats) -> Option<f64>,
+}
+
+#[expect(clippy::cast_precision_loss, clippy::unnecessary_wraps, reason = "exact up to 8 PiB; as families have it")]
+fn number(value: u64) -> Option<f64> {
+    Some(value as f64)
+}
+
+const fn gauge(name: &'static str, unit: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
+    Family { name, unit, kind: "gauge", help, of }
+}
+
+const FAMILIES: &[Family] = &[
+    gauge("r3e_uptime_seconds", "seconds", "How long it runs.", |it| Some(it.uptime_s)),
+    gauge("r3e_memory_allocated_bytes", "bytes", "Given out by the allocator, thread caches included.", |it| {
+        number(it.figures.allocated_bytes)
+    }),
+    gauge("r3e_memory_thread_cache_bytes", "bytes", "Of those, what threads' caches hold.", |it| {
+        number(it.figures.thread_cache_bytes)
+    }),
+    gauge("r3e_memory_active_bytes", "bytes", "Pages with anything allocated in them.", |it| {
+        number(it.figures.active_bytes)
+    }),
+    gauge("r3e_memory_metadata_bytes", "bytes", "The allocator's own.", |it| number(it.figures.metadata_bytes)),
+    gauge("r3e_memory_resident_bytes", "bytes", "What the allocator believes to be in memory.", |it| {
+        number(it.figures.resident_bytes)
+    }),
+    gauge("r3e_memory_mapped_bytes", "bytes", "Mapped by the allocator.", |it| number(it.figures.mapped_bytes)),
+    gauge("r3e_memory_retained_bytes", "bytes", "Address space kept without memory behind it.", |it| {
+        number(it.figures.retained_bytes)
+    }),
+    gauge("r3e_memory_rss_bytes", "bytes", "In memory, by the kernel's account.", |it| number(it.figures.rss_bytes)),
+    gauge("r3e_memory_peak_rss_bytes", "bytes", "The most there ever was.", |it| number(it.figures.peak_rss_bytes)),
+    gauge("r3e_memory_pss_bytes", "bytes", "In memory, with shared pages divided.", |it| number(it.pss_bytes)),
+    gauge("r3e_memory_limit_bytes", "bytes", "The most it may have in memory.", |it| it.limit_bytes.and_then(number)),
+    gauge("r3e_threads", "", "Threads.", |it| number(it.figures.threads)),
+    gauge("r3e_tasks", "", "Tasks that are alive.", |it| number(it.tasks)),
+    gauge("r3e_open_fds", "", "Open descriptors.", |it| number(it.figures.open_fds)),
+    gauge("r3e_connections", "", "TCP sockets that have a peer.", |it| number(it.figures.connections)),
+    gauge("r3e_boards_expected", "", "Boards to fetch.", |it| number(it.progress?.total)),
+    gauge("r3e_boards_fetched", "", "Boards fetched.", |it| number(it.progress?.fetched)),
+    gauge("r3e_boards_failed", "", "Boards given up.", |it| number(it.progress?.failed)),
+    gauge("r3e_entries_fetched", "", "Entries that have arrived.", |it| number(it.progress?.entries)),
+    Family {
+        name: "r3e_purges",
+        unit: "",
+        kind: "counter",
+        help: "How often it gave free memory back.",
+        of: |it| number(it.figures.purges),
+    },
+];
+
+/// The text of these processes, one sample of each metric for each of them.
+#[must_use]
+pub fn render(processes: &[Stats]) -> String {
+    let mut text = String::from("# TYPE r3e_process info\n# HELP r3e_process What runs.\n");
+    for it in processes {
+        let (labels, version, phase) = (Labels(it), Escaped(&it.version), Escaped(&it.phase));
+        line(&mut text, format_args!("r3e_process_info{{{labels},version=\"{version}\",phase=\"{phase}\"}} 1"));
+    }
+    for family in FAMILIES {
+        let samples: Vec<_> = processes.iter().filter_map(|it| Some((it, (family.of)(it)?))).collect();
+        if samples.is_empty() {
+            continue;
+        }
+        let Family { name, unit, kind, help, .. } = family;
+        line(&mut text, format_args!("# TYPE {name} {kind}"));
+        if !unit.is_empty() {
+            line(&mut text, format_args!("# UNIT {name} {unit}"));
+        }
+        line(&mut text, format_args!("# HELP {name} {help}"));
+        let suffix = if *kind == "counter" { "_total" } else { "" };
+        for (it, value) in samples {
+            line(&mut text, format_args!("{name}{suffix}{{{}}} {value}", Labels(it)));
+        }
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+fn line(text: &mut String, line: fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _infallible = writeln!(text, "{line}");
+}
+
+/// What tells one process from another.
+struct Labels<'a>(&'a Stats);
+
+impl Display for Labels<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "program=\"{}\",pid=\"{}\"", Escaped(&self.0.program), self.0.pid)
+    }
+}
+
+/// A label's value.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|it| match it {
+            '\\' => f.write_str("\\\\"),
+            '"' => f.write_str("\\\""),
+            '\n' => f.write_str("\\n"),
+            other => f.write_char(other),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::control::BoardsProgress;
+    use crate::process::memory::Figures;
+
+    fn two() -> String {
+        let figures = Figures { allocated_bytes: 10, rss_bytes: 1 << 40, purges: 3, ..Figures::default() };
+        let progress = Some(BoardsProgress { total: 9, fetched: 4, failed: 1, entries: 77 });
+        let one = Stats { program: "r3e-loader".into(), pid: 7, uptime_s: 1.5, figures, progress, ..Stats::default() };
+        let odd = Stats { program: "a\"b\\c\nd".into(), limit_bytes: Some(5), ..Stats::default() };
+        render(&[one, odd])
+    }
+
+    #[test]
+    fn each_process_has_a_sample_where_it_has_a_figure() {
+        let text = two();
+        let shown = ["process", "uptime", "memory_rss", "memory_limit", "boards_failed", "purges"];
+        let is_shown = |line: &&str| shown.iter().any(|it| line.contains(&format!("r3e_{it}")));
+        let lines: Vec<&str> = text.lines().filter(is_shown).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        # TYPE r3e_process info
+        # HELP r3e_process What runs.
+        r3e_process_info{program="r3e-loader",pid="7",version="",phase=""} 1
+        r3e_process_info{program="a\"b\\c\nd",pid="0",version="",phase=""} 1
+        # TYPE r3e_uptime_seconds gauge
+        # UNIT r3e_uptime_seconds seconds
+        # HELP r3e_uptime_seconds How long it runs.
+        r3e_uptime_seconds{program="r3e-loader",pid="7"} 1.5
+        r3e_uptime_seconds{program="a\"b\\c\nd",pid="0"} 0
+        # TYPE r3e_memory_rss_bytes gauge
+        # UNIT r3e_memory_rss_bytes bytes
+        # HELP r3e_memory_rss_bytes In memory, by the kernel's account.
+        r3e_memory_rss_bytes{program="r3e-loader",pid="7"} 1099511627776
+        r3e_memory_rss_bytes{program="a\"b\\c\nd",pid="0"} 0
+        # TYPE r3e_memory_limit_bytes gauge
+        # UNIT r3e_memory_limit_bytes bytes
+        # HELP r3e_memory_limit_bytes The most it may have in memory.
+        r3e_memory_limit_bytes{program="a\"b\\c\nd",pid="0"} 5
+        # TYPE r3e_boards_failed gauge
+        # HELP r3e_boards_failed Boards given up.
+        r3e_boards_failed{program="r3e-loader",pid="7"} 1
+        # TYPE r3e_purges counter
+        # HELP r3e_purges How often it gave free memory back.
+        r3e_purges_total{program="r3e-loader",pid="7"} 3
+        r3e_purges_total{program="a\"b\\c\nd",pid="0"} 0
+        "#);
+    }
+
+    /// As the format wants it: families do not mix, each is told once, a unit ends its family's name, and the end is told.
+    #[test]
+    fn families_stand_together_and_the_end_is_told() {
+        let text = two();
+        let mut lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.pop(), Some("# EOF"));
+        let (mut told, mut family) = (Vec::new(), "");
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["#", "TYPE", name, kind] => {
+                    assert!(!told.contains(&name) && ["gauge", "counter", "info"].contains(&kind), "{line}");
+                    told.push(name);
+                    family = name;
+                }
+                ["#", "UNIT", name, unit] => assert!(name == family && name.ends_with(&format!("_{unit}")), "{line}"),
+                ["#", "HELP", name, ..] => assert_eq!(name, family),
+                _ => {
+                    let rest = line.strip_prefix(family).unwrap();
+                    assert!(["{", "_total{", "_info{"].iter().any(|it| rest.starts_with(it)), "{line}");
+                    words.last().unwrap().parse::<f64>().unwrap();
+                }
+            }
+        }
+        assert_eq!(told.len(), 1 + FAMILIES.len());
+    }
+}

@@ -1,0 +1,227 @@
+//! Keeping a process below its limit: samples the kernel's figure, and does what the [`Ladder`] says.
+//!
+//! A thread of its own, so that no work keeps it from looking; purges run on another, since one that takes long would
+//! keep it too, and a process was once killed for that. Without a limit there is no thread at all.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::allowance::Allowance;
+use super::ladder::{Ladder, Sample, Step};
+use super::limit::Limit;
+use super::{MemoryError, Purged, mb, purge_all, rss_bytes};
+
+/// How often the kernel is asked.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// The limit was reached: why the process was told to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// What was resident.
+    pub rss_bytes: u64,
+    /// The limit.
+    pub limit: Limit,
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the memory limit of {} is reached: {} MB are resident", self.limit, mb(self.rss_bytes))
+    }
+}
+
+/// Keeps this process below its limit until it is dropped.
+#[derive(Debug)]
+pub struct Guard {
+    limit: Option<Limit>,
+    allowance: Allowance,
+    reached: Arc<OnceLock<Reached>>,
+    /// Dropped at the end: tells the thread to end.
+    alive: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Guard {
+    /// Begins to look, if there is a limit. Allows up to `boards` in flight to begin with; purges reach the workers of
+    /// `runtime`; `stop` is cancelled where nothing else helps.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(limit: Option<Limit>, boards: usize, runtime: Handle, stop: CancellationToken) -> io::Result<Self> {
+        let means = Means { every: EVERY, rss: Box::new(rss_bytes), purge: Arc::new(move || purge_all(&runtime)) };
+        Self::start_with(limit, boards, stop, means)
+    }
+
+    fn start_with(limit: Option<Limit>, boards: usize, stop: CancellationToken, means: Means) -> io::Result<Self> {
+        let allowance = Allowance::new(boards);
+        let reached = Arc::new(OnceLock::new());
+        let Some(limit) = limit else {
+            return Ok(Self { limit: None, allowance, reached, alive: None, thread: None });
+        };
+        tracing::info!(limit_mb = mb(limit.bytes), "resident memory is limited to {limit}");
+        let mut watch = Watch {
+            ladder: Ladder::new(limit.bytes, boards),
+            limit: limit.clone(),
+            allowance: allowance.clone(),
+            reached: Arc::clone(&reached),
+            stop,
+            purging: None,
+            blind: false,
+            means,
+        };
+        let (alive, ended) = channel();
+        let thread = std::thread::Builder::new().name("memory-guard".into()).spawn(move || watch.run(&ended))?;
+        Ok(Self { limit: Some(limit), allowance, reached, alive: Some(alive), thread: Some(thread) })
+    }
+
+    /// The limit that is kept.
+    #[must_use]
+    pub fn limit(&self) -> Option<&Limit> {
+        self.limit.as_ref()
+    }
+
+    /// How many boards may be in flight.
+    #[must_use]
+    pub fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    /// Why it told the process to stop, if it did: exit code 75.
+    #[must_use]
+    pub fn reached(&self) -> Option<&Reached> {
+        self.reached.get()
+    }
+
+    /// How many bytes more an index may hold now; none for as many as it likes. See [`Limit::room_bytes`].
+    ///
+    /// # Errors
+    /// When the kernel does not say what is resident.
+    pub fn room_bytes(&self) -> Result<Option<u64>, MemoryError> {
+        let Some(limit) = &self.limit else { return Ok(None) };
+        Ok(Some(limit.room_bytes(rss_bytes()?)))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that keeps the memory limit panicked");
+        }
+    }
+}
+
+/// How the guard sees and acts.
+struct Means {
+    every: Duration,
+    rss: Box<dyn FnMut() -> Result<u64, MemoryError> + Send>,
+    purge: Arc<dyn Fn() -> Result<Purged, MemoryError> + Send + Sync>,
+}
+
+/// The thread's own.
+struct Watch {
+    ladder: Ladder,
+    limit: Limit,
+    allowance: Allowance,
+    reached: Arc<OnceLock<Reached>>,
+    stop: CancellationToken,
+    purging: Option<JoinHandle<()>>,
+    /// Whether the kernel did not answer the last time.
+    blind: bool,
+    means: Means,
+}
+
+impl Watch {
+    fn run(&mut self, ended: &Receiver<()>) {
+        let begun = Instant::now();
+        loop {
+            self.look(begun.elapsed());
+            if ended.recv_timeout(self.means.every) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+        }
+        self.join_purge();
+    }
+
+    fn look(&mut self, at: Duration) {
+        let rss_bytes = match (self.means.rss)() {
+            Ok(rss_bytes) => {
+                self.blind = false;
+                rss_bytes
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.blind, true) {
+                    tracing::error!(%error, "the memory limit cannot be kept");
+                }
+                return;
+            }
+        };
+        if self.purging.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.join_purge();
+        }
+        let step = self.ladder.step(Sample { at, rss_bytes, purging: self.purging.is_some() });
+        let (rss_mb, limit_mb, percent) = (mb(rss_bytes), mb(self.limit.bytes), self.ladder.percent(rss_bytes));
+        match step {
+            Step::None => {}
+            Step::Purge => {
+                tracing::info!(rss_mb, limit_mb, percent, "near the memory limit: purging");
+                self.purge();
+            }
+            Step::FewerBoards(boards) => {
+                tracing::warn!(rss_mb, limit_mb, percent, boards, "near the memory limit: fewer boards in flight");
+                self.allowance.set(boards);
+            }
+            Step::MoreBoards(boards) => {
+                tracing::info!(rss_mb, limit_mb, percent, boards, "below the memory limit: more boards in flight");
+                self.allowance.set(boards);
+            }
+            Step::StopOrderly => {
+                let reached = Reached { rss_bytes, limit: self.limit.clone() };
+                tracing::error!(rss_mb, limit_mb, percent, "{reached}: stopping in order");
+                // It is told once, so it is set once.
+                self.reached.get_or_init(|| reached);
+                self.stop.cancel();
+            }
+        }
+    }
+
+    fn purge(&mut self) {
+        if self.purging.is_some() {
+            // Still at the one before.
+            return;
+        }
+        let limit_mb = mb(self.limit.bytes);
+        let purge = Arc::clone(&self.means.purge);
+        let work = move || match purge() {
+            Ok(it) => {
+                let (before_mb, after_mb) = (mb(it.before.rss_bytes), mb(it.after.rss_bytes));
+                let took_ms = it.took.as_millis();
+                tracing::info!(before_mb, after_mb, limit_mb, took_ms, "purged near the memory limit");
+            }
+            Err(error) => tracing::warn!(%error, "no purge"),
+        };
+        match std::thread::Builder::new().name("purge".into()).spawn(work) {
+            Ok(thread) => self.purging = Some(thread),
+            Err(error) => tracing::warn!(%error, "no thread to purge on"),
+        }
+    }
+
+    fn join_purge(&mut self) {
+        if let Some(thread) = self.purging.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a purge panicked");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What is done on the way up and down, as tables; and what holds on any way.
+
+use super::*;
+use proptest::prelude::*;
+
+const EVERY: Duration = Duration::from_millis(100);
+
+/// What a process with 8 boards does that is resident with these shares of its limit, each for so many seconds: every
+/// step, with its time and share.
+fn told(course: &[(u64, u64)]) -> String {
+    let mut ladder = Ladder::new(1000, 8);
+    let (mut at, mut lines) = (Duration::ZERO, Vec::new());
+    for &(percent, seconds) in course {
+        for _ in 0..seconds * 10 {
+            let step = ladder.step(Sample { at, rss_bytes: percent * 10, purging: false });
+            if step != Step::None {
+                lines.push(format!("{:.1} s, {percent} %: {step:?}", at.as_secs_f64()));
+            }
+            at += EVERY;
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn far_from_the_limit_nothing_happens() {
+    assert_eq!(told(&[(0, 100), (69, 100), (74, 100), (70, 100)]), "");
+}
+
+#[test]
+fn purges_that_do_not_help_become_rarer() {
+    insta::assert_snapshot!(told(&[(75, 300), (72, 10), (75, 5), (69, 1), (75, 1)]), @"
+    0.0 s, 75 %: Purge
+    5.0 s, 75 %: Purge
+    15.0 s, 75 %: Purge
+    35.0 s, 75 %: Purge
+    75.0 s, 75 %: Purge
+    135.0 s, 75 %: Purge
+    195.0 s, 75 %: Purge
+    255.0 s, 75 %: Purge
+    316.0 s, 75 %: Purge
+    ");
+}
+
+#[test]
+fn higher_up_fewer_boards_and_more_again_when_all_is_well() {
+    insta::assert_snapshot!(told(&[(85, 4), (72, 20), (65, 45), (86, 2)]), @"
+    0.0 s, 85 %: Purge
+    0.1 s, 85 %: FewerBoards(4)
+    1.1 s, 85 %: FewerBoards(2)
+    2.1 s, 85 %: FewerBoards(1)
+    34.0 s, 65 %: MoreBoards(2)
+    44.0 s, 65 %: MoreBoards(4)
+    54.0 s, 65 %: MoreBoards(8)
+    69.0 s, 86 %: Purge
+    69.1 s, 86 %: FewerBoards(4)
+    70.1 s, 86 %: FewerBoards(2)
+    ");
+}
+
+#[test]
+fn right_below_the_limit_it_stops_unless_it_gets_better_soon() {
+    insta::assert_snapshot!(told(&[(94, 1), (95, 1), (90, 1), (96, 5), (10, 100)]), @"
+    0.0 s, 94 %: Purge
+    0.1 s, 94 %: FewerBoards(4)
+    1.0 s, 95 %: Purge
+    1.1 s, 95 %: FewerBoards(1)
+    5.0 s, 96 %: StopOrderly
+    ");
+}
+
+#[test]
+fn over_the_limit_it_stops_when_all_else_was_tried() {
+    insta::assert_snapshot!(told(&[(150, 5)]), @"
+    0.0 s, 150 %: Purge
+    0.1 s, 150 %: FewerBoards(1)
+    0.2 s, 150 %: StopOrderly
+    ");
+}
+
+#[test]
+fn a_rise_through_all_steps() {
+    insta::assert_snapshot!(told(&[(60, 1), (76, 1), (86, 3), (91, 2), (97, 1), (101, 1)]), @"
+    1.0 s, 76 %: Purge
+    2.0 s, 86 %: Purge
+    2.1 s, 86 %: FewerBoards(4)
+    3.1 s, 86 %: FewerBoards(2)
+    4.1 s, 86 %: FewerBoards(1)
+    7.0 s, 97 %: Purge
+    8.0 s, 101 %: Purge
+    8.1 s, 101 %: StopOrderly
+    ");
+}
+
+#[test]
+fn a_purge_at_work_is_waited_for_but_not_for_ever() {
+    let mut ladder = Ladder::new(1000, 1);
+    let mut step = |ms, purging| ladder.step(Sample { at: Duration::from_millis(ms), rss_bytes: 1100, purging });
+    assert_eq!(step(0, false), Step::Purge);
+    assert_eq!(step(100, true), Step::None);
+    assert_eq!(step(900, true), Step::None);
+    assert_eq!(step(1000, true), Step::StopOrderly);
+    assert_eq!(step(1100, false), Step::None, "told once");
+}
+
+#[test]
+fn a_limit_of_nothing_stops_at_once() {
+    let mut ladder = Ladder::new(0, 1);
+    let mut step = |ms| ladder.step(Sample { at: Duration::from_millis(ms), rss_bytes: 1, purging: false });
+    assert_eq!([step(0), step(100), step(200)], [Step::Purge, Step::StopOrderly, Step::None]);
+}
+
+proptest! {
+    /// Whatever the course: never more boards than there were and never none, a stop only at the top and with one
+    /// board, and nothing after it; above 75 % purges come first, and never two within a second for one height.
+    #[test]
+    fn whatever_comes(limit in 1_u64.., boards in 1_usize..300, rss in prop::collection::vec((any::<u64>(), 1_u64..5000, any::<bool>()), 1..200)) {
+        let mut ladder = Ladder::new(limit, boards);
+        let (mut at, mut purged, mut stopped) = (Duration::ZERO, false, false);
+        for (rss_bytes, ms, purging) in rss {
+            at += Duration::from_millis(ms);
+            // Near the limit, where it matters.
+            let rss_bytes = if ms % 2 == 0 { rss_bytes % (limit / 4).saturating_mul(5).max(1) } else { rss_bytes };
+            let before = ladder.boards();
+            let step = ladder.step(Sample { at, rss_bytes, purging });
+            let percent = ladder.percent(rss_bytes);
+            prop_assert!(!stopped || step == Step::None);
+            prop_assert!((1..=boards).contains(&ladder.boards()));
+            match step {
+                Step::None => {}
+                Step::Purge => { prop_assert!(percent >= 75); purged = true; }
+                Step::FewerBoards(now) => prop_assert!(purged && percent >= 85 && now < before && now == ladder.boards()),
+                Step::MoreBoards(now) => prop_assert!(percent < 70 && now > before && now == ladder.boards()),
+                Step::StopOrderly => { prop_assert!(purged && percent >= 95 && before == 1); stopped = true; }
+            }
+            if percent < 70 { purged = false; }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! What a run leaves behind by itself when it ends, so that one that lived between two samples is in the history too.
+//!
+//! One small file a run, `{runtime_dir}/runs/{program}-{pid}-{start in ms}.json`; the newest [`MOST`] stay.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::exit::Exit;
+use super::memory::Figures;
+use crate::store::{StoreError, fs, timestamp};
+
+/// The most records that stay.
+pub const MOST: usize = 200;
+
+/// The most bytes of a record.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// What a run was, and what it held at its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The program's name.
+    pub program: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// What it was started to do.
+    pub doing: String,
+    /// When it began, in RFC 3339.
+    pub started_at: String,
+    /// When it ended, in RFC 3339.
+    pub ended_at: String,
+    /// How long that was.
+    pub seconds: f64,
+    /// How it ended, in a word or two.
+    pub outcome: String,
+    /// Its exit code.
+    pub exit_code: u8,
+    /// The most it ever had in memory, by the kernel's account.
+    pub peak_rss_bytes: u64,
+    /// What it had in memory at its end.
+    pub rss_bytes: u64,
+    /// What it had allocated at its end.
+    pub allocated_bytes: u64,
+    /// Counts of boards: what the program has to say of them.
+    #[serde(default)]
+    pub boards: Map<String, Value>,
+}
+
+/// What a program knows of its run from the beginning.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The program's name.
+    pub program: &'static str,
+    /// What it was started to do.
+    pub doing: String,
+    /// When it began.
+    pub started: SystemTime,
+}
+
+impl Run {
+    /// The record of this run of this process, which ends now after so long.
+    #[must_use]
+    pub fn ended(
+        &self,
+        took: Duration,
+        outcome: impl Into<String>,
+        exit: Exit,
+        figures: &Figures,
+        boards: Map<String, Value>,
+    ) -> RunRecord {
+        RunRecord {
+            program: self.program.to_owned(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            doing: self.doing.clone(),
+            started_at: timestamp(self.started),
+            // By the steady clock: the other may have been set meanwhile.
+            ended_at: timestamp(self.started.checked_add(took).unwrap_or(self.started)),
+            seconds: took.as_secs_f64(),
+            outcome: outcome.into(),
+            exit_code: exit.code(),
+            peak_rss_bytes: figures.peak_rss_bytes,
+            rss_bytes: figures.rss_bytes,
+            allocated_bytes: figures.allocated_bytes,
+            boards,
+        }
+    }
+}
+
+impl RunRecord {
+    /// Writes the record, and removes the oldest where there are more than [`MOST`].
+    ///
+    /// # Errors
+    /// When the folder is someone else's or others can write to it, or the file system refuses.
+    pub fn leave(&self, runtime_dir: &Path) -> Result<PathBuf, StoreError> {
+        fs::private_folder(runtime_dir)?;
+        let folder = folder(runtime_dir);
+        fs::private_folder(&folder)?;
+        let started_ms = self.started_at.parse().map_or(0, jiff::Timestamp::as_millisecond).max(0);
+        let path = folder.join(format!("{}-{}-{started_ms}.json", self.program, self.pid));
+        fs::write_whole(&path, self.to_json().as_bytes())?;
+        tidy(&folder, MOST)?;
+        Ok(path)
+    }
+
+    fn to_json(&self) -> String {
+        // Texts and numbers only: there is nothing in it that JSON has not.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
+fn folder(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("runs")
+}
+
+/// Whose record it is and when the run began, in ms since 1970, by the file's name; none for other files.
+fn name_of(path: &Path) -> Option<(u64, u32)> {
+    let (whose, started) = path.file_name()?.to_str()?.strip_suffix(".json")?.rsplit_once('-')?;
+    let (program, pid) = whose.rsplit_once('-')?;
+    if program.is_empty() || program.starts_with('.') {
+        return None;
+    }
+    Some((started.parse().ok()?, pid.parse().ok()?))
+}
+
+/// The records of the folder, the oldest first.
+fn records(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut records: Vec<PathBuf> = fs::list(folder)?.into_iter().filter(|path| name_of(path).is_some()).collect();
+    records.sort_by_cached_key(|path| name_of(path));
+    Ok(records)
+}
+
+/// Removes the oldest records where there are more than `most`, and what writers that were killed left half written.
+fn tidy(folder: &Path, most: usize) -> Result<(), StoreError> {
+    let records = records(folder)?;
+    for path in &records[..records.len().saturating_sub(most)] {
+        fs::remove(path)?;
+    }
+    for path in fs::list(folder)? {
+        let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+        let target = name.strip_prefix('.').and_then(|it| it.strip_suffix(".tmp")).map(Path::new);
+        let Some((_, pid)) = target.and_then(name_of) else { continue };
+        if !Path::new("/proc").join(pid.to_string()).is_dir() {
+            fs::remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// All records there are, the oldest first. What cannot be read as one is passed over with a warning.
+///
+/// # Errors
+/// When the folder is there and cannot be read.
+pub fn read_all(runtime_dir: &Path) -> Result<Vec<RunRecord>, StoreError> {
+    let mut read = Vec::new();
+    for path in records(&folder(runtime_dir))? {
+        let mut bytes = Vec::new();
+        let record = match fs::read_into(&path, &mut bytes, MAX_BYTES) {
+            // Removed meanwhile.
+            Ok(None) => continue,
+            Ok(Some(_)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match record {
+            Ok(record) => read.push(record),
+            Err(error) => tracing::warn!(path = %path.display(), error, "not the record of a run"),
+        }
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn run(second: u64) -> Run {
+        let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_406_400 + second);
+        Run { program: "r3e-test", doing: "loading".to_owned(), started }
+    }
+
+    fn record(run: &Run) -> RunRecord {
+        let figures = Figures { peak_rss_bytes: 90, rss_bytes: 40, allocated_bytes: 30, ..Figures::default() };
+        let boards = json!({"fetched": 12, "failed": 1}).as_object().unwrap().clone();
+        run.ended(Duration::from_millis(2500), "some boards failed", Exit::SomeBoardsFailed, &figures, boards)
+    }
+
+    #[test]
+    fn it_says_what_the_run_was() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = run(0);
+        let path = record(&run).leave(temp.path()).unwrap();
+        let pid = std::process::id();
+        assert_eq!(path, temp.path().join(format!("runs/r3e-test-{pid}-1795406400000.json")));
+        let text = std::fs::read_to_string(path).unwrap();
+        insta::assert_snapshot!(text.replace(&format!("\"pid\": {pid}"), "\"pid\": PID"), @r#"
+        {
+          "program": "r3e-test",
+          "pid": PID,
+          "version": "0.1.0",
+          "doing": "loading",
+          "started_at": "2026-11-23T04:00:00Z",
+          "ended_at": "2026-11-23T04:00:02.5Z",
+          "seconds": 2.5,
+          "outcome": "some boards failed",
+          "exit_code": 3,
+          "peak_rss_bytes": 90,
+          "rss_bytes": 40,
+          "allocated_bytes": 30,
+          "boards": {
+            "failed": 1,
+            "fetched": 12
+          }
+        }
+        "#);
+        assert_eq!(read_all(temp.path()).unwrap(), [record(&run)]);
+    }
+
+    #[test]
+    fn the_newest_stay_and_files_that_are_no_records() {
+        let temp = tempfile::tempdir().unwrap();
+        for second in 0..5 {
+            let run = run(second);
+            record(&run).leave(temp.path()).unwrap();
+        }
+        let folder = temp.path().join("runs");
+        let others = ["README.txt", "notes.json", "x-y.json"].map(|name| folder.join(name));
+        for other in &others {
+            std::fs::write(other, "").unwrap();
+        }
+        let dead = folder.join(format!(".r3e-test-{}-1.json.tmp", u32::MAX));
+        let alive = folder.join(format!(".r3e-test-{}-1.json.tmp", std::process::id()));
+        for half in [&dead, &alive] {
+            std::fs::write(half, "{").unwrap();
+        }
+        tidy(&folder, 3).unwrap();
+        let started: Vec<String> = read_all(temp.path()).unwrap().into_iter().map(|it| it.started_at).collect();
+        assert_eq!(started, ["2026-11-23T04:00:02Z", "2026-11-23T04:00:03Z", "2026-11-23T04:00:04Z"]);
+        assert!(others.iter().all(|it| it.exists()) && alive.exists() && !dead.exists());
+    }
+
+    #[test]
+    fn what_is_no_record_is_passed_over() {
+        let temp = tempfile::tempdir().unwrap();
+        assert_eq!(read_all(temp.path()).unwrap(), []);
+        let run = run(7);
+        record(&run).leave(temp.path()).unwrap();
+        let folder = temp.path().join("runs");
+        for (name, text) in [("r3e-a-1-1.json", ""), ("r3e-b-1-2.json", "{}"), ("r3e-c-1-3.json", "\u{0}garbage")] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        std::fs::write(folder.join("r3e-d-1-4.json"), vec![b' '; 1 << 20]).unwrap();
+        std::fs::create_dir(folder.join("r3e-e-1-5.json")).unwrap();
+        assert_eq!(read_all(temp.path()).unwrap(), [record(&run)]);
+    }
+
+    #[test]
+    fn a_folder_of_someone_elses_is_not_written_to() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(temp.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let run = run(0);
+        let error = record(&run).leave(temp.path()).unwrap_err().to_string();
+        assert!(error.contains("others can write to it"), "{error}");
+    }
+}
