@@ -140,6 +140,14 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
+/// Where a link leads to, as it says itself; `None` where there is no such link.
+///
+/// # Errors
+/// When it is there and cannot be read, or is no link.
+pub fn link_target(path: &Path) -> Result<Option<PathBuf>, StoreError> {
+    unless_missing(fs::read_link(path)).at("read the link", path)
+}
+
 /// Moves a file, replacing what stood at the target; across file systems by a synced copy. Syncs nothing else.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,14 +19,15 @@ pub struct Invocation {
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     wrapper: Vec<OsString>,
-    folder: std::path::PathBuf,
+    folder: PathBuf,
 }
 
 impl Invocation {
     /// The program of that name, that runs in that folder, with no argument and no setting.
     #[must_use]
     pub fn new(program: &'static str, folder: &Path) -> Self {
-        Self { program, arguments: Vec::new(), variables: Vec::new(), wrapper: Vec::new(), folder: folder.to_owned() }
+        let (arguments, variables, wrapper) = (Vec::new(), Vec::new(), Vec::new());
+        Self { program, arguments, variables, wrapper, folder: folder.to_owned() }
     }
 
     /// With one more argument.

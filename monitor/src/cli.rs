@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use r3e_common::process::config::{ConfigArgs, Flag};
+
+/// Shows what the programs of r3e-leaderboard hold, has them give it back, and keeps the history.
+#[derive(Debug, Parser)]
+#[command(name = "r3e-monitor", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(mut_args(|argument| argument.global(true)))]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The folder of the control sockets
+    #[arg(long, value_name = "DIR", allow_hyphen_values = true)]
+    #[arg(help = "The folder of the control sockets [default: that of runtime.dir, see --print-config]")]
+    pub runtime_dir: Option<OsString>,
+    /// The file of the history [default: monitor.db]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub history_file: Option<OsString>,
+    /// The configuration's flags.
+    #[command(flatten, next_help_heading = "Configuration")]
+    pub config: ConfigArgs,
+}
+
+impl Arguments {
+    /// The configuration's flags that only this program has.
+    pub(crate) fn own_flags(&self) -> Vec<Flag> {
+        let flags = [
+            ("--runtime-dir", "runtime.dir", &self.runtime_dir),
+            ("--history-file", "monitor.history", &self.history_file),
+        ];
+        let given = flags.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value.clone()? }));
+        given.collect()
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  r3e-monitor list                       which programs run, and which of them answer
+  r3e-monitor stats                      what they hold, the most resident first
+  r3e-monitor stats loader --watch 2s    … of the loader, again and again
+  r3e-monitor purge 4711                 have process 4711 give back what it does not use
+  r3e-monitor tasks loader               what it is doing; connections and fds likewise
+  r3e-monitor watch                      sample all, have all purge from time to time; until stopped
+  r3e-monitor history --since 24h        what was held when
+  r3e-monitor runs --last 5 --json       what the last jobs took, their peak and outcome
+
+PROGRAM is a program's name, with or without r3e-; PID is a process id.
+
+Exit codes: 0 done (of watch: stopped as asked), 1 a program did not do what was asked, or unexpected, 2 usage, or a
+name that no process has, 74 disk failed, 75 another watch keeps this history, or the
+memory limit was reached, 78 configuration, or a history of a
+later version.";
+
+/// What is asked for.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// List the programs that run
+    List,
+    /// Show what programs hold
+    Stats(StatsArguments),
+    /// Have programs give back memory that they do not use
+    Purge(Selected),
+    /// Show the live tasks of a program: name, age, and where it was spawned
+    Tasks(One),
+    /// Show the connections of a program, by the kernel's account
+    Connections(One),
+    /// Show the file descriptors of a program, by the kernel's account
+    Fds(One),
+    /// Sample all programs into the history, and have them purge from time to time
+    Watch,
+    /// Show what programs held
+    History(HistoryArguments),
+    /// Show what jobs took, their peak and their outcome
+    Runs(RunsArguments),
+}
+
+/// Some processes, or all.
+#[derive(Debug, Clone, Args)]
+pub struct Selected {
+    /// Which [default: all]
+    #[arg(value_name = "PROGRAM|PID")]
+    pub which: Vec<String>,
+}
+
+/// One process.
+#[derive(Debug, Clone, Args)]
+pub struct One {
+    /// Which one
+    #[arg(value_name = "PROGRAM|PID")]
+    pub which: String,
+}
+
+/// Arguments of `stats`.
+#[derive(Debug, Clone, Args)]
+pub struct StatsArguments {
+    /// Which programs.
+    #[command(flatten)]
+    pub selected: Selected,
+    /// Show it again every so often, until stopped
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub watch: Option<Duration>,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArguments {
+    /// How far back
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2h")]
+    pub since: Duration,
+}
+
+/// Arguments of `runs`.
+#[derive(Debug, Clone, Args)]
+pub struct RunsArguments {
+    /// How many
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub last: u32,
+}
+
+/// A duration with its unit, not zero.
+fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(it) if !it.is_zero() => Ok(it),
+        _ => Err("expected a duration with its unit, such as 2s, 30m or 24h".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn flags_may_stand_before_and_behind_the_command() {
+        Arguments::command().debug_assert();
+        for words in [["--json", "list", "-q"], ["list", "--json", "-q"], ["-q", "--json", "list"]] {
+            let it = Arguments::try_parse_from(["r3e-monitor"].into_iter().chain(words)).unwrap();
+            assert!(it.json && it.config.quiet && matches!(it.command, Some(Command::List)), "{words:?}");
+        }
+        let it =
+            Arguments::try_parse_from(["r3e-monitor", "watch", "--runtime-dir", "x", "--history-file", "y"]).unwrap();
+        let flags: Vec<_> = it.own_flags().into_iter().map(|it| (it.key, it.value)).collect();
+        assert_eq!(flags, [("runtime.dir", "x".into()), ("monitor.history", "y".into())]);
+    }
+
+    #[test]
+    fn times_need_a_unit_and_are_not_zero() {
+        assert_eq!(time("2s"), Ok(Duration::from_secs(2)));
+        for text in ["2", "0s", "-1s", "", "soon"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+}

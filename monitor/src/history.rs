@@ -1,0 +1,15 @@
+//! The history on disk: what processes held and what runs came to, in one SQLite file that one process writes and any
+//! number read meanwhile (write-ahead log).
+
+mod error;
+mod read;
+mod records;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub(crate) use error::HistoryError;
+pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
+pub(crate) use records::{Found, Run, Unusable, not_taken_in};
+pub(crate) use write::{Batch, Sample, Writer, started_ms};

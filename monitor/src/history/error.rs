@@ -1,0 +1,69 @@
+//! Why the history cannot be read or written.
+
+use std::path::{Path, PathBuf};
+
+use r3e_common::process::exit::Exit;
+use r3e_common::store::StoreError;
+
+/// Why the history cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HistoryError {
+    /// A later version of this program has written it.
+    #[error(
+        "monitor.history = {}: its version is {found}, and this program knows {known}; hint: update r3e-monitor, or \
+         name another file", path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The latest known here.
+        known: i64,
+    },
+    /// Another program has written it.
+    #[error("monitor.history = {}: this is a database of another program; expected a history or no file", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The database refused.
+    #[error("cannot {action} the history {}: {cause}", path.display())]
+    Database {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The database.
+        path: PathBuf,
+        /// What it said.
+        cause: rusqlite::Error,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl HistoryError {
+    /// The exit code that tells this error.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Newer { .. } | Self::Foreign { .. } => Exit::Configuration,
+            Self::Database { .. } | Self::Store(_) => Exit::Disk,
+        }
+    }
+
+    /// Whether waiting helps: a full disk gets room again, a wrong file stays what it is.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.exit() == Exit::Disk
+    }
+}
+
+/// Turns the database's errors into ones that name what was tried and where.
+pub(super) trait At<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, HistoryError>;
+}
+
+impl<T> At<T> for rusqlite::Result<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, HistoryError> {
+        self.map_err(|cause| HistoryError::Database { action, path: path.to_owned(), cause })
+    }
+}

@@ -1,0 +1,175 @@
+//! Reading the history, also while a watch writes it. Each call is one short read, so that none keeps the log from
+//! being taken back into the file.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
+use serde_json::{Map, Value};
+
+use super::error::{At as _, HistoryError};
+use super::records::Run;
+use super::schema;
+use super::write::amount;
+
+/// So many samples are read at a time.
+const PAGE: u32 = 1000;
+
+/// So many rows people get at most.
+pub(crate) const MOST_CONDENSED: u32 = 1000;
+
+/// The history, open to be read.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    database: Connection,
+    path: PathBuf,
+}
+
+/// One sample, with all its columns.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SampleRow {
+    /// In milliseconds since 1970.
+    pub(crate) at_ms: i64,
+    process: i64,
+    after_purge: bool,
+    /// The figures by name, and whose they are.
+    pub(crate) columns: Map<String, Value>,
+}
+
+/// Many samples of one process in one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Condensed {
+    /// When the first was taken, in milliseconds since 1970.
+    pub(crate) at_ms: i64,
+    pub(crate) program: String,
+    pub(crate) pid: u32,
+    /// What it was at.
+    pub(crate) phases: String,
+    /// How many there are.
+    pub(crate) samples: u64,
+    /// The least that was allocated.
+    pub(crate) least_allocated_bytes: u64,
+    /// The most that was.
+    pub(crate) most_allocated_bytes: u64,
+    /// The most resident.
+    pub(crate) rss_bytes: u64,
+    /// The most there ever was.
+    pub(crate) peak_rss_bytes: u64,
+    pub(crate) tasks: u64,
+    pub(crate) open_fds: u64,
+    pub(crate) connections: u64,
+}
+
+impl Reader {
+    /// Opens the history; none where nothing was ever written.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, HistoryError> {
+        Ok(schema::open_to_read(path)?.map(|database| Self { database, path: path.to_owned() }))
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, HistoryError> {
+        let read = || self.database.prepare(sql)?.query_map(values, row)?.collect::<rusqlite::Result<Vec<T>>>();
+        read().at("read", &self.path)
+    }
+
+    /// The next samples from that moment on, after the last one that was read; none at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn samples(&self, from_ms: i64, last: Option<&SampleRow>) -> Result<Vec<SampleRow>, HistoryError> {
+        let (at, process, after_purge) =
+            last.map_or((from_ms, i64::MIN, false), |it| (it.at_ms, it.process, it.after_purge));
+        self.rows(SAMPLES, params![at, process, after_purge, PAGE], |row| {
+            let mut columns = Map::new();
+            for (number, name) in row.as_ref().column_names().enumerate() {
+                columns.insert(name.to_owned(), value(row.get_ref(number)?));
+            }
+            let process = columns.remove("process").and_then(|it| it.as_i64()).unwrap_or_default();
+            let after_purge = columns.get("after_purge").is_some_and(|it| it != 0);
+            columns.insert("after_purge".to_owned(), after_purge.into());
+            Ok(SampleRow { at_ms: row.get("at_ms")?, process, after_purge, columns })
+        })
+    }
+
+    /// The samples from that moment on, those of each process within the same `slot_ms` as one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn condensed(&self, from_ms: i64, slot_ms: i64) -> Result<Vec<Condensed>, HistoryError> {
+        self.rows(CONDENSED, params![from_ms, slot_ms.max(1), MOST_CONDENSED.saturating_add(1)], |row| {
+            Ok(Condensed {
+                at_ms: row.get("at_ms")?,
+                program: row.get("program")?,
+                pid: row.get("pid")?,
+                phases: row.get("phases")?,
+                samples: amount(row, "samples")?,
+                least_allocated_bytes: amount(row, "least_allocated_bytes")?,
+                most_allocated_bytes: amount(row, "most_allocated_bytes")?,
+                rss_bytes: amount(row, "rss_bytes")?,
+                peak_rss_bytes: amount(row, "peak_rss_bytes")?,
+                tasks: amount(row, "tasks")?,
+                open_fds: amount(row, "open_fds")?,
+                connections: amount(row, "connections")?,
+            })
+        })
+    }
+
+    /// The last runs, the latest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn runs(&self, most: u32) -> Result<Vec<Run>, HistoryError> {
+        self.rows(RUNS, [most], |row| {
+            let boards: Option<String> = row.get("boards")?;
+            Ok(Run {
+                program: row.get("program")?,
+                pid: row.get("pid")?,
+                version: row.get("version")?,
+                doing: row.get("doing")?,
+                started_ms: row.get("started_ms")?,
+                ended_ms: row.get("ended_ms")?,
+                outcome: row.get("outcome")?,
+                exit_code: row.get("exit_code")?,
+                peak_rss_bytes: amount(row, "peak_rss_bytes")?,
+                rss_bytes: amount(row, "rss_bytes")?,
+                allocated_bytes: amount(row, "allocated_bytes")?,
+                boards: boards.and_then(|it| serde_json::from_str(&it).ok()),
+                recorded: row.get("recorded")?,
+            })
+        })
+    }
+}
+
+fn value(stored: ValueRef<'_>) -> Value {
+    match stored {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(it) => it.into(),
+        ValueRef::Real(it) => it.into(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into(),
+    }
+}
+
+const SAMPLES: &str = "
+    SELECT p.program, p.pid, p.started_ms, p.version, s.*
+    FROM samples s JOIN processes p ON p.id = s.process
+    WHERE (s.at_ms, s.process, s.after_purge) > (?1, ?2, ?3)
+    ORDER BY s.at_ms, s.process, s.after_purge LIMIT ?4";
+
+const CONDENSED: &str = "
+    SELECT min(s.at_ms) AS at_ms, p.program, p.pid, group_concat(DISTINCT s.phase) AS phases, count(*) AS samples,
+        min(s.allocated_bytes) AS least_allocated_bytes, max(s.allocated_bytes) AS most_allocated_bytes,
+        max(s.rss_bytes) AS rss_bytes, max(s.peak_rss_bytes) AS peak_rss_bytes, max(s.tasks) AS tasks,
+        max(s.open_fds) AS open_fds, max(s.connections) AS connections
+    FROM samples s JOIN processes p ON p.id = s.process
+    WHERE s.at_ms >= ?1
+    GROUP BY p.id, s.at_ms / ?2
+    ORDER BY s.at_ms / ?2, p.program, p.pid LIMIT ?3";
+
+const RUNS: &str = "SELECT * FROM runs ORDER BY ended_ms DESC, id DESC LIMIT ?1";

@@ -1,0 +1,167 @@
+//! The tables, their version, and the way from an older one to this.
+
+use std::path::Path;
+use std::time::Duration;
+
+use r3e_common::store::fs;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::{At as _, HistoryError};
+
+/// Says in the file whose it is (`r3em`), where `file(1)` and we look.
+const APPLICATION: i64 = 0x7233_656d;
+
+/// What leads from each version to the next. What was released is never changed: a new version is a new step.
+const STEPS: &[&str] = &["
+    -- A process that was seen: its number alone comes again. The figures are those of its last sample.
+    CREATE TABLE processes (
+        id INTEGER PRIMARY KEY,
+        program TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started_ms INTEGER NOT NULL,
+        start_ticks INTEGER,
+        version TEXT NOT NULL,
+        seen_ms INTEGER NOT NULL,
+        phase TEXT NOT NULL,
+        peak_rss_bytes INTEGER NOT NULL,
+        rss_bytes INTEGER NOT NULL,
+        allocated_bytes INTEGER NOT NULL,
+        ended INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (program, pid, started_ms)
+    ) STRICT;
+    CREATE INDEX processes_alive ON processes (ended) WHERE ended = 0;
+    -- In the order of time: new ones come at the end, old ones go at the beginning.
+    CREATE TABLE samples (
+        at_ms INTEGER NOT NULL,
+        process INTEGER NOT NULL REFERENCES processes (id),
+        after_purge INTEGER NOT NULL,
+        phase TEXT NOT NULL,
+        allocated_bytes INTEGER NOT NULL,
+        active_bytes INTEGER NOT NULL,
+        metadata_bytes INTEGER NOT NULL,
+        resident_bytes INTEGER NOT NULL,
+        mapped_bytes INTEGER NOT NULL,
+        retained_bytes INTEGER NOT NULL,
+        thread_cache_bytes INTEGER NOT NULL,
+        rss_bytes INTEGER NOT NULL,
+        peak_rss_bytes INTEGER NOT NULL,
+        pss_bytes INTEGER,
+        limit_bytes INTEGER,
+        threads INTEGER NOT NULL,
+        tasks INTEGER NOT NULL,
+        open_fds INTEGER NOT NULL,
+        connections INTEGER NOT NULL,
+        purges INTEGER NOT NULL,
+        fetched INTEGER,
+        failed INTEGER,
+        total INTEGER,
+        PRIMARY KEY (at_ms, process, after_purge)
+    ) STRICT, WITHOUT ROWID;
+    -- What a run came to: by its own record, or, where it left none, by what was last seen of it (recorded = 0).
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        program TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started_ms INTEGER NOT NULL,
+        ended_ms INTEGER NOT NULL,
+        version TEXT NOT NULL,
+        doing TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        exit_code INTEGER,
+        peak_rss_bytes INTEGER NOT NULL,
+        rss_bytes INTEGER NOT NULL,
+        allocated_bytes INTEGER NOT NULL,
+        boards TEXT,
+        recorded INTEGER NOT NULL,
+        UNIQUE (program, pid, started_ms)
+    ) STRICT;
+    CREATE INDEX runs_ended ON runs (ended_ms);
+"];
+
+/// How long to wait for another process that writes: a migration, or a second monitor.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The version that these steps lead to.
+fn version_of(steps: &[&str]) -> i64 {
+    i64::try_from(steps.len()).unwrap_or(i64::MAX)
+}
+
+/// The version of this program.
+pub(super) fn version() -> i64 {
+    version_of(STEPS)
+}
+
+/// Opens the history to be written, makes it where there is none, and brings an older one up to this version.
+pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
+    open_with_steps(path, STEPS)
+}
+
+/// As [`open_to_write`], for a program that knows these steps.
+pub(super) fn open_with_steps(path: &Path, steps: &[&str]) -> Result<Connection, HistoryError> {
+    fs::create_folders(fs::parent(path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut database = Connection::open_with_flags(path, flags).at("open", path)?;
+    settle(&database).at("open", path)?;
+    // Before anything is written: a file that is not ours is left as it is.
+    let version = check(&database, path, steps)?;
+    // Every commit is synced: a run's record is deleted when it is taken in. The log is kept small, for it is read whole
+    // after a crash.
+    database
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 256;")
+        .at("set up", path)?;
+    if version < version_of(steps) {
+        migrate(&mut database, steps).at("bring up to date", path)?;
+    }
+    Ok(database)
+}
+
+/// Opens the history to be read, an older one after bringing it up to this version; none where there is no file, or
+/// one that was never written to.
+pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryError> {
+    if fs::modified(path)?.is_none() {
+        return Ok(None);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, flags).at("open", path)?;
+    settle(&database).at("open", path)?;
+    match check(&database, path, STEPS)? {
+        0 => Ok(None),
+        current if current == version() => Ok(Some(database)),
+        _older => open_to_write(path).map(Some),
+    }
+}
+
+/// Bounds waiting and memory.
+fn settle(database: &Connection) -> rusqlite::Result<()> {
+    database.busy_timeout(PATIENCE)?;
+    // Dropping a process would look through all samples for each: no code drops one that has samples.
+    database.execute_batch("PRAGMA cache_size = -512; PRAGMA foreign_keys = OFF;")
+}
+
+/// The version of a history that this program may use.
+fn check(database: &Connection, path: &Path, steps: &[&str]) -> Result<i64, HistoryError> {
+    let number = |pragma: &str| database.query_row(pragma, [], |row| row.get::<_, i64>(0)).at("read", path);
+    let (version, application) = (number("PRAGMA user_version")?, number("PRAGMA application_id")?);
+    let is_empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
+    if application != APPLICATION && !(is_empty && application == 0 && version == 0) {
+        return Err(HistoryError::Foreign { path: path.to_owned() });
+    }
+    let known = version_of(steps);
+    if version > known {
+        return Err(HistoryError::Newer { path: path.to_owned(), found: version, known });
+    }
+    Ok(version)
+}
+
+/// Takes all steps that are missing at once, or none.
+fn migrate(database: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for step in steps.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction
+        .execute_batch(&format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {};", steps.len()))?;
+    transaction.commit()
+}

@@ -1,0 +1,284 @@
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use r3e_common::process::control::{BoardsProgress, Stats};
+use r3e_common::process::memory::Figures;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::schema;
+use super::write::KILLED;
+use super::*;
+use crate::kernel;
+
+const STARTED: &str = "2026-11-01T04:00:00Z";
+const STARTED_MS: i64 = 1_793_505_600_000;
+/// No process has it: the kernel gives out no number as large.
+const PID: u32 = u32::MAX;
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("some/where/monitor.db");
+    (folder, path)
+}
+
+fn stats(pid: u32, rss_bytes: u64) -> Stats {
+    Stats {
+        program: "r3e-loader".into(),
+        pid,
+        version: "0.1.0".into(),
+        started_at: STARTED.into(),
+        phase: "fetching".into(),
+        figures: Figures {
+            rss_bytes,
+            peak_rss_bytes: rss_bytes + 1,
+            allocated_bytes: rss_bytes / 2,
+            ..Figures::default()
+        },
+        tasks: 5,
+        progress: Some(BoardsProgress { total: 10, fetched: 3, ..BoardsProgress::default() }),
+        ..Stats::default()
+    }
+}
+
+fn sample(pid: u32, rss_bytes: u64) -> Sample {
+    Sample { stats: stats(pid, rss_bytes), start_ticks: None, after_purge: false }
+}
+
+fn batch(at_ms: i64, samples: Vec<Sample>) -> Batch {
+    let alive = samples.iter().map(|it| (it.stats.program.clone(), it.stats.pid)).collect();
+    Batch { at_ms, samples, alive: Some(alive) }
+}
+
+fn run(outcome: &str) -> Run {
+    Run {
+        program: "r3e-loader".into(),
+        pid: PID,
+        version: "0.1.0".into(),
+        doing: "load".into(),
+        started_ms: STARTED_MS,
+        ended_ms: STARTED_MS + 90_000,
+        outcome: outcome.into(),
+        exit_code: Some(0),
+        peak_rss_bytes: 50 << 20,
+        rss_bytes: 40 << 20,
+        allocated_bytes: 3 << 20,
+        boards: Some(serde_json::json!({"fetched": 7})),
+        recorded: true,
+    }
+}
+
+fn all_samples(reader: &Reader) -> Vec<SampleRow> {
+    let mut all: Vec<SampleRow> = Vec::new();
+    loop {
+        let page = reader.samples(0, all.last()).unwrap();
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+#[test]
+fn what_is_written_is_read_meanwhile() {
+    let (_folder, path) = place();
+    assert!(Reader::open(&path).unwrap().is_none(), "nothing was ever written");
+    let mut writer = Writer::open(&path).unwrap();
+    let reader = Reader::open(&path).unwrap().unwrap();
+    // More than a page, and several at one moment.
+    for number in 0..600 {
+        let mut two = vec![sample(1, 1000 + number), sample(2, 10)];
+        two[1].after_purge = true;
+        writer.add(&[batch(i64::try_from(number).unwrap() * 10, two)]).unwrap();
+    }
+    let all = all_samples(&reader);
+    assert_eq!(all.len(), 1200);
+    assert!(all.is_sorted_by_key(|it| it.at_ms));
+    assert_eq!((&all[0].columns["rss_bytes"], &all[0].columns["fetched"]), (&1000.into(), &3.into()));
+    assert_eq!((&all[0].columns["limit_bytes"], &all[1].columns["after_purge"]), (&().into(), &true.into()));
+    assert_eq!(reader.samples(5990, None).unwrap().len(), 2, "from a moment on, that included");
+
+    let condensed = reader.condensed(0, 3000).unwrap();
+    let shown: Vec<_> = condensed.iter().map(|it| (it.at_ms, it.pid, it.samples, it.rss_bytes)).collect();
+    assert_eq!(shown, [(0, 1, 300, 1299), (0, 2, 300, 10), (3000, 1, 300, 1599), (3000, 2, 300, 10)]);
+    assert_eq!((condensed[0].least_allocated_bytes, condensed[0].most_allocated_bytes), (500, 649));
+}
+
+#[test]
+fn a_run_is_taken_in_once_and_counts_more_than_what_was_concluded() {
+    let (_folder, path) = place();
+    let mut writer = Writer::open(&path).unwrap();
+    let reader = Reader::open(&path).unwrap().unwrap();
+    writer.add(&[batch(1, vec![sample(PID, 8 << 20)])]).unwrap();
+    writer.add(&[batch(2, vec![sample(PID, 5 << 20)])]).unwrap();
+    assert!(writer.conclude(&batch(2, vec![sample(PID, 5 << 20)])).unwrap().is_empty(), "it is alive");
+    assert!(writer.conclude(&Batch { alive: None, ..batch(3, Vec::new()) }).unwrap().is_empty(), "nobody has looked");
+
+    let noted = writer.conclude(&batch(3, Vec::new())).unwrap();
+    assert_eq!(noted.len(), 1);
+    assert!(writer.conclude(&batch(4, Vec::new())).unwrap().is_empty(), "once");
+    let [concluded] = reader.runs(10).unwrap().try_into().unwrap();
+    let Run { outcome, exit_code, peak_rss_bytes, rss_bytes, ended_ms, recorded, .. } = concluded;
+    assert_eq!((outcome.as_str(), exit_code, ended_ms, recorded), (KILLED, None, 2, false));
+    assert_eq!((peak_rss_bytes, rss_bytes), ((8 << 20) + 1, 5 << 20), "its highest peak, its last figures");
+
+    for _ in 0..2 {
+        writer.take_in(&[&run("done")]).unwrap();
+        assert_eq!(reader.runs(10).unwrap(), [run("done")]);
+    }
+    writer.take_in(&[&run("other")]).unwrap();
+    assert_eq!(reader.runs(10).unwrap(), [run("done")], "what a run said stays");
+
+    // The process and its run have looked at the clock one after the other.
+    let mut sample = sample(PID, 10);
+    sample.stats.started_at = "2026-11-01T04:00:00.25Z".into();
+    writer.add(&[batch(5, vec![sample])]).unwrap();
+    assert!(writer.conclude(&batch(6, Vec::new())).unwrap().is_empty(), "it is the same");
+}
+
+#[test]
+fn a_process_that_left_a_record_is_not_missed_and_one_with_its_number_is_another() {
+    let (_folder, path) = place();
+    let mut writer = Writer::open(&path).unwrap();
+    writer.add(&[batch(1, vec![sample(PID, 10)])]).unwrap();
+    writer.take_in(&[&run("done")]).unwrap();
+    assert!(writer.conclude(&batch(2, Vec::new())).unwrap().is_empty());
+
+    let mut next = sample(PID, 10);
+    next.stats.started_at = "2026-11-02T04:00:00Z".into();
+    writer.add(&[batch(3, vec![next.clone()])]).unwrap();
+    let mut third = next.clone();
+    third.stats.started_at = "2026-11-03T04:00:00Z".into();
+    writer.add(&[batch(4, vec![third.clone()])]).unwrap();
+    let noted = writer.conclude(&batch(4, vec![third])).unwrap();
+    assert_eq!(noted.len(), 1, "the second is gone: the third answers in its place");
+    assert_eq!(noted[0].started_ms, started_ms(&next.stats).unwrap());
+}
+
+#[test]
+fn one_that_is_silent_or_has_lost_its_socket_is_not_gone() {
+    let (_folder, path) = place();
+    let mut writer = Writer::open(&path).unwrap();
+    let us = std::process::id();
+    let mut sample = sample(us, 10);
+    sample.start_ticks = kernel::start_ticks(us);
+    writer.add(&[batch(1, vec![sample])]).unwrap();
+    let silent = HashSet::from([("r3e-loader".to_owned(), us)]);
+    assert!(writer.conclude(&Batch { at_ms: 2, samples: Vec::new(), alive: Some(silent) }).unwrap().is_empty());
+    assert!(writer.conclude(&batch(3, Vec::new())).unwrap().is_empty(), "the kernel still has it");
+}
+
+#[test]
+fn what_is_old_is_dropped_with_all_that_belongs_to_it() {
+    let (_folder, path) = place();
+    let mut writer = Writer::open(&path).unwrap();
+    let reader = Reader::open(&path).unwrap().unwrap();
+    for at in 0..100 {
+        writer.add(&[batch(at, vec![sample(1, 10)])]).unwrap();
+    }
+    for at in 50..100 {
+        writer.add(&[batch(at, vec![sample(2, 10)])]).unwrap();
+    }
+    let old = Run { ended_ms: 79, pid: 77, ..run("done") };
+    writer.take_in(&[&old, &run("done")]).unwrap();
+    while writer.drop_before(80).unwrap() {}
+    let all = all_samples(&reader);
+    assert_eq!((all.len(), all[0].at_ms), (40, 80));
+    assert_eq!(reader.runs(10).unwrap(), [run("done")]);
+    while writer.drop_before(100).unwrap() {}
+    assert!(all_samples(&reader).is_empty());
+    let left: i64 = count(&path, "processes");
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn much_that_is_old_is_dropped_in_pieces() {
+    let (_folder, path) = place();
+    let mut writer = Writer::open(&path).unwrap();
+    for at in 0..250 {
+        writer.add(&[batch(at, (1..=100).map(|pid| sample(pid, 10)).collect())]).unwrap();
+    }
+    assert!(writer.drop_before(1_000_000).unwrap());
+    let left = count(&path, "samples");
+    assert!((14_000..16_000).contains(&left), "{left} of 25000 samples are left after one piece");
+    while writer.drop_before(1_000_000).unwrap() {}
+    assert_eq!((count(&path, "samples"), count(&path, "processes")), (0, 0));
+}
+
+fn count(path: &std::path::Path, table: &str) -> i64 {
+    let database = Connection::open(path).unwrap();
+    database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn an_older_history_is_brought_up_to_date_and_a_newer_one_is_left_alone() {
+    let (_folder, path) = place();
+    let first = "CREATE TABLE old (n INTEGER) STRICT; INSERT INTO old VALUES (7);";
+    let second = "CREATE TABLE new AS SELECT n * 2 AS n FROM old; DROP TABLE old;";
+    drop(schema::open_with_steps(&path, &[first]).unwrap());
+    // A step that fails leaves all as it was.
+    let error = schema::open_with_steps(&path, &[first, second, "CREATE nonsense"]).unwrap_err();
+    assert!(error.to_string().contains("cannot bring up to date the history"), "{error}");
+    let database = schema::open_with_steps(&path, &[first, second]).unwrap();
+    assert_eq!(database.query_row("SELECT n FROM new", [], |row| row.get::<_, i64>(0)).unwrap(), 14);
+    drop(database);
+
+    let before = std::fs::read(&path).unwrap();
+    for error in [schema::open_with_steps(&path, &[first]).unwrap_err(), Reader::open(&path).unwrap_err()] {
+        let HistoryError::Newer { found: 2, known: 1, .. } = error else { panic!("{error}") };
+        assert_eq!(error.exit().code(), 78);
+        assert!(error.to_string().contains("its version is 2, and this program knows 1"), "{error}");
+    }
+    assert!(std::fs::read(&path).unwrap() == before);
+    assert_eq!(schema::version(), 1, "with a second version comes a test of the step to it");
+}
+
+#[test]
+fn a_file_of_someone_else_is_left_alone() {
+    let (folder, path) = place();
+    Writer::open(&path).unwrap();
+    let foreign = folder.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE precious (x); PRAGMA user_version = 1;").unwrap();
+    let before = std::fs::read(&foreign).unwrap();
+    for error in [Writer::open(&foreign).unwrap_err(), Reader::open(&foreign).unwrap_err()] {
+        assert!(matches!(error, HistoryError::Foreign { .. }) && error.exit().code() == 78, "{error}");
+    }
+    assert!(std::fs::read(&foreign).unwrap() == before);
+
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "no database at all, but long enough to be taken for one\n".repeat(100)).unwrap();
+    let error = Writer::open(&text).unwrap_err();
+    assert!(error.exit().code() == 74 && error.to_string().contains("not a database"), "{error}");
+    // A folder where the file belongs.
+    let error = Writer::open(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("cannot open the history"), "{error}");
+}
+
+#[test]
+fn records_are_read_the_newest_first_and_damaged_ones_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(not_taken_in(folder.path()).unwrap().is_empty());
+    let runs = folder.path().join("runs");
+    std::fs::create_dir(&runs).unwrap();
+    let record = serde_json::json!({
+        "program": "r3e-loader", "pid": PID, "version": "0.1.0", "doing": "load", "started_at": STARTED,
+        "ended_at": "2026-11-01T04:01:30Z", "seconds": 90.0, "outcome": "done", "exit_code": 0,
+        "peak_rss_bytes": 50 << 20, "rss_bytes": 40 << 20, "allocated_bytes": 3 << 20, "boards": {"fetched": 7},
+    });
+    let write = |name: &str, text: String| std::fs::write(runs.join(name), text).unwrap();
+    write("r3e-loader-1-1000.json", record.to_string());
+    write("r3e-loader-2-2000.json", "{".into());
+    write("r3e-loader-3-3000.json", record.to_string().replace(STARTED, "yesterday"));
+    write("r3e-loader-4-4000.json", " ".repeat(300 << 10));
+    write(".r3e-loader-5-5000.json.tmp", record.to_string());
+    std::fs::create_dir(runs.join("r3e-loader-6-6000.json")).unwrap();
+    let found = not_taken_in(folder.path()).unwrap();
+    let shown: Vec<String> =
+        found.iter().map(|it| it.run.as_ref().map_or_else(ToString::to_string, |it| it.outcome.clone())).collect();
+    assert_eq!(shown.len(), 5, "{shown:?}");
+    assert!(shown[0].contains("Is a directory") && matches!(found[0].run, Err(Unusable::Unreadable(_))), "{shown:?}");
+    for damaged in &shown[1..4] {
+        assert!(damaged.contains("is no record of a run"), "{shown:?}");
+    }
+    assert_eq!(*found[4].run.as_ref().unwrap(), run("done"));
+}

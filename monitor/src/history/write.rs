@@ -1,0 +1,295 @@
+//! Writing the history: each call is one transaction, so that whatever is killed when, all of it is there or nothing.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use r3e_common::process::control::Stats;
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior, named_params, params};
+
+use super::error::{At as _, HistoryError};
+use super::records::Run;
+use super::schema;
+use crate::kernel;
+
+/// So many samples at most are dropped in one transaction.
+const DROPPED_AT_ONCE: u32 = 10_000;
+
+/// What one process held at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sample {
+    /// What it said.
+    pub(crate) stats: Stats,
+    /// The kernel's account of when it began; see [`kernel::start_ticks`].
+    pub(crate) start_ticks: Option<i64>,
+    /// Whether it had just purged: such samples tell a leak from what is merely not given back yet.
+    pub(crate) after_purge: bool,
+}
+
+/// What all processes held at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Batch {
+    /// In milliseconds since 1970.
+    pub(crate) at_ms: i64,
+    /// Those that answered.
+    pub(crate) samples: Vec<Sample>,
+    /// Those that have a socket which is not dead, whether they answered or not; none where only some were asked.
+    pub(crate) alive: Option<HashSet<(String, u32)>>,
+}
+
+/// The history, open to be written.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    database: Connection,
+    path: PathBuf,
+}
+
+impl Writer {
+    /// Opens the history, and makes it where there is none.
+    ///
+    /// # Errors
+    /// When it is not ours, or the disk refuses.
+    pub(crate) fn open(path: &Path) -> Result<Self, HistoryError> {
+        Ok(Self { database: schema::open_to_write(path)?, path: path.to_owned() })
+    }
+
+    fn in_transaction<T>(
+        &mut self,
+        action: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, HistoryError> {
+        let all = || {
+            let transaction = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = work(&transaction)?;
+            transaction.commit().map(|()| result)
+        };
+        all().at(action, &self.path)
+    }
+
+    /// Writes what was sampled: all of it, or nothing.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn add(&mut self, batches: &[Batch]) -> Result<(), HistoryError> {
+        if batches.iter().all(|batch| batch.samples.is_empty()) {
+            return Ok(());
+        }
+        self.in_transaction("add samples to", |transaction| {
+            let mut process = transaction.prepare(SEEN)?;
+            let mut sample = transaction.prepare(SAMPLE)?;
+            for (batch, it) in batches.iter().flat_map(|batch| batch.samples.iter().map(move |it| (batch, it))) {
+                let Stats { figures, limit_bytes, pss_bytes, progress, .. } = it.stats;
+                let id: i64 = process.query_row(
+                    params![
+                        it.stats.program,
+                        it.stats.pid,
+                        started_ms(&it.stats),
+                        it.start_ticks,
+                        it.stats.version,
+                        batch.at_ms,
+                        it.stats.phase,
+                        stored(figures.peak_rss_bytes),
+                        stored(figures.rss_bytes),
+                        stored(figures.allocated_bytes),
+                    ],
+                    |row| row.get(0),
+                )?;
+                sample.execute(named_params! {
+                    ":at": batch.at_ms,
+                    ":process": id,
+                    ":after_purge": it.after_purge,
+                    ":phase": it.stats.phase,
+                    ":allocated": stored(figures.allocated_bytes),
+                    ":active": stored(figures.active_bytes),
+                    ":metadata": stored(figures.metadata_bytes),
+                    ":resident": stored(figures.resident_bytes),
+                    ":mapped": stored(figures.mapped_bytes),
+                    ":retained": stored(figures.retained_bytes),
+                    ":thread_cache": stored(figures.thread_cache_bytes),
+                    ":rss": stored(figures.rss_bytes),
+                    ":peak_rss": stored(figures.peak_rss_bytes),
+                    ":pss": stored(pss_bytes),
+                    ":limit": limit_bytes.map(stored),
+                    ":threads": stored(figures.threads),
+                    ":tasks": stored(it.stats.tasks),
+                    ":open_fds": stored(figures.open_fds),
+                    ":connections": stored(figures.connections),
+                    ":purges": stored(figures.purges),
+                    ":fetched": progress.map(|it| stored(it.fetched)),
+                    ":failed": progress.map(|it| stored(it.failed)),
+                    ":total": progress.map(|it| stored(it.total)),
+                })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes in what runs have left. One that was taken in before is left as it is; what was only concluded of a run is
+    /// replaced by what it says itself.
+    ///
+    /// # Errors
+    /// When the disk refuses: then none of them is taken in.
+    pub(crate) fn take_in(&mut self, runs: &[&Run]) -> Result<(), HistoryError> {
+        self.in_transaction("add runs to", |transaction| {
+            for run in runs {
+                transaction.prepare(REPLACED)?.execute(params![run.program, run.pid, run.started_ms])?;
+                insert(transaction, run)?;
+                transaction.prepare(ENDED)?.execute(params![run.program, run.pid, run.started_ms])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Concludes which processes are gone without a record: those that were seen, are neither among the living nor the
+    /// kernel's, and have not said how they ended. Gives what is noted of them.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn conclude(&mut self, batch: &Batch) -> Result<Vec<Run>, HistoryError> {
+        let Some(alive) = &batch.alive else { return Ok(Vec::new()) };
+        let is_gone = |(_, ticks, run): &(i64, Option<i64>, Run)| {
+            let answered = batch.samples.iter().find(|it| it.stats.program == run.program && it.stats.pid == run.pid);
+            match answered {
+                Some(sample) => started_ms(&sample.stats) != Some(run.started_ms),
+                None if alive.contains(&(run.program.clone(), run.pid)) => false,
+                // Without a socket, but at work: it is about to end, or its socket was taken from it.
+                None => ticks.is_none() || kernel::start_ticks(run.pid) != *ticks,
+            }
+        };
+        let mut gone: Vec<_> = self.not_ended().at("read", &self.path)?.into_iter().filter(is_gone).collect();
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.in_transaction("add runs to", |transaction| {
+            let mut noted = Vec::new();
+            for (id, _, run) in gone.drain(..) {
+                let recorded = transaction.prepare(RECORDED)?.exists(params![run.program, run.pid, run.started_ms])?;
+                if !recorded && insert(transaction, &run)? {
+                    noted.push(run);
+                }
+                transaction.prepare("UPDATE processes SET ended = 1 WHERE id = ?1")?.execute([id])?;
+            }
+            Ok(noted)
+        })
+    }
+
+    /// The processes of which nobody has said how they ended, each with what is known of its run so far.
+    fn not_ended(&self) -> rusqlite::Result<Vec<(i64, Option<i64>, Run)>> {
+        let mut statement = self.database.prepare(NOT_ENDED)?;
+        let rows = statement.query_map([], |row| {
+            let run = Run {
+                program: row.get("program")?,
+                pid: row.get("pid")?,
+                version: row.get("version")?,
+                doing: row.get("phase")?,
+                started_ms: row.get("started_ms")?,
+                ended_ms: row.get("seen_ms")?,
+                outcome: KILLED.to_owned(),
+                exit_code: None,
+                peak_rss_bytes: amount(row, "peak_rss_bytes")?,
+                rss_bytes: amount(row, "rss_bytes")?,
+                allocated_bytes: amount(row, "allocated_bytes")?,
+                boards: None,
+                recorded: false,
+            };
+            Ok((row.get("id")?, row.get("start_ticks")?, run))
+        })?;
+        rows.collect()
+    }
+
+    /// Drops what is from before that moment, some of it at a time; says whether there may be more.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn drop_before(&mut self, moment_ms: i64) -> Result<bool, HistoryError> {
+        self.in_transaction("drop old samples of", |transaction| {
+            let dropped = transaction.execute(OLD_SAMPLES, params![moment_ms, DROPPED_AT_ONCE])?;
+            transaction.execute("DELETE FROM runs WHERE ended_ms < ?1", [moment_ms])?;
+            transaction.execute(OLD_PROCESSES, [moment_ms])?;
+            Ok(dropped > 0)
+        })
+    }
+}
+
+/// When a process began to run, in milliseconds since 1970, by its own account; none where it does not say.
+pub(crate) fn started_ms(stats: &Stats) -> Option<i64> {
+    stats.started_at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
+/// The outcome of a run that left no record: how it ended is not known, only that it did not say.
+pub(crate) const KILLED: &str = "killed";
+
+/// SQLite's integers have a sign; no process holds half of what they can count.
+fn stored(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}
+
+/// What [`stored`] has stored.
+pub(super) fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|stored| u64::try_from(stored).unwrap_or(0))
+}
+
+/// Inserts a run; says whether it was news.
+fn insert(transaction: &Transaction<'_>, run: &Run) -> rusqlite::Result<bool> {
+    let inserted = transaction.prepare(RUN)?.execute(named_params! {
+        ":program": run.program,
+        ":pid": run.pid,
+        ":started": run.started_ms,
+        ":ended": run.ended_ms,
+        ":version": run.version,
+        ":doing": run.doing,
+        ":outcome": run.outcome,
+        ":exit_code": run.exit_code,
+        ":peak_rss": stored(run.peak_rss_bytes),
+        ":rss": stored(run.rss_bytes),
+        ":allocated": stored(run.allocated_bytes),
+        ":boards": run.boards.as_ref().map(ToString::to_string),
+        ":recorded": run.recorded,
+    })?;
+    Ok(inserted > 0)
+}
+
+const SEEN: &str = "
+    INSERT INTO processes (program, pid, started_ms, start_ticks, version, seen_ms, phase,
+        peak_rss_bytes, rss_bytes, allocated_bytes)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    ON CONFLICT (program, pid, started_ms) DO UPDATE SET seen_ms = excluded.seen_ms, phase = excluded.phase,
+        peak_rss_bytes = max(peak_rss_bytes, excluded.peak_rss_bytes), rss_bytes = excluded.rss_bytes,
+        allocated_bytes = excluded.allocated_bytes
+    RETURNING id";
+
+const SAMPLE: &str = "
+    INSERT INTO samples VALUES (:at, :process, :after_purge, :phase, :allocated, :active, :metadata, :resident,
+        :mapped, :retained, :thread_cache, :rss, :peak_rss, :pss, :limit, :threads, :tasks, :open_fds, :connections,
+        :purges, :fetched, :failed, :total)
+    ON CONFLICT DO NOTHING";
+
+const RUN: &str = "
+    INSERT INTO runs (program, pid, started_ms, ended_ms, version, doing, outcome, exit_code, peak_rss_bytes,
+        rss_bytes, allocated_bytes, boards, recorded)
+    VALUES (:program, :pid, :started, :ended, :version, :doing, :outcome, :exit_code, :peak_rss, :rss, :allocated,
+        :boards, :recorded)
+    ON CONFLICT (program, pid, started_ms) DO NOTHING";
+
+/// A process says of itself when it began, and a run of itself, by a clock that they may have read one after the other.
+/// No number of a process comes again as soon.
+const ENDED: &str = "
+    UPDATE processes SET ended = 1 WHERE program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
+
+const REPLACED: &str = "
+    DELETE FROM runs WHERE recorded = 0 AND program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
+
+const RECORDED: &str = "
+    SELECT 1 FROM runs WHERE recorded = 1 AND program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
+
+const NOT_ENDED: &str = "
+    SELECT id, program, pid, started_ms, start_ticks, version, seen_ms, phase, peak_rss_bytes, rss_bytes,
+        allocated_bytes
+    FROM processes WHERE ended = 0";
+
+const OLD_SAMPLES: &str = "
+    DELETE FROM samples WHERE at_ms < ?1
+        AND at_ms <= coalesce((SELECT at_ms FROM samples ORDER BY at_ms LIMIT 1 OFFSET ?2), ?1)";
+
+/// A process is dropped after the last of its samples.
+const OLD_PROCESSES: &str = "
+    DELETE FROM processes WHERE seen_ms < ?1 AND seen_ms < coalesce((SELECT min(at_ms) FROM samples), ?1)";

@@ -1,0 +1,175 @@
+//! The kernel's account of a process, `proc(5)`: its file descriptors and connections. It needs no answer of the process,
+//! and so shows one that is stuck.
+
+mod net;
+
+use std::path::{Path, PathBuf};
+
+use r3e_common::store::StoreError;
+use r3e_common::store::fs;
+use serde::Serialize;
+
+pub(crate) use net::Connection;
+
+/// The most descriptors that are looked at; more are counted.
+const MOST_DESCRIPTORS: usize = 10_000;
+
+/// The most bytes of one of the kernel's tables, which has a line of 150 for each connection of the machine.
+const MAX_TABLE_BYTES: u64 = 32 << 20;
+
+/// An open file of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Descriptor {
+    /// Its number.
+    pub(crate) fd: u32,
+    /// `file`, `socket`, `pipe`, or the kernel's word for what has no name, such as `eventpoll`.
+    pub(crate) kind: String,
+    /// The path; of a socket its two ends, where the kernel tells them.
+    pub(crate) target: String,
+}
+
+/// The open files of a process, and how many there are beyond those shown.
+#[derive(Debug)]
+pub(crate) struct Open {
+    /// By number.
+    pub(crate) descriptors: Vec<Descriptor>,
+    /// So many more than are looked at.
+    pub(crate) more: usize,
+}
+
+/// Whether there is such a process.
+///
+/// # Errors
+/// When that cannot be told.
+pub(crate) fn is_alive(pid: u32) -> Result<bool, StoreError> {
+    fs::modified(&folder(pid)).map(|it| it.is_some())
+}
+
+/// When a process began, in ticks since the machine started: with its number, that is one process and no other. None where
+/// there is no such process.
+pub(crate) fn start_ticks(pid: u32) -> Option<i64> {
+    let stat = fs::read_text(&folder(pid).join("stat"), 64 << 10).ok()?;
+    // The second field is the name in parentheses, which may have anything in it; the 22nd is the start.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// The open files of a process.
+///
+/// # Errors
+/// When the kernel does not tell, for want of permission.
+pub(crate) fn descriptors(pid: u32) -> Result<Open, StoreError> {
+    let connections = net::all(&folder(pid))?;
+    let (targets, more) = targets(pid)?;
+    let describe = |(fd, target): (u32, PathBuf)| {
+        let target = target.to_string_lossy().into_owned();
+        let (kind, inode) = kind(&target);
+        let connection = inode.and_then(|inode| connections.get(&inode));
+        Descriptor { fd, kind, target: connection.map_or(target, ToString::to_string) }
+    };
+    Ok(Open { descriptors: targets.into_iter().map(describe).collect(), more })
+}
+
+/// The connections of a process, listening sockets among them.
+///
+/// # Errors
+/// When the kernel does not tell, for want of permission.
+pub(crate) fn connections(pid: u32) -> Result<Vec<Connection>, StoreError> {
+    let mut all = net::all(&folder(pid))?;
+    let (targets, _more) = targets(pid)?;
+    let inodes = targets.iter().filter_map(|(_, target)| kind(&target.to_string_lossy()).1);
+    Ok(inodes.filter_map(|inode| all.remove(&inode)).collect())
+}
+
+fn folder(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}"))
+}
+
+/// What each descriptor leads to, by number, and how many there are beyond.
+fn targets(pid: u32) -> Result<(Vec<(u32, PathBuf)>, usize), StoreError> {
+    let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let mut links: Vec<(u32, PathBuf)> =
+        fs::list(&folder(pid).join("fd"))?.into_iter().filter_map(|path| Some((number(&path)?, path))).collect();
+    links.sort_unstable();
+    let more = links.len().saturating_sub(MOST_DESCRIPTORS);
+    links.truncate(MOST_DESCRIPTORS);
+    let mut targets = Vec::with_capacity(links.len());
+    for (fd, link) in links {
+        // One that was closed meanwhile has no target any more.
+        if let Some(target) = fs::link_target(&link)? {
+            targets.push((fd, target));
+        }
+    }
+    Ok((targets, more))
+}
+
+/// What kind of thing a descriptor's link names, and the inode where it is a socket.
+fn kind(target: &str) -> (String, Option<u64>) {
+    if target.starts_with('/') {
+        return ("file".to_owned(), None);
+    }
+    match target.split_once(':') {
+        Some(("socket", inode)) => ("socket".to_owned(), inode.trim_matches(['[', ']']).parse().ok()),
+        Some(("anon_inode", what)) => (what.trim_matches(['[', ']']).to_owned(), None),
+        Some((kind, _)) => (kind.to_owned(), None),
+        None => ("other".to_owned(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn what_this_process_has_open_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
+        let control = folder.path().join("control.sock");
+        let unix = UnixListener::bind(&control).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        let (_server, peer) = listener.accept().unwrap();
+
+        let open = descriptors(std::process::id()).unwrap();
+        let of = |fd: i32| {
+            let found = open.descriptors.iter().find(|it| i64::from(it.fd) == i64::from(fd)).unwrap();
+            (found.kind.clone(), found.target.clone())
+        };
+        assert_eq!(of(file.as_raw_fd()), ("file".into(), file.path().display().to_string()));
+        assert_eq!(of(client.as_raw_fd()), ("socket".into(), format!("tcp {peer} > {address} established")));
+        assert_eq!(of(unix.as_raw_fd()), ("socket".into(), format!("unix {} listening", control.display())));
+
+        let connections = connections(std::process::id()).unwrap();
+        let shown: Vec<String> = connections.iter().map(Connection::to_string).collect();
+        for expected in [
+            format!("tcp {address} listening"),
+            format!("tcp {peer} > {address} established"),
+            format!("tcp {address} > {peer} established"),
+        ] {
+            assert!(shown.contains(&expected), "{expected} in {shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_alive_or_not() {
+        let us = std::process::id();
+        assert!(is_alive(us).unwrap());
+        assert!(start_ticks(us).unwrap() > 0);
+        // The kernel gives out no number as large.
+        assert!(!is_alive(u32::MAX).unwrap());
+        assert_eq!(start_ticks(u32::MAX), None);
+    }
+
+    #[test]
+    fn kinds_are_told_by_the_link() {
+        assert_eq!(kind("/var/lib/x (deleted)"), ("file".into(), None));
+        assert_eq!(kind("socket:[77]"), ("socket".into(), Some(77)));
+        assert_eq!(kind("pipe:[78]"), ("pipe".into(), None));
+        assert_eq!(kind("anon_inode:[eventpoll]"), ("eventpoll".into(), None));
+        assert_eq!(kind("anon_inode:inotify"), ("inotify".into(), None));
+        assert_eq!(kind(""), ("other".into(), None));
+    }
+}

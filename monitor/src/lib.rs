@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code"))]
+
+mod ask;
+mod cli;
+mod commands;
+mod history;
+mod kernel;
+mod program;
+mod report;
+mod sockets;
+mod survey;
+mod watch;
+
+pub use cli::{Arguments, Command};
+pub use program::main;

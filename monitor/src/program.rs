@@ -1,0 +1,95 @@
+//! From the command line to the exit code.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::time::SystemTime;
+
+use clap::{CommandFactory as _, Parser as _};
+use r3e_common::process::config::{Config, Environment};
+use r3e_common::process::exit::Exit;
+use r3e_common::process::{logging, memory};
+use r3e_common::store::StoreError;
+
+use crate::cli::{Arguments, Command};
+use crate::commands::{self, Asked};
+use crate::history::HistoryError;
+use crate::watch;
+
+/// Runs the program: results to standard output, everything else to standard error.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            // Also help and version, which go to standard output and are no error.
+            let _closed = told.print();
+            return if told.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let environment = Environment::of_process();
+    let config = match arguments.config.load_with(arguments.own_flags(), &environment) {
+        Ok(config) => config,
+        Err(errors) => {
+            say(&errors.to_string());
+            return Exit::Configuration;
+        }
+    };
+    let log = logging::Options::for_stderr(config.log.level, config.log.format, &environment);
+    if let Err(error) = logging::init(log) {
+        say(&error.to_string());
+    }
+    match run(arguments, &config) {
+        Ok(exit) => exit,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            exit_of(&error)
+        }
+    }
+}
+
+/// Standard error, before there is a log. Where it is closed there is no one to tell.
+fn say(text: &str) {
+    let _closed = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The exit code that tells this error.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(error) = error.downcast_ref::<HistoryError>() {
+        error.exit()
+    } else if error.is::<StoreError>() {
+        Exit::Disk
+    } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
+        Exit::TryAgain
+    } else if error.is::<commands::Unknown>() {
+        Exit::Usage
+    } else {
+        Exit::Unexpected
+    }
+}
+
+fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
+    if arguments.config.print_config {
+        return commands::print(&config.render());
+    }
+    let Some(command) = arguments.command else {
+        say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
+        return Ok(Exit::Usage);
+    };
+    if let Err(error) = memory::check_tuning() {
+        tracing::warn!(%error, "memory may be held longer than meant");
+    }
+    // One thread is enough to wait for answers.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
+    let asked = Asked { config, json: arguments.json, clock: SystemTime::now };
+    match command {
+        Command::List => runtime.block_on(asked.list()),
+        Command::Stats(it) => runtime.block_on(asked.stats(&it)),
+        Command::Purge(it) => runtime.block_on(asked.purge(&it)),
+        Command::Tasks(it) => runtime.block_on(asked.tasks(&it)),
+        Command::Connections(it) => asked.connections(&it),
+        Command::Fds(it) => asked.fds(&it),
+        Command::History(it) => asked.history(&it),
+        Command::Runs(it) => asked.runs(&it),
+        Command::Watch => watch::run(config, &runtime, SystemTime::now),
+    }
+}

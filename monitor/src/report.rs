@@ -1,0 +1,28 @@
+//! What was found, as text for people and as JSON for scripts. Nothing here asks or reads anything.
+
+mod history;
+mod kernel;
+mod live;
+mod table;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub(crate) use history::{History, Runs, sample_line};
+pub(crate) use kernel::{Connections, Descriptors};
+pub(crate) use live::{List, Purges, StatsReport, Tasks};
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A result: a text, or one line of JSON.
+pub(crate) trait Report: fmt::Display {
+    /// For scripts.
+    fn to_json(&self) -> Value;
+
+    /// As it was asked for.
+    fn show(&self, json: bool) -> String {
+        if json { format!("{}\n", self.to_json()) } else { self.to_string() }
+    }
+}

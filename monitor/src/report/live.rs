@@ -1,0 +1,256 @@
+//! What programs that run have said.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use super::table::Table;
+use super::units::{bytes, or_dash, seconds, signed_bytes};
+use crate::survey::Reply;
+
+/// What stands in the place of figures of a program that has none to show. Never that all is well.
+fn state<T>(reply: &Reply<T>) -> &'static str {
+    match reply.answer {
+        Ok(_) => "answers",
+        Err(_) if reply.is_dead() => "dead socket",
+        Err(_) => "not answering",
+    }
+}
+
+/// The row of a program that gave no answer.
+fn unanswered<T>(reply: &Reply<T>) -> Vec<String> {
+    let why = reply.answer.as_ref().err().map_or_else(String::new, ToString::to_string);
+    vec![reply.socket.program.clone(), reply.socket.pid.to_string(), format!("{}: {why}", state(reply))]
+}
+
+/// One program as JSON: who it is and whether it answers, with what it said.
+fn object<T>(reply: &Reply<T>, said: impl Fn(&T) -> Value) -> Value {
+    let mut object = Map::new();
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    put("program", reply.socket.program.clone().into());
+    put("pid", reply.socket.pid.into());
+    put("state", state(reply).into());
+    match &reply.answer {
+        Ok(answer) => {
+            if let Value::Object(said) = said(answer) {
+                object.extend(said);
+            }
+        }
+        Err(why) => drop(put("why", why.to_string().into())),
+    }
+    object.into()
+}
+
+fn array<T>(replies: &[Reply<T>], said: impl Fn(&T) -> Value) -> Value {
+    replies.iter().map(|reply| object(reply, &said)).collect()
+}
+
+/// The most resident first; those that do not answer before all others, as nobody knows what they hold.
+fn worst_first(replies: &mut [Reply<Stats>]) {
+    replies.sort_by_key(|reply| Reverse(reply.answer.as_ref().map_or(u64::MAX, |stats| stats.figures.rss_bytes)));
+}
+
+fn nobody(f: &mut fmt::Formatter<'_>, folder: &Path) -> fmt::Result {
+    writeln!(f, "no program runs that has a control socket in {}", folder.display())
+}
+
+/// `list`: which programs there are.
+#[derive(Debug)]
+pub(crate) struct List {
+    replies: Vec<Reply<Stats>>,
+    folder: PathBuf,
+}
+
+impl List {
+    /// Of what was asked of all sockets in that folder.
+    pub(crate) fn new(replies: Vec<Reply<Stats>>, folder: PathBuf) -> Self {
+        Self { replies, folder }
+    }
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.replies.is_empty() {
+            return nobody(f, &self.folder);
+        }
+        let mut table = Table::new(&["PROGRAM", ">PID", "STATE", "PHASE", ">UP", ">RSS", "VERSION"]);
+        for reply in &self.replies {
+            table.row(match &reply.answer {
+                Err(_) => unanswered(reply),
+                Ok(it) => vec![
+                    reply.socket.program.clone(),
+                    reply.socket.pid.to_string(),
+                    state(reply).to_owned(),
+                    it.phase.clone(),
+                    seconds(it.uptime_s),
+                    bytes(it.figures.rss_bytes),
+                    it.version.clone(),
+                ],
+            });
+        }
+        table.fmt(f)
+    }
+}
+
+impl Report for List {
+    fn to_json(&self) -> Value {
+        array(&self.replies, |it| {
+            let Stats { phase, uptime_s, figures, version, started_at, .. } = it;
+            json!({ "phase": phase, "uptime_s": uptime_s, "rss_bytes": figures.rss_bytes, "version": version,
+                "started_at": started_at })
+        })
+    }
+}
+
+/// `stats`: what they hold.
+#[derive(Debug)]
+pub(crate) struct StatsReport {
+    replies: Vec<Reply<Stats>>,
+    folder: PathBuf,
+}
+
+impl StatsReport {
+    /// Of the programs that were asked; the folder is where they were looked for.
+    pub(crate) fn new(mut replies: Vec<Reply<Stats>>, folder: PathBuf) -> Self {
+        replies.retain(|reply| !reply.is_dead());
+        worst_first(&mut replies);
+        Self { replies, folder }
+    }
+}
+
+impl fmt::Display for StatsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.replies.is_empty() {
+            return nobody(f, &self.folder);
+        }
+        let mut table = Table::new(&[
+            "PROGRAM",
+            ">PID",
+            "PHASE",
+            ">UP",
+            ">RSS",
+            ">PEAK",
+            ">LIMIT",
+            ">ALLOCATED",
+            ">THREADS",
+            ">TASKS",
+            ">FDS",
+            ">CONNS",
+            ">PURGES",
+        ]);
+        for reply in &self.replies {
+            table.row(match &reply.answer {
+                Err(_) => unanswered(reply),
+                Ok(it) => vec![
+                    it.program.clone(),
+                    it.pid.to_string(),
+                    phase(it),
+                    seconds(it.uptime_s),
+                    bytes(it.figures.rss_bytes),
+                    bytes(it.figures.peak_rss_bytes),
+                    or_dash(it.limit_bytes, bytes),
+                    bytes(it.figures.allocated_bytes),
+                    it.figures.threads.to_string(),
+                    it.tasks.to_string(),
+                    it.figures.open_fds.to_string(),
+                    it.figures.connections.to_string(),
+                    it.figures.purges.to_string(),
+                ],
+            });
+        }
+        table.fmt(f)
+    }
+}
+
+/// What it is at, with how far it is.
+fn phase(stats: &Stats) -> String {
+    match stats.progress {
+        Some(at) if at.total > 0 => format!("{} {}%", stats.phase, (at.fetched + at.failed) * 100 / at.total),
+        _ => stats.phase.clone(),
+    }
+}
+
+impl Report for StatsReport {
+    fn to_json(&self) -> Value {
+        array(&self.replies, |it| serde_json::to_value(it).unwrap_or_default())
+    }
+}
+
+/// `purge`: what they gave back.
+#[derive(Debug)]
+pub(crate) struct Purges {
+    replies: Vec<Reply<PurgeStats>>,
+    folder: PathBuf,
+}
+
+impl Purges {
+    /// Of the programs that were asked.
+    pub(crate) fn new(mut replies: Vec<Reply<PurgeStats>>, folder: PathBuf) -> Self {
+        replies.retain(|reply| !reply.is_dead());
+        Self { replies, folder }
+    }
+
+    /// Those that did not do it, by name and process.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        let refused = self.replies.iter().filter(|reply| reply.answer.is_err());
+        refused.map(|reply| format!("{} ({})", reply.socket.program, reply.socket.pid)).collect()
+    }
+}
+
+impl fmt::Display for Purges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.replies.is_empty() {
+            return nobody(f, &self.folder);
+        }
+        let mut table =
+            Table::new(&["PROGRAM", ">PID", ">RSS BEFORE", ">RSS AFTER", ">GIVEN BACK", ">ALLOCATED", ">TOOK"]);
+        for reply in &self.replies {
+            table.row(match &reply.answer {
+                Err(_) => unanswered(reply),
+                Ok(it) => vec![
+                    reply.socket.program.clone(),
+                    reply.socket.pid.to_string(),
+                    bytes(it.before.figures.rss_bytes),
+                    bytes(it.after.figures.rss_bytes),
+                    signed_bytes(it.given_back_bytes),
+                    bytes(it.after.figures.allocated_bytes),
+                    format!("{:.1} ms", it.took_ms),
+                ],
+            });
+        }
+        table.fmt(f)
+    }
+}
+
+impl Report for Purges {
+    fn to_json(&self) -> Value {
+        array(&self.replies, |it| serde_json::to_value(it).unwrap_or_default())
+    }
+}
+
+/// `tasks`: what a program is doing.
+#[derive(Debug)]
+pub(crate) struct Tasks(pub(crate) Vec<TaskStats>);
+
+impl fmt::Display for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(f, "no task is alive");
+        }
+        let mut table = Table::new(&["TASK", ">AGE", "PLACE"]);
+        for TaskStats { name, age_s, place } in &self.0 {
+            table.row(vec![name.clone(), seconds(*age_s), place.clone()]);
+        }
+        table.fmt(f)
+    }
+}
+
+impl Report for Tasks {
+    fn to_json(&self) -> Value {
+        serde_json::to_value(&self.0).unwrap_or_default()
+    }
+}

@@ -1,0 +1,143 @@
+//! Which control sockets there are, and which of them are meant by a name or a number.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use r3e_common::store::StoreError;
+use r3e_common::store::fs;
+
+/// The most sockets that are looked at: a handful of programs runs on a machine.
+pub(crate) const MOST: usize = 256;
+
+/// What all programs' names begin with; it may be left out.
+const OURS: &str = "r3e-";
+
+/// A control socket: whose it is is told by its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Socket {
+    /// The program's name.
+    pub(crate) program: String,
+    /// Its process id.
+    pub(crate) pid: u32,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+}
+
+impl Socket {
+    /// Whose it is.
+    pub(crate) fn whose(&self) -> (&str, u32) {
+        (&self.program, self.pid)
+    }
+
+    /// The socket at that path, if its name is one: `{program}-{pid}.sock`.
+    fn at(path: PathBuf) -> Option<Self> {
+        let (program, pid) = path.file_name()?.to_str()?.strip_suffix(".sock")?.rsplit_once('-')?;
+        let pid = pid.parse().ok().filter(|it| *it > 0)?;
+        let program = Some(program).filter(|it| !it.is_empty())?.to_owned();
+        Some(Self { program, pid, path })
+    }
+}
+
+/// The sockets in the folder, by program and process; none where there is no such folder.
+///
+/// # Errors
+/// When the folder is there and cannot be read.
+pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, StoreError> {
+    let mut sockets: Vec<Socket> = fs::list(folder)?.into_iter().filter_map(Socket::at).collect();
+    if sockets.len() > MOST {
+        tracing::warn!(sockets = sockets.len(), "only the first {MOST} control sockets are looked at");
+        sockets.truncate(MOST);
+    }
+    sockets.sort();
+    Ok(sockets)
+}
+
+/// A process, as someone at the prompt names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// By its number.
+    Pid(u32),
+    /// By its program, with or without `r3e-`.
+    Program(String),
+}
+
+impl From<&str> for Which {
+    fn from(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Program(text.to_owned()), Self::Pid)
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pid(pid) => write!(f, "{pid}"),
+            Self::Program(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Which {
+    /// Whether that process is meant.
+    pub(crate) fn means(&self, program: &str, pid: u32) -> bool {
+        match self {
+            Self::Pid(it) => *it == pid,
+            Self::Program(name) => {
+                let bare = |name: &str| name.strip_prefix(OURS).unwrap_or(name).to_owned();
+                bare(name) == bare(program)
+            }
+        }
+    }
+}
+
+/// The processes that are meant: all where no one is named.
+///
+/// # Errors
+/// The names that mean none of them.
+pub(crate) fn meant<T>(all: Vec<T>, named: &[Which], whose: impl Fn(&T) -> (&str, u32)) -> Result<Vec<T>, Vec<Which>> {
+    let is_meant = |which: &Which, it: &T| {
+        let (program, pid) = whose(it);
+        which.means(program, pid)
+    };
+    let unknown: Vec<Which> = named.iter().filter(|which| !all.iter().any(|it| is_meant(which, it))).cloned().collect();
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
+    let keep = |it: &T| named.is_empty() || named.iter().any(|which| is_meant(which, it));
+    Ok(all.into_iter().filter(keep).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_known_by_its_name() {
+        let at = |name: &str| Socket::at(Path::new("/run/r3e").join(name)).map(|it| (it.program, it.pid));
+        assert_eq!(at("r3e-loader-42.sock"), Some(("r3e-loader".into(), 42)));
+        assert_eq!(at("other-1.sock"), Some(("other".into(), 1)));
+        for none in ["runs", "r3e-loader.sock", "-42.sock", "r3e-loader-0.sock", "r3e-loader-42.sock.tmp", "42.sock"] {
+            assert_eq!(at(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_has_no_sockets() {
+        assert_eq!(list(Path::new("/nowhere/at/all")).unwrap(), []);
+        assert!(list(Path::new("/proc/self/status")).is_err());
+    }
+
+    #[test]
+    fn processes_are_named_by_program_or_number() {
+        let all = || vec![("r3e-loader", 7), ("r3e-loader", 8), ("r3e-monitor", 9)];
+        let meant = |named: &[&str]| {
+            let named: Vec<Which> = named.iter().map(|&it| it.into()).collect();
+            let pids = meant(all(), &named, |it| *it).map(|found| found.iter().map(|it| it.1).collect::<Vec<_>>());
+            pids.map_err(|unknown| unknown.iter().map(Which::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(meant(&[]), Ok(vec![7, 8, 9]));
+        assert_eq!(meant(&["loader"]), Ok(vec![7, 8]));
+        assert_eq!(meant(&["r3e-loader", "8", "9"]), Ok(vec![7, 8, 9]));
+        assert_eq!(meant(&["9"]), Ok(vec![9]));
+        assert_eq!(meant(&["9", "10", "load"]), Err(vec!["10".into(), "load".into()]), "all that are wrong at once");
+    }
+}

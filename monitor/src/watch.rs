@@ -1,0 +1,144 @@
+//! `watch`: samples all programs into the history, and has all of them purge from time to time, until it is stopped.
+//!
+//! Asking goes on whatever the disk does: the history is written on a thread of its own ([`keeper`]), which takes what it
+//! can and says when it cannot.
+
+mod keeper;
+mod round;
+mod trouble;
+
+use std::fs::TryLockError;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use r3e_common::process::config::Config;
+use r3e_common::process::control::{Control, Facts};
+use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
+use r3e_common::process::memory::guard::{Guard, Reached};
+use r3e_common::process::memory::limit::Limit;
+use r3e_common::process::run_record::Run;
+use r3e_common::process::shutdown::Shutdown;
+use r3e_common::store::fs;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use keeper::Keeper;
+use round::Round;
+
+/// Another watch writes this history: each of the two would have every process purge and every sample written twice.
+#[derive(Debug, thiserror::Error)]
+#[error("another watch keeps the history {}", .0.display())]
+pub(crate) struct Busy(PathBuf);
+
+/// What this program is called where programs are named.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+/// The memory limit was reached, and nothing helped but to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Limited(Reached);
+
+/// Watches until a signal comes.
+///
+/// # Errors
+/// When another watch keeps the history, or it is one of a later version or of another program. A disk that fails is told
+/// in the log, and waited for. Also when the memory limit was reached.
+pub(crate) fn run(
+    config: &Config,
+    runtime: &tokio::runtime::Runtime,
+    clock: fn() -> SystemTime,
+) -> anyhow::Result<Exit> {
+    let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
+    let history = &config.monitor.history;
+    let _lock = lock(history)?;
+    let run = Run { program: PROGRAM, doing: "watch".to_owned(), started: clock() };
+    let begun = Instant::now();
+    let stop = shutdown.token().clone();
+    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
+    let facts = Facts::new(PROGRAM, run.started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
+    // A watch has no boards in flight that could be fewer.
+    let guard = Guard::start(limit, 1, runtime.handle().clone(), stop.clone())?;
+    let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
+    facts.set_phase("watching");
+    let control = Control::open_or_say(&config.runtime.dir, Arc::new(facts));
+    // Whoever reads this may ask, and stop it.
+    tracing::info!(
+        history = %history.display(),
+        sockets = %config.runtime.dir.display(),
+        every = %humantime::format_duration(config.monitor.every),
+        purge_every = %humantime::format_duration(config.memory.purge_every),
+        "watching"
+    );
+    runtime.block_on(watch(config, &keeper, clock, &stop));
+    drop(control);
+    // A run that comes to its end leaves its last figures, as jobs do; without, it would be taken for killed.
+    let (outcome, exit) =
+        if guard.reached().is_some() { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
+    let figures =
+        memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
+    let record = run.ended(begun.elapsed(), outcome, exit, &figures, serde_json::Map::new());
+    if let Err(error) = record.leave(&config.runtime.dir) {
+        tracing::warn!(%error, "this run leaves no record");
+    }
+    // It takes in that record too.
+    keeper.stop();
+    tracing::info!("⏹️ Memory monitoring stopped");
+    match guard.reached() {
+        Some(reached) => Err(Limited(reached.clone()).into()),
+        None => Ok(exit),
+    }
+}
+
+async fn watch(config: &Config, keeper: &Keeper, clock: fn() -> SystemTime, stop: &CancellationToken) {
+    let mut sampling = Round::new(config.runtime.dir.clone(), clock);
+    let sample = async {
+        let mut every = every(config.monitor.every);
+        loop {
+            every.tick().await;
+            keeper.keep(sampling.sample().await);
+        }
+    };
+    let purge = async {
+        let mut every = every(config.memory.purge_every);
+        // The first comes at once, when there is nothing yet to be given back.
+        every.tick().await;
+        loop {
+            every.tick().await;
+            keeper.keep(round::purge(&config.runtime.dir, clock).await);
+        }
+    };
+    // A purge may take seconds, and samples go on meanwhile.
+    let both = async { tokio::join!(sample, purge) };
+    let _stopped = stop.run_until_cancelled(both).await;
+}
+
+/// From now on, every so often; what was missed is not made up for.
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut every = tokio::time::interval(period);
+    every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    every
+}
+
+/// Keeps others from writing the same history, as long as the file is held. On a disk that does not give a lock there is
+/// none, and the watch goes on without.
+fn lock(history: &Path) -> Result<Option<std::fs::File>, Busy> {
+    let name = history.file_name().unwrap_or_default().to_string_lossy();
+    let path = history.with_file_name(format!(".{name}.lock"));
+    let file = match fs::create_folders(fs::parent(&path)).and_then(|()| fs::open_lock(&path)) {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::warn!(%error, "nothing keeps another watch from writing the same history");
+            return Ok(None);
+        }
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Busy(history.to_owned())),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, "nothing keeps another watch from writing the same history");
+            Ok(None)
+        }
+    }
+}

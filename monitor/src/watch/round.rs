@@ -1,0 +1,122 @@
+//! One round: asking every program that has a socket, and making of the answers what is kept.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use r3e_common::process::control::{PurgeStats, Stats};
+use r3e_common::process::memory;
+
+use super::trouble::Trouble;
+use crate::ask::Question;
+use crate::history::{Batch, Sample, started_ms};
+use crate::kernel;
+use crate::survey::{Reply, ask_everyone};
+
+/// Asks again and again, and remembers who did not answer.
+#[derive(Debug)]
+pub(super) struct Round {
+    folder: PathBuf,
+    clock: fn() -> SystemTime,
+    looking: Trouble,
+    silent: HashSet<(String, u32)>,
+}
+
+impl Round {
+    /// Of the sockets in that folder.
+    pub(super) fn new(folder: PathBuf, clock: fn() -> SystemTime) -> Self {
+        let looking = Trouble::none("the folder of the control sockets can be read again");
+        Self { folder, clock, looking, silent: HashSet::new() }
+    }
+
+    /// Asks all what they hold. Nothing is kept where the folder of the sockets cannot be read.
+    pub(super) async fn sample(&mut self) -> Batch {
+        let replies = match ask_everyone::<Stats>(&self.folder, Question::Stats).await {
+            Ok(replies) => replies,
+            Err(error) => {
+                self.looking.came(&error);
+                return Batch::default();
+            }
+        };
+        self.looking.passed();
+        self.note_silent(&replies);
+        let alive = replies.iter().filter(|reply| !reply.is_dead());
+        let alive = alive.map(|reply| (reply.socket.program.clone(), reply.socket.pid)).collect();
+        let samples = replies.into_iter().filter_map(|reply| sample(reply.answer.ok()?, false)).collect();
+        Batch { at_ms: now_ms(self.clock), samples, alive: Some(alive) }
+    }
+
+    /// Tells once that a program does not answer, and once that it does again.
+    fn note_silent(&mut self, replies: &[Reply<Stats>]) {
+        let mut silent = HashMap::new();
+        for reply in replies.iter().filter(|reply| !reply.is_dead()) {
+            if let Err(why) = &reply.answer {
+                silent.insert((reply.socket.program.clone(), reply.socket.pid), why.to_string());
+            }
+        }
+        for ((program, pid), why) in &silent {
+            if !self.silent.contains(&(program.clone(), *pid)) {
+                tracing::warn!(program, pid, "not answering: {why}");
+            }
+        }
+        for (program, pid) in &self.silent {
+            let answers = |reply: &&Reply<Stats>| reply.whose() == (program, *pid) && reply.answer.is_ok();
+            if replies.iter().any(|reply| answers(&reply)) {
+                tracing::info!(program, pid, "answers again");
+            }
+        }
+        self.silent = silent.into_keys().collect();
+    }
+}
+
+/// Has all that have a socket in that folder give back what they do not use, and writes the line that operators know for
+/// each. Gives what they hold then.
+pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
+    // Where the folder cannot be read, sampling says so.
+    let replies = ask_everyone::<PurgeStats>(folder, Question::Purge).await.unwrap_or_default();
+    let us = std::process::id();
+    let mut samples = Vec::new();
+    let mut purged_ourselves = false;
+    for reply in replies.into_iter().filter(|reply| !reply.is_dead()) {
+        let Reply { socket, answer } = reply;
+        let (program, pid) = socket.whose();
+        match answer {
+            Ok(PurgeStats { after, given_back_bytes, took_ms, .. }) => {
+                tracing::info!(program, pid, given_back_bytes, took_ms, "{}", after.figures.periodic_line());
+                purged_ourselves |= pid == us;
+                samples.extend(sample(after, true));
+            }
+            Err(why) => tracing::warn!(program, pid, "not purged: {why}"),
+        }
+    }
+    if !purged_ourselves {
+        purge_this_process().await;
+    }
+    Batch { at_ms: now_ms(clock), samples, alive: None }
+}
+
+fn now_ms(clock: fn() -> SystemTime) -> i64 {
+    let since = clock().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What is kept of an answer; none of one that does not say since when it runs, and so cannot be told from others.
+fn sample(stats: Stats, after_purge: bool) -> Option<Sample> {
+    started_ms(&stats)?;
+    Some(Sample { start_ticks: kernel::start_ticks(stats.pid), stats, after_purge })
+}
+
+/// For a watch that has no control socket.
+async fn purge_this_process() {
+    match tokio::task::spawn_blocking(memory::purge).await {
+        Ok(Ok(purged)) => tracing::info!(
+            program = env!("CARGO_PKG_NAME"),
+            pid = std::process::id(),
+            took_ms = purged.took.as_millis(),
+            "{}",
+            purged.after.periodic_line()
+        ),
+        Ok(Err(error)) => tracing::warn!(%error, "no purge"),
+        Err(error) => tracing::error!(%error, "the purge panicked"),
+    }
+}

@@ -1,0 +1,50 @@
+//! Killed at any moment, a watch leaves a history that opens and is sound, and takes in every run exactly once.
+
+use r3e_tests::harness::{Place, until};
+
+use crate::place::{busy_watch, history, leave_record, monitor, sound_history, waiting};
+
+const KILLS: u32 = 50;
+
+#[test]
+fn after_each_of_fifty_kills_the_history_is_sound_and_no_run_is_lost_or_doubled() {
+    let place = Place::new();
+    let mut random = fastrand::Rng::with_seed(50);
+    let mut left = 0;
+    let (mut at_work, mut in_the_middle) = (0, 0);
+    for kill in 0..KILLS {
+        for _ in 0..random.u32(1..=20) {
+            leave_record(&place, left);
+            left += 1;
+        }
+        let before = waiting(&place);
+        let mut running = busy_watch(&place).spawn();
+        // While it starts, while it takes records in, or later.
+        let mut looks = random.u32(0..2000);
+        let all_but = random.usize(0..=before);
+        until("the moment has come", || {
+            looks = looks.saturating_sub(1);
+            looks == 0 || waiting(&place) < all_but || running.has_ended()
+        });
+        at_work += u32::from(!running.has_ended());
+        in_the_middle += u32::from((1..before).contains(&waiting(&place)));
+        let ended = running.kill();
+        assert_eq!(ended.code(), None, "kill {kill}: {}", ended.stderr);
+        if history(&place).exists() {
+            let seen = monitor(&place, &["runs", "--json", "--last", "100000"]).run().with_code(0).json();
+            let loaders = seen.as_array().unwrap().iter().filter(|it| it["program"] == "r3e-loader").count();
+            assert_eq!(loaders, left as usize, "kill {kill}: in the history, or in a record");
+            let taken_in = sound_history(&place);
+            assert!(taken_in.is_sorted_by(|a, b| a < b), "kill {kill}: none twice: {taken_in:?}");
+        }
+    }
+    leave_record(&place, left);
+    left += 1;
+    let running = busy_watch(&place).spawn();
+    until("all is taken in", || waiting(&place) == 0);
+    running.signal("TERM");
+    let ended = running.wait().with_code(0);
+    assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
+    assert_eq!(sound_history(&place), (0..left).collect::<Vec<_>>());
+    assert!(at_work == KILLS && in_the_middle > 0, "{at_work} struck one at work, {in_the_middle} while it took in");
+}

@@ -1,0 +1,89 @@
+//! What these tests have in common: where a monitor runs, what jobs leave for it, and its history, read with SQLite itself.
+
+use std::fs;
+use std::path::PathBuf;
+
+use r3e_tests::harness::{Invocation, Place, Running};
+use rusqlite::Connection;
+use serde_json::json;
+
+/// A monitor about to run there.
+pub(crate) fn monitor(place: &Place, arguments: &[&str]) -> Invocation {
+    let bare = Invocation::new("r3e-monitor", &place.path(""));
+    let bare = bare.set("runtime.dir", &place.path("run").to_string_lossy());
+    let bare = bare.set("monitor.history", &history(place).to_string_lossy());
+    bare.arguments(arguments)
+}
+
+/// Its history.
+pub(crate) fn history(place: &Place) -> PathBuf {
+    place.path("history/monitor.db")
+}
+
+/// A watch that is very busy.
+pub(crate) fn busy_watch(place: &Place) -> Invocation {
+    monitor(place, &["watch"]).set("monitor.every", "2ms").set("memory.purge_every", "20ms")
+}
+
+/// Where its standard error goes, so that it can be read while it runs.
+const TO_FILE: [&str; 3] = ["sh", "-c", "exec \"$0\" \"$@\" 2> log"];
+
+/// Starts it with its log in a file.
+pub(crate) fn logged(monitor: Invocation) -> Running {
+    monitor.started_by(&TO_FILE).spawn()
+}
+
+/// What was logged so far.
+pub(crate) fn log(place: &Place) -> String {
+    fs::read_to_string(place.path("log")).unwrap_or_default()
+}
+
+/// The folder of what jobs leave.
+pub(crate) fn runs(place: &Place) -> PathBuf {
+    place.path("run/runs")
+}
+
+/// Leaves the record of a run, as a job does: whole, or not at all. A run has its number as process id and peak.
+pub(crate) fn leave_record(place: &Place, number: u32) {
+    let folder = runs(place);
+    fs::create_dir_all(&folder).unwrap();
+    let started_ms = 1_793_505_600_000_u64 + u64::from(number) * 1000;
+    let record = json!({
+        "program": "r3e-loader", "pid": number, "version": "0.1.0", "doing": "load",
+        "started_at": "2026-11-01T04:00:00Z", "ended_at": "2026-11-01T04:01:30Z", "seconds": 90.0,
+        "outcome": "done", "exit_code": 0, "peak_rss_bytes": number, "rss_bytes": 1, "allocated_bytes": 1,
+        "boards": {"fetched": number, "failed": 0},
+    });
+    let path = folder.join(format!("r3e-loader-{number}-{started_ms}.json"));
+    let hidden = folder.join(format!(".r3e-loader-{number}.tmp"));
+    fs::write(&hidden, record.to_string()).unwrap();
+    fs::rename(hidden, path).unwrap();
+}
+
+/// How many records still wait.
+pub(crate) fn waiting(place: &Place) -> usize {
+    fs::read_dir(runs(place)).map_or(0, Iterator::count)
+}
+
+/// Looks at the whole history, checks that it is sound, and gives the process ids of the loader's runs in it.
+pub(crate) fn sound_history(place: &Place) -> Vec<u32> {
+    let database = Connection::open(history(place)).unwrap();
+    let check: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    let violations: Vec<String> = rows(&database, "SELECT \"table\" FROM pragma_foreign_key_check");
+    assert!(violations.is_empty(), "{violations:?}");
+    if count(&database, "SELECT count(*) FROM sqlite_schema WHERE name = 'runs'") == 0 {
+        return Vec::new();
+    }
+    rows(&database, "SELECT pid FROM runs WHERE program = 'r3e-loader' AND outcome = 'done' ORDER BY pid")
+}
+
+/// A number that the database tells.
+pub(crate) fn count(database: &Connection, sql: &str) -> i64 {
+    database.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+fn rows<T: rusqlite::types::FromSql>(database: &Connection, sql: &str) -> Vec<T> {
+    let mut statement = database.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}

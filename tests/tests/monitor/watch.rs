@@ -1,0 +1,123 @@
+//! A watch from its beginning to its end.
+
+use std::fs;
+
+use r3e_tests::harness::{Place, until};
+
+use crate::place::{busy_watch, history, leave_record, log, logged, monitor, runs, sound_history, waiting};
+
+#[test]
+fn a_watch_that_is_stopped_says_so_and_exits_0() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let running = logged(busy_watch(&place).set("monitor.every", "100ms"));
+        until("it purges", || log(&place).contains("💾 Periodic GC: Alloc="));
+        running.signal(signal);
+        let ended = running.wait().with_code(0);
+        let said = log(&place);
+        assert!(said.trim_end().ends_with("⏹️ Memory monitoring stopped"), "{said}");
+        assert!(!said.contains("ERROR") && !said.contains("WARN"), "{said}");
+        assert_eq!(ended.stdout, "");
+        assert!(sound_history(&place).is_empty());
+        assert!(!history(&place).with_file_name("monitor.db-wal").exists(), "it is closed in order");
+    }
+}
+
+#[test]
+fn a_second_watch_of_the_same_history_is_refused() {
+    let place = Place::new();
+    let first = logged(busy_watch(&place));
+    until("it is at work", || log(&place).contains("watching"));
+    let second = monitor(&place, &["watch"]).run().with_code(75);
+    assert!(second.stderr.contains("another watch keeps the history") && second.stderr.contains("monitor.db"));
+    assert_eq!(first.kill().code(), None);
+    fs::remove_file(place.path("log")).unwrap();
+    let third = logged(busy_watch(&place));
+    until("the next is at work", || log(&place).contains("watching"));
+    third.signal("TERM");
+    let _ended = third.wait().with_code(0);
+}
+
+#[test]
+fn runs_are_told_before_and_after_a_watch_has_taken_them_in() {
+    let place = Place::new();
+    let none = monitor(&place, &["runs"]).run().with_code(0);
+    assert_eq!(none.stdout, "no run has ended yet\n");
+    for number in 1..=30 {
+        leave_record(&place, number);
+    }
+    let shown = |arguments: &[&str]| {
+        let runs = monitor(&place, arguments).run().with_code(0).json();
+        // The watch leaves a record of itself too.
+        let loaders = runs.as_array().unwrap().iter().filter(|it| it["program"] == "r3e-loader");
+        loaders.map(|it| it["peak_rss_bytes"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let before = shown(&["runs", "--json", "--last", "100"]);
+    assert_eq!(before.len(), 30);
+    assert_eq!(shown(&["runs", "--json"]).len(), 20);
+    assert!(!history(&place).exists(), "reading makes no history");
+
+    // One that is no record is moved aside, and holds nothing up.
+    fs::write(runs(&place).join("r3e-loader-9-9.json"), "{").unwrap();
+    let running = logged(busy_watch(&place));
+    until("all are taken in", || waiting(&place) == 1);
+    let mut during = shown(&["--json", "runs", "--last", "100"]);
+    running.signal("TERM");
+    let _ended = running.wait().with_code(0);
+    assert!(runs(&place).join("r3e-loader-9-9.damaged").exists());
+    assert_eq!(log(&place).matches("moved aside").count(), 1, "{}", log(&place));
+    let mut after = shown(&["runs", "--json", "--last", "100"]);
+    during.sort_unstable();
+    after.sort_unstable();
+    let mut before = before;
+    before.sort_unstable();
+    assert!(before == during && during == after, "{before:?} {during:?} {after:?}");
+    let table = monitor(&place, &["runs", "--last", "100"]).run().with_code(0).stdout;
+    for part in ["ENDED", "PEAK", "r3e-loader", "1m30s", "done"] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+}
+
+#[test]
+fn a_watch_idles_under_10_mb() {
+    let place = Place::new();
+    for number in 1..=200 {
+        leave_record(&place, number);
+    }
+    let running = logged(busy_watch(&place));
+    until("it has worked for a while", || waiting(&place) == 0 && log(&place).matches("💾").count() > 50);
+    let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
+    };
+    let (now, peak) = (field("VmRSS:"), field("VmHWM:"));
+    println!("resident: {now} KB, peak {peak} KB");
+    assert!(now < 10 << 10, "{now} KB resident");
+    running.signal("TERM");
+    let _ended = running.wait().with_code(0);
+}
+
+#[test]
+fn what_is_older_than_monitor_keep_is_dropped() {
+    let place = Place::new();
+    for number in 1..=20 {
+        leave_record(&place, number);
+    }
+    let running = busy_watch(&place).set("monitor.keep", "1h").spawn();
+    until("all are taken in", || waiting(&place) == 0);
+    until("old ones are gone", || sound_history(&place).is_empty());
+    running.signal("TERM");
+    let _ended = running.wait().with_code(0);
+}
+
+#[test]
+fn a_watch_that_cannot_live_in_its_limit_stops_in_order_with_75() {
+    let place = Place::new();
+    let ended = monitor(&place, &["watch", "--memory-limit-mb", "4"]).run().with_code(75);
+    assert!(ended.stderr.contains("the memory limit of 4 MB by memory.limit_mb is reached"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("⏹️ Memory monitoring stopped"), "{}", ended.stderr);
+    let runs = monitor(&place, &["runs", "--json"]).run().with_code(0).json();
+    assert_eq!((&runs[0]["outcome"], &runs[0]["exit_code"]), (&"memory limit".into(), &75.into()));
+    assert!(sound_history(&place).is_empty());
+}

@@ -1,0 +1,138 @@
+//! Wrong use: each mistake has its exit code and a message that names it.
+
+use std::fs;
+
+use r3e_tests::harness::{Invocation, Place};
+use rusqlite::Connection;
+
+use crate::place::{history, monitor};
+
+#[track_caller]
+fn refused(monitor: &Invocation, code: i32, parts: &[&str]) {
+    let ended = monitor.run().with_code(code);
+    for part in parts {
+        assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
+    }
+    assert_eq!(ended.stdout, "");
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_exits_2() {
+    let place = Place::new();
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&[], &["expected a command", "Usage:", "watch"]),
+        (&["lits"], &["lits", "list"]),
+        (&["tasks"], &["PROGRAM|PID"]),
+        (&["tasks", "1", "2"], &["2"]),
+        (&["stats", "--watch", "2"], &["--watch", "a duration with its unit"]),
+        (&["stats", "--watch", "0s"], &["--watch", "a duration with its unit"]),
+        (&["history", "--since", "yesterday"], &["--since", "a duration with its unit"]),
+        (&["runs", "--last", "0"], &["--last", "0"]),
+        (&["runs", "--last", "-1"], &["-1"]),
+        (&["runs", "--last", "many"], &["--last", "many"]),
+        (&["list", "--jsno"], &["--jsno", "--json"]),
+        (&["watch", "loader"], &["loader"]),
+    ];
+    for (given, parts) in cases {
+        refused(&monitor(&place, given), 2, parts);
+    }
+}
+
+#[test]
+fn a_name_that_no_program_has_exits_2_and_is_named() {
+    let place = Place::new();
+    let none = u32::MAX.to_string();
+    for given in
+        [["stats", "loder"], ["purge", "loder"], ["tasks", "loder"], ["fds", "loder"], ["connections", "loder"]]
+    {
+        refused(&monitor(&place, &given), 2, &["no program that runs is called loder", "r3e-monitor list"]);
+    }
+    for command in ["stats", "purge", "tasks", "fds", "connections"] {
+        refused(&monitor(&place, &[command, &none]), 2, &["no program that runs is called 4294967295"]);
+    }
+    refused(&monitor(&place, &["stats", "loder", "4711", "r3e-x"]), 2, &["loder, 4711, r3e-x"]);
+    assert!(!place.path("run").exists() && !history(&place).exists(), "nothing is made by asking");
+}
+
+#[test]
+fn impossible_settings_exit_78_with_their_source() {
+    let place = Place::new();
+    let cases = [
+        ("monitor.every", "0s", "from 1ms"),
+        ("monitor.every", "10", "24h, 30m or 500ms"),
+        ("monitor.keep", "-1h", "R3E_MONITOR__KEEP"),
+        ("monitor.history", "", "a path, not empty"),
+        ("memory.purge_every", "often", "R3E_MEMORY__PURGE_EVERY"),
+    ];
+    for (key, value, expected) in cases {
+        refused(&monitor(&place, &["watch"]).set(key, value), 78, &[key, expected]);
+    }
+    refused(&monitor(&place, &["watch", "--runtime-dir", ""]), 78, &["--runtime-dir", "runtime.dir"]);
+    refused(&monitor(&place, &["--history-file", "", "runs"]), 78, &["--history-file", "monitor.history"]);
+}
+
+#[test]
+fn a_history_of_a_later_version_or_of_someone_else_exits_78_and_stays() {
+    let place = Place::new();
+    fs::create_dir_all(history(&place).parent().unwrap()).unwrap();
+    let commands: [&[&str]; 4] = [&["watch"], &["history"], &["runs"], &["history", "--json"]];
+    for (sql, parts) in [
+        // What a later version would have written: our mark, and a version that is not known yet.
+        ("PRAGMA application_id = 0x7233656d; PRAGMA user_version = 999;", ["its version is 999", "hint: update"]),
+        ("CREATE TABLE precious (x);", ["a database of another program", "monitor.history"]),
+    ] {
+        let _none_before = fs::remove_file(history(&place));
+        Connection::open(history(&place)).unwrap().execute_batch(sql).unwrap();
+        let before = fs::read(history(&place)).unwrap();
+        for command in commands {
+            refused(&monitor(&place, command), 78, &parts);
+        }
+        assert!(fs::read(history(&place)).unwrap() == before);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_exits_74_and_is_named() {
+    let place = Place::new();
+    fs::write(place.path("file"), "a regular file, and no database".repeat(100)).unwrap();
+    for command in [["list", "--runtime-dir"], ["stats", "--runtime-dir"], ["purge", "--runtime-dir"]] {
+        refused(&monitor(&place, &command).argument("file"), 74, &["cannot list", "file"]);
+    }
+    refused(
+        &monitor(&place, &["history", "--history-file", "file"]),
+        74,
+        &["cannot open the history file", "not a database"],
+    );
+    refused(&monitor(&place, &["runs", "--history-file", "/"]), 74, &["the history /"]);
+}
+
+#[test]
+fn help_version_and_the_configuration_are_results() {
+    let place = Place::new();
+    for arguments in [&["--help"][..], &["stats", "--help"], &["help", "watch"]] {
+        let help = monitor(&place, arguments).run().with_code(0);
+        assert!(help.stdout.contains("Usage: r3e-monitor"), "{}", help.stdout);
+    }
+    let help = monitor(&place, &["--help"]).run().with_code(0).stdout;
+    assert!(help.contains("Examples:") && help.contains("Exit codes:") && help.contains("Configuration:"), "{help}");
+    let version = monitor(&place, &["--version"]).run().with_code(0);
+    assert!(version.stdout.starts_with("r3e-monitor 0."), "{}", version.stdout);
+    for arguments in [&["--print-config"][..], &["watch", "--print-config"]] {
+        let shown = monitor(&place, arguments).run().with_code(0);
+        assert!(shown.stdout.contains("history") && shown.stdout.contains("monitor.db"), "{}", shown.stdout);
+    }
+}
+
+#[test]
+fn where_nothing_runs_and_nothing_was_kept_that_is_said() {
+    let place = Place::new();
+    for command in ["list", "stats", "purge"] {
+        let ended = monitor(&place, &[command]).run().with_code(0);
+        assert!(ended.stdout.contains("no program runs that has a control socket in"), "{}", ended.stdout);
+        assert_eq!(monitor(&place, &[command, "--json"]).run().with_code(0).json(), serde_json::json!([]));
+    }
+    let none = monitor(&place, &["history", "--since", "24h"]).run().with_code(0).stdout;
+    assert!(none.contains("no samples of the last 1day") && none.contains("r3e-monitor watch"), "{none}");
+    assert_eq!(monitor(&place, &["history", "--json"]).run().with_code(0).json(), serde_json::json!([]));
+}
