@@ -1,5 +1,5 @@
-//! A purge reaches what parked workers keep in their caches. A test binary of its own: other threads' caches would
-//! disturb the figures.
+//! A purge reaches what parked workers keep in their caches, and figures are what jemalloc prints itself. A test binary of
+//! its own with one test: other threads would disturb the figures.
 
 use std::sync::{Arc, Barrier};
 
@@ -7,8 +7,34 @@ use r3e_common::process::memory::{figures, purge, purge_all};
 
 const WORKERS: usize = 2;
 
+/// Compares the figures with the statistics that jemalloc prints, within 2 %.
+fn figures_are_what_jemalloc_prints() {
+    let held: Vec<Vec<u8>> = (0..4000).map(|_| vec![1; 5000]).collect();
+    // What is printed is allocated too: in one piece, made before.
+    let mut printed = Vec::with_capacity(1 << 20);
+    let figures = figures().unwrap();
+    let mut options = jemalloc_ctl::stats_print::Options::default();
+    (options.json_format, options.skip_per_arena, options.skip_mutex_statistics) = (true, true, true);
+    jemalloc_ctl::stats_print::stats_print(&mut printed, options).unwrap();
+    let printed: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+    for (key, ours) in [
+        ("allocated", figures.allocated_bytes),
+        ("active", figures.active_bytes),
+        ("metadata", figures.metadata_bytes),
+        ("resident", figures.resident_bytes),
+        ("mapped", figures.mapped_bytes),
+        ("retained", figures.retained_bytes),
+    ] {
+        let theirs = printed["jemalloc"]["stats"][key].as_u64().unwrap();
+        assert!(ours.abs_diff(theirs) <= theirs / 50, "{key}: {ours}, printed {theirs}");
+    }
+    assert!(held.iter().all(|it| it.len() == 5000));
+}
+
 #[test]
-fn what_parked_workers_keep_is_given_back() {
+fn what_parked_workers_keep_is_given_back_and_figures_are_right() {
+    figures_are_what_jemalloc_prints();
+
     // Not told to flush where a thread parks: what is flushed, is flushed by the purge.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
     let others = purge().unwrap().after.thread_cache_bytes;

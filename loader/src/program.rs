@@ -21,7 +21,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
-    let config = configure(&arguments.config)?;
+    let config = configure(&arguments.config, Vec::new())?;
     if let Some(Command::Catalog(asked)) = arguments.command {
         if arguments.cached_only || arguments.only.is_some() || arguments.job.wait.is_some() {
             tracing::error!("--cached-only, --only and --wait say how to load: they cannot be used with catalog");

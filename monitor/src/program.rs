@@ -1,13 +1,13 @@
 //! From the command line to the exit code.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::time::SystemTime;
 
-use clap::{CommandFactory as _, Parser as _};
-use r3e_common::process::config::{Config, Environment};
+use clap::CommandFactory as _;
+use r3e_common::process::config::Config;
 use r3e_common::process::exit::Exit;
-use r3e_common::process::{logging, memory};
+use r3e_common::process::memory;
+use r3e_common::process::program::{configure, parse, say};
 use r3e_common::store::StoreError;
 
 use crate::cli::{Arguments, Command};
@@ -17,38 +17,17 @@ use crate::watch;
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let arguments = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments,
-        Err(told) => {
-            // Also help and version, which go to standard output and are no error.
-            let _closed = told.print();
-            return if told.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
-    };
-    let environment = Environment::of_process();
-    let config = match arguments.config.load_with(arguments.own_flags(), &environment) {
-        Ok(config) => config,
-        Err(errors) => {
-            say(&errors.to_string());
-            return Exit::Configuration;
-        }
-    };
-    let log = logging::Options::for_stderr(config.log.level, config.log.format, &environment);
-    if let Err(error) = logging::init(log) {
-        say(&error.to_string());
-    }
-    match run(arguments, &config) {
-        Ok(exit) => exit,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            exit_of(&error)
-        }
-    }
+    // What ends early has been told.
+    started(arguments).unwrap_or_else(|exit| exit)
 }
 
-/// Standard error, before there is a log. Where it is closed there is no one to tell.
-fn say(text: &str) {
-    let _closed = writeln!(std::io::stderr(), "{text}");
+fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
+    let arguments: Arguments = parse(arguments)?;
+    let config = configure(&arguments.config, arguments.own_flags())?;
+    run(arguments, &config).map_err(|error| {
+        tracing::error!("{error:#}");
+        exit_of(&error)
+    })
 }
 
 /// The exit code that tells this error.
@@ -67,9 +46,6 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 }
 
 fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
-    if arguments.config.print_config {
-        return commands::print(&config.render());
-    }
     let Some(command) = arguments.command else {
         say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
         return Ok(Exit::Usage);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{Control, Facts};
 use r3e_common::process::exit::Exit;
@@ -62,6 +63,9 @@ pub(crate) fn run(
     let guard = Guard::start(limit, 1, runtime.handle().clone(), stop.clone())?;
     let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
     facts.set_phase("watching");
+    let tasks = Tasks::default();
+    let listed = tasks.clone();
+    facts.set_tasks(Some(Arc::new(move || listed.list())));
     let control = Control::open_or_say(&config.runtime.dir, Arc::new(facts));
     // Whoever reads this may ask, and stop it.
     tracing::info!(
@@ -71,7 +75,7 @@ pub(crate) fn run(
         purge_every = %humantime::format_duration(config.memory.purge_every),
         "watching"
     );
-    runtime.block_on(watch(config, &keeper, clock, &stop));
+    runtime.block_on(watch(config, &tasks, &keeper, clock, &stop));
     drop(control);
     // A run that comes to its end leaves its last figures, as jobs do; without, it would be taken for killed.
     let (outcome, exit) =
@@ -91,7 +95,7 @@ pub(crate) fn run(
     }
 }
 
-async fn watch(config: &Config, keeper: &Keeper, clock: fn() -> SystemTime, stop: &CancellationToken) {
+async fn watch(config: &Config, tasks: &Tasks, keeper: &Keeper, clock: fn() -> SystemTime, stop: &CancellationToken) {
     let mut sampling = Round::new(config.runtime.dir.clone(), clock);
     let sample = async {
         let mut every = every(config.monitor.every);
@@ -110,6 +114,7 @@ async fn watch(config: &Config, keeper: &Keeper, clock: fn() -> SystemTime, stop
         }
     };
     // A purge may take seconds, and samples go on meanwhile.
+    let (sample, purge) = (tasks.track("taking samples", sample), tasks.track("having programs purge", purge));
     let both = async { tokio::join!(sample, purge) };
     let _stopped = stop.run_until_cancelled(both).await;
 }

@@ -27,7 +27,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
-    let config = configure(&arguments.config)?;
+    let config = configure(&arguments.config, Vec::new())?;
     // What cannot be done is told before anything is touched.
     let catalog = load_catalog(&config).map_err(|error| failed(&error))?;
     let (doing, kind) = match arguments.command {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::config::{Config, ConfigArgs, Environment};
+use super::config::{Config, ConfigArgs, Environment, Flag};
 use super::control::{Control, Facts};
 use super::exit::Exit;
 use super::job::{self, Job, JobError, Options, Outcome, Plan};
@@ -43,13 +43,13 @@ pub fn parse<A: clap::Parser>(arguments: impl IntoIterator<Item = OsString>) -> 
     })
 }
 
-/// Reads the configuration, and begins to log as it says.
+/// Reads the configuration, with a program's own flags beside those that all have, and begins to log as it says.
 ///
 /// # Errors
 /// With the exit code, when it is wrong, which has been said; or when it was only to be shown.
-pub fn configure(arguments: &ConfigArgs) -> Result<Config, Exit> {
+pub fn configure(arguments: &ConfigArgs, own: Vec<Flag>) -> Result<Config, Exit> {
     let environment = Environment::of_process();
-    let config = arguments.load(&environment).map_err(|errors| {
+    let config = arguments.load_with(own, &environment).map_err(|errors| {
         say(&errors.to_string());
         Exit::Configuration
     })?;
@@ -60,8 +60,8 @@ pub fn configure(arguments: &ConfigArgs) -> Result<Config, Exit> {
     if arguments.print_config { Err(print(&config.render(), Exit::Done)) } else { Ok(config) }
 }
 
-/// Standard error, before there is a log. Where it is closed there is no one to tell.
-fn say(text: &str) {
+/// Writes to standard error, before there is a log. Where it is closed there is no one to tell.
+pub fn say(text: &str) {
     let _closed = writeln!(std::io::stderr(), "{text}");
 }
 

@@ -9,6 +9,7 @@ mod faults;
 mod golden;
 mod hostile;
 mod killed;
+mod limits;
 mod periodic;
 mod stopped;
 mod whole;

@@ -83,7 +83,10 @@ fn tasks_descriptors_and_connections_of_a_program_are_shown() {
     let place = Place::new();
     let running = quiet_watch(&place);
     let pid = running.pid().to_string();
-    let _tasks = json(&place, &["tasks", &pid]);
+    let tasks = json(&place, &["tasks", &pid]);
+    let names: Vec<_> = tasks.iter().map(|task| task["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["taking samples", "having programs purge"]);
+    assert!(tasks[0]["place"].as_str().unwrap().contains("watch.rs:"), "{tasks:?}");
     let socket = place.path("run").join(format!("r3e-monitor-{pid}.sock"));
     for named in ["monitor", &pid] {
         let connections = json(&place, &["connections", named]);

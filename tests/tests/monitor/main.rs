@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
 mod full;
+mod jobs;
 mod killed;
 mod live;
 mod place;

@@ -1,5 +1,7 @@
 //! What a job holds at the real service's size.
 
+use std::fs;
+
 use r3e_common::domain::Combination;
 use r3e_tests::harness::{Differences, Ended, Place, assert_serves, driver_index};
 use r3e_tests::sim::{SimOptions, Simulator};
@@ -42,4 +44,13 @@ fn no_job_passes_100_mb_and_none_grows_with_its_boards() {
     assert!(peaks.iter().all(|(_, bytes)| *bytes < MOST_BYTES), "{peaks:?}");
     assert!(all.max(slice) <= few + NOISE_BYTES, "{peaks:?}");
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+
+    // Told to live in less, a job does, and what it publishes is the same to the byte.
+    let exports =
+        || ["driver_index.json.gz", "top_combinations.json"].map(|it| fs::read(place.cache().join(it)).unwrap());
+    let unlimited = exports();
+    fs::remove_file(place.cache().join("driver_index.json.gz")).unwrap();
+    let limited = place.refresher(&sim.base_url(), &["full"]).variable("MEMORY_LIMIT_MB", "48").run().with_code(0);
+    assert!(peak(&limited) <= 48 << 20, "{} bytes; it said {}", peak(&limited), limited.stderr);
+    assert!(exports() == unlimited);
 }
