@@ -72,6 +72,11 @@ impl StagingState {
         }
     }
 
+    /// Removes what a killed writer of the state had not finished.
+    pub(super) fn remove_unfinished(folder: &Path) -> Result<(), StoreError> {
+        fs::remove(&fs::temporary(&folder.join(NAME)))
+    }
+
     /// Writes the state, where it is another than what stands there.
     pub(super) fn write(&self, folder: &Path) -> Result<(), StoreError> {
         let path = folder.join(NAME);
