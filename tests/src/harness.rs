@@ -7,17 +7,24 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the disk from outside, without the programs' own code")]
 
 mod cache;
+mod disk;
 mod expected;
+mod faults;
 mod index;
+mod moment;
 mod place;
 mod running;
 mod wait;
 
 pub use cache::{
-    BoardFile, Snapshot, age, board_file, board_files, gunzip, gzip, read_json, read_status, snapshot, top_combinations,
+    BoardFile, Snapshot, age, board_at, board_file, board_files, gunzip, gzip, read_json, read_status, snapshot,
+    top_combinations,
 };
+pub use disk::{ReadOnlyFolder, SmallDisk};
 pub use expected::{Differences, assert_serves};
-pub use index::{DriverIndex, Row, driver_index, parse_driver_index};
+pub use faults::{Call, What, was_struck};
+pub use index::{DriverIndex, Row, driver_index, driver_index_and_generation, parse_driver_index};
+pub use moment::Moment;
 pub use place::{Place, grid, shared_folder};
 pub use running::{Ended, Invocation, Running, signal};
 pub use wait::{BOUND, until};

@@ -83,7 +83,8 @@ impl Job {
         let lock = lock(config, options, &stop).await?;
         let known = |board| catalog.ordinal(board).is_some();
         let cache = &config.cache.dir;
-        let (staging, leftovers) = Staging::open(lock, &config.cache.staging_dir, Cache::new(cache), known, &stop)?;
+        let (folder, now) = (&config.cache.staging_dir, (options.clock)());
+        let (staging, leftovers) = Staging::open(lock, folder, Cache::new(cache), known, now, &stop)?;
         let status = StatusFile::new(cache);
         // Whoever said so was killed: there is no other writer.
         status.update(&Status { fetch_in_progress: Some(false), ..Status::default() })?;

@@ -53,8 +53,8 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Opens the staging folder and checks what an interrupted run left there; `known` tells the catalogue's boards. When
-    /// `stop` is cancelled, what was not looked at is left to the next run.
+    /// Opens the staging folder and checks what an interrupted run left there and, unfinished, in the cache; `known` tells
+    /// the catalogue's boards. When `stop` is cancelled, what was not looked at is left to the next run.
     ///
     /// # Errors
     /// When a newer program has written it, or the file system refuses; nothing is touched then.
@@ -63,9 +63,11 @@ impl Staging {
         folder: &Path,
         cache: Cache,
         known: impl Fn(Combination) -> bool,
+        now: SystemTime,
         stop: &CancellationToken,
     ) -> Result<(Self, Leftovers), StagingError> {
         StagingState::read(folder)?;
+        remove_unfinished(folder, cache.folder())?;
         let folder = Cache::new(folder);
         let mut leftovers = Leftovers::default();
         let mut ready = Vec::new();
@@ -77,14 +79,12 @@ impl Staging {
             let name = |path: &Path| path.file_name().and_then(|it| it.to_str()).map(str::to_owned);
             let board = name(fs::parent(&path)).zip(name(&path)).and_then(|(track, file)| board_of(&track, &file));
             let Some(board) = board.filter(|&board| known(board)) else {
-                if name(&path).is_some_and(|it| fs::is_temporary(&it)) {
-                    fs::remove(&path)?;
-                } else {
-                    leftovers.foreign.push(path);
-                }
+                leftovers.foreign.push(path);
                 continue;
             };
-            if fs::modified(&cache.board_path(board))? > fs::modified(&path)? {
+            // One from the future tells of a clock that was wrong, and not which of the two is newer.
+            let cached = fs::modified(&cache.board_path(board))?.filter(|cached| *cached <= now);
+            if cached > fs::modified(&path)? {
                 fs::remove(&path)?;
                 leftovers.outdated += 1;
                 continue;
@@ -258,6 +258,17 @@ fn put(
     commit(file)
 }
 
+/// Removes what killed writers had not finished. Of boards nothing else does: in staging the next run may write other
+/// boards, and one that was to be written through may be staged the next time.
+fn remove_unfinished(staging: &Path, cache: &Path) -> Result<(), StoreError> {
+    StagingState::remove_unfinished(staging)?;
+    let unfinished = |path: &PathBuf| path.file_name().is_some_and(|it| fs::is_temporary(&it.to_string_lossy()));
+    for folder in [staging, cache] {
+        track_files(folder)?.iter().filter(|path| unfinished(path)).try_for_each(|path| fs::remove(path))?;
+    }
+    Ok(())
+}
+
 /// The files inside the folders named `track_…`.
 fn track_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut files = Vec::new();
@@ -284,11 +295,15 @@ mod tests {
         }
 
         fn open(&self) -> (Staging, Leftovers) {
+            self.open_at(SystemTime::now())
+        }
+
+        fn open_at(&self, now: SystemTime) -> (Staging, Leftovers) {
             let (cache, staging) = (self.0.path().join("cache"), self.0.path().join("cache_temp"));
             let holder = Holder { program: "test".into(), pid: 1, since: String::new(), doing: String::new() };
             let lock = WriterLock::acquire(&cache, &staging, &holder).unwrap();
-            Staging::open(lock, &staging, Cache::new(&cache), |board| board.track.get() < 10, &CancellationToken::new())
-                .unwrap()
+            let known = |board: Combination| board.track.get() < 10;
+            Staging::open(lock, &staging, Cache::new(&cache), known, now, &CancellationToken::new()).unwrap()
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -364,6 +379,11 @@ mod tests {
         folders.put("cache_temp/track_1/.class_4.json.gz.tmp", b"half");
         folders.put("cache_temp/track_1/notes.txt", b"mine");
         folders.put("cache_temp/track_77/class_2.json.gz", &whole);
+        for unfinished in ["cache/track_2/.class_1.json.gz.tmp", "cache_temp/..staging.json.tmp"] {
+            folders.put(unfinished, b"half");
+        }
+        // Beside the boards everyone may write, and these are no concern of ours.
+        folders.put("cache/.status.json.tmp", b"half");
         let (staging, leftovers) = folders.open();
         assert_eq!(leftovers.whole, 1);
         assert_eq!(leftovers.damaged.len(), 2, "{leftovers:?}");
@@ -372,7 +392,11 @@ mod tests {
         assert_eq!(promote(&staging).boards, 1);
         assert_eq!((cached(&staging, "1-1"), cached(&staging, "1-2")), (Some(2), None));
         assert!(folders.path("cache_temp/.damaged/track_1/class_2.json.gz").exists());
-        assert!(!folders.path("cache_temp/track_1/.class_4.json.gz.tmp").exists());
+        for gone in ["cache_temp/track_1/.class_4.json.gz.tmp", "cache/track_2/.class_1.json.gz.tmp"] {
+            assert!(!folders.path(gone).exists(), "{gone}");
+        }
+        assert!(!folders.path("cache_temp/..staging.json.tmp").exists());
+        assert!(folders.path("cache/.status.json.tmp").exists());
     }
 
     #[test]
@@ -424,6 +448,10 @@ mod tests {
         let staged = std::fs::File::options().write(true).open(folders.path("cache_temp/track_1/class_1.json.gz"));
         staged.unwrap().set_modified(long_ago).unwrap();
         folders.put("cache/track_1/class_1.json.gz", &board("1-1", 2).bytes);
+        // By a clock that says that the cached board is from the future, nobody knows which is newer.
+        let (staging, leftovers) = folders.open_at(long_ago);
+        assert_eq!((leftovers.whole, leftovers.outdated), (1, 0));
+        drop(staging);
         let (staging, leftovers) = folders.open();
         assert_eq!((leftovers.whole, leftovers.outdated), (0, 1));
         assert_eq!(promote(&staging), Promoted::default());

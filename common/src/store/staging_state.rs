@@ -43,6 +43,11 @@ pub(super) struct StagingState {
     full_refresh_since: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
 impl StagingState {
     /// Reads the state of a folder. A file that is none counts as missing: at worst a refresh starts over.
     pub(super) fn read(folder: &Path) -> Result<Self, StagingError> {
@@ -52,16 +57,24 @@ impl StagingState {
         if fs::read_into(&path, &mut bytes, MAX_BYTES)?.is_none() {
             return Ok(nothing);
         }
-        match serde_json::from_slice::<Self>(&bytes) {
-            Ok(Self { format, .. }) if format > FORMAT => {
-                Err(StagingError::Newer { folder: folder.to_owned(), found: format })
-            }
+        // The format alone: nobody knows what else a newer one says, and how.
+        if let Ok(Format { format: found }) = serde_json::from_slice(&bytes)
+            && found > FORMAT
+        {
+            return Err(StagingError::Newer { folder: folder.to_owned(), found });
+        }
+        match serde_json::from_slice(&bytes) {
             Ok(state) => Ok(state),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "not a staging folder's state: made anew");
                 Ok(nothing)
             }
         }
+    }
+
+    /// Removes what a killed writer of the state had not finished.
+    pub(super) fn remove_unfinished(folder: &Path) -> Result<(), StoreError> {
+        fs::remove(&fs::temporary(&folder.join(NAME)))
     }
 
     /// Writes the state, where it is another than what stands there.
@@ -108,5 +121,8 @@ mod tests {
         fs::write_whole(&folder.path().join(NAME), br#"{"format":2,"something":"new"}"#).unwrap();
         let message = StagingState::read(folder.path()).unwrap_err().to_string();
         assert!(message.contains("format 2, newer than this program's 1"), "{message}");
+        // Whatever else it says.
+        fs::write_whole(&folder.path().join(NAME), br#"{"format":3,"full_refresh_since":{"at":7}}"#).unwrap();
+        assert!(matches!(StagingState::read(folder.path()), Err(StagingError::Newer { found: 3, .. })));
     }
 }

@@ -72,6 +72,16 @@ pub fn board_files(folder: &Path) -> BTreeMap<Combination, BoardFile> {
     boards
 }
 
+/// Reads one board of a cache or staging folder to its last byte; none where there is no such file.
+///
+/// # Panics
+/// See [`board_files`].
+#[must_use]
+pub fn board_at(folder: &Path, board: Combination) -> Option<BoardFile> {
+    let file = board_file(folder, board);
+    file.exists().then(|| read_board(&file, &board.track.to_string(), &board.class.to_string()))
+}
+
 /// The contract of a board's file; new keys may be added.
 #[derive(Deserialize)]
 struct Contract {

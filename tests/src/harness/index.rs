@@ -81,6 +81,16 @@ impl<'de> Deserialize<'de> for DriverIndex {
 #[track_caller]
 #[must_use]
 pub fn driver_index(cache: &Path) -> DriverIndex {
+    driver_index_and_generation(cache).0
+}
+
+/// Like [`driver_index`]; also tells its generation, as `status.json` names it: checksum and length of the JSON.
+///
+/// # Panics
+/// When anything of that does not hold.
+#[track_caller]
+#[must_use]
+pub fn driver_index_and_generation(cache: &Path) -> (DriverIndex, String) {
     let path = cache.join("driver_index.json.gz");
     let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let text = gunzip(&bytes, &path);
@@ -89,7 +99,9 @@ pub fn driver_index(cache: &Path) -> DriverIndex {
     assert!(index.0.is_sorted_by(|(a, _), (b, _)| a.as_bytes() < b.as_bytes()), "keys are ascending, each once");
     assert!(index.0.iter().all(|(_, rows)| !rows.is_empty()), "no key is without results");
     assert!(index.rows().all(|row| row.found), "found is always true");
-    index
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&text);
+    (index, format!("{:08x}-{}", checksum.sum(), text.len()))
 }
 
 /// Parses the JSON of a driver index.

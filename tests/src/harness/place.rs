@@ -20,7 +20,12 @@ impl Place {
     /// An empty place; the whole catalogue is in force.
     #[must_use]
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// An empty place in that folder.
+    fn within(folder: &Path) -> Self {
+        let folder = tempfile::tempdir_in(folder).unwrap();
         // The file of the working directory is found before that of the machine, which is none of a test's business.
         fs::write(folder.path().join("r3e.toml"), "").unwrap();
         Self { folder, has_catalog: false }
@@ -29,7 +34,21 @@ impl Place {
     /// An empty place with that catalogue in force.
     #[must_use]
     pub fn with_catalog(catalog: &Catalog) -> Self {
-        let place = Self { has_catalog: true, ..Self::new() };
+        Self::with_catalog_in(&std::env::temp_dir(), catalog)
+    }
+
+    /// Likewise, in memory where the system has a folder for that: for tests that run programs by the hundred, each of
+    /// which brings what it wrote to the disk, and on a disk waits for all that others write to it.
+    #[must_use]
+    pub fn in_memory(catalog: &Catalog) -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::with_catalog_in(memory, catalog) } else { Self::with_catalog(catalog) }
+    }
+
+    /// Likewise, in that folder.
+    #[must_use]
+    pub fn with_catalog_in(folder: &Path, catalog: &Catalog) -> Self {
+        let place = Self { has_catalog: true, ..Self::within(folder) };
         fs::write(place.path("catalog.toml"), catalog.to_toml()).unwrap();
         place
     }

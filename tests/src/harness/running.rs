@@ -65,6 +65,12 @@ impl Invocation {
         self
     }
 
+    /// Where it runs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs it to its end.
     #[must_use]
     pub fn run(&self) -> Ended {

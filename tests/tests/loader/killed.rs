@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use r3e_tests::harness::{Invocation, Place, board_files, driver_index, grid, read_status, top_combinations, until};
+use r3e_tests::harness::{
+    Invocation, Moment, Place, board_files, driver_index, grid, read_status, top_combinations, until,
+};
 use r3e_tests::sim::{SimOptions, Simulator};
 use std::time::Duration;
 
@@ -34,43 +36,6 @@ fn check_what_is_there(place: &Place) {
     }
 }
 
-/// What the kill waits for.
-#[derive(Debug, Clone, Copy)]
-enum Moment {
-    /// So many requests.
-    Requests(u64),
-    /// So many boards in the cache.
-    Promoted(usize),
-    /// A file that is being written, of those with that in their name.
-    Writing(&'static str),
-}
-
-impl Moment {
-    fn draw(random: &mut fastrand::Rng) -> Self {
-        match random.u8(0..4) {
-            0 | 1 => Self::Requests(random.u64(0..148)),
-            2 => Self::Promoted(random.usize(1..144)),
-            _ => Self::Writing(random.choice(["driver_index", "top_combinations", "status.json"]).unwrap()),
-        }
-    }
-
-    fn has_come(self, place: &Place, sim: &Simulator) -> bool {
-        match self {
-            Self::Requests(count) => sim.stats().requests >= count,
-            Self::Promoted(count) => cached(place) >= count,
-            Self::Writing(name) => fs::read_dir(place.cache()).is_ok_and(|files| {
-                let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-                names.into_iter().any(|it| it.contains(name) && r3e_common::store::fs::is_temporary(&it))
-            }),
-        }
-    }
-}
-
-fn cached(place: &Place) -> usize {
-    let folders = fs::read_dir(place.cache()).into_iter().flatten().filter_map(Result::ok);
-    folders.filter_map(|folder| Some(fs::read_dir(folder.path()).ok()?.count())).sum()
-}
-
 #[test]
 fn after_each_of_fifty_kills_all_is_readable_and_the_end_is_the_same() {
     let sim = sim();
@@ -86,7 +51,7 @@ fn after_each_of_fifty_kills_all_is_readable_and_the_end_is_the_same() {
     while kills < KILLS {
         let place = Place::with_catalog(sim.world().catalog());
         for _ in 0..random.u32(1..=3) {
-            let moment = Moment::draw(&mut random);
+            let moment = Moment::draw(&mut random, 144);
             sim.reset_stats();
             let mut running = loader(&place, &sim).spawn();
             until("the moment has come, or the run has ended", || moment.has_come(&place, &sim) || running.has_ended());

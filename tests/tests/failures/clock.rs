@@ -1,0 +1,72 @@
+//! A clock that was ahead and is right now: boards and refreshes from the future.
+
+use r3e_tests::harness::{Call, Place, What, age, board_file, board_files};
+
+use super::cells::run_all;
+use super::job::{JOBS, Job};
+use super::world::{LEFT, World, same};
+
+const HOUR: u64 = 3600;
+
+/// Lets the cached boards look as if they had been written so many hours from now; those in staging were written now.
+fn cached_in_the_future(place: &Place, hours: u64) {
+    for board in board_files(&place.cache()).into_keys() {
+        let file = board_file(&place.cache(), board);
+        let now = std::time::SystemTime::now();
+        std::fs::File::options()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_modified(now + std::time::Duration::from_secs(hours * HOUR))
+            .unwrap();
+    }
+}
+
+#[test]
+fn boards_from_the_future_do_not_outdate_what_is_staged_now() {
+    let world = World::new();
+    let cells =
+        [23, 25, 24 * 365].into_iter().flat_map(|hours| JOBS.map(|job| (format!("{hours} h, {job:?}"), (hours, job))));
+    run_all(cells, |&(hours, job)| {
+        let place = world.place();
+        let staged = board_files(&place.staging());
+        cached_in_the_future(&place, hours);
+        let ended = job.at(&place, &world.sim).run().with_code(0);
+        assert_eq!(ended.boards("left_by_interrupted_run"), LEFT as u64, "{}", ended.stderr);
+        world.assert_nothing_lost(&place);
+        let cached = board_files(&place.cache());
+        assert!(staged.iter().all(|(board, it)| same(&cached[board], it)), "what was staged is promoted");
+        // For less than a day a load takes them for as fresh as they say.
+        if job != Job::Load || hours > 24 {
+            world.assert_undisturbed(&place);
+        }
+    });
+}
+
+#[test]
+fn what_is_older_than_its_cached_board_is_not_promoted() {
+    let world = World::new();
+    for job in JOBS {
+        let place = world.place();
+        for board in board_files(&place.staging()).into_keys() {
+            age(&board_file(&place.staging(), board), std::time::Duration::from_secs(50 * HOUR));
+        }
+        let ended = job.at(&place, &world.sim).run().with_code(0);
+        assert_eq!(ended.boards("left_by_interrupted_run"), 0, "{job:?}: {}", ended.stderr);
+        world.assert_undisturbed(&place);
+    }
+}
+
+#[test]
+fn a_full_refresh_that_began_in_the_future_is_begun_anew() {
+    let world = World::new();
+    for (hours_ahead, said) in [(0, "going on with a full refresh"), (24, "a full refresh from the beginning")] {
+        let place = world.place();
+        let killed = Job::Full.at(&place, &world.sim).clock_ahead(hours_ahead * 3600);
+        let ended = killed.struck(Call("rename", "cache/track_", LEFT as u32 + 7), What::Signal(9)).run();
+        assert_eq!(ended.code(), None, "{}", ended.stderr);
+        let next = Job::Full.at(&place, &world.sim).run().with_code(0);
+        assert!(next.stderr.contains(said), "{said:?} in {}", next.stderr);
+        world.assert_undisturbed(&place);
+    }
+}

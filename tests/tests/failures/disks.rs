@@ -1,0 +1,111 @@
+//! Real disks that are full or read-only: small ones of the test's own, and a bound on the size of files.
+
+use std::fs;
+
+use r3e_tests::harness::{Place, ReadOnlyFolder, SmallDisk, board_file};
+
+use super::cells::run_all;
+use super::job::{JOBS, Job};
+use super::world::World;
+
+const KILOBYTES: u32 = 2048;
+
+fn every_pair<T: Copy>(phases: &[(&str, T)]) -> Vec<(String, (T, Job, Job))> {
+    let pairs = JOBS.iter().flat_map(|&job| JOBS.map(|next| (job, next)));
+    let cells = phases.iter().flat_map(|(name, it)| pairs.clone().map(move |pair| (*name, *it, pair)));
+    cells.map(|(name, it, (job, next))| (format!("{job:?} in {name}, next {next:?}"), (it, job, next))).collect()
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    if SmallDisk::mount(KILOBYTES).is_none() {
+        println!("not run: mounting a disk is not allowed here; files_that_may_not_grow stands for it");
+        return;
+    }
+    let world = World::new();
+    let place = world.place();
+    let index = fs::metadata(place.cache().join("driver_index.json.gz")).unwrap().len() / 1024;
+    // Before the first export three small boards are replaced by those in staging, which frees their room.
+    let phases = [
+        ("opening", (0, "status.json")),
+        ("first publication", (4, "export into")),
+        ("fetching", (index + 4, "track_")),
+    ];
+    run_all(every_pair(&phases), |&((room, named), job, next)| {
+        let disk = SmallDisk::mount(KILOBYTES).unwrap();
+        let place = Place::with_catalog_in(disk.path(), world.sim.world().catalog());
+        world.fill(&place);
+        let filler = disk.fill_but(room);
+        let ended = job.at(&place, &world.sim).run().with_code(74);
+        for part in ["No space left on device", named] {
+            assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
+        }
+        world.assert_nothing_lost(&place);
+        fs::remove_file(filler).unwrap();
+        let _next = next.at(&place, &world.sim).run().with_code(0);
+        world.assert_undisturbed(&place);
+    });
+}
+
+#[test]
+fn files_that_may_not_grow() {
+    let world = World::new();
+    run_all(every_pair(&[("opening", 1), ("first publication", 4)]), |&(blocks, job, next)| {
+        let place = world.place();
+        let full = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let ended = job.at(&place, &world.sim).started_by(&["sh", "-c", &full]).run().with_code(74);
+        assert!(ended.stderr.contains("cannot write") && ended.stderr.contains("File too large"), "{}", ended.stderr);
+        world.assert_nothing_lost(&place);
+        let _next = next.at(&place, &world.sim).run().with_code(0);
+        world.assert_undisturbed(&place);
+    });
+}
+
+#[test]
+fn a_disk_that_is_read_only() {
+    let world = World::new();
+    run_all(every_pair(&[("opening", ())]), |&((), job, next)| {
+        let Some(disk) = SmallDisk::mount(KILOBYTES) else {
+            println!("not run: mounting a disk is not allowed here");
+            return;
+        };
+        let place = Place::with_catalog_in(disk.path(), world.sim.world().catalog());
+        world.fill(&place);
+        disk.set_read_only(true);
+        let ended = job.at(&place, &world.sim).run().with_code(74);
+        assert!(ended.stderr.contains(".writer.lock: Read-only file system"), "{}", ended.stderr);
+        world.assert_nothing_lost(&place);
+        disk.set_read_only(false);
+        let _next = next.at(&place, &world.sim).run().with_code(0);
+        world.assert_undisturbed(&place);
+    });
+}
+
+/// A folder of one track on a disk of its own, which is read-only. Moving a board there is moving across disks.
+#[test]
+fn a_folder_that_is_read_only() {
+    let world = World::new();
+    let boards: Vec<_> = world.sim.world().catalog().combinations().collect();
+    // The first track has a board in staging, the last has none.
+    let phases = [("first publication", ("cache", 0)), ("promoting", ("cache", 35)), ("fetching", ("cache_temp", 35))];
+    let mut cells = every_pair(&phases);
+    cells.retain(|(_, ((folder, _), job, _))| *folder == "cache" || !job.writes_through());
+    run_all(cells, |&((folder, number), job, next)| {
+        let place = world.place();
+        let file = board_file(&place.path(folder), boards[number]);
+        let track = file.parent().unwrap();
+        fs::create_dir_all(track).unwrap();
+        let Some(read_only) = ReadOnlyFolder::mount(track) else {
+            println!("not run: mounting a folder read-only is not allowed here");
+            return;
+        };
+        let ended = job.at(&place, &world.sim).run().with_code(74);
+        for part in ["Read-only file system", &track.file_name().unwrap().to_string_lossy()] {
+            assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
+        }
+        world.assert_nothing_lost(&place);
+        drop(read_only);
+        let _next = next.at(&place, &world.sim).run().with_code(0);
+        world.assert_undisturbed(&place);
+    });
+}

@@ -1,0 +1,45 @@
+//! A staging folder that a newer version of these programs has written.
+
+use std::fs;
+
+use r3e_tests::harness::snapshot;
+
+use super::cells::run_all;
+use super::job::{JOBS, Job};
+use super::world::World;
+
+#[test]
+fn what_a_newer_version_has_staged_is_refused_and_not_touched() {
+    let world = World::new();
+    let cells = JOBS.into_iter().flat_map(|job| JOBS.map(|next| (format!("{job:?}, next {next:?}"), (job, next))));
+    run_all(cells, |&(job, next)| refused(&world, job, next));
+}
+
+fn refused(world: &World, job: Job, next: Job) {
+    let place = world.place();
+    let says = place.staging().join(".staging.json");
+    let newer = r#"{"format":2,"full_refresh_since":7,"something":"new"}"#;
+    fs::write(&says, newer).unwrap();
+    let all = || {
+        let status = fs::read(place.cache().join("status.json")).unwrap();
+        (snapshot(&place.cache()), snapshot(&place.staging()), status)
+    };
+    let before = all();
+    world.sim.reset_stats();
+
+    let ended = job.at(&place, &world.sim).run().with_code(78);
+    for part in ["cache_temp", "format 2", "hint: "] {
+        assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
+    }
+    assert_eq!(ended.stdout, "");
+    assert!(all() == before, "something was touched");
+    assert_eq!(fs::read_to_string(&says).unwrap(), newer);
+    assert_eq!(world.sim.stats().requests, 0);
+    world.assert_nothing_lost(&place);
+
+    // As the hint says.
+    fs::rename(place.staging(), place.path("aside")).unwrap();
+    let _next = next.at(&place, &world.sim).run().with_code(0);
+    assert!(place.path("aside").join(".staging.json").exists());
+    world.assert_undisturbed(&place);
+}

@@ -1,0 +1,93 @@
+//! Real permissions that are missing, as a user who has to ask for them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
+
+use r3e_tests::harness::{Invocation, Place, board_file};
+
+use super::cells::run_all;
+use super::job::JOBS;
+use super::world::{World, files};
+
+const NOBODY: u32 = 65534;
+const AS_NOBODY: [&str; 6] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+
+/// How the programs are started so that permissions count: by root as nobody, by anyone else as they are. None where
+/// nobody may not start them.
+fn started_by() -> Option<&'static [&'static str]> {
+    let id = std::process::Command::new("id").arg("-u").output().unwrap();
+    if id.stdout != b"0\n" {
+        return Some(&[]);
+    }
+    let tried = std::panic::catch_unwind(|| {
+        let version = Invocation::new("r3e-loader", Path::new("/")).argument("--version");
+        version.started_by(&AS_NOBODY).run().code() == Some(0)
+    });
+    tried.unwrap_or(false).then_some(&AS_NOBODY)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn give_to_nobody(place: &Place) {
+    let folder = place.path("");
+    let mut paths = files(&folder);
+    for path in paths.clone() {
+        paths.extend(path.ancestors().take_while(|it| it.starts_with(&folder)).map(Path::to_owned));
+    }
+    for path in paths {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+#[test]
+fn permission_denied() {
+    let Some(wrapper) = started_by() else {
+        println!("not run: root cannot start the programs as nobody here");
+        return;
+    };
+    let world = World::new();
+    let boards: Vec<_> = world.sim.world().catalog().combinations().collect();
+    let track = |folder: &str, number: usize| {
+        board_file(Path::new(folder), boards[number]).parent().unwrap().to_string_lossy().into_owned()
+    };
+    let board = board_file(Path::new("cache"), boards[0]).to_string_lossy().into_owned();
+    // The first track has a board in staging, the last has none.
+    let cases = [
+        ("opening", "cache".to_owned(), 0o555),
+        ("opening: staging", "cache_temp".to_owned(), 0o555),
+        ("opening: status.json", "cache/status.json".to_owned(), 0),
+        ("first publication", track("cache", 0), 0o555),
+        ("first publication: a board", board, 0),
+        ("first publication: the index", "cache/driver_index.json.gz".to_owned(), 0),
+        ("fetching", track("cache_temp", 35), 0o555),
+        ("promoting", track("cache", 35), 0o555),
+    ];
+    let cells = cases.iter().flat_map(|case| JOBS.map(|job| (case, job)));
+    let cells = cells.filter(|(case, job)| case.0 != "fetching" || !job.writes_through());
+    let cells = cells.flat_map(|(case, job)| JOBS.map(|next| (case, job, next)));
+    let named = cells.map(|(case, job, next)| (format!("{job:?} in {}, next {next:?}", case.0), (case, job, next)));
+    run_all(named, |&((_, path, mode), job, next)| {
+        let place = world.place();
+        let denied = place.path(path);
+        if !denied.exists() {
+            fs::create_dir_all(&denied).unwrap();
+            fs::write(denied.join(".keep"), "").unwrap();
+        }
+        if !wrapper.is_empty() {
+            give_to_nobody(&place);
+        }
+        set_mode(&denied, *mode);
+        let ended = job.at(&place, &world.sim).started_by(wrapper).run();
+        set_mode(&denied, if denied.is_dir() { 0o755 } else { 0o644 });
+        let ended = ended.with_code(74);
+        for part in ["Permission denied", path] {
+            assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
+        }
+        world.assert_nothing_lost(&place);
+        let _next = next.at(&place, &world.sim).started_by(wrapper).run().with_code(0);
+        world.assert_undisturbed(&place);
+    });
+}

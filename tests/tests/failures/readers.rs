@@ -1,0 +1,101 @@
+//! Readers that read all the time, while boards are promoted and indexes exported.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use r3e_common::domain::Combination;
+use r3e_tests::harness::{
+    Place, age, board_at, board_file, driver_index_and_generation, grid, read_json, read_status, top_combinations,
+};
+use r3e_tests::sim::{SimOptions, Simulator};
+use std::time::Duration;
+
+const PROMOTIONS: usize = 20;
+
+/// What a reader has seen.
+#[derive(Debug, Default)]
+struct Seen {
+    passes: usize,
+    generations: std::collections::BTreeSet<String>,
+    /// How often the status told of the very index that was read.
+    together: usize,
+}
+
+/// Reads everything once. Files are read one after another while they are replaced, so that what is compared is only what
+/// holds nevertheless: a board of the index is in the cache from before the index on; and figures of one generation are of
+/// one index.
+fn read(place: &Place, boards: &[Combination], seen: &mut Seen) {
+    let cache = place.cache();
+    let status = read_status(&cache);
+    let (index, generation) = driver_index_and_generation(&cache);
+    let (_valid, top) = (top_combinations(&cache), read_json(&cache.join("top_combinations.json")));
+    for &board in boards {
+        assert!(board_at(&cache, board).is_some(), "{board}: it was in the cache from the beginning");
+    }
+    let on_disk = |row: &r3e_tests::harness::Row| boards.contains(&row.board().parse().unwrap());
+    assert!(index.rows().all(on_disk), "an entry of the index whose board is not there");
+    if status["generation"] == generation {
+        let told = (&status["total_drivers"], &status["total_entries"]);
+        assert_eq!(told, (&index.0.len().into(), &index.rows().count().into()), "of generation {generation}");
+        seen.together += 1;
+    }
+    if top["generation"] == generation {
+        let listed: u64 = top["results"].as_array().unwrap().iter().map(|it| it["entry_count"].as_u64().unwrap()).sum();
+        assert_eq!(listed, index.rows().count() as u64, "of generation {generation}");
+    }
+    seen.passes += 1;
+    seen.generations.insert(generation);
+}
+
+#[test]
+fn a_reader_never_fails_and_never_finds_an_entry_without_its_board() {
+    let catalog = grid(8, 8);
+    let boards: Vec<Combination> = catalog.combinations().collect();
+    let place = Place::in_memory(&catalog);
+    let options = SimOptions { catalog, entries: 1500, drivers: 300, ..SimOptions::default() };
+    let sim = Simulator::start(options).unwrap();
+    let url = sim.base_url();
+    let _first = place.loader(&url).run().with_code(0);
+
+    let over = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = Seen::default();
+            while !over.load(Ordering::Acquire) {
+                read(&place, &boards, &mut seen);
+            }
+            seen
+        });
+        let refreshes = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for number in 0..PROMOTIONS {
+                refresh(&place, &sim, &boards, number);
+            }
+        }));
+        over.store(true, Ordering::Release);
+        let seen = reader.join().unwrap();
+        refreshes.unwrap();
+        seen
+    });
+    assert!(seen.passes >= PROMOTIONS, "{seen:?}");
+    assert!(seen.generations.len() >= PROMOTIONS / 2 && seen.together >= PROMOTIONS / 2, "{seen:?}");
+    read(&place, &boards, &mut Seen::default());
+}
+
+/// Changes a third of the boards and lets a job bring them in.
+fn refresh(place: &Place, sim: &Simulator, boards: &[Combination], number: usize) {
+    let changed: Vec<Combination> = boards.iter().copied().skip(number % 3).step_by(3).collect();
+    for &board in &changed {
+        sim.change_board(board).unwrap();
+        age(&board_file(&place.cache(), board), Duration::from_hours(48));
+    }
+    let url = sim.base_url();
+    let job = match number % 4 {
+        0 => place.loader(&url),
+        1 => place.refresher(&url, &["full", "--fresh"]),
+        2 => place.refresher(&url, &["boards"]).arguments(
+            &changed.iter().map(ToString::to_string).collect::<Vec<_>>().iter().map(|it| &**it).collect::<Vec<_>>(),
+        ),
+        _ => place.refresher(&url, &["incremental"]),
+    };
+    let ended = job.set("index.every", "5ms").run().with_code(0);
+    assert!(ended.boards("changed") > 0, "{}", ended.stderr);
+}
