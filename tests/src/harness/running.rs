@@ -39,8 +39,8 @@ impl Invocation {
 
     /// With more arguments.
     #[must_use]
-    pub fn arguments(self, arguments: &[&str]) -> Self {
-        arguments.iter().fold(self, |it, argument| it.argument(argument))
+    pub fn arguments<T: AsRef<str>>(self, arguments: &[T]) -> Self {
+        arguments.iter().fold(self, |it, argument| it.argument(argument.as_ref()))
     }
 
     /// With a key of the configuration set, by its environment variable.

@@ -1,24 +1,20 @@
 //! A clock that was ahead and is right now: boards and refreshes from the future.
 
+use std::time::{Duration, SystemTime};
+
 use r3e_tests::harness::{Call, Place, What, age, board_file, board_files};
 
 use super::cells::run_all;
 use super::job::{JOBS, Job};
-use super::world::{LEFT, World, same};
+use super::world::{LEFT, World, same, set_written};
 
 const HOUR: u64 = 3600;
 
 /// Lets the cached boards look as if they had been written so many hours from now; those in staging were written now.
 fn cached_in_the_future(place: &Place, hours: u64) {
+    let future = SystemTime::now() + Duration::from_secs(hours * HOUR);
     for board in board_files(&place.cache()).into_keys() {
-        let file = board_file(&place.cache(), board);
-        let now = std::time::SystemTime::now();
-        std::fs::File::options()
-            .write(true)
-            .open(file)
-            .unwrap()
-            .set_modified(now + std::time::Duration::from_secs(hours * HOUR))
-            .unwrap();
+        set_written(&board_file(&place.cache(), board), future);
     }
 }
 
@@ -32,7 +28,7 @@ fn boards_from_the_future_do_not_outdate_what_is_staged_now() {
         let staged = board_files(&place.staging());
         cached_in_the_future(&place, hours);
         let ended = job.at(&place, &world.sim).run().with_code(0);
-        assert_eq!(ended.boards("left_by_interrupted_run"), LEFT as u64, "{}", ended.stderr);
+        assert_eq!(ended.boards("left_by_interrupted_run"), u64::from(LEFT), "{}", ended.stderr);
         world.assert_nothing_lost(&place);
         let cached = board_files(&place.cache());
         assert!(staged.iter().all(|(board, it)| same(&cached[board], it)), "what was staged is promoted");
@@ -49,7 +45,7 @@ fn what_is_older_than_its_cached_board_is_not_promoted() {
     for job in JOBS {
         let place = world.place();
         for board in board_files(&place.staging()).into_keys() {
-            age(&board_file(&place.staging(), board), std::time::Duration::from_secs(50 * HOUR));
+            age(&board_file(&place.staging(), board), Duration::from_secs(50 * HOUR));
         }
         let ended = job.at(&place, &world.sim).run().with_code(0);
         assert_eq!(ended.boards("left_by_interrupted_run"), 0, "{job:?}: {}", ended.stderr);
@@ -63,7 +59,7 @@ fn a_full_refresh_that_began_in_the_future_is_begun_anew() {
     for (hours_ahead, said) in [(0, "going on with a full refresh"), (24, "a full refresh from the beginning")] {
         let place = world.place();
         let killed = Job::Full.at(&place, &world.sim).clock_ahead(hours_ahead * 3600);
-        let ended = killed.struck(Call("rename", "cache/track_", LEFT as u32 + 7), What::Signal(9)).run();
+        let ended = killed.struck(Call("rename", "cache/track_", LEFT + 7), What::Signal(9)).run();
         assert_eq!(ended.code(), None, "{}", ended.stderr);
         let next = Job::Full.at(&place, &world.sim).run().with_code(0);
         assert!(next.stderr.contains(said), "{said:?} in {}", next.stderr);

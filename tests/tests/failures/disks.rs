@@ -28,7 +28,7 @@ fn a_disk_that_is_full() {
     // Before the first export three small boards are replaced by those in staging, which frees their room.
     let phases = [
         ("opening", (0, "status.json")),
-        ("first publication", (4, "export into")),
+        ("first publication", (4, "driver_index")),
         ("fetching", (index + 4, "track_")),
     ];
     run_all(every_pair(&phases), |&((room, named), job, next)| {

@@ -13,7 +13,7 @@ use r3e_tests::sim::{SimOptions, Simulator};
 use super::world::{exports, same, shift};
 
 const KILLS: u32 = 200;
-const BOARDS: usize = 144;
+const BOARDS: usize = 100;
 const KINDS: [&str; 4] = ["load", "full", "boards", "incremental"];
 
 /// Reads all that front ends could read, to the last byte; tells the boards.
@@ -43,10 +43,9 @@ fn job(kind: &str, place: &Place, sim: &Simulator, random: &mut fastrand::Rng) -
         "full" => place.refresher(&url, &["full"]),
         "incremental" => place.refresher(&url, &["incremental"]),
         _ => {
-            let chosen = sim.world().catalog().combinations().filter(|_| random.u8(0..3) > 0).map(|it| it.to_string());
-            place
-                .refresher(&url, &["boards"])
-                .arguments(&chosen.collect::<Vec<_>>().iter().map(|it| &**it).collect::<Vec<_>>())
+            let boards = sim.world().catalog().combinations().filter(|_| random.u8(0..3) > 0);
+            let chosen: Vec<String> = boards.map(|it| it.to_string()).collect();
+            place.refresher(&url, &["boards"]).arguments(&chosen)
         }
     };
     job.set("index.every", "10ms")
@@ -72,7 +71,7 @@ fn kill(kind: &str, moment: Moment, place: &Place, sim: &Simulator, random: &mut
 #[test]
 fn two_hundred_kills_across_all_jobs_lose_no_board_and_leave_no_half_file() {
     let latency = Duration::from_millis(1);
-    let options = SimOptions { catalog: grid(12, 12), entries: 4000, drivers: 600, latency, ..SimOptions::default() };
+    let options = SimOptions { catalog: grid(10, 10), entries: 1500, drivers: 400, latency, ..SimOptions::default() };
     let sim = Simulator::start(options).unwrap();
     let mut random = fastrand::Rng::with_seed(200);
     let (mut kills, mut in_time) = (0, BTreeMap::<&str, u32>::new());

@@ -39,7 +39,7 @@ const PHASES: [Phase; 6] = [
         ..phase("fetching", Call("", "", 0))
     },
     // What is written through was promoted one by one.
-    phase("promoting", Call("rename", "cache/track_", LEFT as u32 + 7)),
+    phase("promoting", Call("rename", "cache/track_", LEFT + 7)),
     phase("exporting the index", Call("create", "cache/.driver_index.json.gz.tmp", 2)),
     Phase { too_late: true, ..phase("status.json", Call("create", "cache/.status.json.tmp", 7)) },
 ];
@@ -64,6 +64,20 @@ const MORE_CALLS: [Phase; 10] = [
     phase("exporting: moving", Call("rename", "cache/driver_index.json.gz", 2)),
     phase("exporting: between the files", Call("rename", "cache/top_combinations.json", 2)),
     phase("status.json: the last word", Call("rename", "cache/status.json", 8)),
+];
+
+/// Where a full refresh says that it is going on, and that it is over.
+const FULL_REFRESH: [Phase; 4] = [
+    phase("said to go on: writing", Call("create", "cache_temp/..staging.json.tmp", 1)),
+    phase("said to go on: moving", Call("rename", "cache_temp/.staging.json", 1)),
+    phase("said to be over: writing", Call("write", "cache_temp/..staging.json.tmp", 2)),
+    phase("said to be over: moving", Call("rename", "cache_temp/.staging.json", 2)),
+];
+
+/// Reading one board that is cached, and one that is staged.
+const READING: [Phase; 2] = [
+    phase("reading the cache", Call("read", "cache/track_", 5)),
+    phase("reading staging", Call("read", "cache_temp/track_", 1)),
 ];
 
 /// What goes wrong.
@@ -111,8 +125,14 @@ fn fails(what: What) -> Failure {
 /// Runs the failure in each of these phases, of each job, before each job.
 #[track_caller]
 fn matrix(failure: Failure, phases: &[Phase]) {
+    matrix_of(&JOBS, failure, phases);
+}
+
+/// Likewise, of some jobs.
+#[track_caller]
+fn matrix_of(jobs: &[Job], failure: Failure, phases: &[Phase]) {
     let world = World::new();
-    let cells = phases.iter().flat_map(|phase| JOBS.map(|job| (phase, job)));
+    let cells = phases.iter().flat_map(|phase| jobs.iter().map(move |job| (phase, *job)));
     let cells = cells.flat_map(|(phase, job)| JOBS.map(|next| (phase, job, next)));
     let cells =
         cells.map(|(phase, job, next)| (format!("{job:?} in {}, next {next:?}", phase.name), (phase, job, next)));
@@ -138,6 +158,7 @@ fn killed_at_once() {
     let killed = Failure { ended: killed, ..fails(What::Signal(KILL)) };
     matrix(killed, &PHASES);
     matrix(killed, &MORE_CALLS);
+    matrix_of(&[Job::Full], killed, &FULL_REFRESH);
 }
 
 #[test]
@@ -164,6 +185,23 @@ fn permission_denied_from_then_on() {
 fn an_input_or_output_error() {
     matrix(fails(What::Fails(EIO)), &PHASES);
     matrix(fails(What::Fails(EIO)), &MORE_CALLS);
+    matrix_of(&[Job::Full], fails(What::Fails(EIO)), &FULL_REFRESH);
+}
+
+/// A bad sector is that board's trouble: it is moved aside, told, and fetched again by the same job.
+#[test]
+fn a_board_that_cannot_be_read() {
+    fn mended(_: &Phase, ended: &Ended, place: &Place) {
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+        let (_, path) = was_struck(&place.path("")).unwrap();
+        let path = path.strip_prefix(place.path("").canonicalize().unwrap()).unwrap();
+        assert!(ended.stderr.contains(&*path.to_string_lossy()), "{} in {}", path.display(), ended.stderr);
+        let mut parts = path.components();
+        let aside = place.path("").join(parts.next().unwrap()).join(".damaged").join(parts);
+        assert!(aside.is_file(), "{}", aside.display());
+    }
+    let nothing_to_do = |world: &World, place: &Place| world.assert_undisturbed(place);
+    matrix(Failure { ended: mended, then: nothing_to_do, ..fails(What::Fails(EIO)) }, &READING);
 }
 
 #[test]

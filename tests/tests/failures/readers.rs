@@ -87,13 +87,11 @@ fn refresh(place: &Place, sim: &Simulator, boards: &[Combination], number: usize
         sim.change_board(board).unwrap();
         age(&board_file(&place.cache(), board), Duration::from_hours(48));
     }
-    let url = sim.base_url();
+    let (url, named) = (sim.base_url(), changed.iter().map(ToString::to_string).collect::<Vec<_>>());
     let job = match number % 4 {
         0 => place.loader(&url),
         1 => place.refresher(&url, &["full", "--fresh"]),
-        2 => place.refresher(&url, &["boards"]).arguments(
-            &changed.iter().map(ToString::to_string).collect::<Vec<_>>().iter().map(|it| &**it).collect::<Vec<_>>(),
-        ),
+        2 => place.refresher(&url, &["boards"]).arguments(&named),
         _ => place.refresher(&url, &["incremental"]),
     };
     let ended = job.set("index.every", "5ms").run().with_code(0);

@@ -14,7 +14,7 @@ use r3e_tests::harness::{
 use r3e_tests::sim::{SimOptions, Simulator};
 
 /// How many boards are left in staging.
-pub(crate) const LEFT: usize = 3;
+pub(crate) const LEFT: u32 = 3;
 
 /// How many boards a job that fetches all writes: those that have changed and those that are missing.
 pub(crate) const WRITTEN: u32 = 21;
@@ -67,9 +67,9 @@ impl World {
             fs::copy(board_file(&undisturbed.cache(), boards[number]), staged).unwrap();
         }
         let (before, served) = (board_files(&template.cache()), board_files(&undisturbed.cache()));
-        assert_eq!((before.len(), served.len(), board_files(&template.staging()).len()), (24, 36, LEFT));
+        assert_eq!((before.len(), served.len(), board_files(&template.staging()).len()), (24, 36, LEFT as usize));
         let changed = |(board, it): &(&Combination, &BoardFile)| before.get(board).is_none_or(|old| !same(old, it));
-        assert_eq!(served.iter().filter(changed).count(), WRITTEN as usize + LEFT);
+        assert_eq!(served.iter().filter(changed).count(), (WRITTEN + LEFT) as usize);
         Self { sim, before, served, exports: exports(&undisturbed), template }
     }
 
@@ -163,7 +163,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn set_written(file: &Path, time: SystemTime) {
+/// Lets a file look as if it had been written then.
+pub(crate) fn set_written(file: &Path, time: SystemTime) {
     fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
 }
 
