@@ -1,6 +1,8 @@
 //! A purge reaches what parked workers keep in their caches, and figures are what jemalloc prints itself. A test binary of
 //! its own with one test: other threads would disturb the figures.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is a test")]
+
 use std::sync::{Arc, Barrier};
 
 use r3e_common::process::memory::{figures, purge, purge_all};
@@ -12,9 +14,9 @@ fn figures_are_what_jemalloc_prints() {
     let held: Vec<Vec<u8>> = (0..4000).map(|_| vec![1; 5000]).collect();
     // What is printed is allocated too: in one piece, made before.
     let mut printed = Vec::with_capacity(1 << 20);
-    let figures = figures().unwrap();
     let mut options = jemalloc_ctl::stats_print::Options::default();
     (options.json_format, options.skip_per_arena, options.skip_mutex_statistics) = (true, true, true);
+    let figures = figures().unwrap();
     jemalloc_ctl::stats_print::stats_print(&mut printed, options).unwrap();
     let printed: serde_json::Value = serde_json::from_slice(&printed).unwrap();
     for (key, ours) in [
@@ -26,7 +28,9 @@ fn figures_are_what_jemalloc_prints() {
         ("retained", figures.retained_bytes),
     ] {
         let theirs = printed["jemalloc"]["stats"][key].as_u64().unwrap();
-        assert!(ours.abs_diff(theirs) <= theirs / 50, "{key}: {ours}, printed {theirs}");
+        // What is printed goes through a buffer of 64 KiB of jemalloc's own (`STATS_PRINT_BUFSIZE`), which is metadata.
+        let buffer = if key == "metadata" { 68 << 10 } else { 0 };
+        assert!(ours.abs_diff(theirs) <= theirs / 50 + buffer, "{key}: {ours}, printed {theirs}");
     }
     assert!(held.iter().all(|it| it.len() == 5000));
 }

@@ -122,7 +122,7 @@ struct Session {
 #[derive(Debug)]
 pub enum Answer {
     /// With all its entries.
-    Board(BoardEncoder),
+    Board(Box<BoardEncoder>),
     /// It is the one whose version was asked after.
     NotModified,
 }
@@ -216,7 +216,7 @@ impl Client {
             pages.start += listed;
             if listed < self.settings.page_size {
                 let encoder = pages.encoder.unwrap_or_else(|| BoardEncoder::new(board, name, &Validators::default()));
-                return Ok(Answer::Board(encoder));
+                return Ok(Answer::Board(Box::new(encoder)));
             }
             // Also where what was listed are no entries.
             if pages.start >= MAX_BOARD_ENTRIES {

@@ -114,7 +114,12 @@ fn a_job_leaves_what_it_took_and_how_it_ended() {
     let done = place.refresher(&sim.base_url(), &["incremental", "--limit", "5"]).run().with_code(0);
 
     let runs = asked(&place, &["runs"]);
-    let told: Vec<_> = runs.as_array().unwrap().iter().map(|run| (run["program"].as_str().unwrap(), run["exit_code"].as_u64().unwrap())).collect();
+    let told: Vec<_> = runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| (run["program"].as_str().unwrap(), run["exit_code"].as_u64().unwrap()))
+        .collect();
     let mut sorted = told.clone();
     sorted.sort_unstable();
     let loader = "r3e-loader";

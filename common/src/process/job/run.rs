@@ -218,7 +218,7 @@ fn tell_status(job: &Job, options: &Options, plan: &Plan, begun: SystemTime, fet
     let not_reached = plan.boards.iter().copied().filter(|it| !settled(it)).collect();
     let mut failed = failed_fetches(&job.catalog, &fetch.failed);
     failed.extend(earlier_failures(job, about, &not_reached)?);
-    let began = match plan.scrape {
+    let since = match plan.scrape {
         _ if fetch.end != Some(End::Complete) => None,
         Scrape::No => None,
         Scrape::Load if plan.boards.is_empty() => None,
@@ -226,8 +226,8 @@ fn tell_status(job: &Job, options: &Options, plan: &Plan, begun: SystemTime, fet
         Scrape::FullRefresh(since) => Some(since),
     };
     let status = Status {
-        last_scrape_start: began.map(timestamp),
-        last_scrape_end: began.map(|_| timestamp((options.clock)())),
+        last_scrape_start: since.map(timestamp),
+        last_scrape_end: since.map(|_| timestamp((options.clock)())),
         failed_fetch_count: Some(failed.len()),
         failed_fetches: Some(failed),
         retried_fetch_count: Some(fetch.retried),
