@@ -118,6 +118,12 @@ struct Reading<'a, 's, E> {
 }
 
 impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
+    fn object(&mut self, depth: usize) {
+        if depth == 1 {
+            (self.name, self.track_id, self.class_id) = Default::default();
+        }
+    }
+
     fn member(&mut self, depth: usize, key: &str, value: &'a RawValue) {
         // Inside `track_info`; the copies of these fields beside it are for people.
         let field = match (depth, key) {
@@ -273,6 +279,12 @@ mod tests {
         assert_eq!(read(&gzip(text), "2-3"), Ok(("N".to_owned(), vec!["{\"a\": 1}".to_owned()])));
         let text = b"{\"track_info\":{\"Name\":\"N\",\"TrackID\":\"2\",\"ClassID\":\"3\",\"Data\":null}}";
         assert_eq!(read(&gzip(text), "2-3"), Ok(("N".to_owned(), vec![])));
+    }
+
+    #[test]
+    fn of_a_double_track_info_the_last_counts() {
+        let text = b"{\"track_info\":{\"Name\":\"A\",\"TrackID\":\"2\",\"ClassID\":\"3\",\"Data\":[{}]},\"track_info\":{\"Data\":[]}}";
+        assert_eq!(read(&gzip(text), "2-3"), Err("holds the board -".to_owned()));
     }
 
     #[test]
