@@ -7,6 +7,8 @@
 
 mod build;
 mod export;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gzip;
 mod intern;
 mod order;

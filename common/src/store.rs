@@ -6,6 +6,8 @@
 mod board_file;
 mod cache;
 pub mod fs;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lock;
 mod staging;
 mod status;

@@ -119,7 +119,7 @@ fn write_driver_index(
 }
 
 /// Appends the rows of one block, with whatever stands before and between them; the last block also ends the file.
-fn write_rows(built: &Built, catalog: &Catalog, first: usize, last_block: bool, out: &mut Vec<u8>) {
+pub(super) fn write_rows(built: &Built, catalog: &Catalog, first: usize, last_block: bool, out: &mut Vec<u8>) {
     let order = &built.order;
     let rows = first..order.rows().min(first + BLOCK_ROWS);
     if first == 0 {
