@@ -43,6 +43,7 @@ pub fn entry(value: &Value) -> Option<Entry<'_>> {
     (!entry.name.is_empty()).then_some(entry)
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range and fraction are checked before")]
 fn whole_number(value: &Value) -> Option<u32> {
     let number = value.as_f64()?;
     let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
