@@ -14,6 +14,8 @@ mod budget;
 mod build;
 mod collect;
 mod export;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod generation;
 mod gzip;
 mod intern;

@@ -8,6 +8,8 @@ mod board_encoder;
 mod board_file;
 mod cache;
 pub mod fs;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lock;
 mod staging;
 mod staging_state;

@@ -9,6 +9,8 @@ mod body;
 mod circuit;
 mod client;
 mod connections;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod pace;
 mod page;
 mod request;

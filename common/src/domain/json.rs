@@ -22,6 +22,9 @@ pub enum Found {
 
 /// Takes what is met on the way down.
 pub trait Sink<'a> {
+    /// An object on the way begins, at a depth counted from 0 (again, where its key stands twice: what its members said
+    /// is void).
+    fn object(&mut self, _depth: usize) {}
     /// A member that stands beside the way, at a depth counted from 0.
     fn member(&mut self, depth: usize, key: &str, value: &'a RawValue);
     /// The array begins (again, where its key stands twice: what came before is void).
@@ -174,6 +177,7 @@ impl<'a, S: Sink<'a>> Visitor<'a> for Step<'_, '_, S> {
         let Some((first, rest)) = self.path.split_first() else {
             return Err(A::Error::custom("expected an array, found an object"));
         };
+        self.sink.object(self.depth);
         let mut found = Found::Nothing;
         while let Some(Key(key)) = map.next_key()? {
             if key == *first {
@@ -217,6 +221,9 @@ mod tests {
     #[derive(Default)]
     struct Seen(Vec<String>, Vec<String>);
     impl<'a> Sink<'a> for Seen {
+        fn object(&mut self, depth: usize) {
+            self.1.push(format!("{depth} {{"));
+        }
         fn member(&mut self, depth: usize, key: &str, value: &'a RawValue) {
             self.1.push(format!("{depth} {key}={}", value.get()));
         }
@@ -239,7 +246,7 @@ mod tests {
         let (found, seen) = walked(r#" {"x":1,"a":{"b":[ {"k": 1.0} ,null],"y":"z"}} "#);
         assert_eq!(found, Ok(Found::Array));
         assert_eq!(seen.0, [r#"{"k": 1.0}"#, "null"]);
-        assert_eq!(seen.1, ["0 x=1", "1 y=\"z\""]);
+        assert_eq!(seen.1, ["0 {", "0 x=1", "1 {", "1 y=\"z\""]);
     }
 
     #[test]

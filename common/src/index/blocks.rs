@@ -45,7 +45,7 @@ pub(super) fn write(
 }
 
 /// Appends the rows of one block, with whatever stands before and between them; the last block also ends the file.
-fn write_rows(
+pub(super) fn write_rows(
     (shards, order): (&[Shard], &Order),
     catalog: &Catalog,
     first: usize,

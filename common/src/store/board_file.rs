@@ -81,8 +81,9 @@ pub(super) fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'
     let mut decoder = GzDecoder::new(compressed);
     decoder.by_ref().take(told as u64 + 1).read_to_end(text).map_err(Damage::Gzip)?;
     if text.len() > told {
+        // Its last bytes are not what ends a member of that length; what they are, reading on tells.
         let longer = || io::Error::new(io::ErrorKind::InvalidData, "longer than its last bytes tell");
-        return Err(if told == MAX_BOARD_BYTES { Damage::TooLarge } else { Damage::Gzip(longer()) });
+        return Err(measure(compressed).err().unwrap_or_else(|| Damage::Gzip(longer())));
     }
     match decoder.into_inner() {
         [] => Ok(std::str::from_utf8(text)?),
@@ -134,6 +135,12 @@ struct Reading<'a, 's, E> {
 }
 
 impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
+    fn object(&mut self, depth: usize) {
+        if depth == 1 {
+            (self.name, self.track_id, self.class_id) = Default::default();
+        }
+    }
+
     fn member(&mut self, depth: usize, key: &str, value: &'a RawValue) {
         // Inside `track_info`; the copies of these fields beside it are for people.
         let field = match (depth, key) {
@@ -206,6 +213,12 @@ mod tests {
     }
 
     #[test]
+    fn of_a_double_track_info_the_last_counts() {
+        let text = b"{\"track_info\":{\"Name\":\"A\",\"TrackID\":\"2\",\"ClassID\":\"3\",\"Data\":[{}]},\"track_info\":{\"Data\":[]}}";
+        assert_eq!(read(&gzip(text), "2-3"), Err("holds the board -".to_owned()));
+    }
+
+    #[test]
     fn each_kind_of_damage_is_told() {
         let whole = encoder("N").finish("t").bytes;
         let mut flipped = whole.clone();
@@ -253,7 +266,7 @@ mod tests {
         let length = liar.len();
         liar[length - 4..].copy_from_slice(&7u32.to_le_bytes());
         let (mut text, message) = (Vec::new(), read(&liar, "2-3").unwrap_err());
-        assert!(message.contains("longer than its last bytes tell"), "{message}");
+        assert!(message.contains("not a whole gzip file"), "{message}");
         assert!(inflate(&liar, &mut text).is_err() && text.capacity() < 1000);
     }
 

@@ -1,7 +1,7 @@
 //! Takes keys out of the layers one by one, checks every value given for them, and keeps what was wrong.
 
 use super::environment::{means, variable_of};
-use super::error::{ConfigError, Origin, plain, short};
+use super::error::{ConfigError, Origin, short};
 use super::kind::Kind;
 use super::layer::Given;
 use super::suggest::nearest;
@@ -120,7 +120,7 @@ impl Reader {
 
 fn shown(setting: &Setting) -> String {
     match &setting.state {
-        State::Written(toml) => plain(&toml.to_string()),
+        State::Written(toml) => short(&toml.to_string()),
         State::Unwritable => "a path that is not Unicode".to_owned(),
         State::Unset | State::Wrong => "no value".to_owned(),
     }

@@ -114,6 +114,13 @@ fn messages_stay_on_their_line_and_within_bounds() {
 }
 
 #[test]
+fn long_values_that_do_not_go_together_make_no_long_message() {
+    let dir = "d/".repeat(500);
+    let mistakes = World::new().variable("R3E_CACHE__DIR", &dir).mistakes(&["--staging", &format!("{dir}x")]);
+    assert!(mistakes.contains("neither inside nor around") && mistakes.len() < 500, "{mistakes}");
+}
+
+#[test]
 fn a_flag_is_not_taken_for_the_value_forgotten_before_it() {
     insta::assert_snapshot!(World::new().mistakes(&["--cache", "--quiet"]), @r#"--cache: cache.dir = "--quiet": expected a path, not empty (./-x if it begins with a hyphen)"#);
 }

@@ -1,0 +1,31 @@
+//! What the fuzz targets need of this room; part of fuzzing builds only.
+
+use super::Validators;
+use super::board_file::{self, BoardHead, Damage, Entries};
+use crate::domain::Combination;
+
+/// Inflates a board file into `text`.
+///
+/// # Errors
+/// When it is not one whole gzip member of UTF-8.
+pub fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'t str, Damage> {
+    board_file::inflate(compressed, text)
+}
+
+/// What the beginning of a file says of the version of its board.
+#[must_use]
+pub fn validators(beginning: &[u8]) -> Validators {
+    Validators::of_file(beginning)
+}
+
+/// Reads a board's JSON.
+///
+/// # Errors
+/// When it is not the board of `expected`.
+pub fn parse<'a>(
+    text: &'a str,
+    expected: Combination,
+    entries: &mut impl Entries<'a>,
+) -> Result<BoardHead<'a>, Damage> {
+    board_file::parse(text, expected, entries)
+}
