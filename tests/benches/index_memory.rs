@@ -1,5 +1,5 @@
-//! How much memory an index takes that was given little: caches are written board by board, then indexed by processes of
-//! their own, once without a bound and once within one; the kernel tells the peak of each (`VmHWM`), and the files of
+//! How much memory a job takes that was given little: caches are written board by board, then `r3e-loader --cached-only`
+//! exports each once without a limit and once within one; the kernel tells the peak of each (`VmHWM`), and the files of
 //! both have to be the same.
 //!
 //! `cargo bench --package r3e-tests --bench index_memory` takes 300,000 entries in 48 MB and 10 million in 256 MB, which
@@ -9,33 +9,28 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use r3e_common::domain::{Catalog, Combination};
-use r3e_common::index::{self, Budget};
-use r3e_common::process::memory;
 use r3e_common::store::{BoardEncoder, Cache, Validators};
+use r3e_tests::programs;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 const USUAL: [(usize, u64); 2] = [(300_000, 48), (10_000_000, 256)];
 const EXPORTS: [&str; 2] = ["driver_index.json.gz", "top_combinations.json"];
 
-/// What the process may hold beside its index: what it holds before, and what an allocator keeps for itself.
-const SLACK_BYTES: u64 = 5 << 20;
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
-    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["child", cache, exports, limit] => child(Path::new(cache), Path::new(exports), limit),
-        [] => USUAL.into_iter().try_for_each(|(entries, limit)| measure(entries, limit)),
-        ref pairs => pairs.iter().try_for_each(|pair| {
+    let result = if arguments.is_empty() {
+        USUAL.into_iter().try_for_each(|(entries, limit)| measure(entries, limit))
+    } else {
+        arguments.iter().try_for_each(|pair| {
             let (entries, limit) = pair.split_once(':').context("expected ENTRIES:MEGABYTES")?;
             measure(entries.parse()?, limit.parse()?)
-        }),
+        })
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,72 +41,56 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a cache of so many entries, and indexes it without a bound and in so many megabytes.
+/// Writes a cache of so many entries, and exports it without a limit and in so many megabytes.
 fn measure(entries: usize, limit_mb: u64) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let cache = folder.path().join("cache");
     say(&format!("{entries} entries; writing the cache …"));
     fill(&cache, entries)?;
-    let mut told = Vec::new();
-    let limited = limit_mb.to_string();
-    for limit in ["none", &limited] {
-        let exports = folder.path().join(limit);
-        std::fs::create_dir(&exports)?;
-        let begun = Instant::now();
-        let output = Command::new(std::env::current_exe()?)
-            .args(["child".as_ref(), cache.as_os_str(), exports.as_os_str(), limit.as_ref()])
-            .stderr(Stdio::inherit())
-            .output()?;
-        let printed = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "indexing in {limit} MB ended with {}: {}", output.status, printed.trim());
-        let it: Value = serde_json::from_slice(&output.stdout)?;
-        let peak = it["peak"].as_u64().context("no peak")?;
-        say(&format!("limit {limit:>4} MB: peak {:>6.1} MB, {:>7.3?}  {it}", mb(peak), begun.elapsed()));
-        told.push((it["cpu_ms"].as_f64().context("no time")?, peak, it["drivers"].clone(), exports));
-    }
-    let [(held, _, drivers, one), (sorted, peak, the_same, other)] = &told[..] else { bail!("two runs") };
-    ensure!(drivers == the_same, "{drivers} drivers and {the_same}");
+    let (_, held) = export(folder.path(), None)?;
+    let aside = folder.path().join("unlimited");
+    std::fs::create_dir(&aside)?;
     for name in EXPORTS {
-        ensure!(same(&one.join(name), &other.join(name))?, "{name} differs");
+        std::fs::rename(cache.join(name), aside.join(name))?;
+    }
+    let (peak, sorted) = export(folder.path(), Some(limit_mb))?;
+    for name in EXPORTS {
+        ensure!(same(&cache.join(name), &aside.join(name))?, "{name} differs");
     }
     say(&format!("the same bytes; {:.2} times the processor time", sorted / held));
-    ensure!(*peak <= limit_mb << 20, "the peak is {:.1} MB: expected at most {limit_mb}", mb(*peak));
+    ensure!(peak <= limit_mb << 20, "the peak is {:.1} MB: expected at most {limit_mb}", mb(peak));
     Ok(())
 }
 
-/// Indexes a cache, and prints what that took.
-fn child(cache: &Path, exports: &Path, limit: &str) -> anyhow::Result<()> {
-    memory::check_tuning()?;
-    let before = memory::figures()?.peak_rss_bytes;
-    let bytes = match limit {
-        "none" => None,
-        mb => Some((mb.parse::<u64>()? << 20).saturating_sub(before + SLACK_BYTES)),
-    };
-    let (cache, catalog, stop) = (Cache::new(cache), Catalog::builtin(), CancellationToken::new());
-    let threads = std::thread::available_parallelism()?.get();
-    let budget = Budget { bytes, spill: exports, give_back: memory::give_back };
-    let begun = Instant::now();
-    let built = index::build(&cache, &catalog, threads, &budget, &stop)?;
-    let read = begun.elapsed();
-    let peak_reading = memory::figures()?.peak_rss_bytes;
-    let exported = index::export(&built, &catalog, exports, false, threads, &stop)?;
-    let peak = memory::figures()?.peak_rss_bytes;
-    say(&json!({
-        "before": before, "budget": bytes, "peak_reading": peak_reading, "peak": peak, "drivers": exported.drivers,
-        "entries": built.entries(), "json": exported.json_bytes, "gzip": exported.gzip_bytes,
-        "reading_ms": read.as_millis(), "all_ms": begun.elapsed().as_millis(), "cpu_ms": cpu_ms()?,
-    })
-    .to_string());
-    Ok(())
+/// Runs the loader there, and gives its peak in bytes and the processor time that it took, in seconds.
+fn export(folder: &Path, limit_mb: Option<u64>) -> anyhow::Result<(u64, f64)> {
+    // The kernel's account of children that have ended tells what this one took.
+    let (before, begun) = (children_cpu()?, Instant::now());
+    let mut loader = programs::command(&programs::program("r3e-loader")?);
+    loader.current_dir(folder).args(["--cached-only", "--json", "--quiet"]).stderr(Stdio::inherit());
+    loader.env("R3E_RUNTIME__DIR", folder.join("run"));
+    if let Some(limit_mb) = limit_mb {
+        loader.env("MEMORY_LIMIT_MB", limit_mb.to_string());
+    }
+    let output = loader.output()?;
+    ensure!(output.status.success(), "the loader ended with {}", output.status);
+    let summary: Value = serde_json::from_slice(&output.stdout)?;
+    let peak = summary["memory"]["peak_rss_bytes"].as_u64().context("no peak")?;
+    let cpu = children_cpu()? - before;
+    let limit = limit_mb.map_or_else(|| "no limit".to_owned(), |it| format!("{it} MB"));
+    let (took, drivers) = (begun.elapsed(), &summary["drivers"]);
+    say(&format!("{limit:>8}: peak {:>6.1} MB, {took:>7.3?}, {cpu:.2} s of processor, {drivers} drivers", mb(peak)));
+    Ok((peak, cpu))
 }
 
-/// The processor time of this process: on a machine that does other work too, it tells more than the time that passed.
-fn cpu_ms() -> anyhow::Result<u64> {
+/// The processor time of the children of this process that have ended, in seconds: on a machine that does other work too,
+/// it tells more than the time that passed.
+fn children_cpu() -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // After the name in parentheses, the 12th and 13th field are user's and system's time in hundredths of a second.
+    // After the name in parentheses, the 14th and 15th field are the children's time in hundredths of a second.
     let fields = stat.rsplit_once(')').context("no name in /proc/self/stat")?.1.split_whitespace();
-    let times: Vec<u64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-    Ok(times.iter().sum::<u64>() * 10)
+    let times: Vec<f64> = fields.skip(13).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(times.iter().sum::<f64>() / 100.0)
 }
 
 /// Writes boards that have so many entries between them: some have hardly any, some ten times the average.
