@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 pub(crate) const TO_ANSWER: Duration = Duration::from_secs(2);
 
 /// How long it may take to purge, which is work: some tenths of a second for gigabytes.
-pub(crate) const TO_PURGE: Duration = Duration::from_secs(10);
+pub(crate) const TO_PURGE: Duration = Duration::from_secs(5);
 
 /// The most bytes of an answer: some thousand tasks.
 const MAX_ANSWER_BYTES: usize = 1 << 20;

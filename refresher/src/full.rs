@@ -1,12 +1,13 @@
 //! The plan of a full refresh: every board, or what an earlier full refresh had left when it was stopped.
 //!
-//! The staging folder says when a full refresh began that is not over; a board whose file was written since is done.
-//! Nothing else has to be remembered, so a kill at any moment loses nothing.
+//! The staging folder says when a full refresh began that is not over, and when it was last at work; a board whose file was
+//! written since it began is done. Nothing else has to be remembered, so a kill at any moment loses nothing.
 
 use std::time::{Duration, SystemTime};
 
 use r3e_common::domain::Ordinal;
 use r3e_common::index::BoardState;
+use r3e_common::store::FullRefresh;
 
 /// What a full refresh has to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,13 +20,13 @@ pub(crate) struct Full {
     pub(crate) boards: Vec<Ordinal>,
 }
 
-/// Plans a full refresh, that goes on from one that began at `earlier` and was at work within the last `resume_within`.
+/// Plans a full refresh, that goes on from an earlier one that was at work within the last `resume_within`.
 ///
 /// One that says it began in the future tells of a clock that was wrong, and a board from the future is not known to be
 /// done: both are begun anew.
 pub(crate) fn plan(
     states: &[BoardState],
-    earlier: Option<SystemTime>,
+    earlier: Option<FullRefresh>,
     now: SystemTime,
     resume_within: Duration,
 ) -> Full {
@@ -36,9 +37,8 @@ pub(crate) fn plan(
     let all = states.len();
     let ordinals = || (0..).map(Ordinal).take(all);
     let anew = Full { since: now, resumed: false, boards: ordinals().collect() };
-    let Some(since) = earlier.filter(|since| *since <= now) else { return anew };
-    let last_sign = states.iter().filter_map(written).max().map_or(since, |newest| newest.max(since));
-    if now.duration_since(last_sign).unwrap_or_default() >= resume_within {
+    let Some(FullRefresh { since, at_work }) = earlier.filter(|it| it.since <= now) else { return anew };
+    if now.duration_since(at_work.max(since)).unwrap_or_default() >= resume_within {
         return anew;
     }
     let done = |state: &BoardState| written(state).is_some_and(|written| written >= since);
@@ -71,26 +71,34 @@ mod tests {
         assert_eq!((full.since, full.resumed, boards(&full)), (at(100), false, vec![0, 1, 2]));
     }
 
+    /// One that began at that hour, and was at work at the other.
+    fn earlier(since: u32, at_work: u32) -> FullRefresh {
+        FullRefresh { since: at(since), at_work: at(at_work) }
+    }
+
     #[test]
     fn one_that_was_stopped_goes_on_with_what_is_not_done() {
         let states = [cached(99), BoardState::Missing, cached(89), cached(90), cached(101)];
-        let full = plan(&states, Some(at(90)), at(100), WITHIN);
+        let full = plan(&states, Some(earlier(90, 95)), at(100), WITHIN);
         // The last is from the future: whoever wrote it had another clock.
         assert_eq!((full.since, full.resumed, boards(&full)), (at(90), true, vec![1, 2, 4]));
     }
 
     #[test]
     fn what_counts_is_when_it_was_last_at_work() {
-        let resumed = |newest: u32, now: u32| plan(&[cached(newest)], Some(at(50)), at(now), WITHIN).resumed;
+        let resumed = |at_work: u32, now: u32| plan(&[cached(10)], Some(earlier(50, at_work)), at(now), WITHIN).resumed;
         assert!(resumed(60, 71) && !resumed(60, 72));
-        assert!(resumed(10, 61) && !resumed(10, 62), "no board since it began: from its beginning on");
-        let at_once = plan(&[cached(60)], Some(at(50)), at(60), Duration::ZERO);
+        assert!(resumed(10, 61) && !resumed(10, 62), "it was at work when it began, whatever a clock says");
+        assert!(resumed(99, 60), "and so it was where that is in the future");
+        let others = plan(&[cached(71)], Some(earlier(50, 51)), at(72), WITHIN);
+        assert!(!others.resumed, "what other jobs wrote meanwhile is no work of it");
+        let at_once = plan(&[cached(60)], Some(earlier(50, 60)), at(60), Duration::ZERO);
         assert!(!at_once.resumed, "zero is never");
     }
 
     #[test]
     fn one_from_the_future_is_begun_anew() {
-        let full = plan(&[cached(90)], Some(at(101)), at(100), WITHIN);
+        let full = plan(&[cached(90)], Some(earlier(101, 101)), at(100), WITHIN);
         assert_eq!((full.since, full.resumed), (at(100), false));
     }
 }

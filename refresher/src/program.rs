@@ -1,7 +1,8 @@
 //! From the command line to the exit code, by way of the plan that the command asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::time::SystemTime;
 
 use r3e_common::domain::{Catalog, Ordinal, TrackId};
 use r3e_common::index::BoardState;
@@ -78,7 +79,7 @@ impl Kind {
         };
         Ok(match self {
             Self::Full { fresh } => {
-                let earlier = job.publisher.staging.full_refresh_since()?.filter(|_| !fresh);
+                let earlier = job.publisher.staging.full_refresh()?.filter(|_| !fresh);
                 let full::Full { since, resumed, boards } =
                     full::plan(states, earlier, now, config.refresh.resume_within);
                 let (left, of) = (boards.len(), states.len());
@@ -93,13 +94,20 @@ impl Kind {
             Self::Boards(boards) => Plan { boards: boards.iter().copied().collect(), about: Some(boards), ..staged },
             Self::Incremental(IncrementalArguments { track, limit, budget }) => {
                 let chosen = |ordinal| track.is_none_or(|track| track_of(&job.catalog, ordinal) == Some(track));
-                let boards = incremental::oldest(states, chosen, limit, now);
+                let failed = failed_at(job)?;
+                let boards = incremental::oldest(states, chosen, |it| failed.get(&it).copied(), limit, now);
                 let about = Some(boards.iter().copied().collect());
                 let rhythm = Rhythm::Growth { of: job.progress.changed(), by: CHANGED_BOARDS };
                 Plan { boards, about, destination: Destination::Cache, rhythm, budget, ..staged }
             }
         })
     }
+}
+
+/// When boards were last tried in vain.
+fn failed_at(job: &Job) -> Result<BTreeMap<Ordinal, SystemTime>, JobError> {
+    let failed = job.publisher.status.failed_fetches()?;
+    Ok(failed.iter().filter_map(|it| Some((job.catalog.ordinal(it.board()?)?, it.at()?))).collect())
 }
 
 fn track_of(catalog: &Catalog, ordinal: Ordinal) -> Option<TrackId> {

@@ -140,6 +140,8 @@ struct Queue {
     outcome: Mutex<Outcome>,
     /// Cancelled by whoever finds that there is no use in going on.
     stop: CancellationToken,
+    /// Cancelled by whoever finds that there is no board left to begin: who waits to be allowed one waits in vain.
+    drained: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -162,8 +164,9 @@ impl Fetcher {
     pub async fn fetch(&self, boards: Vec<Ordinal>, stop: &CancellationToken) -> Result<Fetched, FetchFault> {
         self.progress.expect(boards.len());
         let workers = self.concurrency.min(boards.len());
-        let queue =
-            Arc::new(Queue { boards, next: AtomicUsize::new(0), outcome: Mutex::default(), stop: stop.child_token() });
+        let (stop_here, drained) = (stop.child_token(), CancellationToken::new());
+        let (next, outcome) = (AtomicUsize::new(0), Mutex::default());
+        let queue = Arc::new(Queue { boards, next, outcome, stop: stop_here, drained });
         let mut at_work = JoinSet::new();
         for number in 0..workers {
             at_work.spawn(self.tasks.track("fetching boards", work(number, self.clone(), Arc::clone(&queue))));
@@ -223,13 +226,19 @@ impl Fetcher {
 
 /// One worker: takes boards until there are none, or none are to be had.
 async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
-    while queue.stop.run_until_cancelled(fetcher.allowance.allows(number)).await.is_some() {
+    loop {
+        tokio::select! {
+            biased;
+            () = queue.stop.cancelled() => return,
+            () = queue.drained.cancelled() => return,
+            () = fetcher.allowance.allows(number) => {}
+        }
         if fetcher.until.is_some_and(|until| Instant::now() >= until) {
             queue.outcome().time_is_up = true;
-            return;
+            return queue.drained.cancel();
         }
         let next = queue.next.fetch_add(1, Ordering::Relaxed);
-        let Some(&ordinal) = queue.boards.get(next) else { return };
+        let Some(&ordinal) = queue.boards.get(next) else { return queue.drained.cancel() };
         let Some((track, class)) = fetcher.catalog.at(ordinal) else { continue };
         let board = Combination { track: track.id, class: class.id };
         let result = tokio::select! {

@@ -23,8 +23,6 @@ pub enum PublishError {
 /// What was published.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// What the cache holds of each combination, in catalogue order.
-    pub states: Vec<BoardState>,
     /// Boards in the cache.
     pub boards: usize,
     /// Those with entries.
@@ -37,8 +35,8 @@ pub struct Published {
     pub nameless: usize,
     /// What the export wrote.
     pub exported: Exported,
-    /// How long reading, ordering and writing took, in milliseconds.
-    pub took_ms: f64,
+    /// All that `status.json` is told of it.
+    pub status: Status,
 }
 
 /// Publishes one cache.
@@ -81,15 +79,17 @@ pub struct Totals {
     pub promoted: Promoted,
     /// Damaged board files that were moved aside.
     pub damaged: Vec<Combination>,
+    /// What was published last.
+    pub last: Option<Published>,
 }
 
 impl Publisher {
     /// Promotes what is staged, then reads the whole cache and exports it: the index describes what is in the cache.
-    /// Damaged board files are moved aside.
+    /// Damaged board files are moved aside. Tells what the cache holds of each combination, in catalogue order.
     ///
     /// # Errors
     /// When the file system refuses or `stop` is cancelled; what was published before is still there, whole.
-    pub fn publish(&self, stop: &CancellationToken) -> Result<Published, PublishError> {
+    pub fn publish(&self, stop: &CancellationToken) -> Result<Vec<BoardState>, PublishError> {
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         let kept_before = totals.promoted.kept.len();
         self.staging.promote(stop, &mut totals.promoted)?;
@@ -101,13 +101,16 @@ impl Publisher {
         let budget = Budget { bytes: (self.room.0)(), spill: self.staging.folder(), give_back: self.give_back };
         let built = index::build(cache, &self.catalog, self.threads, &budget, stop)?;
         for index::Damaged { board, path, damage } in &built.damaged {
-            let aside = cache.set_aside(*board)?;
-            tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
-            totals.damaged.push(*board);
+            // Whoever fetches may have written it anew since it was read.
+            if let Some(aside) = self.staging.set_aside_damaged(*board)? {
+                tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
+                totals.damaged.push(*board);
+            }
         }
         let exported = index::export(&built, &self.catalog, cache.folder(), self.plain, self.threads, stop)?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-        self.tell(&self.figures(&built, &exported, took_ms));
+        let status = self.figures(&built, &exported, took_ms);
+        self.tell(&status);
         tracing::info!(
             boards = built.boards(),
             drivers = exported.drivers,
@@ -116,16 +119,16 @@ impl Publisher {
             took_ms = took_ms.round(),
             "index exported"
         );
-        Ok(Published {
+        totals.last = Some(Published {
             boards: built.boards(),
             boards_with_entries: built.boards_with_entries(),
             drivers: exported.drivers,
             entries: built.entries(),
             nameless: built.nameless(),
-            states: built.states,
             exported,
-            took_ms,
-        })
+            status,
+        });
+        Ok(built.states)
     }
 
     /// Tells `status.json` something that the job's last word tells again, or that is of the moment: where it cannot be

@@ -18,8 +18,8 @@ use super::memory::guard::Guard;
 use super::memory::limit::Limit;
 use super::memory::{self, Purged};
 use crate::domain::Catalog;
-use crate::index::IndexError;
-use crate::pipeline::{Periodic, Progress, PublishError, Published, Publisher, Rhythm, Room, Snapshot, Tasks};
+use crate::index::{BoardState, IndexError};
+use crate::pipeline::{Periodic, Progress, PublishError, Publisher, Rhythm, Room, Snapshot, Tasks};
 use crate::store::{self, Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
 use crate::upstream::{Client, Settings};
 
@@ -80,6 +80,10 @@ impl Job {
         let begun = Instant::now();
         let tasks_before = Handle::current().metrics().num_alive_tasks();
         let catalog = Arc::new(load_catalog(config)?);
+        // From here on: what an interrupted run left may be large.
+        let runtime = Handle::current();
+        let guard = Guard::start(options.limit.clone(), config.upstream.concurrency, runtime.clone(), stop.clone());
+        let guard = guard.map_err(JobError::Guard)?;
         let lock = lock(config, options, &stop).await?;
         let known = |board| catalog.ordinal(board).is_some();
         let cache = &config.cache.dir;
@@ -102,9 +106,6 @@ impl Job {
         let (tasks, progress) = (Tasks::default(), Arc::new(Progress::new()));
         let facts = Arc::clone(&options.facts);
         tell(&facts, &tasks, &progress);
-        let runtime = Handle::current();
-        let guard = Guard::start(options.limit.clone(), config.upstream.concurrency, runtime.clone(), stop.clone());
-        let guard = guard.map_err(JobError::Guard)?;
         let names = ("giving memory back", "⏹️ Memory monitoring stopped");
         let every = Rhythm::Every(config.memory.purge_every);
         let memory = Periodic::start(&tasks, &stop, every, names, move |_| purge_and_say(&runtime));
@@ -135,11 +136,11 @@ impl Job {
         Ok(Client::new(settings, fastrand::u64(..), self.publisher.clock)?)
     }
 
-    /// Publishes what is staged; see [`Publisher::publish`]. None where it was stopped before it was done.
+    /// Publishes what is staged; see [`Publisher::publish`]. Nothing where it was stopped before it was done.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub async fn publish(&self) -> Result<Option<Published>, JobError> {
+    pub async fn publish(&self) -> Result<Option<Vec<BoardState>>, JobError> {
         let (publisher, stop, runtime) = (Arc::clone(&self.publisher), self.stop.clone(), Handle::current());
         let publishing =
             self.tasks.spawn_blocking("publishing", move || publish_and_purge(&publisher, &runtime, &stop));
@@ -221,7 +222,7 @@ fn publish_and_purge(
     publisher: &Publisher,
     runtime: &Handle,
     stop: &CancellationToken,
-) -> Result<Published, PublishError> {
+) -> Result<Vec<BoardState>, PublishError> {
     let result = publisher.publish(stop);
     // Also what was held for an index that was not to be.
     if let Some(purged) = purge(runtime) {

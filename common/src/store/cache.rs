@@ -182,8 +182,12 @@ impl Cache {
     /// # Errors
     /// When the file system refuses.
     pub fn set_aside(&self, board: Combination) -> Result<PathBuf, StoreError> {
-        let aside = self.folder.join(DAMAGED).join(board_name(board));
+        let mut aside = self.folder.join(DAMAGED).join(board_name(board));
         fs::create_folders(fs::parent(&aside))?;
+        if fs::is_folder(&aside)? || fs::is_folder(&self.board_path(board))? {
+            // A folder and a file do not replace one another.
+            aside = fs::unused(&aside)?;
+        }
         fs::rename(&self.board_path(board), &aside)?;
         Ok(aside)
     }

@@ -102,6 +102,34 @@ pub fn touch(path: &Path) -> Result<bool, StoreError> {
     unless_missing(touched.map_err(io::Error::from)).at("renew the time of", path).map(|it| it.is_some())
 }
 
+/// Whether a folder stands there.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn is_folder(path: &Path) -> Result<bool, StoreError> {
+    unless_missing(fs::symlink_metadata(path)).at("look at", path).map(|it| it.is_some_and(|it| it.is_dir()))
+}
+
+/// A path at which nothing stands: this one, or else with the first free number at its end.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn unused(path: &Path) -> Result<PathBuf, StoreError> {
+    let numbered = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    let free = |path: &PathBuf| unless_missing(fs::symlink_metadata(path)).at("look at", path).map(|it| it.is_none());
+    let mut candidate = path.to_owned();
+    let mut number = 1;
+    while !free(&candidate)? {
+        candidate = numbered(number);
+        number += 1;
+    }
+    Ok(candidate)
+}
+
 /// When a file was last written; `None` where there is none.
 ///
 /// # Errors

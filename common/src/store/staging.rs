@@ -5,9 +5,10 @@
 //! leave a staged file cut short, which the checksum tells when the next run opens the folder; a crash of the
 //! process leaves whole files only. Promotion is a series of renames, and can be taken up again at any point.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,20 @@ pub struct Staging {
     cache: Cache,
     /// Boards that can be promoted, with their number of entries that have a driver.
     ready: Mutex<Vec<(Combination, usize)>>,
+    /// Held while a board is taken in, so that nobody moves aside what has just been made whole.
+    gate: RwLock<()>,
+    /// Whether a full refresh is going on here.
+    refreshing: AtomicBool,
     _lock: WriterLock,
+}
+
+/// A full refresh that is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullRefresh {
+    /// When it began.
+    pub since: SystemTime,
+    /// When it was last known to be at work.
+    pub at_work: SystemTime,
 }
 
 impl Staging {
@@ -57,7 +71,7 @@ impl Staging {
     /// the catalogue's boards. When `stop` is cancelled, what was not looked at is left to the next run.
     ///
     /// # Errors
-    /// When a newer program has written it, or the file system refuses; nothing is touched then.
+    /// When a newer program has written it, and then nothing is touched; or the file system refuses.
     pub fn open(
         lock: WriterLock,
         folder: &Path,
@@ -101,7 +115,8 @@ impl Staging {
             }
         }
         leftovers.whole = ready.len();
-        Ok((Self { folder, cache, ready: Mutex::new(ready), _lock: lock }, leftovers))
+        let (ready, gate, refreshing) = (Mutex::new(ready), RwLock::default(), AtomicBool::new(false));
+        Ok((Self { folder, cache, ready, gate, refreshing, _lock: lock }, leftovers))
     }
 
     /// The cache that boards are promoted to.
@@ -122,6 +137,7 @@ impl Staging {
     /// # Errors
     /// When the file system refuses; nothing of the board is left then, and the cached one is what it was.
     pub fn accept(&self, board: &EncodedBoard, to: Destination) -> Result<Arrival, StoreError> {
+        let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let Beside { same, drivers } = match arrival::beside(&self.cache, board) {
             Ok(beside) => beside,
             Err(ReadError::Store(error)) => return Err(error),
@@ -132,6 +148,8 @@ impl Staging {
         };
         let empty = board.drivers == 0;
         if empty && drivers {
+            // It was asked for: others are older now.
+            self.renew(board.combination)?;
             return Ok(Arrival::Kept);
         }
         if same && self.renew(board.combination)? {
@@ -155,12 +173,14 @@ impl Staging {
         fs::touch(&self.cache.board_path(board))
     }
 
-    /// When the full refresh began that is not over; none where none is.
+    /// The full refresh that is not over; none where none is.
     ///
     /// # Errors
     /// When a newer program has written the folder meanwhile, or the file system refuses.
-    pub fn full_refresh_since(&self) -> Result<Option<SystemTime>, StagingError> {
-        Ok(StagingState::read(self.folder.folder())?.full_refresh_since())
+    pub fn full_refresh(&self) -> Result<Option<FullRefresh>, StagingError> {
+        let state = StagingState::read(self.folder.folder())?;
+        let at_work = fs::modified(&StagingState::path(self.folder.folder()))?;
+        Ok(state.full_refresh_since().zip(at_work).map(|(since, at_work)| FullRefresh { since, at_work }))
     }
 
     /// Says on disk that a full refresh that began then is going on, or with none that it is over.
@@ -168,7 +188,19 @@ impl Staging {
     /// # Errors
     /// When the file system refuses.
     pub fn set_full_refresh(&self, since: Option<SystemTime>) -> Result<(), StoreError> {
+        self.refreshing.store(since.is_some(), Ordering::Relaxed);
         StagingState::with_full_refresh(since).write(self.folder.folder())
+    }
+
+    /// Says on disk that the full refresh that is going on here, if any, is at work now.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn at_work(&self) -> Result<(), StoreError> {
+        if self.refreshing.load(Ordering::Relaxed) {
+            fs::touch(&StagingState::path(self.folder.folder()))?;
+        }
+        Ok(())
     }
 
     /// Moves all boards that are ready into the cache: first their bytes to the disk, then the names. What it did is added
@@ -193,6 +225,7 @@ impl Staging {
         done: &mut Promoted,
     ) -> Result<(), StoreError> {
         fs::sync_file_system(self.folder.folder())?;
+        self.at_work()?;
         let mut buffers = Buffers::default();
         while let Some(&(board, drivers)) = ready.last()
             && !stop.is_cancelled()
@@ -204,7 +237,7 @@ impl Staging {
             } else {
                 let to = self.cache.board_path(board);
                 fs::create_folders(fs::parent(&to))?;
-                fs::rename(&from, &to)?;
+                self.put_in_place(board, &from, &to)?;
                 done.boards += 1;
             }
             ready.pop();
@@ -234,7 +267,32 @@ impl Staging {
         }
     }
 
-    fn set_aside(&self, board: Combination, why: &ReadError) -> Result<(), StoreError> {
+    /// Moves a board to its final path; a folder that stands there is moved aside first, as whatever is no board.
+    fn put_in_place(&self, board: Combination, from: &Path, to: &Path) -> Result<(), StoreError> {
+        match fs::rename(from, to) {
+            Err(error) if error.cause.kind() == ErrorKind::IsADirectory => {
+                self.set_aside(board, &error)?;
+                fs::rename(from, to)
+            }
+            result => result,
+        }
+    }
+
+    /// Moves a cached board aside that was found damaged, if it still is: another may have been written meanwhile. Tells
+    /// where it is now.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn set_aside_damaged(&self, board: Combination) -> Result<Option<PathBuf>, StoreError> {
+        let _shut = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        match self.cache.count_entries(board, &mut Buffers::default()) {
+            Ok(_) => Ok(None),
+            Err(ReadError::Damaged { .. }) => self.cache.set_aside(board).map(Some),
+            Err(ReadError::Store(error)) => Err(error),
+        }
+    }
+
+    fn set_aside(&self, board: Combination, why: &dyn std::fmt::Display) -> Result<(), StoreError> {
         let aside = self.cache.set_aside(board)?;
         tracing::warn!(%board, %why, aside = %aside.display(), "a damaged board was moved aside");
         Ok(())
@@ -455,6 +513,52 @@ mod tests {
         let (staging, leftovers) = folders.open();
         assert_eq!((leftovers.whole, leftovers.outdated), (0, 1));
         assert_eq!(promote(&staging), Promoted::default());
+        assert_eq!(cached(&staging, "1-1"), Some(2));
+    }
+
+    #[test]
+    fn what_was_made_whole_meanwhile_is_not_moved_aside() {
+        let folders = Folders::new();
+        folders.put("cache/track_1/class_1.json.gz", b"garbage");
+        let (staging, _) = folders.open();
+        let one = "1-1".parse().unwrap();
+        staging.accept(&board("1-1", 2), Destination::Cache).unwrap();
+        assert_eq!(staging.set_aside_damaged(one).unwrap(), None);
+        assert_eq!(cached(&staging, "1-1"), Some(2));
+        folders.put("cache/track_1/class_1.json.gz", b"garbage again");
+        let aside = staging.set_aside_damaged(one).unwrap().unwrap();
+        assert_eq!(std::fs::read(aside).unwrap(), b"garbage again");
+        assert_eq!(staging.set_aside_damaged(one).unwrap(), None, "nothing is there");
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_board_is_moved_aside_by_promotion() {
+        let folders = Folders::new();
+        for times in 1..=2 {
+            let (staging, _) = folders.open();
+            std::fs::create_dir_all(folders.path("cache/track_1/class_1.json.gz/inside")).unwrap();
+            put(&staging.folder, &board("1-1", times), NewFile::commit).unwrap();
+            drop(staging);
+            let (staging, leftovers) = folders.open();
+            assert_eq!(leftovers.whole, 1);
+            assert_eq!(promote(&staging).boards, 1);
+            assert_eq!(cached(&staging, "1-1"), Some(times));
+            std::fs::remove_file(folders.path("cache/track_1/class_1.json.gz")).unwrap();
+        }
+        let aside = |name: &str| folders.path(&format!("cache/.damaged/track_1/{name}/inside")).is_dir();
+        assert!(aside("class_1.json.gz") && aside("class_1.json.gz.1"));
+    }
+
+    #[test]
+    fn a_board_that_is_kept_counts_as_asked_for_now() {
+        let folders = Folders::new();
+        let (staging, _) = folders.open();
+        staging.accept(&board("1-1", 2), Destination::Cache).unwrap();
+        let path = folders.path("cache/track_1/class_1.json.gz");
+        let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(staging.accept(&board("1-1", 0), Destination::Cache).unwrap(), Arrival::Kept);
+        assert!(fs::modified(&path).unwrap().unwrap() > long_ago);
         assert_eq!(cached(&staging, "1-1"), Some(2));
     }
 }

@@ -1,7 +1,7 @@
 //! What a staging folder says of itself, in one small file: the format of what is in it, and whether a full refresh is
 //! going on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub enum StagingError {
         the folder aside: its boards are fetched again)", folder.display())]
     Newer {
         /// The staging folder.
-        folder: std::path::PathBuf,
+        folder: PathBuf,
         /// The format that it says.
         found: u32,
     },
@@ -51,7 +51,7 @@ struct Format {
 impl StagingState {
     /// Reads the state of a folder. A file that is none counts as missing: at worst a refresh starts over.
     pub(super) fn read(folder: &Path) -> Result<Self, StagingError> {
-        let path = folder.join(NAME);
+        let path = Self::path(folder);
         let mut bytes = Vec::new();
         let nothing = Self { format: FORMAT, full_refresh_since: None };
         if fs::read_into(&path, &mut bytes, MAX_BYTES)?.is_none() {
@@ -77,9 +77,14 @@ impl StagingState {
         fs::remove(&fs::temporary(&folder.join(NAME)))
     }
 
-    /// Writes the state, where it is another than what stands there.
+    /// Where the state of a folder stands.
+    pub(super) fn path(folder: &Path) -> PathBuf {
+        folder.join(NAME)
+    }
+
+    /// Writes the state, synced.
     pub(super) fn write(&self, folder: &Path) -> Result<(), StoreError> {
-        let path = folder.join(NAME);
+        let path = Self::path(folder);
         let text = serde_json::to_vec(self).map_err(std::io::Error::other).at("write", &path)?;
         fs::write_whole(&path, &text)
     }

@@ -47,6 +47,12 @@ impl FailedFetch {
     pub fn board(&self) -> Option<Combination> {
         Some(Combination { track: self.track_id.parse().ok()?, class: self.class_id.parse().ok()? })
     }
+
+    /// When it was given up, where that is a moment.
+    #[must_use]
+    pub fn at(&self) -> Option<SystemTime> {
+        SystemTime::try_from(self.timestamp.parse::<jiff::Timestamp>().ok()?).ok()
+    }
 }
 
 /// What one process has to say; what it leaves out stays as it is in the file.

@@ -10,6 +10,10 @@ use crate::domain::json::{self, Found, Sink};
 /// An entry nested deeper than this is left out: readers of the cache may not get through it.
 const DEEPEST: usize = 100;
 
+/// An entry with more bytes than this is left out: it is twenty times as large as entries are, and all of it would have to be
+/// held at once by whoever makes an index in little memory.
+const LARGEST: usize = 16 << 10;
+
 /// The entries of a page, in order, as raw text.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
@@ -60,7 +64,8 @@ impl<'a> Sink<'a> for Collect<'a> {
 
     fn element(&mut self, value: &'a RawValue) {
         self.page.listed += 1;
-        let usable = value.get().starts_with('{') && !json::nested_deeper_than(value.get(), DEEPEST);
+        let text = value.get();
+        let usable = text.starts_with('{') && text.len() <= LARGEST && !json::nested_deeper_than(text, DEEPEST);
         if usable && self.page.listed <= self.asked {
             self.page.entries.push(value);
         }
@@ -88,7 +93,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_or_too_deep_costs_itself_only() {
+    fn what_is_no_object_too_deep_or_too_large_costs_itself_only() {
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(LARGEST));
+        assert_eq!(entries(&page(&format!("[{large},{{}}]"))), Ok((vec!["{}"], 2)));
         let deep = format!("{}{}", r#"{"a":"#.repeat(200), "1".to_owned() + &"}".repeat(200));
         let text = page(&format!("[null,{deep},{{}}]"));
         assert_eq!(entries(&text), Ok((vec!["{}"], 3)));

@@ -1,7 +1,12 @@
 //! A memory limit is kept, or the job stops in order with 75.
 
 use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use r3e_common::pipeline::{Allowance, End, Fetcher, Progress, Tasks};
+use r3e_common::store::{Cache, Destination, Holder, Staging, WriterLock};
+use r3e_common::upstream::{Client, Settings};
 use r3e_tests::harness::{Differences, Place, assert_serves, board_files, driver_index, grid, read_status, snapshot};
 use r3e_tests::sim::{SimOptions, Simulator};
 
@@ -22,6 +27,59 @@ fn a_limit_that_no_work_fits_in_costs_nothing_but_the_run() {
     }
     let _ended = place.loader(&sim.base_url()).set("cache.max_age", "0s").run().with_code(0);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+}
+
+/// A fetcher of the simulator's boards by four workers.
+fn fetcher(sim: &Simulator, place: &Place, allowance: Allowance) -> Fetcher {
+    let settings = Settings {
+        base_url: format!("{}/", sim.base_url()).parse().unwrap(),
+        user_agent: "test".to_owned(),
+        requests_per_second: 100_000,
+        concurrency: 4,
+        timeout: Duration::from_mins(1),
+        page_size: 1500,
+        max_body_bytes: 32 << 20,
+        max_idle: 2,
+        idle_timeout: Duration::from_secs(30),
+        attempts: 1,
+        backoff_min: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(1),
+    };
+    let holder = Holder { program: "test".into(), pid: 1, since: String::new(), doing: String::new() };
+    let lock = WriterLock::acquire(&place.cache(), &place.staging(), &holder).unwrap();
+    let (cache, never) = (Cache::new(&place.cache()), tokio_util::sync::CancellationToken::new());
+    let (staging, _) = Staging::open(lock, &place.staging(), cache, |_| true, SystemTime::now(), &never).unwrap();
+    Fetcher {
+        client: Arc::new(Client::new(settings, 1, SystemTime::now).unwrap()),
+        staging: Arc::new(staging),
+        destination: Destination::Staging,
+        catalog: Arc::new(sim.world().catalog().clone()),
+        progress: Arc::new(Progress::new()),
+        concurrency: 4,
+        allowance,
+        until: None,
+        tasks: Tasks::default(),
+        clock: SystemTime::now,
+    }
+}
+
+#[test]
+fn fetching_ends_also_where_only_one_board_may_be_in_flight() {
+    let catalog = grid(4, 4);
+    let options = SimOptions { catalog: catalog.clone(), entries: 200, drivers: 50, ..SimOptions::default() };
+    let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let allowance = Allowance::new(1);
+    let fetcher = fetcher(&sim, &place, allowance);
+    let boards = catalog.combinations().filter_map(|it| catalog.ordinal(it)).collect();
+    let never = tokio_util::sync::CancellationToken::new();
+    let outcome = runtime.block_on(async {
+        // Three workers wait to be allowed, and nobody ever allows them.
+        tokio::time::timeout(r3e_tests::harness::BOUND, fetcher.fetch(boards, &never)).await.unwrap().unwrap()
+    });
+    assert_eq!((outcome.boards.len(), outcome.end), (16, End::Complete));
+    assert_eq!(sim.stats().in_flight_peak, 1);
+    assert!(fetcher.tasks.is_empty());
 }
 
 #[test]

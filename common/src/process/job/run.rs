@@ -137,10 +137,9 @@ async fn work(
 ) -> Result<Summary, JobError> {
     let stopped = Fetch { end: Some(End::Stopped), ..Fetch::default() };
     options.facts.set_phase("publishing");
-    let Some(first) = job.publish().await? else { return Ok(summary(job, config, None, &stopped)) };
-    let Some(plan) = plan(job, &first.states)? else {
-        return Ok(summary(job, config, Some(&first), &Fetch::default()));
-    };
+    let Some(states) = job.publish().await? else { return Ok(summary(job, config, &stopped)) };
+    let Some(plan) = plan(job, &states)? else { return Ok(summary(job, config, &Fetch::default())) };
+    drop(states);
     let begun = (options.clock)();
     let staging = &job.publisher.staging;
     if let Scrape::FullRefresh(since) = plan.scrape {
@@ -152,20 +151,19 @@ async fn work(
         options.facts.set_phase("fetching");
         fetch = self::fetch(job, config, options, &plan).await?;
     }
+    staging.at_work()?;
     // What arrived in staging before a stop stays there: the next run goes on from there.
-    let mut last = first;
     if fetch.arrivals.total() > 0 && fetch.end != Some(End::Stopped) {
         options.facts.set_phase("publishing");
-        match job.publish().await? {
-            Some(published) => last = published,
-            None => fetch.end = Some(End::Stopped),
+        if job.publish().await?.is_none() {
+            fetch.end = Some(End::Stopped);
         }
     }
     tell_status(job, options, &plan, begun, &fetch)?;
     if fetch.end == Some(End::Complete) && matches!(plan.scrape, Scrape::FullRefresh(_)) {
         staging.set_full_refresh(None)?;
     }
-    Ok(summary(job, config, Some(&last), &fetch))
+    Ok(summary(job, config, &fetch))
 }
 
 /// Fetches what is planned, and what failed once more, with the index exported from time to time meanwhile.
@@ -231,12 +229,13 @@ fn tell_status(job: &Job, options: &Options, plan: &Plan, begun: SystemTime, fet
         failed_fetch_count: Some(failed.len()),
         failed_fetches: Some(failed),
         retried_fetch_count: Some(fetch.retried),
-        ..Status::default()
+        // Told before, where that could be written.
+        ..job.publisher.totals().last.map(|it| it.status).unwrap_or_default()
     };
     Ok(job.publisher.status.update(&status)?)
 }
 
-fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fetch) -> Summary {
+fn summary(job: &Job, config: &Config, fetch: &Fetch) -> Summary {
     let outcome = match (&fetch.end, job.guard.reached()) {
         (Some(End::Stopped), Some(reached)) => Outcome::MemoryLimit(reached.to_string()),
         (Some(End::Stopped), None) => Outcome::Stopped,
@@ -246,7 +245,7 @@ fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fe
     };
     let figures = memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).ok();
     let totals = job.publisher.totals();
-    let count = |of: fn(&Published) -> usize| published.map_or(0, of);
+    let count = |of: fn(&Published) -> usize| totals.last.as_ref().map_or(0, of);
     let Arrivals { changed, unchanged, empty, kept } = fetch.arrivals;
     Summary {
         outcome,
@@ -260,7 +259,7 @@ fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fe
             changed,
             unchanged,
             empty,
-            kept: kept + totals.promoted.kept.len(),
+            kept,
             promoted: totals.promoted.boards,
             left_by_interrupted_run: job.leftovers.whole,
             damaged: totals.damaged.len(),
@@ -273,7 +272,7 @@ fn summary(job: &Job, config: &Config, published: Option<&Published>, fetch: &Fe
         entries_without_driver: count(|it| it.nameless),
         failed: failed_fetches(&job.catalog, &fetch.failed),
         requests: fetch.requests,
-        index: published.map(|it| it.exported),
+        index: totals.last.as_ref().map(|it| it.exported),
         seconds: job.begun.elapsed().as_secs_f64(),
         memory: figures,
     }
