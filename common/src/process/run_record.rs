@@ -16,7 +16,7 @@ use crate::store::{StoreError, fs, timestamp};
 pub const MOST: usize = 200;
 
 /// The most bytes of a record.
-const MAX_BYTES: u64 = 64 << 10;
+pub const MAX_BYTES: u64 = 64 << 10;
 
 /// What a run was, and what it held at its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,32 +151,16 @@ fn tidy(folder: &Path, most: usize) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// All records there are, the oldest first. What cannot be read as one is passed over with a warning.
-///
-/// # Errors
-/// When the folder is there and cannot be read.
-pub fn read_all(runtime_dir: &Path) -> Result<Vec<RunRecord>, StoreError> {
-    let mut read = Vec::new();
-    for path in records(&folder(runtime_dir))? {
-        let mut bytes = Vec::new();
-        let record = match fs::read_into(&path, &mut bytes, MAX_BYTES) {
-            // Removed meanwhile.
-            Ok(None) => continue,
-            Ok(Some(_)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match record {
-            Ok(record) => read.push(record),
-            Err(error) => tracing::warn!(path = %path.display(), error, "not the record of a run"),
-        }
-    }
-    Ok(read)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// All records there are, the oldest first.
+    fn read_all(runtime_dir: &Path) -> Vec<RunRecord> {
+        let read = |path: &PathBuf| serde_json::from_str(&fs::read_text(path, MAX_BYTES).unwrap()).unwrap();
+        records(&folder(runtime_dir)).unwrap().iter().map(read).collect()
+    }
 
     fn run(second: u64) -> Run {
         let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_406_400 + second);
@@ -217,7 +201,7 @@ mod tests {
           }
         }
         "#);
-        assert_eq!(read_all(temp.path()).unwrap(), [record(&run)]);
+        assert_eq!(read_all(temp.path()), [record(&run)]);
     }
 
     #[test]
@@ -238,24 +222,9 @@ mod tests {
             std::fs::write(half, "{").unwrap();
         }
         tidy(&folder, 3).unwrap();
-        let started: Vec<String> = read_all(temp.path()).unwrap().into_iter().map(|it| it.started_at).collect();
+        let started: Vec<String> = read_all(temp.path()).into_iter().map(|it| it.started_at).collect();
         assert_eq!(started, ["2026-11-23T04:00:02Z", "2026-11-23T04:00:03Z", "2026-11-23T04:00:04Z"]);
         assert!(others.iter().all(|it| it.exists()) && alive.exists() && !dead.exists());
-    }
-
-    #[test]
-    fn what_is_no_record_is_passed_over() {
-        let temp = tempfile::tempdir().unwrap();
-        assert_eq!(read_all(temp.path()).unwrap(), []);
-        let run = run(7);
-        record(&run).leave(temp.path()).unwrap();
-        let folder = temp.path().join("runs");
-        for (name, text) in [("r3e-a-1-1.json", ""), ("r3e-b-1-2.json", "{}"), ("r3e-c-1-3.json", "\u{0}garbage")] {
-            std::fs::write(folder.join(name), text).unwrap();
-        }
-        std::fs::write(folder.join("r3e-d-1-4.json"), vec![b' '; 1 << 20]).unwrap();
-        std::fs::create_dir(folder.join("r3e-e-1-5.json")).unwrap();
-        assert_eq!(read_all(temp.path()).unwrap(), [record(&run)]);
     }
 
     #[test]

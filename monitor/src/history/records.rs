@@ -3,13 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use r3e_common::process::run_record::RunRecord;
+use r3e_common::process::run_record::{MAX_BYTES, RunRecord};
 use r3e_common::store::StoreError;
 use r3e_common::store::fs;
 use serde_json::Value;
-
-/// The most bytes of a record.
-const MAX_RECORD_BYTES: u64 = 64 << 10;
 
 /// So many records are looked at in one go; the rest waits for the next.
 const AT_ONCE: usize = 1000;
@@ -112,12 +109,10 @@ fn started(path: &Path) -> u64 {
 fn read(path: PathBuf) -> Option<Found> {
     let mut bytes = Vec::new();
     let damaged = |why: String| Unusable::Damaged { path: path.clone(), why };
-    let run = match fs::read_into(&path, &mut bytes, MAX_RECORD_BYTES) {
+    let run = match fs::read_into(&path, &mut bytes, MAX_BYTES) {
         Ok(None) => return None,
         Err(error) => Err(Unusable::Unreadable(error)),
-        Ok(Some(_)) if bytes.len() as u64 > MAX_RECORD_BYTES => {
-            Err(damaged(format!("it has more than {MAX_RECORD_BYTES} bytes")))
-        }
+        Ok(Some(_)) if bytes.len() as u64 > MAX_BYTES => Err(damaged(format!("it has more than {MAX_BYTES} bytes"))),
         Ok(Some(_)) => {
             let record = serde_json::from_slice::<RunRecord>(&bytes).map_err(|error| error.to_string());
             record.and_then(|it| run(it).map_err(|error| error.to_string())).map_err(damaged)

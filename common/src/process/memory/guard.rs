@@ -42,7 +42,6 @@ impl fmt::Display for Reached {
 /// Keeps this process below its limit until it is dropped.
 #[derive(Debug)]
 pub struct Guard {
-    limit: Option<Limit>,
     allowance: Allowance,
     reached: Arc<OnceLock<Reached>>,
     /// Dropped at the end: tells the thread to end.
@@ -65,12 +64,12 @@ impl Guard {
         let allowance = Allowance::new(boards);
         let reached = Arc::new(OnceLock::new());
         let Some(limit) = limit else {
-            return Ok(Self { limit: None, allowance, reached, alive: None, thread: None });
+            return Ok(Self { allowance, reached, alive: None, thread: None });
         };
         tracing::info!(limit_mb = mb(limit.bytes), "resident memory is limited to {limit}");
         let mut watch = Watch {
             ladder: Ladder::new(limit.bytes, boards),
-            limit: limit.clone(),
+            limit,
             allowance: allowance.clone(),
             reached: Arc::clone(&reached),
             stop,
@@ -80,13 +79,7 @@ impl Guard {
         };
         let (alive, ended) = channel();
         let thread = std::thread::Builder::new().name("memory-guard".into()).spawn(move || watch.run(&ended))?;
-        Ok(Self { limit: Some(limit), allowance, reached, alive: Some(alive), thread: Some(thread) })
-    }
-
-    /// The limit that is kept.
-    #[must_use]
-    pub fn limit(&self) -> Option<&Limit> {
-        self.limit.as_ref()
+        Ok(Self { allowance, reached, alive: Some(alive), thread: Some(thread) })
     }
 
     /// How many boards may be in flight.
@@ -99,15 +92,6 @@ impl Guard {
     #[must_use]
     pub fn reached(&self) -> Option<&Reached> {
         self.reached.get()
-    }
-
-    /// How many bytes more an index may hold now; none for as many as it likes. See [`Limit::room_bytes`].
-    ///
-    /// # Errors
-    /// When the kernel does not say what is resident.
-    pub fn room_bytes(&self) -> Result<Option<u64>, MemoryError> {
-        let Some(limit) = &self.limit else { return Ok(None) };
-        Ok(Some(limit.room_bytes(rss_bytes()?)))
     }
 }
 
