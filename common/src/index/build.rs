@@ -11,6 +11,7 @@ use super::parallel;
 use super::shard::Shard;
 use super::sorted::{self, Sorted};
 use crate::domain::{Catalog, Combination, Ordinal};
+use crate::store::fs::{self, FileId};
 use crate::store::{Buffers, Cache, Damage, ReadError, StoreError};
 
 /// How many boards a thread takes at once: neighbours, so that a folder is read by one.
@@ -65,6 +66,16 @@ pub struct Damaged {
     pub path: PathBuf,
     /// What is wrong with it.
     pub damage: Damage,
+    /// Which file that was: another may stand there soon.
+    pub file: Option<FileId>,
+}
+
+impl Damaged {
+    /// Of the file that stands there now, where it has just been found to be damaged.
+    pub(super) fn found(board: Combination, path: PathBuf, damage: Damage) -> Result<Self, StoreError> {
+        let file = fs::identity(&path)?;
+        Ok(Self { board, path, damage, file })
+    }
 }
 
 /// The index of a cache.
@@ -205,7 +216,7 @@ impl Reader {
             Ok(None) => {}
             Err(ReadError::Damaged { path, damage }) => {
                 reading.abandon();
-                self.damaged.push((ordinal, Damaged { board, path, damage }));
+                self.damaged.push((ordinal, Damaged::found(board, path, damage)?));
             }
             Err(ReadError::Store(error)) => return Err(error.into()),
         }

@@ -194,7 +194,8 @@ impl Reader<'_> {
                 Ok(true)
             }
             Err(ReadError::Damaged { path, damage }) => {
-                lock(self.found).damaged.push((ordinal, Damaged { board, path, damage }));
+                let damaged = Damaged::found(board, path, damage)?;
+                lock(self.found).damaged.push((ordinal, damaged));
                 Ok(true)
             }
             Err(ReadError::Store(error)) => Err(error.into()),
@@ -210,7 +211,8 @@ impl Reader<'_> {
         match self.cache.measure(board) {
             Ok(bytes) => Err(self.plan.too_small(bytes, self.most)),
             Err(ReadError::Damaged { path, damage }) => {
-                lock(self.found).damaged.push((ordinal, Damaged { board, path, damage }));
+                let damaged = Damaged::found(board, path, damage)?;
+                lock(self.found).damaged.push((ordinal, damaged));
                 Ok(())
             }
             Err(ReadError::Store(error)) => Err(error.into()),

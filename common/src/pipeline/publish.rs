@@ -100,9 +100,9 @@ impl Publisher {
         let cache = self.staging.cache();
         let budget = Budget { bytes: (self.room.0)(), spill: self.staging.folder(), give_back: self.give_back };
         let built = index::build(cache, &self.catalog, self.threads, &budget, stop)?;
-        for index::Damaged { board, path, damage } in &built.damaged {
-            // Whoever fetches may have written it anew since it was read.
-            if let Some(aside) = self.staging.set_aside_damaged(*board)? {
+        for index::Damaged { board, path, damage, file } in &built.damaged {
+            // Whoever fetches may have put another in its place since it was read.
+            if let Some(aside) = self.staging.set_aside_file(*board, *file)? {
                 tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
                 totals.damaged.push(*board);
             }

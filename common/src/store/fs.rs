@@ -8,6 +8,7 @@ mod scratch;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -100,6 +101,22 @@ pub fn touch(path: &Path) -> Result<bool, StoreError> {
     let now = TimeSpec::UTIME_NOW;
     let touched = utimensat(AT_FDCWD, path, &now, &now, UtimensatFlags::FollowSymlink);
     unless_missing(touched.map_err(io::Error::from)).at("renew the time of", path).map(|it| it.is_some())
+}
+
+/// Tells one file from another at the same path; never read, only compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId {
+    number: u64,
+    written: Option<SystemTime>,
+}
+
+/// Which file or folder stands there; `None` where nothing does.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn identity(path: &Path) -> Result<Option<FileId>, StoreError> {
+    let found = unless_missing(fs::symlink_metadata(path)).at("look at", path)?;
+    Ok(found.map(|it| FileId { number: it.ino(), written: it.modified().ok() }))
 }
 
 /// Whether a folder stands there.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::arrival::{self, Arrival, Beside, Destination};
 use super::board_encoder::EncodedBoard;
 use super::cache::{Buffers, Cache, ReadError, board_of};
-use super::fs::{self, At as _, NewFile, StoreError};
+use super::fs::{self, At as _, FileId, NewFile, StoreError};
 use super::lock::WriterLock;
 use super::staging_state::{StagingError, StagingState};
 use crate::domain::Combination;
@@ -278,18 +278,17 @@ impl Staging {
         }
     }
 
-    /// Moves a cached board aside that was found damaged, if it still is: another may have been written meanwhile. Tells
-    /// where it is now.
+    /// Moves the file of a cached board aside that was found damaged, if it is still the one that stands there. Tells where
+    /// it is now.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn set_aside_damaged(&self, board: Combination) -> Result<Option<PathBuf>, StoreError> {
+    pub fn set_aside_file(&self, board: Combination, file: Option<FileId>) -> Result<Option<PathBuf>, StoreError> {
         let _shut = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        match self.cache.count_entries(board, &mut Buffers::default()) {
-            Ok(_) => Ok(None),
-            Err(ReadError::Damaged { .. }) => self.cache.set_aside(board).map(Some),
-            Err(ReadError::Store(error)) => Err(error),
+        if file.is_none() || fs::identity(&self.cache.board_path(board))? != file {
+            return Ok(None);
         }
+        self.cache.set_aside(board).map(Some)
     }
 
     fn set_aside(&self, board: Combination, why: &dyn std::fmt::Display) -> Result<(), StoreError> {
@@ -517,18 +516,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_whole_meanwhile_is_not_moved_aside() {
+    fn a_file_is_moved_aside_only_while_it_is_the_one_that_was_meant() {
         let folders = Folders::new();
+        let path = folders.path("cache/track_1/class_1.json.gz");
         folders.put("cache/track_1/class_1.json.gz", b"garbage");
+        let damaged = fs::identity(&path).unwrap();
         let (staging, _) = folders.open();
         let one = "1-1".parse().unwrap();
         staging.accept(&board("1-1", 2), Destination::Cache).unwrap();
-        assert_eq!(staging.set_aside_damaged(one).unwrap(), None);
+        assert_eq!(staging.set_aside_file(one, damaged).unwrap(), None);
         assert_eq!(cached(&staging, "1-1"), Some(2));
-        folders.put("cache/track_1/class_1.json.gz", b"garbage again");
-        let aside = staging.set_aside_damaged(one).unwrap().unwrap();
-        assert_eq!(std::fs::read(aside).unwrap(), b"garbage again");
-        assert_eq!(staging.set_aside_damaged(one).unwrap(), None, "nothing is there");
+        let aside = staging.set_aside_file(one, fs::identity(&path).unwrap()).unwrap().unwrap();
+        assert_eq!(std::fs::read(aside).unwrap(), board("1-1", 2).bytes);
+        for nothing in [damaged, None] {
+            assert_eq!(staging.set_aside_file(one, nothing).unwrap(), None);
+        }
     }
 
     #[test]
