@@ -212,7 +212,9 @@ async fn fetch_twice(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationTo
 /// Tells what was fetched, and what was not. What is known of boards that this run did not settle stays.
 fn tell_status(job: &Job, options: &Options, plan: &Plan, begun: SystemTime, fetch: &Fetch) -> Result<(), JobError> {
     let about = |ordinal| plan.about.as_ref().is_none_or(|about| about.contains(&ordinal));
-    let settled = |it: &Ordinal| fetch.boards.contains(it) || fetch.failed.iter().any(|failed| failed.ordinal == *it);
+    // Those that failed are in catalogue order.
+    let has_failed = |it: &Ordinal| fetch.failed.binary_search_by_key(it, |failed| failed.ordinal).is_ok();
+    let settled = |it: &Ordinal| fetch.boards.contains(it) || has_failed(it);
     let not_reached = plan.boards.iter().copied().filter(|it| !settled(it)).collect();
     let mut failed = failed_fetches(&job.catalog, &fetch.failed);
     failed.extend(earlier_failures(job, about, &not_reached)?);
