@@ -1,0 +1,48 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use r3e_common::process::config::ConfigArgs;
+
+/// Starts the jobs of r3e-leaderboard at their time, one at a time, until it is stopped.
+///
+/// The loader runs at the start, the refresher every day and when the trigger file asks for it.
+#[derive(Debug, Parser)]
+#[command(name = "r3e-scheduler", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(mut_args(|argument| argument.global(true)))]
+pub struct Arguments {
+    /// What to do instead of scheduling.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Print the result of next and check as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The configuration's flags, which jobs are started with too.
+    #[command(flatten, next_help_heading = "Configuration")]
+    pub config: ConfigArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  r3e-scheduler                           run jobs at their time, until stopped
+  r3e-scheduler next --count 10           when the next ten runs are due
+  r3e-scheduler check                     is the configuration right?
+
+Exit codes: 0 done (of a running scheduler: stopped as asked), 1 unexpected, 2 usage, 74 disk failed, 75 another scheduler
+is at work on this cache, 78 configuration.";
+
+/// What can be asked for instead of scheduling.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Show when the next runs are due
+    Next(NextArguments),
+    /// Check the configuration and the catalogue, and exit
+    Check,
+}
+
+/// Arguments of `next`.
+#[derive(Debug, Clone, Args)]
+pub struct NextArguments {
+    /// How many
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub count: u32,
+}

@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code"))]
+
+mod cli;
+mod program;
+
+pub use cli::{Arguments, Command};
+pub use program::main;
