@@ -5,10 +5,10 @@
 mod opened;
 mod private;
 mod scratch;
+mod seen;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -20,6 +20,7 @@ use nix::sys::time::TimeSpec;
 pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use scratch::Scratch;
+pub use seen::{FileId, FolderId, Kind, Seen, folder_id, identity, is_folder, look};
 
 /// The file system refused something.
 #[derive(Debug, thiserror::Error)]
@@ -101,30 +102,6 @@ pub fn touch(path: &Path) -> Result<bool, StoreError> {
     let now = TimeSpec::UTIME_NOW;
     let touched = utimensat(AT_FDCWD, path, &now, &now, UtimensatFlags::FollowSymlink);
     unless_missing(touched.map_err(io::Error::from)).at("renew the time of", path).map(|it| it.is_some())
-}
-
-/// Tells one file from another at the same path; never read, only compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileId {
-    number: u64,
-    written: Option<SystemTime>,
-}
-
-/// Which file or folder stands there; `None` where nothing does.
-///
-/// # Errors
-/// When that cannot be told.
-pub fn identity(path: &Path) -> Result<Option<FileId>, StoreError> {
-    let found = unless_missing(fs::symlink_metadata(path)).at("look at", path)?;
-    Ok(found.map(|it| FileId { number: it.ino(), written: it.modified().ok() }))
-}
-
-/// Whether a folder stands there.
-///
-/// # Errors
-/// When that cannot be told.
-pub fn is_folder(path: &Path) -> Result<bool, StoreError> {
-    unless_missing(fs::symlink_metadata(path)).at("look at", path).map(|it| it.is_some_and(|it| it.is_dir()))
 }
 
 /// A path at which nothing stands: this one, or else with the first free number at its end.

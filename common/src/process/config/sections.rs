@@ -130,6 +130,12 @@ pub struct Schedule {
     pub cron: Vec<String>,
     /// How often a failed run is tried in all, 1 to 100.
     pub attempts: u32,
+    /// The pause before the second try, before jitter; at most `backoff_max`.
+    pub backoff_min: Duration,
+    /// The longest pause between two tries.
+    pub backoff_max: Duration,
+    /// How long a job may take before it is stopped, and counts as failed.
+    pub job_timeout: Duration,
     /// How often the trigger file is looked for beside file-system notification.
     pub trigger_poll: Duration,
 }
