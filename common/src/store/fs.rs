@@ -9,11 +9,12 @@ mod seen;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
-use nix::fcntl::AT_FDCWD;
+use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
@@ -216,6 +217,14 @@ pub fn remove_empty_folder(path: &Path) -> Result<bool, StoreError> {
 /// When the system refuses.
 pub fn open_lock(path: &Path) -> Result<File, StoreError> {
     File::options().read(true).write(true).create(true).truncate(false).open(path).at("open", path)
+}
+
+/// Opens a pipe that someone reads, to write to it without ever waiting.
+///
+/// # Errors
+/// When the system refuses: nobody reads it, for example.
+pub fn open_pipe(path: &Path) -> Result<File, StoreError> {
+    File::options().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).at("open", path)
 }
 
 /// Brings a folder's names to the disk.
