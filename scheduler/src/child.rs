@@ -19,10 +19,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::output::{LastLine, Speaker, Stream, pass_on};
 
 /// How long the last lines of a job that is over may take to be passed on.
-const LAST_LINES: Duration = Duration::from_millis(500);
+const LAST_LINES: Duration = Duration::from_millis(300);
 
 /// How long the kernel may take to end a process that was killed; longer where the disk does not answer.
-const DYING: Duration = Duration::from_millis(500);
+const DYING: Duration = Duration::from_millis(400);
 
 /// The process group of the job at work, for the thread that ends this process when all else fails. Zero for none.
 #[derive(Debug, Clone, Default)]
@@ -166,8 +166,9 @@ impl Running {
     pub(crate) async fn close(mut self) {
         self.send(Signal::SIGKILL);
         self.group.0.store(0, Ordering::Release);
+        let until = Instant::now() + LAST_LINES;
         for mut output in std::mem::take(&mut self.outputs) {
-            if timeout(LAST_LINES, &mut output).await.is_err() {
+            if timeout_at(until, &mut output).await.is_err() {
                 tracing::warn!(pid = self.pid(), "something still holds the job's output: it is not passed on any more");
                 output.abort();
                 // Called off, or over by itself this moment.

@@ -1,7 +1,10 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use r3e_common::process::config::ConfigArgs;
+use r3e_common::process::notify::SupervisorArgs;
 
 /// Starts the jobs of r3e-leaderboard at their time, one at a time, until it is stopped.
 ///
@@ -16,6 +19,12 @@ pub struct Arguments {
     /// Print the result of next and check as JSON
     #[arg(long)]
     pub json: bool,
+    /// The folder of r3e-loader and r3e-refresher [default: that of this program, or else the search path]
+    #[arg(long, value_name = "DIR")]
+    pub programs: Option<PathBuf>,
+    /// The flags that tell of a supervisor.
+    #[command(flatten)]
+    pub supervisor: SupervisorArgs,
     /// The configuration's flags, which jobs are started with too.
     #[command(flatten, next_help_heading = "Configuration")]
     pub config: ConfigArgs,

@@ -1,11 +1,18 @@
 //! From the command line to the exit code.
 
 use std::ffi::OsString;
+use std::time::SystemTime;
 
 use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
+use r3e_common::process::notify::NOT_FOR_CHILDREN;
 use r3e_common::process::program::{configure, parse};
+use r3e_common::store::StoreError;
 
 use crate::cli::Arguments;
+use crate::job::Programs;
+use crate::life;
+use crate::settled::SettledError;
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -15,6 +22,28 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
-    let _config = configure(&arguments.config, Vec::new())?;
-    Ok(Exit::Done)
+    let supervisor = arguments.supervisor.supervisor()?;
+    let config = configure(&arguments.config, Vec::new())?;
+    if let Err(error) = memory::check_tuning() {
+        tracing::warn!(%error, "memory may be held longer than meant");
+    }
+    let (folder, arguments) = (arguments.programs, arguments.config);
+    let programs = Programs { folder, arguments, not_inherited: &NOT_FOR_CHILDREN };
+    life::run(config, programs, &supervisor, SystemTime::now).map_err(|error| {
+        tracing::error!("{error:#}");
+        exit_of(&error)
+    })
+}
+
+/// The exit code that tells this error.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(error) = error.downcast_ref::<SettledError>() {
+        error.exit()
+    } else if error.is::<StoreError>() {
+        Exit::Disk
+    } else if error.is::<life::Busy>() {
+        Exit::TryAgain
+    } else {
+        Exit::Unexpected
+    }
 }

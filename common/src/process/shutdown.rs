@@ -77,12 +77,12 @@ impl Shutdown {
         let told = asked.clone();
         let listen = move || {
             let mut watchdogs = watched.into_iter();
+            let mut first = true;
             for number in signals.forever() {
                 if number == SIGHUP {
                     told.reload.notify_one();
                     continue;
                 }
-                let first = !told.stop.is_cancelled();
                 let Some(watchdog) = watchdogs.next() else {
                     end_now(number, if haste.is_some() { "a third signal" } else { "a second signal" }, &*farewell)
                 };
@@ -94,9 +94,10 @@ impl Shutdown {
                     told.haste.cancel();
                 }
                 let grace = humantime::format_duration(watchdog.bound);
+                let what = if std::mem::take(&mut first) { "stopping" } else { "hurrying" };
                 watchdog.start(number);
                 say(move || {
-                    tracing::info!(signal = name(number), %grace, "{}", if first { "stopping" } else { "hurrying" });
+                    tracing::info!(signal = name(number), %grace, "{what}");
                 });
             }
         };
