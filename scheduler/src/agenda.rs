@@ -251,7 +251,8 @@ mod tests {
         assert!(agenda.ended(load, Ending::Failed, now, 0.5).is_some());
         agenda.ask(Job::Boards);
         assert!(agenda.due(Why::Due, false) && agenda.has_triggered());
-        let order: Vec<_> = std::iter::from_fn(|| agenda.start(now + Duration::from_hours(9))).map(|it| it.job).collect();
+        let order: Vec<_> =
+            std::iter::from_fn(|| agenda.start(now + Duration::from_hours(9))).map(|it| it.job).collect();
         assert_eq!(order, [Job::Boards, Job::Refresh(Why::Due)]);
         assert!(!agenda.has_triggered());
     }

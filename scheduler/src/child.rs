@@ -89,11 +89,19 @@ impl Running {
         group.0.store(number.as_raw(), Ordering::Release);
         let speaker = Speaker { program, pid, format };
         let last = LastLine::default();
-        let mut running =
-            Self { child, group: group.clone(), number, begun: Instant::now(), outputs: Vec::new(), last, press: Press::No };
+        let mut running = Self {
+            child,
+            group: group.clone(),
+            number,
+            begun: Instant::now(),
+            outputs: Vec::new(),
+            last,
+            press: Press::No,
+        };
         let out = pass_on(out, Stream::Out, speaker.clone(), running.last.clone())?;
         let err = pass_on(err, Stream::Err, speaker, running.last.clone())?;
-        running.outputs = vec![tasks.spawn("passing on a job's output", out), tasks.spawn("passing on a job's log", err)];
+        running.outputs =
+            vec![tasks.spawn("passing on a job's output", out), tasks.spawn("passing on a job's log", err)];
         Ok(running)
     }
 
@@ -116,22 +124,32 @@ impl Running {
     }
 
     /// Asks it to end, within that time.
-    pub(crate) fn ask(&mut self, signal: Signal, grace: Duration) {
+    fn ask(&mut self, signal: Signal, grace: Duration) {
         self.send(signal);
         self.press = Press::Asked { until: Instant::now() + grace };
     }
 
+    /// Presses it to end: asks it at first, and kills it when that was done before.
+    pub(crate) fn press(&mut self, grace: Duration) {
+        if self.was_pressed() {
+            self.kill();
+        } else {
+            self.ask(Signal::SIGTERM, grace);
+        }
+    }
+
     /// Kills it and all that it has started.
-    pub(crate) fn kill(&mut self) {
+    fn kill(&mut self) {
         self.send(Signal::SIGKILL);
         self.press = Press::Killed;
     }
 
-    /// When it has to be killed, if it was asked to end.
-    pub(crate) fn patience(&self) -> Option<Instant> {
+    /// When it has to be pressed to end, where it may take that long and was not killed already.
+    pub(crate) fn deadline(&self, timeout: Duration) -> Option<Instant> {
         match self.press {
+            Press::No => Some(self.begun + timeout),
             Press::Asked { until } => Some(until),
-            Press::No | Press::Killed => None,
+            Press::Killed => None,
         }
     }
 
@@ -147,9 +165,16 @@ impl Running {
         }
     }
 
-    /// Waits until it has ended, and kills it when its time is over or haste is asked for; none where even that does not end it.
-    pub(crate) async fn end(&mut self, haste: impl Future<Output = ()>) -> Option<io::Result<ExitStatus>> {
-        let until = self.patience().unwrap_or_else(Instant::now);
+    /// Asks it to end and waits until it has; kills it when its time is over or haste is asked for. None where even that does not
+    /// end it.
+    pub(crate) async fn end(
+        &mut self,
+        signal: Signal,
+        grace: Duration,
+        haste: impl Future<Output = ()>,
+    ) -> Option<io::Result<ExitStatus>> {
+        self.ask(signal, grace);
+        let until = Instant::now() + grace;
         let ended = tokio::select! {
             ended = timeout_at(until, self.child.wait()) => ended.ok(),
             () = haste => None,
@@ -169,7 +194,10 @@ impl Running {
         let until = Instant::now() + LAST_LINES;
         for mut output in std::mem::take(&mut self.outputs) {
             if timeout_at(until, &mut output).await.is_err() {
-                tracing::warn!(pid = self.pid(), "something still holds the job's output: it is not passed on any more");
+                tracing::warn!(
+                    pid = self.pid(),
+                    "something still holds the job's output: it is not passed on any more"
+                );
                 output.abort();
                 // Called off, or over by itself this moment.
                 let _over = output.await;

@@ -133,10 +133,9 @@ impl<'a> Engine<'a> {
             let left = next.duration_since(self::now(self.around.clock));
             now + Duration::try_from(left).unwrap_or_default()
         });
-        let job = self.job.as_ref().map(|(_, job)| job.patience().unwrap_or(job.begun() + self.config.schedule.job_timeout));
-        let idle = self.job.is_none().then_some(self.agenda.wake()).flatten();
-        let all = [due, job.filter(|it| *it > now || self.has_to_be_pressed()), idle, alive, Some(self.look_at)];
-        all.into_iter().flatten().fold(now + LOOK_AT_CLOCK, Instant::min)
+        let job = self.job.as_ref().and_then(|(_, job)| job.deadline(self.config.schedule.job_timeout));
+        let idle = if self.job.is_none() { self.agenda.wake() } else { None };
+        [due, job, idle, alive, Some(self.look_at)].into_iter().flatten().fold(now + LOOK_AT_CLOCK, Instant::min)
     }
 
     /// Starts what is due, or says why not.
@@ -234,9 +233,10 @@ impl<'a> Engine<'a> {
             Err(error) => (Ending::Failed, format!("how it ended cannot be told: {error}")),
         };
         let (job, attempt) = (start.job, start.attempt);
-        match ending {
-            Ending::Done => tracing::info!(pid, seconds, "the {job} has ended: {how}"),
-            _ => tracing::error!(pid, seconds, attempt, "the {job} has ended: {how}"),
+        if ending == Ending::Done {
+            tracing::info!(pid, seconds, "the {job} has ended: {how}");
+        } else {
+            tracing::error!(pid, seconds, attempt, "the {job} has ended: {how}");
         }
         self.settle(start, ending);
     }
@@ -247,7 +247,8 @@ impl<'a> Engine<'a> {
         let again = self.agenda.ended(start, ending, Instant::now(), fastrand::f64());
         match (again, ending) {
             (Some(pause), _) => {
-                let pause = humantime::format_duration(Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(0)));
+                let pause =
+                    humantime::format_duration(Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(0)));
                 tracing::info!(%pause, attempt = start.attempt + 1, of = self.config.schedule.attempts, "the {job} is tried again");
             }
             (None, Ending::Failed) => tracing::error!(attempts = start.attempt, "the {job} is given up"),
@@ -265,24 +266,20 @@ impl<'a> Engine<'a> {
         self.look_at = Instant::now();
     }
 
-    fn has_to_be_pressed(&self) -> bool {
-        self.job.as_ref().is_some_and(|(_, job)| !job.was_pressed() || job.patience().is_some())
-    }
-
     /// Has a job that takes too long end: first asked to, then killed.
     fn press_job(&mut self) {
+        let (timeout, grace) = (self.config.schedule.job_timeout, self.config.runtime.stop_grace);
         let Some((Start { job, .. }, running)) = &mut self.job else { return };
-        let now = Instant::now();
-        if let Some(until) = running.patience() {
-            if until <= now {
-                tracing::error!(pid = running.pid(), "the {job} has not stopped in time: it is killed");
-                running.kill();
-            }
-        } else if !running.was_pressed() && running.begun() + self.config.schedule.job_timeout <= now {
-            let limit = humantime::format_duration(self.config.schedule.job_timeout);
-            tracing::error!(pid = running.pid(), job_timeout = %limit, "the {job} takes too long: it is stopped");
-            running.ask(Signal::SIGTERM, self.config.runtime.stop_grace);
+        if running.deadline(timeout).is_none_or(|it| it > Instant::now()) {
+            return;
         }
+        let pid = running.pid();
+        if running.was_pressed() {
+            tracing::error!(pid, "the {job} has not stopped in time: it is killed");
+        } else {
+            tracing::error!(pid, job_timeout = %humantime::format_duration(timeout), "the {job} takes too long: it is stopped");
+        }
+        running.press(grace);
     }
 
     /// Takes over a configuration that has changed; one that is wrong changes nothing.
@@ -310,8 +307,8 @@ impl<'a> Engine<'a> {
         let Some((Start { job, .. }, mut running)) = self.job.take() else { return };
         self.around.supervisor.stopping(&format!("stopping the {job}"));
         let signal = self.around.shutdown.signal().and_then(|it| Signal::try_from(it).ok()).unwrap_or(Signal::SIGTERM);
-        running.ask(signal, self.config.runtime.stop_grace);
-        match running.end(self.around.shutdown.haste().cancelled()).await {
+        let haste = self.around.shutdown.haste().cancelled();
+        match running.end(signal, self.config.runtime.stop_grace, haste).await {
             Some(Ok(status)) => tracing::info!(pid = running.pid(), "the {job} has ended: {}", told(status)),
             Some(Err(error)) => tracing::error!(pid = running.pid(), %error, "how the {job} ended cannot be told"),
             None => tracing::error!(pid = running.pid(), "the {job} was killed, and the kernel has not ended it yet"),

@@ -1,8 +1,19 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code"))]
 
+mod agenda;
+mod calendar;
+mod child;
 mod cli;
+mod engine;
+mod job;
+mod life;
+mod output;
 mod program;
+mod reload;
+mod settled;
+mod timetable;
+mod trigger;
 
 pub use cli::{Arguments, Command};
 pub use program::main;

@@ -69,8 +69,7 @@ pub(crate) fn run(
     let runtime_dir = config.runtime.dir.clone();
     let control = Control::open_or_say(&runtime_dir, Arc::clone(&facts));
 
-    let around =
-        Around { shutdown: &shutdown, supervisor, facts: &facts, tasks: &tasks, group: &group, clock };
+    let around = Around { shutdown: &shutdown, supervisor, facts: &facts, tasks: &tasks, group: &group, clock };
     let counts = runtime.block_on(async { anyhow::Ok(Engine::new(config, programs, around)?.run().await) })?;
     supervisor.stopping("closing");
     drop(control);

@@ -4,50 +4,55 @@
 //! file systems tell nothing of what others do, so this is only ever beside looking from time to time.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd, RawFd};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use r3e_common::store::fs;
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Receiver;
+
+/// The most bytes of events read at a time.
+const EVENTS: usize = 4 << 10;
 
 /// A watch on one folder.
 #[derive(Debug)]
 pub(crate) struct Notice {
     folder: PathBuf,
     /// None where the system gives no watch, which has been told.
-    events: Option<AsyncFd<Events>>,
+    kernel: Option<Kernel>,
     watched: Option<(WatchDescriptor, fs::FolderId)>,
 }
 
-/// The kernel's queue of events, as the runtime waits for it.
+/// The kernel's queue of events.
 #[derive(Debug)]
-struct Events(Inotify);
+struct Kernel {
+    inotify: Inotify,
+    /// The same, as the runtime waits for it: whatever can be read from without waiting.
+    events: Receiver,
+}
 
-impl AsRawFd for Events {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
+impl Kernel {
+    fn new() -> io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let same = inotify.as_fd().try_clone_to_owned()?;
+        Ok(Self { inotify, events: Receiver::from_file_unchecked(same.into())? })
     }
 }
 
 impl Notice {
     /// Begins to watch; the folder need not be there yet. To be called within the runtime.
     pub(crate) fn new(folder: &Path) -> Self {
-        let events = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(io::Error::from);
-        let events = events.and_then(|it| AsyncFd::new(Events(it)));
-        let events = events.inspect_err(|error| {
+        let kernel = Kernel::new().inspect_err(|error| {
             tracing::warn!(%error, "the system does not tell of new files: the trigger file is looked for from time to time");
         });
-        let mut notice = Self { folder: folder.to_owned(), events: events.ok(), watched: None };
+        let mut notice = Self { folder: folder.to_owned(), kernel: kernel.ok(), watched: None };
         notice.renew();
         notice
     }
 
     /// Watches the folder that stands at the path now, if it is another one than before.
     pub(crate) fn renew(&mut self) {
-        let Some(events) = &self.events else { return };
-        let inotify = &events.get_ref().0;
+        let Some(Kernel { inotify, .. }) = &self.kernel else { return };
         // What cannot be looked at is told by whoever looks for the file in it.
         let stands = fs::folder_id(&self.folder).ok().flatten();
         if self.watched.is_some_and(|(_, watched)| Some(watched) == stands) {
@@ -72,14 +77,16 @@ impl Notice {
 
     /// Waits until something has happened there; for ever where nothing is told.
     pub(crate) async fn changed(&mut self) {
-        let Some(events) = &self.events else { return std::future::pending().await };
+        let Some(Kernel { events, .. }) = &self.kernel else { return std::future::pending().await };
+        // What the events say is not needed: whoever waits looks for itself.
+        let mut ignored = [0; EVENTS];
         loop {
-            let Ok(mut ready) = events.readable().await else { return std::future::pending().await };
-            match ready.get_inner().0.read_events() {
-                Ok(_) => return,
-                Err(Errno::EAGAIN) => ready.clear_ready(),
-                // An interrupted read, or an event that cannot be read: whoever waits looks for itself.
-                Err(_) => return,
+            if events.readable().await.is_err() {
+                return std::future::pending().await;
+            }
+            match events.try_read(&mut ignored) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return,
             }
         }
     }
