@@ -15,6 +15,7 @@ mod staging;
 mod staging_state;
 mod status;
 mod validators;
+mod versioned;
 
 pub use arrival::{Arrival, Destination};
 pub use board_encoder::{BoardEncoder, EncodedBoard};
@@ -26,3 +27,4 @@ pub use staging::{FullRefresh, Leftovers, Promoted, Staging};
 pub use staging_state::StagingError;
 pub use status::{FailedFetch, NEVER, Status, StatusFile, timestamp};
 pub use validators::Validators;
+pub use versioned::{Versioned, read_versioned};

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TRIES: Tries = Tries { attempts: 3, min: Duration::from_secs(10), max: Duration::from_secs(60) };
+    const TRIES: Tries = Tries { attempts: 3, min: Duration::from_secs(10), max: Duration::from_mins(1) };
 
     fn exited(code: i32) -> ExitStatus {
         ExitStatus::from_raw(code << 8)
@@ -209,7 +209,21 @@ mod tests {
         let mut table: Vec<String> = codes.into_iter().chain([101]).map(|code| line(exited(code))).collect();
         table.push(line(ExitStatus::from_raw(9)));
         table.push(format!("{:?}", Ending::of(exited(0), true)));
-        insta::assert_snapshot!(table.join("\n"), @"");
+        insta::assert_snapshot!(table.join("\n"), @"
+        Done - exit 0: done
+        Failed - exit 1: unexpected
+        Hopeless - exit 2: usage
+        Done - exit 3: done, but some boards failed
+        Failed - exit 69: the service is unavailable
+        Failed - exit 74: the disk failed
+        Failed - exit 75: another writer is at work, or the memory limit was reached
+        Hopeless - exit 78: configuration
+        StoppedByOthers - exit 130: stopped by a signal
+        StoppedByOthers - exit 143: stopped by a signal
+        Failed - exit 101: unexpected
+        Failed - killed by signal 9 (SIGKILL)
+        Failed
+        ");
     }
 
     #[test]

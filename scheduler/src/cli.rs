@@ -30,6 +30,20 @@ pub struct Arguments {
     pub config: ConfigArgs,
 }
 
+impl Arguments {
+    /// What was given and has no meaning for what was asked for.
+    pub(crate) fn out_of_place(&self) -> Option<&'static str> {
+        let asked = self.command.is_some();
+        if self.json && !asked {
+            Some("--json: only next and check have a result; the log is written as JSON with --log-format json")
+        } else if asked && (self.programs.is_some() || self.supervisor.notify_fd.is_some()) {
+            Some("--programs and --notify-fd say how to schedule: they cannot be used with next and check")
+        } else {
+            None
+        }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   r3e-scheduler                           run jobs at their time, until stopped

@@ -2,17 +2,18 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code"))]
 
 mod agenda;
-mod calendar;
+pub mod calendar;
 mod child;
 mod cli;
+mod commands;
 mod engine;
 mod job;
 mod life;
 mod output;
 mod program;
 mod reload;
-mod settled;
-mod timetable;
+pub mod settled;
+pub mod timetable;
 mod trigger;
 
 pub use cli::{Arguments, Command};

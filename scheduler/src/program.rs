@@ -3,16 +3,17 @@
 use std::ffi::OsString;
 use std::time::SystemTime;
 
+use jiff::Timestamp;
 use r3e_common::process::exit::Exit;
 use r3e_common::process::memory;
 use r3e_common::process::notify::NOT_FOR_CHILDREN;
-use r3e_common::process::program::{configure, parse};
+use r3e_common::process::program::{configure, parse, say};
 use r3e_common::store::StoreError;
 
-use crate::cli::Arguments;
+use crate::cli::{Arguments, Command};
 use crate::job::Programs;
-use crate::life;
 use crate::settled::SettledError;
+use crate::{commands, life};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -22,8 +23,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
+    if let Some(wrong) = arguments.out_of_place() {
+        say(&format!("error: {wrong}"));
+        return Err(Exit::Usage);
+    }
     let supervisor = arguments.supervisor.supervisor()?;
     let config = configure(&arguments.config, Vec::new())?;
+    match &arguments.command {
+        Some(Command::Next(asked)) => return Ok(commands::next(&config, asked, arguments.json, Timestamp::now())),
+        Some(Command::Check) => return Ok(commands::check(&config, arguments.json, Timestamp::now())),
+        None => {}
+    }
     if let Err(error) = memory::check_tuning() {
         tracing::warn!(%error, "memory may be held longer than meant");
     }
