@@ -25,7 +25,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     if let Some(Command::Catalog(asked)) = arguments.command {
         let job = arguments.job.wait.is_some() || arguments.job.parent.is_some();
         if arguments.cached_only || arguments.only.is_some() || job {
-            tracing::error!("--cached-only, --only, --wait and --parent say how to load: they cannot be used with catalog");
+            tracing::error!(
+                "--cached-only, --only, --wait and --parent say how to load: they cannot be used with catalog"
+            );
             return Err(Exit::Usage);
         }
         let text = catalog::run(asked.command, config, arguments.job.json).map_err(|error| failed(&error))?;

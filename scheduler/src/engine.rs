@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::Facts;
+use r3e_common::process::memory;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::shutdown::Shutdown;
 use std::process::ExitStatus;
@@ -101,6 +102,7 @@ impl<'a> Engine<'a> {
         let mut alive = Instant::now();
         self.look_at_clock();
         self.say_ready();
+        settle_down();
         while !stop.is_cancelled() {
             self.look_at_clock();
             self.look_at_trigger();
@@ -264,6 +266,7 @@ impl<'a> Engine<'a> {
         }
         // What was asked for meanwhile was kept.
         self.look_at = Instant::now();
+        settle_down();
     }
 
     /// Has a job that takes too long end: first asked to, then killed.
@@ -349,6 +352,15 @@ async fn ended(job: &mut Option<(Start, Running)>) -> std::io::Result<ExitStatus
     match job {
         Some((_, running)) => running.wait().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Gives back what starting, and starting a job, needed: from here on there is little but waiting. Takes a millisecond or two in
+/// a process as small as this one.
+fn settle_down() {
+    memory::give_back();
+    if let Err(error) = memory::let_go_of_code() {
+        tracing::debug!(%error, "code that is not needed stays in memory");
     }
 }
 

@@ -141,6 +141,10 @@ mod tests {
             format!("{} {words}", command.get_program().display()).replace(&std::process::id().to_string(), "PID")
         };
         let all = [Job::Load, Job::Refresh(Why::Due), Job::Boards].map(told).join("\n");
-        insta::assert_snapshot!(all, @"");
+        insta::assert_snapshot!(all, @"
+        /opt/r3e-loader --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
+        /opt/r3e-refresher full --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
+        /opt/r3e-refresher boards --from=/c/.taken --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
+        ");
     }
 }
