@@ -213,7 +213,7 @@ fn watched(calendar: &Calendar, start: Timestamp, minutes: i64) -> Vec<Timestamp
             let skipped_from = latest + 1.minute();
             let no_day = day.at(0, 0, 0, 0) >= skipped_from && day.tomorrow().unwrap().at(0, 0, 0, 0) <= shown;
             is_due |= means(minute) && !no_day;
-            minute = minute + 1.minute();
+            minute += 1.minute();
         }
         latest = latest.max(shown);
         if is_due && passed > 0 {

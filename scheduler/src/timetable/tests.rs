@@ -22,13 +22,13 @@ fn table(catch_up: bool, settled: Option<&str>, now: &str) -> Timetable {
     Timetable::new(calendar(&[]), catch_up, settled.map(at), at(now))
 }
 
-fn due(run: &str, late_seconds: u64, what: What, further: u32) -> Option<Due> {
-    Some(Due { at: at(run), late: Duration::from_secs(late_seconds), what, further })
+fn due(run: &str, late_seconds: u64, what: What, further: u32) -> Due {
+    Due { at: at(run), late: Duration::from_secs(late_seconds), what, further }
 }
 
 #[track_caller]
-fn looks(table: &mut Timetable, now: &str, due: Option<Due>, next: &str) {
-    assert_eq!(table.look(at(now)), Look { due, next: Some(at(next)) }, "at {now}");
+fn looks(table: &mut Timetable, now: &str, due: impl Into<Option<Due>>, next: &str) {
+    assert_eq!(table.look(at(now)), Look { due: due.into(), next: Some(at(next)) }, "at {now}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use r3e_tests::harness::{Ended, Invocation, Place, grid};
 
-/// The scheduler, asked there, at noon of no particular day: nothing here depends on when it is.
+/// The scheduler, asked there.
 fn asked(place: &Place, arguments: &[&str]) -> Invocation {
     Invocation::new("r3e-scheduler", &place.path(""))
         .set("runtime.dir", &place.path("run").to_string_lossy())
