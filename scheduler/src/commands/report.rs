@@ -49,7 +49,7 @@ pub(super) fn runs_text(runs: &[Run]) -> String {
 
 /// One line in all.
 pub(super) fn runs_json(runs: &[Run]) -> String {
-    format!("{}\n", Value::from_iter(runs.iter().map(Run::json)))
+    format!("{}\n", runs.iter().map(Run::json).collect::<Value>())
 }
 
 /// What a start would find.

@@ -189,7 +189,8 @@ pub(super) fn cron_list() -> Kind<Vec<Cron>> {
     let expected =
         format!("at most {MOST_CRON} cron expressions of five fields, as an array, elsewhere separated by \";\"");
     let wrong = |value: &Value| {
-        let of_one = |text: &&str| text.parse::<Cron>().err().map(|error| format!("of \"{}\": {error}", short(text)));
+        let of_one =
+            |text: &&str| text.parse::<Cron>().err().map(|error| format!("of \"{}\": {error}", short(text.trim())));
         texts(value)?.iter().find_map(of_one)
     };
     Kind { wrong, ..Kind::new(expected, parse, toml) }

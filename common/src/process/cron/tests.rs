@@ -179,9 +179,9 @@ fn part(least: i8, most: i8) -> impl Strategy<Value = (String, BTreeSet<i8>)> {
         1 => (1..=most).prop_map(move |step| (format!("*/{step}"), stepped(least, most, step))),
         2 => one.prop_map(|it| (it.to_string(), BTreeSet::from([it]))),
         2 => range.prop_map(|(one, other, step)| {
-            let (first, last) = (one.min(other), one.max(other));
-            let text = if step == 1 { format!("{first}-{last}") } else { format!("{first}-{last}/{step}") };
-            (text, stepped(first, last, step))
+            let (first, end) = (one.min(other), one.max(other));
+            let text = if step == 1 { format!("{first}-{end}") } else { format!("{first}-{end}/{step}") };
+            (text, stepped(first, end, step))
         }),
     ]
 }
