@@ -32,6 +32,9 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 /// How long a trigger file has to stay the same before it is taken.
 const SETTLING: Duration = Duration::from_millis(300);
 
+/// How often what is not needed for waiting is given back, while there is nothing but that.
+const SETTLE_DOWN: Duration = Duration::from_secs(5);
+
 /// How long an error of looking for the trigger file is not told again.
 const QUIET: Duration = Duration::from_hours(1);
 
@@ -102,6 +105,7 @@ impl<'a> Engine<'a> {
         let mut alive = Instant::now();
         self.look_at_clock();
         self.say_ready();
+        let mut settled_down = Instant::now();
         settle_down();
         while !stop.is_cancelled() {
             self.look_at_clock();
@@ -113,6 +117,10 @@ impl<'a> Engine<'a> {
             {
                 self.around.supervisor.alive();
                 alive = Instant::now() + every;
+            }
+            if self.job.is_none() && settled_down.elapsed() >= SETTLE_DOWN {
+                settle_down();
+                settled_down = Instant::now();
             }
             let wake = self.wake(self.around.supervisor.watchdog_every().map(|_| alive));
             tokio::select! {
