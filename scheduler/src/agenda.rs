@@ -15,8 +15,10 @@ use crate::job::{Job, Why};
 pub(crate) enum Ending {
     /// Done, all boards or most of them.
     Done,
-    /// Nothing to be done about it by trying again: usage or configuration.
+    /// Trying again would end the same way: what it was asked for makes no sense.
     Hopeless,
+    /// Trying again would end the same way until the configuration, or the catalogue, is another one.
+    Misconfigured,
     /// Somebody else stopped it, in order.
     StoppedByOthers,
     /// It failed, and may do better later.
@@ -26,13 +28,12 @@ pub(crate) enum Ending {
 impl Ending {
     /// What this status says; `timed_out` where this process had to stop it.
     pub(crate) fn of(status: ExitStatus, timed_out: bool) -> Self {
-        if timed_out {
-            return Self::Failed;
-        }
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         match code.and_then(Exit::from_code) {
             Some(Exit::Done | Exit::SomeBoardsFailed) => Self::Done,
-            Some(Exit::Usage | Exit::Configuration) => Self::Hopeless,
+            _ if timed_out => Self::Failed,
+            Some(Exit::Usage) => Self::Hopeless,
+            Some(Exit::Configuration) => Self::Misconfigured,
             Some(Exit::Interrupted | Exit::Terminated) => Self::StoppedByOthers,
             Some(Exit::Unexpected | Exit::Unavailable | Exit::Disk | Exit::TryAgain) | None => Self::Failed,
         }
@@ -150,10 +151,10 @@ impl Agenda {
         !at_work
     }
 
-    /// Whether a job that the trigger file asked for is waiting.
-    pub(crate) fn has_triggered(&self) -> bool {
+    /// Whether a job that does the same is waiting.
+    pub(crate) fn has(&self, job: Job) -> bool {
         let again = self.again.iter().map(|it| it.job);
-        self.ready.iter().copied().chain(again).any(Job::is_triggered)
+        self.ready.iter().copied().chain(again).any(|it| it.is_like(job))
     }
 
     /// What is to be started now, when nothing is at work.
@@ -179,9 +180,9 @@ impl Agenda {
         let Start { job, attempt } = start;
         match ending {
             Ending::Done | Ending::StoppedByOthers => return None,
-            Ending::Hopeless | Ending::Failed => self.counts.failed += 1,
+            Ending::Hopeless | Ending::Misconfigured | Ending::Failed => self.counts.failed += 1,
         }
-        if ending == Ending::Hopeless || attempt >= self.tries.attempts || self.ready.iter().any(|it| it.is_like(job)) {
+        if ending != Ending::Failed || attempt >= self.tries.attempts || self.ready.iter().any(|it| it.is_like(job)) {
             return None;
         }
         let pause = self.tries.pause(attempt, chance);
@@ -208,7 +209,7 @@ mod tests {
         let line = |status| format!("{:?} - {}", Ending::of(status, false), told(status));
         let mut table: Vec<String> = codes.into_iter().chain([101]).map(|code| line(exited(code))).collect();
         table.push(line(ExitStatus::from_raw(9)));
-        table.push(format!("{:?}", Ending::of(exited(0), true)));
+        table.push(format!("{:?} {:?}", Ending::of(exited(143), true), Ending::of(exited(0), true)));
         insta::assert_snapshot!(table.join("\n"), @"
         Done - exit 0: done
         Failed - exit 1: unexpected
@@ -217,12 +218,12 @@ mod tests {
         Failed - exit 69: the service is unavailable
         Failed - exit 74: the disk failed
         Failed - exit 75: another writer is at work, or the memory limit was reached
-        Hopeless - exit 78: configuration
+        Misconfigured - exit 78: configuration
         StoppedByOthers - exit 130: stopped by a signal
         StoppedByOthers - exit 143: stopped by a signal
         Failed - exit 101: unexpected
         Failed - killed by signal 9 (SIGKILL)
-        Failed
+        Failed Done
         ");
     }
 
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_cannot_get_better_is_not_tried_again() {
-        for ending in [Ending::Hopeless, Ending::Done, Ending::StoppedByOthers] {
+        for ending in [Ending::Hopeless, Ending::Misconfigured, Ending::Done, Ending::StoppedByOthers] {
             let (mut agenda, now) = (Agenda::new(TRIES), Instant::now());
             agenda.ask(Job::Boards);
             let start = agenda.start(now).unwrap();
@@ -264,17 +265,17 @@ mod tests {
         assert_eq!(agenda.counts.skipped, 1);
         assert!(agenda.ended(load, Ending::Failed, now, 0.5).is_some());
         agenda.ask(Job::Boards);
-        assert!(agenda.due(Why::Due, false) && agenda.has_triggered());
+        assert!(agenda.due(Why::Due, false) && agenda.has(Job::Boards) && !agenda.has(Job::Load));
         let order: Vec<_> =
             std::iter::from_fn(|| agenda.start(now + Duration::from_hours(9))).map(|it| it.job).collect();
         assert_eq!(order, [Job::Boards, Job::Refresh(Why::Due)]);
-        assert!(!agenda.has_triggered());
+        assert!(!agenda.has(Job::Boards));
     }
 
     proptest! {
         /// Whatever is asked for and however jobs end, nothing queues without bound, and each kind waits once at most.
         #[test]
-        fn nothing_piles_up(steps in prop::collection::vec((0_u8..5, 0_u8..4, any::<bool>()), 0..200)) {
+        fn nothing_piles_up(steps in prop::collection::vec((0_u8..5, 0_u8..5, any::<bool>()), 0..200)) {
             let mut agenda = Agenda::new(TRIES);
             let mut now = Instant::now();
             let mut at_work: Option<Start> = None;
@@ -290,7 +291,7 @@ mod tests {
                     at_work = agenda.start(now);
                     prop_assert!(at_work.is_none_or(|it| (1..=3).contains(&it.attempt)));
                 } else if let (true, Some(start)) = (end, at_work) {
-                    let ending = [Ending::Done, Ending::Hopeless, Ending::StoppedByOthers, Ending::Failed][usize::from(ending)];
+                    let ending = [Ending::Done, Ending::Hopeless, Ending::Misconfigured, Ending::StoppedByOthers, Ending::Failed][usize::from(ending)];
                     agenda.ended(start, ending, now, 0.5);
                     at_work = None;
                 }

@@ -11,18 +11,18 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use r3e_common::pipeline::Tasks;
-use r3e_common::process::logging::{Format, is_journal};
+use r3e_common::process::logging::{Format, Stream, is_journal};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use crate::output::{LastLine, Speaker, Stream, pass_on};
+use crate::output::{LastLine, Speaker, pass_on};
 
 /// How long the last lines of a job that is over may take to be passed on.
-const LAST_LINES: Duration = Duration::from_millis(300);
+const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// How long the kernel may take to end a process that was killed; longer where the disk does not answer.
-const DYING: Duration = Duration::from_millis(400);
+const DYING: Duration = Duration::from_millis(300);
 
 /// The process group of the job at work, for the thread that ends this process when all else fails. Zero for none.
 #[derive(Debug, Clone, Default)]
@@ -118,9 +118,13 @@ impl Running {
         self.last.get()
     }
 
-    /// Waits for it to end by itself. Nothing is lost when this is called off and called again.
+    /// Waits for it to end, and kills whatever it has left running. Nothing is lost when this is called off and called again.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
+        let ended = self.child.wait().await;
+        // At once: its number is free from now on, but for the group's sake.
+        self.group.kill();
+        self.group.0.store(0, Ordering::Release);
+        ended
     }
 
     /// Asks it to end, within that time.
@@ -165,32 +169,35 @@ impl Running {
         }
     }
 
-    /// Asks it to end and waits until it has; kills it when its time is over or haste is asked for. None where even that does not
-    /// end it.
+    /// Asks it to end, unless it was asked before, and waits until it has; kills it when its time is over or haste is asked for.
+    /// None where even that does not end it.
     pub(crate) async fn end(
         &mut self,
         signal: Signal,
         grace: Duration,
         haste: impl Future<Output = ()>,
     ) -> Option<io::Result<ExitStatus>> {
-        self.ask(signal, grace);
-        let until = Instant::now() + grace;
-        let ended = tokio::select! {
-            ended = timeout_at(until, self.child.wait()) => ended.ok(),
-            () = haste => None,
+        let until = match self.press {
+            Press::No => {
+                self.ask(signal, grace);
+                Instant::now() + grace
+            }
+            // A second signal would cut short what it is doing to end in order.
+            Press::Asked { until } => until,
+            Press::Killed => Instant::now(),
         };
-        if ended.is_some() {
-            return ended;
-        }
-        tracing::warn!(pid = self.pid(), "the job has not stopped in time: it is killed");
+        let why = tokio::select! {
+            ended = self.wait() => return Some(ended),
+            () = sleep_until(until) => "has not stopped in time",
+            () = haste => "is to stop at once",
+        };
         self.kill();
-        timeout(DYING, self.child.wait()).await.ok()
+        tracing::warn!(pid = self.pid(), "the job {why}: it is killed");
+        timeout(DYING, self.wait()).await.ok()
     }
 
-    /// Takes leave of one that has ended: whatever it has left running is killed, and its last lines are passed on.
+    /// Takes leave of one that has ended: its last lines are passed on.
     pub(crate) async fn close(mut self) {
-        self.send(Signal::SIGKILL);
-        self.group.0.store(0, Ordering::Release);
         let until = Instant::now() + LAST_LINES;
         for mut output in std::mem::take(&mut self.outputs) {
             if timeout_at(until, &mut output).await.is_err() {

@@ -1,42 +1,39 @@
 //! The scheduler at work: one loop that waits for whichever comes first of a signal, the end of the job, the clock and the
 //! trigger file, and does what it calls for.
 //!
-//! Nothing here blocks and nothing is spawned but what passes on the output of the one job there may be.
+//! It waits for the disk now and then (what is settled, the trigger file), and for nobody else; nothing is spawned but what
+//! passes on the output of the one job there may be.
 
+mod clock;
+mod job;
+mod trigger;
+
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use nix::sys::signal::Signal;
 use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::Facts;
 use r3e_common::process::memory;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::shutdown::Shutdown;
-use std::process::ExitStatus;
-use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::agenda::{Agenda, Counts, Ending, Start, Tries, told};
+use crate::agenda::{Agenda, Counts, Start, Tries};
 use crate::calendar::Calendar;
 use crate::child::{Group, Running};
-use crate::job::{Job, Programs, Why};
+use crate::job::{Job, Programs};
 use crate::reload;
 use crate::settled::{self, SettledError};
-use crate::timetable::{Due, Look, Timetable};
-use crate::trigger::{Found, Notice, Trigger, Wanted};
+use crate::timetable::Timetable;
+use crate::trigger::{Notice, Trigger, Wanted};
 
 /// The clock is looked at at least this often: it may be set, and the machine may sleep.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 
-/// How long a trigger file has to stay the same before it is taken.
-const SETTLING: Duration = Duration::from_millis(300);
-
 /// How often what is not needed for waiting is given back, while there is nothing but that.
 const SETTLE_DOWN: Duration = Duration::from_secs(5);
-
-/// How long an error of looking for the trigger file is not told again.
-const QUIET: Duration = Duration::from_hours(1);
 
 /// All that the loop works with and does not own.
 pub(crate) struct Around<'a> {
@@ -58,12 +55,16 @@ pub(crate) struct Engine<'a> {
     trigger: Trigger,
     notice: Notice,
     job: Option<(Start, Running)>,
+    /// What a trigger file that was taken asks for, until that is over.
+    wanted: Option<Wanted>,
+    /// When the next run is due.
     next: Option<Timestamp>,
     /// What was last written of what is settled.
     saved: Option<Timestamp>,
     /// When to look for the trigger file again.
     look_at: Instant,
-    quiet_until: Option<Instant>,
+    saving: Trouble,
+    looking: Trouble,
     said: String,
 }
 
@@ -71,10 +72,11 @@ impl<'a> Engine<'a> {
     /// A scheduler that has just started, to be called within the runtime.
     ///
     /// # Errors
-    /// When what is settled is told in a newer format, or cannot be read.
+    /// When what is settled is told in a newer format, or the disk refuses.
     pub(crate) fn new(config: Config, programs: Programs, around: Around<'a>) -> Result<Self, SettledError> {
         let now = now(around.clock);
         let settled = settled::load(&config.cache.staging_dir)?;
+        Programs::put_in_force(&config)?;
         let timetable = Timetable::new(Calendar::of(&config.schedule), config.schedule.catch_up, settled, now);
         let mut agenda = Agenda::new(Tries::of(&config.schedule));
         if config.schedule.load_at_start {
@@ -90,10 +92,12 @@ impl<'a> Engine<'a> {
             trigger,
             notice,
             job: None,
+            wanted: None,
             next: None,
             saved: settled,
             look_at: Instant::now(),
-            quiet_until: None,
+            saving: Trouble::default(),
+            looking: Trouble::default(),
             said: String::new(),
         })
     }
@@ -102,17 +106,18 @@ impl<'a> Engine<'a> {
     pub(crate) async fn run(mut self) -> Counts {
         let stop = self.around.shutdown.token().clone();
         let reload = Arc::clone(self.around.shutdown.reload());
-        let mut alive = Instant::now();
+        let watchdog = self.around.supervisor.watchdog_every();
+        let (mut alive, mut settled_down) = (Instant::now(), Instant::now());
         self.look_at_clock();
         self.say_ready();
-        let mut settled_down = Instant::now();
         settle_down();
         while !stop.is_cancelled() {
             self.look_at_clock();
             self.look_at_trigger();
             self.start_next();
+            self.press_job();
             self.say_what_is_done();
-            if let Some(every) = self.around.supervisor.watchdog_every()
+            if let Some(every) = watchdog
                 && Instant::now() >= alive
             {
                 self.around.supervisor.alive();
@@ -122,14 +127,14 @@ impl<'a> Engine<'a> {
                 settle_down();
                 settled_down = Instant::now();
             }
-            let wake = self.wake(self.around.supervisor.watchdog_every().map(|_| alive));
+            let wake = self.wake(watchdog.map(|_| alive));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
                 () = reload.notified() => self.reload(),
-                ended = ended(&mut self.job) => self.ended(ended).await,
-                () = self.notice.changed() => self.look_at = Instant::now() + SETTLING,
-                () = sleep_until(wake) => self.press_job(),
+                ended = job::ended(&mut self.job) => self.ended(ended).await,
+                () = self.notice.changed() => self.look_soon(),
+                () = sleep_until(wake) => {}
             }
         }
         self.stop().await;
@@ -148,183 +153,35 @@ impl<'a> Engine<'a> {
         [due, job, idle, alive, Some(self.look_at)].into_iter().flatten().fold(now + LOOK_AT_CLOCK, Instant::min)
     }
 
-    /// Starts what is due, or says why not.
-    fn look_at_clock(&mut self) {
-        let Look { due, next } = self.timetable.look(now(self.around.clock));
-        self.next = next;
-        if let Some(due) = due {
-            self.due(&due);
-        }
-        let settled = self.timetable.settled();
-        if self.saved != Some(settled) {
-            if let Err(error) = settled::save(&self.config.cache.staging_dir, settled) {
-                tracing::warn!(%error, "a scheduler that is started anew may not know of this run");
-            }
-            self.saved = Some(settled);
-        }
-    }
-
-    fn due(&mut self, due: &Due) {
-        let Due { at, late, what, further } = *due;
-        let late = humantime::format_duration(Duration::from_secs(late.as_secs()));
-        if !what.starts() {
-            tracing::warn!(%at, %late, further, "a run was missed, and is not made up for: schedule.catch_up is off");
-            return;
-        }
-        if what.is_missed() {
-            tracing::warn!(%at, %late, further, "a run was missed: it is made up for");
-        }
-        let why = if what.is_missed() { Why::Missed } else { Why::Due };
-        if !self.agenda.due(why, self.job.is_some()) {
-            let doing = self.job.as_ref().map_or_else(String::new, |(Start { job, .. }, _)| job.to_string());
-            tracing::warn!(%at, skipped = self.agenda.counts.skipped, "a run is skipped: a {doing} is at work");
-        }
-    }
-
-    /// Takes the trigger file, if there is one and nothing that an earlier one asked for is waiting or at work.
-    fn look_at_trigger(&mut self) {
-        let now = Instant::now();
-        if now < self.look_at {
-            return;
-        }
-        self.look_at = now + self.config.schedule.trigger_poll;
-        self.notice.renew();
-        if self.job.is_some() || self.agenda.has_triggered() {
-            return;
-        }
-        match self.trigger.look() {
-            Ok(Found::Nothing) => {}
-            Ok(Found::Settling) => self.look_at = now + SETTLING,
-            Ok(Found::Taken(wanted)) => {
-                let job = if wanted == Wanted::Everything { Job::Refresh(Why::Trigger) } else { Job::Boards };
-                tracing::info!("the trigger file asks for a {job}");
-                self.agenda.ask(job);
-            }
-            Err(error) => self.say_once(&error),
-        }
-    }
-
-    fn say_once(&mut self, error: &dyn std::fmt::Display) {
-        let now = Instant::now();
-        if self.quiet_until.is_none_or(|until| until <= now) {
-            tracing::warn!(%error, "the trigger file cannot be looked at; told again in an hour if it stays so");
-            self.quiet_until = Some(now + QUIET);
-        }
-    }
-
-    fn start_next(&mut self) {
-        while self.job.is_none() {
-            let Some(start) = self.agenda.start(Instant::now()) else { return };
-            let Start { job, attempt } = start;
-            let command = self.programs.command(job, &self.config, &self.trigger.taken());
-            let (group, tasks) = (self.around.group, self.around.tasks);
-            match Running::start(command, job.program(), self.config.log.format, group, tasks) {
-                Ok(running) => {
-                    tracing::info!(program = job.program(), pid = running.pid(), attempt, "starting a {job}");
-                    self.job = Some((start, running));
-                }
-                Err(error) => {
-                    tracing::error!(program = job.program(), attempt, %error, "cannot start a {job}");
-                    self.settle(start, Ending::Failed);
-                }
-            }
-        }
-    }
-
-    /// The job has ended by itself, or because it was pressed to.
-    async fn ended(&mut self, status: std::io::Result<ExitStatus>) {
-        let Some((start, running)) = self.job.take() else { return };
-        let timed_out = running.was_pressed();
-        let seconds = running.begun().elapsed().as_secs_f64();
-        let pid = running.pid();
-        running.close().await;
-        let (ending, how) = match status {
-            Ok(status) => (Ending::of(status, timed_out), told(status)),
-            Err(error) => (Ending::Failed, format!("how it ended cannot be told: {error}")),
-        };
-        let (job, attempt) = (start.job, start.attempt);
-        if ending == Ending::Done {
-            tracing::info!(pid, seconds, "the {job} has ended: {how}");
-        } else {
-            tracing::error!(pid, seconds, attempt, "the {job} has ended: {how}");
-        }
-        self.settle(start, ending);
-    }
-
-    /// Draws the consequences of how a job has ended.
-    fn settle(&mut self, start: Start, ending: Ending) {
-        let job = start.job;
-        let again = self.agenda.ended(start, ending, Instant::now(), fastrand::f64());
-        match (again, ending) {
-            (Some(pause), _) => {
-                let pause =
-                    humantime::format_duration(Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(0)));
-                tracing::info!(%pause, attempt = start.attempt + 1, of = self.config.schedule.attempts, "the {job} is tried again");
-            }
-            (None, Ending::Failed) => tracing::error!(attempts = start.attempt, "the {job} is given up"),
-            (None, Ending::Hopeless) => tracing::error!("the {job} is not tried again: it would fail the same way"),
-            (None, Ending::Done | Ending::StoppedByOthers) => {}
-        }
-        if again.is_none() && job.is_triggered() {
-            match self.trigger.done() {
-                Ok(false) => {}
-                Ok(true) => tracing::info!("the trigger file was added to meanwhile"),
-                Err(error) => self.say_once(&error),
-            }
-        }
-        // What was asked for meanwhile was kept.
-        self.look_at = Instant::now();
-        settle_down();
-    }
-
-    /// Has a job that takes too long end: first asked to, then killed.
-    fn press_job(&mut self) {
-        let (timeout, grace) = (self.config.schedule.job_timeout, self.config.runtime.stop_grace);
-        let Some((Start { job, .. }, running)) = &mut self.job else { return };
-        if running.deadline(timeout).is_none_or(|it| it > Instant::now()) {
-            return;
-        }
-        let pid = running.pid();
-        if running.was_pressed() {
-            tracing::error!(pid, "the {job} has not stopped in time: it is killed");
-        } else {
-            tracing::error!(pid, job_timeout = %humantime::format_duration(timeout), "the {job} takes too long: it is stopped");
-        }
-        running.press(grace);
-    }
-
     /// Takes over a configuration that has changed; one that is wrong changes nothing.
     fn reload(&mut self) {
         self.around.supervisor.reloading();
-        match reload::read(&self.programs.arguments, &self.config) {
+        let read = reload::read(&self.programs.arguments, &self.config).map_err(|errors| errors.to_string());
+        let in_force = read.and_then(|config| {
+            Programs::put_in_force(&config).map_err(|error| error.to_string())?;
+            Ok(config)
+        });
+        match in_force {
             Ok(config) => {
-                let settled = self.timetable.settled();
+                // What was due by the old one is settled by it; the new one knows of no time before it.
+                self.look_at_clock();
                 let now = now(self.around.clock);
-                self.timetable =
-                    Timetable::new(Calendar::of(&config.schedule), config.schedule.catch_up, Some(settled), now);
+                let settled = self.timetable.settled().max(now);
+                let calendar = Calendar::of(&config.schedule);
+                self.timetable = Timetable::new(calendar, config.schedule.catch_up, Some(settled), now);
                 self.agenda.tries = Tries::of(&config.schedule);
                 self.config = config;
+                // A trigger file that waits for another configuration is found again.
+                if self.job.is_none() && !self.waits_for_wanted() {
+                    self.wanted = None;
+                }
                 self.look_at = Instant::now();
                 tracing::info!("the configuration was read again");
             }
-            Err(errors) => tracing::error!("the configuration stays as it was: {errors}"),
+            Err(error) => tracing::error!("the configuration stays as it was: {error}"),
         }
         self.look_at_clock();
         self.say_ready();
-    }
-
-    /// Ends the job, if one is at work: asked with the signal that asked us, killed when its time is over.
-    async fn stop(&mut self) {
-        let Some((Start { job, .. }, mut running)) = self.job.take() else { return };
-        self.around.supervisor.stopping(&format!("stopping the {job}"));
-        let signal = self.around.shutdown.signal().and_then(|it| Signal::try_from(it).ok()).unwrap_or(Signal::SIGTERM);
-        let haste = self.around.shutdown.haste().cancelled();
-        match running.end(signal, self.config.runtime.stop_grace, haste).await {
-            Some(Ok(status)) => tracing::info!(pid = running.pid(), "the {job} has ended: {}", told(status)),
-            Some(Err(error)) => tracing::error!(pid = running.pid(), %error, "how the {job} ended cannot be told"),
-            None => tracing::error!(pid = running.pid(), "the {job} was killed, and the kernel has not ended it yet"),
-        }
-        running.close().await;
     }
 
     /// What is being done, in a line.
@@ -355,11 +212,21 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Waits for the end of the job; for ever where there is none.
-async fn ended(job: &mut Option<(Start, Running)>) -> std::io::Result<ExitStatus> {
-    match job {
-        Some((_, running)) => running.wait().await,
-        None => std::future::pending().await,
+/// What the disk refuses and is tried again and again: told once for as long as it stays the same.
+#[derive(Debug, Default)]
+struct Trouble(Option<String>);
+
+impl Trouble {
+    fn say(&mut self, what: &str, error: &dyn std::fmt::Display) {
+        let trouble = format!("{what}: {error}");
+        if self.0.as_ref() != Some(&trouble) {
+            tracing::warn!("{trouble}; it is tried again, and not told again while it stays so");
+            self.0 = Some(trouble);
+        }
+    }
+
+    fn over(&mut self) {
+        self.0 = None;
     }
 }
 

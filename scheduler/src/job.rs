@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use r3e_common::process::config::{Config, ConfigArgs};
 use r3e_common::process::logging::Format;
+use r3e_common::store::{StoreError, fs};
 use tokio::process::Command;
+
+/// Hidden, in the staging folder: the configuration that jobs are started with.
+const IN_FORCE: &str = ".scheduler.toml";
 
 /// What makes the scheduler start a refresh of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +48,6 @@ impl Job {
     pub(crate) fn is_like(self, other: Self) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
-
-    /// Whether the trigger file asked for it.
-    pub(crate) fn is_triggered(self) -> bool {
-        matches!(self, Self::Boards | Self::Refresh(Why::Trigger))
-    }
 }
 
 impl fmt::Display for Job {
@@ -75,12 +74,21 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
+    /// Writes down the configuration in force, by which jobs are started: one that is changed has to be read again here first,
+    /// and one that is wrong is wrong for nobody.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(crate) fn put_in_force(config: &Config) -> Result<(), StoreError> {
+        fs::write_whole(&in_force(config), config.render().as_bytes())
+    }
+
     /// The command that starts the job, reading the trigger file's content at `taken`.
     ///
-    /// The folders are those in force here, so that a configuration that changes meanwhile does not let a job work elsewhere
-    /// than where this process looks.
+    /// What only a start can change is told beside the configuration in force, as this process has it.
     pub(crate) fn command(&self, job: Job, config: &Config, taken: &Path) -> Command {
         let arguments = ConfigArgs {
+            config: Some(in_force(config).into()),
             cache: Some(config.cache.dir.clone().into()),
             staging: Some(config.cache.staging_dir.clone().into()),
             ..self.arguments.clone()
@@ -106,6 +114,9 @@ impl Programs {
         }
         command.args(arguments.to_arguments());
         command.env("R3E_RUNTIME__DIR", &config.runtime.dir);
+        command.env("R3E_RUNTIME__STOP_GRACE", format!("{}ns", config.runtime.stop_grace.as_nanos()));
+        command.env("R3E_LOG__LEVEL", config.log.level.to_string());
+        command.env("R3E_LOG__FORMAT", config.log.format.to_string());
         for name in self.not_inherited {
             command.env_remove(name);
         }
@@ -119,6 +130,10 @@ impl Programs {
         let beside = std::env::current_exe().map(|own| own.with_file_name(program));
         beside.ok().filter(|path| path.is_file()).unwrap_or_else(|| program.into())
     }
+}
+
+fn in_force(config: &Config) -> PathBuf {
+    config.cache.staging_dir.join(IN_FORCE)
 }
 
 #[cfg(test)]
@@ -142,9 +157,9 @@ mod tests {
         };
         let all = [Job::Load, Job::Refresh(Why::Due), Job::Boards].map(told).join("\n");
         insta::assert_snapshot!(all, @"
-        /opt/r3e-loader --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
-        /opt/r3e-refresher full --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
-        /opt/r3e-refresher boards --from=/c/.taken --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
+        /opt/r3e-loader --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
+        /opt/r3e-refresher full --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
+        /opt/r3e-refresher boards --from=/c/.taken --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
         ");
     }
 }

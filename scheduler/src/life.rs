@@ -9,6 +9,7 @@ use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{Control, Facts};
 use r3e_common::process::exit::Exit;
+use r3e_common::process::logging;
 use r3e_common::process::memory;
 use r3e_common::process::memory::guard::Guard;
 use r3e_common::process::memory::limit::Limit;
@@ -51,6 +52,8 @@ pub(crate) fn run(
         let group = group.clone();
         Shutdown::listen_as_daemon(config.runtime.stop_grace + CLOSING, move || group.kill())?
     };
+    // Whoever reads the log may have stalled; what goes on here does not.
+    let behind = logging::write_behind()?;
     let lock = lock(&config.cache.staging_dir)?;
     // Its folder is watched for the trigger file, and may be asked for before the first job has made it.
     fs::create_folders(&config.cache.dir)?;
@@ -82,6 +85,7 @@ pub(crate) fn run(
         tracing::error!("{reached}");
     }
     tracing::info!("📅 Scheduler task exiting");
+    drop(behind);
     drop(shutdown);
     Ok(exit)
 }

@@ -1,33 +1,15 @@
 //! Passing on what a job says, line by line, with the job's name.
 
-use std::io::{self, PipeReader, Write as _};
+use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use r3e_common::process::logging::Format;
+use r3e_common::process::logging::{self, Format, Stream};
+use serde::de::IgnoredAny;
 use tokio::net::unix::pipe::Receiver;
 
 /// A longer line is passed on in pieces.
 const LONGEST_LINE: usize = 16 << 10;
-
-/// Where lines go: what a job writes to its standard output to ours, and so with standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
-}
-
-impl Stream {
-    /// A reader that has left, or a disk that is full, is no reason to hold up a job.
-    fn write(self, line: &[u8]) {
-        let _unheard = match self {
-            Self::Out => io::stdout().lock().write_all(line),
-            Self::Err => io::stderr().lock().write_all(line),
-        };
-    }
-}
 
 /// Whose lines they are, and how the log is written.
 #[derive(Debug, Clone)]
@@ -41,7 +23,8 @@ impl Speaker {
     /// A line as it is passed on, its end included.
     fn said(&self, line: &[u8]) -> Vec<u8> {
         let Self { program, pid, format } = self;
-        let object = line.strip_prefix(b"{").filter(|rest| *format == Format::Json && rest.ends_with(b"}"));
+        let is_object = || serde_json::from_slice::<IgnoredAny>(line).is_ok();
+        let object = line.strip_prefix(b"{").filter(|_| *format == Format::Json && is_object());
         match object {
             // An event of the job's own log: one more key tells whose it is.
             Some(rest) => {
@@ -126,7 +109,7 @@ pub(crate) fn pass_on(
             if to == Stream::Err {
                 last.set(line);
             }
-            to.write(&speaker.said(line));
+            logging::write(to, &speaker.said(line));
         };
         let mut buffer = vec![0; 4 << 10];
         loop {
@@ -164,6 +147,7 @@ mod tests {
     fn each_line_has_the_jobs_name() {
         assert_eq!(said(Format::Text, "  INFO done"), "r3e-loader[7]:   INFO done\n");
         assert_eq!(said(Format::Json, r#"{"a":1}"#), "{\"job\":\"r3e-loader\",\"job_pid\":7,\"a\":1}\n");
+        assert_eq!(said(Format::Json, "{no}"), "{\"job\":\"r3e-loader\",\"job_pid\":7,\"line\":\"{no}\"}\n");
         assert_eq!(said(Format::Json, "{}"), "{\"job\":\"r3e-loader\",\"job_pid\":7}\n");
         let event: serde_json::Value = serde_json::from_str(&said(Format::Json, "no \"event\"")).unwrap();
         assert_eq!(event, serde_json::json!({"job": "r3e-loader", "job_pid": 7, "line": "no \"event\""}));
@@ -180,6 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pipe_is_passed_on_to_its_end() {
+        use std::io::Write as _;
         let (reader, mut writer) = io::pipe().unwrap();
         let last = LastLine::default();
         let passing = tokio::spawn(pass_on(reader, Stream::Err, SPEAKER, last.clone()).unwrap());

@@ -24,6 +24,12 @@ const BELIEVED_AHEAD: SignedDuration = SignedDuration::from_hours(25);
 /// So many missed runs are counted; of more it is only known that there are more.
 const MOST_COUNTED: u32 = 1000;
 
+/// Whether a clock that says it is now may have said before that runs are settled up to then.
+#[must_use]
+pub fn is_believed(settled: Timestamp, now: Timestamp) -> bool {
+    settled.duration_since(now) <= BELIEVED_AHEAD
+}
+
 /// What is settled, by a calendar.
 #[derive(Debug, Clone)]
 pub struct Timetable {
@@ -115,7 +121,7 @@ impl Timetable {
     }
 
     fn disbelieve_far_future(&mut self, now: Timestamp) {
-        if self.settled.duration_since(now) > BELIEVED_AHEAD {
+        if !is_believed(self.settled, now) {
             tracing::warn!(settled = %self.settled, %now, "runs are settled far into the future: the clock was wrong, begun anew");
             self.settle_until(now);
         }

@@ -46,17 +46,19 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Trigger {
     cache: PathBuf,
-    /// As it was when it was last looked at: it is taken when it has stayed the same.
+    /// As it was when it was last looked at, taken or not: it is read when it has stayed the same.
     seen: Option<Seen>,
     /// The one that was refused, so that it is told once.
     refused: Option<FileId>,
-    /// How long the taken file was when its refresh began.
-    read: u64,
+    /// The taken file as it was when it was read.
+    read: Option<Seen>,
+    /// The taken file whose refresh is over, and which could not be removed.
+    over: Option<Seen>,
 }
 
 impl Trigger {
     pub(crate) fn new(cache: &Path) -> Self {
-        Self { cache: cache.to_owned(), seen: None, refused: None, read: 0 }
+        Self { cache: cache.to_owned(), seen: None, refused: None, read: None, over: None }
     }
 
     /// Where the content is once it is taken.
@@ -66,11 +68,15 @@ impl Trigger {
 
     /// Looks for what an earlier scheduler took and did not see through, and then for a new one.
     ///
-    /// To be called when no job that a trigger asked for is waiting or at work; a new file has to stay the same for two
-    /// looks, which the caller separates by a moment.
+    /// To be called when nothing that a trigger asked for is left to do; a file has to stay the same for two looks, which the
+    /// caller separates by a moment.
+    ///
+    /// # Errors
+    /// When the file system refuses; the next look tries again.
     pub(crate) fn look(&mut self) -> Result<Found, StoreError> {
-        if let Some(wanted) = self.read_taken()? {
-            return Ok(Found::Taken(wanted));
+        let taken = self.taken();
+        if let Some(seen) = fs::look(&taken)? {
+            return self.look_at_taken(&taken, seen);
         }
         let path = self.cache.join(NAME);
         let seen = fs::look(&path)?;
@@ -89,47 +95,79 @@ impl Trigger {
             return Ok(Found::Settling);
         }
         // Whether it can be read is known before it is taken: what cannot stays where its owner sees it.
-        if let Err(error) = fs::read_text(&path, MAX_BYTES) {
-            return Ok(self.refuse(&path, now, &error.cause.to_string()));
+        if let Err(why) = content(&path)? {
+            return Ok(self.refuse(&path, now, &why));
         }
-        fs::rename(&path, &self.taken())?;
-        self.seen = None;
-        Ok(self.read_taken()?.map_or(Found::Nothing, Found::Taken))
+        fs::rename(&path, &taken)?;
+        // Written to in the last moment, it has to settle again.
+        match fs::look(&taken)? {
+            Some(seen) => self.look_at_taken(&taken, seen),
+            None => Ok(Found::Nothing),
+        }
     }
 
-    /// The refresh that the taken file asked for is over, well or not. Says whether something was added to it meanwhile: it is
-    /// then to be asked for again.
-    pub(crate) fn done(&mut self) -> Result<bool, StoreError> {
-        let path = self.taken();
-        if fs::look(&path)?.is_some_and(|it| it.bytes > self.read) {
-            return Ok(true);
+    fn look_at_taken(&mut self, path: &Path, now: Seen) -> Result<Found, StoreError> {
+        if self.over == Some(now) {
+            fs::remove(path)?;
+            (self.over, self.seen) = (None, None);
+            return Ok(Found::Settling);
         }
-        fs::remove(&path).map(|()| false)
-    }
-
-    /// What the taken file asks for; none where there is none. One that cannot be used is told and put aside.
-    fn read_taken(&mut self) -> Result<Option<Wanted>, StoreError> {
-        let path = self.taken();
-        let Some(seen) = fs::look(&path)? else { return Ok(None) };
-        let text = acceptable(seen).and_then(|()| fs::read_text(&path, MAX_BYTES).map_err(|it| it.cause.to_string()));
+        if self.seen.replace(now) != Some(now) {
+            return Ok(Found::Settling);
+        }
+        let text = match acceptable(now) {
+            Ok(()) => content(path)?,
+            Err(why) => Err(why),
+        };
         match text {
             Ok(text) => {
-                self.read = text.len() as u64;
-                Ok(Some(if text.trim().is_empty() { Wanted::Everything } else { Wanted::Boards }))
+                self.read = Some(now);
+                let wanted = if text.trim().is_empty() { Wanted::Everything } else { Wanted::Boards };
+                Ok(Found::Taken(wanted))
             }
             Err(why) => {
                 let aside = fs::unused(&self.cache.join(".refresh_now.refused"))?;
                 tracing::error!("{} is no trigger file: {why}; it is moved to {}", path.display(), aside.display());
-                fs::rename(&path, &aside)?;
-                Ok(None)
+                fs::rename(path, &aside)?;
+                Ok(Found::Settling)
             }
         }
+    }
+
+    /// The refresh that the taken file asked for is over, well or not. Says whether something was written to it meanwhile: it is
+    /// then found by the next look.
+    ///
+    /// # Errors
+    /// When it cannot be looked at or removed. Unless something is written to it, it asks for nothing any more.
+    pub(crate) fn done(&mut self) -> Result<bool, StoreError> {
+        let path = self.taken();
+        let now = fs::look(&path)?;
+        if now.is_some() && now != self.read {
+            return Ok(true);
+        }
+        self.over = self.read.take();
+        fs::remove(&path)?;
+        (self.over, self.seen) = (None, None);
+        Ok(false)
     }
 
     fn refuse(&mut self, path: &Path, seen: Seen, why: &str) -> Found {
         tracing::error!("{}: refused: {why}; expected a file of tracks (1693) and boards (5276-8600)", path.display());
         self.refused = Some(seen.id);
         Found::Nothing
+    }
+}
+
+/// Its text; what is wrong with it, where it is none.
+///
+/// # Errors
+/// When it cannot be read now; it may be later.
+fn content(path: &Path) -> Result<Result<String, String>, StoreError> {
+    match fs::read_text(path, MAX_BYTES) {
+        Ok(text) => Ok(Ok(text)),
+        // No error of the system: it is not UTF-8, or has grown meanwhile.
+        Err(error) if error.cause.raw_os_error().is_none() => Ok(Err(error.cause.to_string())),
+        Err(error) => Err(error),
     }
 }
 
@@ -193,7 +231,7 @@ mod tests {
         std::fs::write(&path, "5276-8600").unwrap();
         slow.write_all(b"1778").unwrap();
         assert!(trigger.done().unwrap());
-        assert_eq!(trigger.look().unwrap(), Found::Taken(Wanted::Boards));
+        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
         assert!(!trigger.done().unwrap());
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
         assert_eq!(std::fs::read_to_string(trigger.taken()).unwrap(), "5276-8600");
@@ -204,7 +242,18 @@ mod tests {
         let (cache, mut trigger, path) = trigger();
         std::fs::write(&path, "1693").unwrap();
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        assert_eq!(Trigger::new(cache.path()).look().unwrap(), Found::Taken(Wanted::Boards));
+        assert_eq!(settled(&mut Trigger::new(cache.path())), Found::Taken(Wanted::Boards));
+    }
+
+    #[test]
+    fn one_that_was_written_anew_under_its_taken_name_is_read_again() {
+        let (_cache, mut trigger, path) = trigger();
+        std::fs::write(&path, "5276-8600").unwrap();
+        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
+        std::fs::write(trigger.taken(), "1693").unwrap();
+        assert!(trigger.done().unwrap(), "shorter, and not the same");
+        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
+        assert!(!trigger.done().unwrap());
     }
 
     #[test]
@@ -235,6 +284,7 @@ mod tests {
     fn what_was_put_in_the_place_of_the_taken_file_is_put_aside() {
         let (cache, mut trigger, _) = trigger();
         std::os::unix::fs::symlink("/etc/passwd", trigger.taken()).unwrap();
+        assert_eq!(settled(&mut trigger), Found::Settling);
         assert_eq!(trigger.look().unwrap(), Found::Nothing);
         assert!(cache.path().join(".refresh_now.refused").is_symlink());
     }

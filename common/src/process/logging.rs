@@ -2,6 +2,7 @@
 //!
 //! What is written goes through [`Terminal`], so that a progress bar on the same terminal stays whole.
 
+mod behind;
 mod terminal;
 
 use std::ffi::OsStr;
@@ -16,7 +17,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
+pub use behind::{Behind, Stream, write, write_behind};
 pub use terminal::{SuspendHook, Terminal, set_suspend};
+
+pub(super) use behind::flush;
 
 use super::config::Environment;
 

@@ -1,7 +1,7 @@
 //! What this process holds, by the allocator's account and by the kernel's, and giving it back.
 //!
 //! Every program allocates with jemalloc, tuned small. Figures cost microseconds; a purge can take a tenth of a second
-//! and never runs on an async thread. Facts about jemalloc: its manual, `jemalloc(3)`; about the kernel's account:
+//! and never runs on an async thread of a program that holds more than a megabyte. Facts about jemalloc: its manual, `jemalloc(3)`; about the kernel's account:
 //! `proc(5)`. What a process may hold, and how it gives way, is in [`limit`], [`ladder`] and [`guard`].
 
 mod cgroup;

@@ -172,7 +172,13 @@ fn stop_with(parent: u32) -> Result<(), Exit> {
     if u32::try_from(found.as_raw()) == Ok(parent) {
         return Ok(());
     }
-    tracing::error!("--parent {parent}: is not, or no longer, what started this process ({found} is)");
+    let there =
+        i32::try_from(parent).is_ok_and(|it| nix::sys::signal::kill(nix::unistd::Pid::from_raw(it), None).is_ok());
+    if there {
+        tracing::error!("--parent {parent}: is not what started this process: expected {found}");
+        return Err(Exit::Usage);
+    }
+    tracing::error!("--parent {parent}: is gone already");
     Err(Exit::Terminated)
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
+use super::logging;
 
 /// How long a daemon may take to end once a second signal has asked for haste.
 const HASTE: Duration = Duration::from_millis(800);
@@ -174,7 +175,8 @@ fn end_now(number: i32, why: &'static str, farewell: &dyn Fn()) -> ! {
     farewell();
     let said = say(move || tracing::error!(signal = name(number), "{why}: ending at once"));
     // Closed when it was said; or nobody reads, and it is never said.
-    let _said_or_not = said.recv_timeout(Duration::from_millis(200));
+    let _said_or_not = said.recv_timeout(Duration::from_millis(100));
+    logging::flush(Duration::from_millis(100));
     std::process::exit(i32::from(exit_of(number).unwrap_or(Exit::Unexpected).code()))
 }
 

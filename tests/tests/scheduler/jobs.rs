@@ -15,7 +15,9 @@ fn the_loader_runs_at_the_start_and_its_output_has_its_name() {
     let pid = running.pid();
     let log = stopped(&place, running);
     let [load] = started(&place).try_into().unwrap();
-    let expected = format!("r3e-loader --wait=15000ms --parent={pid} --cache=cache --staging=cache_temp --verbose");
+    let expected = format!(
+        "r3e-loader --wait=15000ms --parent={pid} --config=cache_temp/.scheduler.toml --cache=cache --staging=cache_temp --verbose"
+    );
     assert_eq!(load, expected);
     let line = log.lines().find(|line| line.contains("a word of number 1")).unwrap();
     assert!(line.starts_with("r3e-loader["), "{line}");
@@ -42,10 +44,11 @@ fn what_fails_is_tried_again_as_often_as_said_and_what_cannot_get_better_is_not(
     let told = ["69", "75", "killed", "78", "2", "3"];
     let running = with_told_jobs(&place, &told).set("schedule.attempts", "3").spawn();
     logged(&place, "the load is given up attempts=3", 1);
-    for number in 1..=2 {
-        trigger(&place, "1693");
-        logged(&place, "is not tried again: it would fail the same way", number);
-    }
+    trigger(&place, "1693");
+    logged(&place, "is not tried again until the configuration is read again", 1);
+    // What it asked for is still wanted, by then.
+    running.signal("HUP");
+    logged(&place, "is not tried again: it would end the same way", 1);
     trigger(&place, "1693");
     logged(&place, "exit 3: done, but some boards failed", 1);
     let log = stopped(&place, running);
@@ -113,6 +116,9 @@ fn a_changed_configuration_is_taken_over_and_a_wrong_one_is_not() {
     fs::write(place.path("scheduler.toml"), text).unwrap();
     running.signal("HUP");
     logged(&place, "the configuration was read again", 1);
+    // Jobs go by what is in force, also while the file is wrong.
+    let in_force = fs::read_to_string(place.staging().join(".scheduler.toml")).unwrap();
+    assert!(in_force.contains("daily_at = \"05:30\""), "{in_force}");
     assert!(phase().contains("T05:30:00Z"), "{}", phase());
     let log = stopped(&place, running);
     assert!(log.contains("cache.dir, cache.staging_dir: changed, which takes effect when"), "{log}");

@@ -28,7 +28,7 @@ fn held(place: &Place, pid: u32) -> Held {
     // The connection of whoever asked is closed a moment later.
     let fds = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     let threads = || figure(pid, "Threads");
-    until("the threads of the purge have ended", || threads() <= 4);
+    until("the threads of the purge have ended", || threads() <= 5);
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     Held {
         rss_kb: figure(pid, "VmRSS"),

@@ -26,7 +26,7 @@ fn a_load_and_refreshes_by_the_trigger_file() {
     logged(&place, "the refresh of the boards that the trigger file names has ended: exit 0: done", 1);
     assert_eq!(sim.stats().listing_requests, 1, "{:?}", sim.stats());
     trigger(&place, "nonsense");
-    logged(&place, "is not tried again: it would fail the same way", 1);
+    logged(&place, "is not tried again: it would end the same way", 1);
     assert_eq!(sim.stats().listing_requests, 1, "of no board that is left, nothing is refreshed");
     trigger(&place, "");
     logged(&place, "the refresh of everything, as the trigger file asks has ended: exit 0: done", 1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use r3e_tests::harness::Place;
 
-use crate::place::{log, nothing_left, trigger, with_told_jobs};
+use crate::place::{log, nothing_left, started, trigger, with_told_jobs};
 
 const STOPS: u32 = 500;
 
@@ -79,7 +79,7 @@ fn stop_once(seed: u64) -> bool {
 }
 
 #[test]
-fn a_second_signal_is_haste_and_a_log_that_nobody_reads_holds_nothing_up() {
+fn a_second_signal_is_haste() {
     let place = Place::new();
     let jobs = with_told_jobs(&place, &["deaf"]).set("runtime.stop_grace", "1h");
     let running = jobs.spawn();
@@ -89,7 +89,38 @@ fn a_second_signal_is_haste_and_a_log_that_nobody_reads_holds_nothing_up() {
     running.signal("INT");
     let _ended = running.wait().with_code(0);
     let said = log(&place);
-    assert!(said.contains("hurrying") && said.contains("SIGKILL"), "{said}");
+    assert!(said.contains("hurrying") && said.contains("the job is to stop at once: it is killed"), "{said}");
     assert!(said.ends_with("📅 Scheduler task exiting\n"), "{said}");
     nothing_left(&place);
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    let place = Place::new();
+    let log = place.path("log");
+    nix_fifo(&log);
+    // A reader that opens it and reads nothing, so that the pipe is soon full.
+    let reader = std::thread::spawn({
+        let log = log.clone();
+        move || fs::File::open(log).unwrap()
+    });
+    let talkative = "for i in 1 2 3 4 5 6 7 8 9; do head -c 20000 /dev/zero | tr '\\0' x >&2; echo >&2; done";
+    let jobs = with_told_jobs(&place, &["0", "0"]).set("schedule.trigger_poll", "10ms");
+    let program = place.path("programs/r3e-loader");
+    let text = fs::read_to_string(&program).unwrap();
+    fs::write(&program, format!("{text}\n").replace("case ${told", &format!("{talkative}\ncase ${{told"))).unwrap();
+    let running = jobs.spawn();
+    let reader = reader.join().unwrap();
+    r3e_tests::harness::until("the loader has run", || started(&place).len() == 1);
+    // It goes on: what is triggered is started.
+    trigger(&place, "1693");
+    r3e_tests::harness::until("the refresher has run", || started(&place).len() == 2);
+    running.signal("TERM");
+    let _ended = running.wait().with_code(0);
+    drop(reader);
+    nothing_left(&place);
+}
+
+fn nix_fifo(path: &std::path::Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
-use r3e_tests::harness::{Place, until};
+use r3e_tests::harness::{Place, ReadOnlyFolder, until};
 
 use crate::place::{log, logged, started, stopped, trigger, with_told_jobs};
 
@@ -18,10 +19,10 @@ fn it_is_noticed_at_once_and_says_what_is_refreshed() {
         place.cache().is_dir() && !log(&place).is_empty() || place.staging().join(".scheduler.json").exists()
     });
     trigger(&place, "1693 5276-8600\n");
-    logged(&place, "the trigger file asks for a refresh of the boards that the trigger file names", 1);
+    logged(&place, "the trigger file is taken: a refresh of the boards that the trigger file names", 1);
     logged(&place, "has ended: exit 0: done", 1);
     trigger(&place, " \n");
-    logged(&place, "the trigger file asks for a refresh of everything", 1);
+    logged(&place, "the trigger file is taken: a refresh of everything", 1);
     logged(&place, "has ended: exit 0: done", 2);
     stopped(&place, running);
     let [boards, full] = started(&place).try_into().unwrap();
@@ -33,15 +34,75 @@ fn it_is_noticed_at_once_and_says_what_is_refreshed() {
 #[test]
 fn it_is_found_where_nothing_is_noticed() {
     let place = Place::new();
-    trigger(&place, "1693");
+    fs::create_dir_all(place.cache()).unwrap();
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "20ms");
     let running = jobs.set("schedule.load_at_start", "false").spawn();
+    until("it is at work", || place.staging().join(".scheduler.json").exists());
+    // Another folder is mounted where the cache was: the kernel says nothing of that to who watches the one below.
+    let other = place.path("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("refresh_now"), "1693").unwrap();
+    let mounted = Command::new("mount").arg("--bind").args([&other, &place.cache()]).output().unwrap();
+    if !mounted.status.success() {
+        println!("skipped: mounting is not allowed");
+        return;
+    }
     logged(&place, "has ended: exit 0: done", 1);
-    // The folder is exchanged under it: what the kernel watches is gone.
-    fs::rename(place.cache(), place.path("old")).unwrap();
-    trigger(&place, "1778");
-    logged(&place, "has ended: exit 0: done", 2);
     stopped(&place, running);
+    assert!(Command::new("umount").arg("--lazy").arg(place.cache()).status().unwrap().success());
+}
+
+#[test]
+fn it_is_taken_however_much_else_happens_in_the_cache() {
+    let place = Place::new();
+    fs::create_dir_all(place.cache()).unwrap();
+    let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10h");
+    let running = jobs.set("schedule.load_at_start", "false").spawn();
+    until("it is at work", || place.staging().join(".scheduler.json").exists());
+    trigger(&place, "1693");
+    until("it is taken", || {
+        fs::write(place.cache().join("neighbour"), "").unwrap();
+        log(&place).contains("has ended: exit 0: done")
+    });
+    stopped(&place, running);
+}
+
+#[test]
+fn one_refresh_does_for_a_run_that_was_missed_and_a_trigger_for_everything() {
+    let place = Place::new();
+    trigger(&place, "");
+    fs::create_dir_all(place.staging()).unwrap();
+    fs::write(place.staging().join(".scheduler.json"), r#"{"format":1,"settled_at":"2026-01-01T00:00:00Z"}"#).unwrap();
+    // Whichever is asked for first, the other one joins it or comes after it with nothing to do.
+    let running = with_told_jobs(&place, &["patient"]).set("schedule.job_timeout", "2s").spawn();
+    logged(&place, "is tried again", 1);
+    logged(&place, "has ended: exit 0: done", 1);
+    until("the trigger file is done with", || {
+        !place.cache().join("refresh_now").exists() && !place.cache().join(".refresh_now.taken").exists()
+    });
+    stopped(&place, running);
+    assert!(started(&place).iter().all(|it| it.starts_with("r3e-refresher full ")), "{:?}", started(&place));
+}
+
+#[test]
+fn a_taken_file_that_cannot_be_removed_starts_nothing_anew() {
+    let place = Place::new();
+    fs::create_dir_all(place.cache()).unwrap();
+    fs::write(place.cache().join(".refresh_now.taken"), "1693").unwrap();
+    let Some(_mounted) = ReadOnlyFolder::mount(&place.cache()) else {
+        println!("skipped: mounting is not allowed");
+        return;
+    };
+    let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10ms");
+    let running = jobs.set("schedule.load_at_start", "false").spawn();
+    logged(&place, "the trigger file: cannot remove", 1);
+    // It goes on looking, as the clock of its log tells; a reload is answered meanwhile.
+    for times in 1..=20 {
+        running.signal("HUP");
+        logged(&place, "the configuration was read again", times);
+    }
+    let log = stopped(&place, running);
+    assert_eq!((started(&place).len(), log.matches("the trigger file: cannot remove").count()), (1, 1), "{log}");
 }
 
 #[test]
@@ -65,7 +126,7 @@ fn while_a_job_is_at_work_it_is_kept_and_what_is_written_late_is_not_lost() {
     logged(&place, "a word of number 4", 1);
     logged(&place, "has ended: exit 0: done", 3);
     let log = stopped(&place, running);
-    assert!(log.contains("the trigger file was added to meanwhile"), "{log}");
+    assert!(log.contains("the trigger file was written to meanwhile"), "{log}");
     assert_eq!(started(&place).len(), 4);
 }
 

@@ -8,6 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::behind;
+
 /// Calls what it is given, with the terminal free of anything else meanwhile.
 type Suspend = dyn Fn(&mut dyn FnMut()) + Send + Sync;
 
@@ -75,7 +77,7 @@ pub struct Terminal;
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         suspended(&mut || {
-            let _closed = io::stderr().lock().write_all(bytes);
+            behind::write(behind::Stream::Err, bytes);
         });
         Ok(bytes.len())
     }

@@ -60,7 +60,8 @@ pub(super) fn let_go_of_code(maps: &str) -> io::Result<usize> {
     for (start, end) in maps.lines().filter_map(code_range) {
         let bytes = end.saturating_sub(start);
         // SAFETY: the range is one of executable and read-only pages of a file, mapped privately: nothing that this process
-        // has written is in it, so that what is read there again is what stood there. Nothing unloads code meanwhile.
+        // has written is in it, so that what is read there again is what stood there. Nothing unloads code meanwhile. (A debugger's breakpoints
+        // are lost, as they are when the process starts anew.)
         let code = unsafe { libc::madvise(ptr::without_provenance_mut(start), bytes, libc::MADV_DONTNEED) };
         if code != 0 {
             return Err(io::Error::last_os_error());
