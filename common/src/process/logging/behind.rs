@@ -7,9 +7,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::process::memory::flush_if_asked;
+
 /// The most bytes that wait to be written, and the most pieces.
 const MOST_BYTES: usize = 256 << 10;
-const MOST_PIECES: usize = 4096;
+const MOST_PIECES: usize = 1024;
 
 /// How long the last lines may take when writing behind ends.
 const LAST_LINES: Duration = Duration::from_millis(200);
@@ -77,6 +79,8 @@ fn write_all(pieces: &Receiver<Piece>, counts: &Counts) {
             // Whoever waited may have given up.
             Piece::Flushed(told) => drop(told),
         }
+        // What it was given by other threads is in this one's cache by now.
+        flush_if_asked();
         let dropped = counts.dropped.swap(0, Ordering::AcqRel);
         if dropped > 0 {
             Stream::Err.write(format!("{dropped} lines were dropped: nobody read this log\n").as_bytes());
