@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code"))]
+#![cfg_attr(test, allow(clippy::print_stderr, reason = "a test that cannot be run says so"))]
 
 mod completions;
 mod manual;

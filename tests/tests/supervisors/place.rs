@@ -56,9 +56,9 @@ impl Machine {
     pub(crate) fn configure(&self, more: &str) {
         let Self { place, upstream } = self;
         let text = format!(
-            "[catalog]\npath = {:?}\n[upstream]\nbase_url = {upstream:?}\nrequests_per_second = 10000\n[runtime]\ndir = {:?}\n{more}",
-            place.path("catalog.toml"),
-            place.path("run"),
+            "[catalog]\npath = \"{}\"\n[upstream]\nbase_url = {upstream:?}\nrequests_per_second = 10000\n[runtime]\ndir = \"{}\"\n{more}",
+            place.path("catalog.toml").display(),
+            place.path("run").display(),
         );
         // Found in the working directory, before that of the machine.
         fs::write(place.path("state/r3e.toml"), text).unwrap();

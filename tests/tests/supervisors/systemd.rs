@@ -71,7 +71,6 @@ fn each_service_is_hardened() {
         // → Overall exposure level for r3e-monitor.service: 0.7 SAFE
         let line = text.lines().find(|line| line.contains("Overall exposure level")).unwrap();
         let score: f64 = line.rsplit_once(": ").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
-        println!("{name}: {score}");
         assert!(score <= WORST, "{line}");
     }
 }
