@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use r3e_common::process::config::{ConfigArgs, Flag};
+use r3e_common::process::notify::SupervisorArgs;
 
 /// Shows what the programs of r3e-leaderboard hold, has them give it back, and keeps the history.
 #[derive(Debug, Parser)]
@@ -75,7 +76,7 @@ pub enum Command {
     /// Show the file descriptors of a program, by the kernel's account
     Fds(One),
     /// Sample all programs into the history, and have them purge from time to time
-    Watch,
+    Watch(SupervisorArgs),
     /// Show what programs held
     History(HistoryArguments),
     /// Show what jobs took, their peak and their outcome

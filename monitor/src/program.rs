@@ -7,6 +7,7 @@ use clap::CommandFactory as _;
 use r3e_common::process::config::Config;
 use r3e_common::process::exit::Exit;
 use r3e_common::process::memory;
+use r3e_common::process::notify::Supervisor;
 use r3e_common::process::program::{configure, parse, say};
 use r3e_common::store::StoreError;
 
@@ -23,8 +24,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
+    // Before anything is opened.
+    let supervisor = match &arguments.command {
+        Some(Command::Watch(it)) => it.supervisor()?,
+        _ => Supervisor::default(),
+    };
     let config = configure(&arguments.config, arguments.own_flags())?;
-    run(arguments, &config).map_err(|error| {
+    run(arguments, &config, &supervisor).map_err(|error| {
         tracing::error!("{error:#}");
         exit_of(&error)
     })
@@ -45,7 +51,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
+fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow::Result<Exit> {
     let Some(command) = arguments.command else {
         say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
         return Ok(Exit::Usage);
@@ -66,6 +72,6 @@ fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
         Command::Fds(it) => asked.fds(&it),
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
-        Command::Watch => watch::run(config, &runtime, SystemTime::now),
+        Command::Watch(_) => watch::run(config, &runtime, supervisor, SystemTime::now),
     }
 }

@@ -5,6 +5,7 @@
 
 mod keeper;
 mod round;
+mod supervised;
 mod trouble;
 
 use std::fs::TryLockError;
@@ -19,6 +20,7 @@ use r3e_common::process::exit::Exit;
 use r3e_common::process::memory;
 use r3e_common::process::memory::guard::{Guard, Reached};
 use r3e_common::process::memory::limit::Limit;
+use r3e_common::process::notify::Supervisor;
 use r3e_common::process::run_record::Run;
 use r3e_common::process::shutdown::Shutdown;
 use r3e_common::store::fs;
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use keeper::Keeper;
 use round::Round;
+use supervised::Supervised;
 
 /// Another watch writes this history: each of the two would have every process purge and every sample written twice.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,7 @@ pub(crate) struct Limited(Reached);
 pub(crate) fn run(
     config: &Config,
     runtime: &tokio::runtime::Runtime,
+    supervisor: &Supervisor,
     clock: fn() -> SystemTime,
 ) -> anyhow::Result<Exit> {
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
@@ -75,7 +79,9 @@ pub(crate) fn run(
         purge_every = %humantime::format_duration(config.memory.purge_every),
         "watching"
     );
-    runtime.block_on(watch(config, &tasks, &keeper, clock, &stop));
+    supervisor.ready("watching");
+    runtime.block_on(watch(config, &tasks, &keeper, (clock, supervisor), &stop));
+    supervisor.stopping("stopping");
     drop(control);
     // A run that comes to its end leaves its last figures, as jobs do; without, it would be taken for killed.
     let (outcome, exit) =
@@ -95,13 +101,20 @@ pub(crate) fn run(
     }
 }
 
-async fn watch(config: &Config, tasks: &Tasks, keeper: &Keeper, clock: fn() -> SystemTime, stop: &CancellationToken) {
+async fn watch(
+    config: &Config,
+    tasks: &Tasks,
+    keeper: &Keeper,
+    (clock, supervisor): (fn() -> SystemTime, &Supervisor),
+    stop: &CancellationToken,
+) {
+    let supervised = Supervised::new(supervisor);
     let mut sampling = Round::new(config.runtime.dir.clone(), clock);
     let sample = async {
         let mut every = every(config.monitor.every);
         loop {
             every.tick().await;
-            keeper.keep(sampling.sample().await);
+            keeper.keep(supervised.round(sampling.sample()).await);
         }
     };
     let purge = async {
@@ -115,8 +128,13 @@ async fn watch(config: &Config, tasks: &Tasks, keeper: &Keeper, clock: fn() -> S
     };
     // A purge may take seconds, and samples go on meanwhile.
     let (sample, purge) = (tasks.track("taking samples", sample), tasks.track("having programs purge", purge));
-    let both = async { tokio::join!(sample, purge) };
-    let _stopped = stop.run_until_cancelled(both).await;
+    let watchdog = async {
+        if let Some(period) = supervised.watchdog_every() {
+            tasks.track("feeding the watchdog", supervised.feed_watchdog(period)).await;
+        }
+    };
+    let all = async { tokio::join!(sample, purge, watchdog) };
+    let _stopped = stop.run_until_cancelled(all).await;
 }
 
 /// From now on, every so often; what was missed is not made up for.
