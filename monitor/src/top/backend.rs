@@ -18,13 +18,14 @@ use ratatui::style::{Color as Foreground, Modifier};
 pub(super) struct Drawn<W: Write> {
     out: W,
     bytes: Vec<u8>,
+    cursor: Position,
     size: fn() -> io::Result<(u16, u16)>,
 }
 
 impl<W: Write> Drawn<W> {
     /// Draws there; the terminal's size is asked of `size`.
     pub(super) fn new(out: W, size: fn() -> io::Result<(u16, u16)>) -> Self {
-        Self { out, bytes: Vec::new(), size }
+        Self { out, bytes: Vec::new(), cursor: Position::ORIGIN, size }
     }
 }
 
@@ -86,12 +87,13 @@ impl<W: Write> Backend for Drawn<W> {
     }
 
     fn get_cursor_position(&mut self) -> io::Result<Position> {
-        // Only asked for by views that are a part of the screen, which this is not.
-        Err(io::ErrorKind::Unsupported.into())
+        // Where it was put last. The terminal is not asked: nobody sees it, and the answer would come among the keys.
+        Ok(self.cursor)
     }
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
         let Position { x, y } = position.into();
+        self.cursor = Position { x, y };
         queue!(self.bytes, MoveTo(x, y))
     }
 
@@ -135,6 +137,7 @@ mod tests {
     fn drawn(fill: impl Fn(&mut ratatui::buffer::Buffer)) -> String {
         let mut out = Vec::new();
         let mut terminal = ratatui::Terminal::new(Drawn::new(&mut out, || Ok((6, 2)))).unwrap();
+        terminal.clear().unwrap();
         terminal.draw(|frame| fill(frame.buffer_mut())).unwrap();
         drop(terminal);
         String::from_utf8(out).unwrap()

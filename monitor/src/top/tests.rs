@@ -33,7 +33,7 @@ fn stats(program: &str, pid: u32, rss_mb: u64) -> Stats {
         allocated_bytes: (rss_mb << 20) / 4 * 3,
         active_bytes: rss_mb << 20,
         rss_bytes: rss_mb << 20,
-        peak_rss_bytes: 2 * rss_mb << 20,
+        peak_rss_bytes: rss_mb << 21,
         threads: 7,
         open_fds: 31,
         connections: 4,

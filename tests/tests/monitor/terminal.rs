@@ -67,14 +67,24 @@ impl<'a> Terminal<'a> {
 
     /// Waits until it shows all of that at once.
     pub(crate) fn shows_all(&self, what: &[&str]) {
-        let mut last = String::new();
-        let waited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            until("it is shown", || {
-                last = self.shown();
-                what.iter().all(|it| last.contains(it))
-            });
-        }));
-        assert!(waited.is_ok(), "{what:?} in\n{last}");
+        self.until(&format!("{what:?} is shown"), || {
+            let shown = self.shown();
+            what.iter().all(|it| shown.contains(it))
+        });
+    }
+
+    /// Waits for that, and tells what is shown where it does not come.
+    pub(crate) fn until(&self, what: &str, event: impl FnMut() -> bool) {
+        struct Told<'a>(&'a Terminal<'a>);
+        impl Drop for Told<'_> {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    println!("shown was:\n{}", self.0.shown());
+                }
+            }
+        }
+        let _told = Told(self);
+        until(what, event);
     }
 
     /// Presses keys, by tmux's names.
@@ -108,7 +118,7 @@ impl<'a> Terminal<'a> {
         );
         fs::write(self.place.path("start"), format!("echo $$ > pid\n{line}\n")).unwrap();
         self.type_line("clear; sh ./start; echo ended with $?.");
-        until("it has the terminal", || self.is_taken());
+        self.until("it has the terminal", || self.is_taken());
         fs::read_to_string(pid).unwrap().trim().parse().unwrap()
     }
 
@@ -129,7 +139,7 @@ impl<'a> Terminal<'a> {
         let after = self.place.path("after");
         let _none_before = fs::remove_file(&after);
         self.type_line("stty -g > after.part; mv after.part after");
-        until("the shell has said how the terminal is", || after.exists());
+        self.until("the shell has said how the terminal is", || after.exists());
         let read = |path: PathBuf| fs::read_to_string(path).unwrap();
         assert_eq!(read(after), read(self.place.path("before")), "the terminal's settings");
     }

@@ -70,10 +70,8 @@ fn who(out: &mut Buffer, app: &App, process: &Process, theme: Theme) {
     if process.state == State::Answers
         && let Some(percent) = process.stats.as_ref().and_then(percent_done)
     {
-        doing += &format!("  {percent}%");
-        if let Some(time_left) = process.pace.time_left() {
-            doing += &format!("  {} left", seconds(time_left.as_secs_f64()));
-        }
+        let time_left = process.pace.time_left().map(|it| format!("  {} left", seconds(it.as_secs_f64())));
+        doing = format!("{doing}  {percent}%{}", time_left.unwrap_or_default());
     }
     let style = if process.state == State::Answers { Style::new() } else { theme.wrong() };
     left(out, (name + 2, 0), width.saturating_sub(name + 2), &doing, style);
