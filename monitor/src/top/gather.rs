@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 
 use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
 use r3e_common::process::memory::Arena;
@@ -45,7 +46,7 @@ impl Gather {
             let is_open = self.sockets.get(&id).is_some_and(|it| it.1);
             if !is_open {
                 let (id, path) = (id.clone(), socket.path.clone());
-                self.open.spawn(async move {
+                self.ask(async move {
                     let answer = ask::<Stats>(&path, Question::Stats).await;
                     Event::Asked(id, answer.map(Box::new))
                 });
@@ -62,7 +63,7 @@ impl Gather {
     pub(super) fn purge(&mut self, of: Vec<Id>) {
         for id in of {
             let path = self.path(&id);
-            self.open.spawn(async move {
+            self.ask(async move {
                 let answer = ask::<PurgeStats>(&path, Question::Purge).await;
                 Event::Purged(id, answer.map(Box::new))
             });
@@ -80,11 +81,17 @@ impl Gather {
             handle.abort();
         }
         let (path, of) = (self.path(&id), id.clone());
-        let handle = self.open.spawn(async move {
+        let handle = self.ask(async move {
             let page = look(&path, id.pid, tab).await;
             Event::Found(id, tab, page)
         });
         self.looking = Some((of, tab, handle));
+    }
+
+    /// Opens a question. Boxed, so that the code for a task is there once and not for each kind of them.
+    fn ask(&mut self, question: impl Future<Output = Event> + Send + 'static) -> AbortHandle {
+        let question: Pin<Box<dyn Future<Output = Event> + Send>> = Box::pin(question);
+        self.open.spawn(question)
     }
 
     fn path(&self, id: &Id) -> PathBuf {
