@@ -30,6 +30,8 @@ pub(crate) enum Question {
     Stats,
     /// What it is doing, task by task.
     Tasks,
+    /// What each arena of its allocator holds.
+    Arenas,
     /// That it gives back what it holds and does not use.
     Purge,
 }
@@ -39,6 +41,7 @@ impl Question {
         match self {
             Self::Stats => (Method::GET, "/stats"),
             Self::Tasks => (Method::GET, "/tasks"),
+            Self::Arenas => (Method::GET, "/arenas"),
             Self::Purge => (Method::POST, "/purge"),
         }
     }
@@ -46,7 +49,7 @@ impl Question {
     /// How long the answer may take.
     pub(crate) fn bound(self) -> Duration {
         match self {
-            Self::Stats | Self::Tasks => TO_ANSWER,
+            Self::Stats | Self::Tasks | Self::Arenas => TO_ANSWER,
             Self::Purge => TO_PURGE,
         }
     }

@@ -47,6 +47,7 @@ Examples:
   r3e-monitor list                       which programs run, and which of them answer
   r3e-monitor stats                      what they hold, the most resident first
   r3e-monitor stats loader --watch 2s    … of the loader, again and again
+  r3e-monitor top                        all of it live, in a terminal; ? shows the keys
   r3e-monitor purge 4711                 have process 4711 give back what it does not use
   r3e-monitor tasks loader               what it is doing; connections and fds likewise
   r3e-monitor watch                      sample all, have all purge from time to time; until stopped
@@ -67,6 +68,8 @@ pub enum Command {
     List,
     /// Show what programs hold
     Stats(StatsArguments),
+    /// Show it live in a terminal: memory in time, progress, a look inside; ? shows the keys
+    Top(TopArguments),
     /// Have programs give back memory that they do not use
     Purge(Selected),
     /// Show the live tasks of a program: name, age, and where it was spawned
@@ -108,6 +111,17 @@ pub struct StatsArguments {
     /// Show it again every so often, until stopped
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub watch: Option<Duration>,
+}
+
+/// Arguments of `top`.
+#[derive(Debug, Clone, Args)]
+pub struct TopArguments {
+    /// How often all are asked
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "1s")]
+    pub every: Duration,
+    /// Without colours; also with `NO_COLOR` set, and on a dumb terminal
+    #[arg(long, alias = "no-color")]
+    pub no_colour: bool,
 }
 
 /// Arguments of `history`.

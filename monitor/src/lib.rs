@@ -10,6 +10,7 @@ mod program;
 mod report;
 mod sockets;
 mod survey;
+mod top;
 mod watch;
 
 pub use cli::{Arguments, Command};

@@ -14,7 +14,7 @@ use r3e_common::store::StoreError;
 use crate::cli::{Arguments, Command};
 use crate::commands::{self, Asked};
 use crate::history::HistoryError;
-use crate::watch;
+use crate::{top, watch};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -44,7 +44,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Exit::Disk
     } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
         Exit::TryAgain
-    } else if error.is::<commands::Unknown>() {
+    } else if error.is::<commands::Unknown>() || error.is::<top::NotHere>() {
         Exit::Usage
     } else {
         Exit::Unexpected
@@ -72,6 +72,7 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::Fds(it) => asked.fds(&it),
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
+        Command::Top(it) => top::run(config, &runtime, &it, arguments.json),
         Command::Watch(_) => watch::run(config, &runtime, supervisor, SystemTime::now),
     }
 }

@@ -6,11 +6,11 @@ mod live;
 mod table;
 #[cfg(test)]
 mod tests;
-mod units;
+pub(crate) mod units;
 
 pub(crate) use history::{History, Runs, sample_line};
 pub(crate) use kernel::{Connections, Descriptors};
-pub(crate) use live::{List, Purges, StatsReport, Tasks};
+pub(crate) use live::{Arenas, List, Purges, StatsReport, Tasks};
 
 use std::fmt;
 

@@ -4,6 +4,7 @@
 //! and never runs on an async thread of a program that holds more than a megabyte. Facts about jemalloc: its manual, `jemalloc(3)`; about the kernel's account:
 //! `proc(5)`. What a process may hold, and how it gives way, is in [`limit`], [`ladder`] and [`guard`].
 
+mod arenas;
 mod cgroup;
 mod figures;
 pub mod guard;
@@ -14,6 +15,7 @@ mod purge;
 mod raw;
 mod tuning;
 
+pub use arenas::{Arena, arenas};
 pub use figures::{Figures, figures};
 pub use kernel::{let_go_of_code, pss_bytes, rss_bytes};
 pub use purge::{Purged, flush_if_asked, give_back, purge, purge_all};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
+use r3e_common::process::memory::Arena;
 use serde_json::{Map, Value, json};
 
 use super::Report;
@@ -250,6 +251,37 @@ impl fmt::Display for Tasks {
 }
 
 impl Report for Tasks {
+    fn to_json(&self) -> Value {
+        serde_json::to_value(&self.0).unwrap_or_default()
+    }
+}
+
+/// What the arenas of a program's allocator hold. As text, what is in memory, in 80 columns.
+#[derive(Debug)]
+pub(crate) struct Arenas(pub(crate) Vec<Arena>);
+
+impl fmt::Display for Arenas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table =
+            Table::new(&[">ARENA", ">THREADS", ">ALLOCATED", ">ACTIVE", ">DIRTY", ">RESIDENT", ">MAPPED", ">METADATA"]);
+        for it in &self.0 {
+            let held = [
+                it.allocated_bytes,
+                it.active_bytes,
+                it.dirty_bytes,
+                it.resident_bytes,
+                it.mapped_bytes,
+                it.metadata_bytes,
+            ];
+            let mut row = vec![it.arena.to_string(), it.threads.to_string()];
+            row.extend(held.map(bytes));
+            table.row(row);
+        }
+        table.fmt(f)
+    }
+}
+
+impl Report for Arenas {
     fn to_json(&self) -> Value {
         serde_json::to_value(&self.0).unwrap_or_default()
     }

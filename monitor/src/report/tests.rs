@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use r3e_common::process::control::{BoardsProgress, PurgeStats, Stats, TaskStats};
-use r3e_common::process::memory::Figures;
+use r3e_common::process::memory::{Arena, Figures};
 
 use super::*;
 use crate::ask::NoAnswer;
@@ -136,6 +136,26 @@ fn tasks_descriptors_and_connections_have_a_line_each() {
     assert_eq!(descriptors.to_json()["more"], 5);
     assert_eq!(connections.to_json()[1]["remote"], Value::Null);
     assert_eq!(tasks.to_json()[0]["age_s"], 3.25);
+}
+
+#[test]
+fn arenas_show_what_is_in_memory() {
+    let arena = Arena {
+        arena: 1,
+        threads: 5,
+        allocated_bytes: 99 << 20,
+        active_bytes: 100 << 20,
+        dirty_bytes: 1 << 20,
+        muzzy_bytes: 0,
+        resident_bytes: 102 << 20,
+        mapped_bytes: 103 << 20,
+        retained_bytes: 7 << 20,
+        metadata_bytes: 64 << 10,
+    };
+    let arenas = Arenas(vec![Arena::default(), arena]);
+    insta::assert_snapshot!(arenas);
+    assert!(arenas.to_string().lines().all(|line| line.len() < 80));
+    assert_eq!((&arenas.to_json()[1]["retained_bytes"], &arenas.to_json()[0]["arena"]), (&(7 << 20).into(), &0.into()));
 }
 
 const MOMENT: i64 = 1_793_505_600_000;

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 /// Bytes, in units of 2^10.
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     let mut amount = bytes as f64;
     for unit in ["B", "KB", "MB", "GB"] {
         if amount < 999.5 {
@@ -22,7 +22,7 @@ fn number(amount: f64, unit: &str) -> String {
 }
 
 /// A difference in bytes.
-pub(super) fn signed_bytes(difference: i64) -> String {
+pub(crate) fn signed_bytes(difference: i64) -> String {
     let sign = if difference < 0 { "-" } else { "" };
     format!("{sign}{}", bytes(difference.unsigned_abs()))
 }
@@ -33,7 +33,7 @@ pub(super) fn or_dash<T>(value: Option<T>, show: impl Fn(T) -> String) -> String
 }
 
 /// A time that has passed, with its two largest units.
-pub(super) fn seconds(seconds: f64) -> String {
+pub(crate) fn seconds(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{:.1}s", seconds.max(0.0));
     }

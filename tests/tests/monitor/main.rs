@@ -8,5 +8,7 @@ mod jobs;
 mod killed;
 mod live;
 mod place;
+mod terminal;
+mod top;
 mod watch;
 mod wrong_use;

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::facts::Facts;
 use super::metrics;
 use super::stats::{PurgeStats, Stats};
-use crate::process::memory::{Figures, MemoryError, pss_bytes, purge_all};
+use crate::process::memory::{Figures, MemoryError, arenas, pss_bytes, purge_all};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -22,9 +22,9 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) async fn answer(request: Request<Incoming>, facts: Arc<Facts>) -> Response<Full<Bytes>> {
     let (method, path) = (request.method(), request.uri().path());
     let allowed = match path {
-        "/stats" | "/metrics" | "/tasks" => Method::GET,
+        "/stats" | "/metrics" | "/tasks" | "/arenas" => Method::GET,
         "/purge" => Method::POST,
-        _ => return refusal(StatusCode::NOT_FOUND, "there are /stats, /metrics, /tasks and /purge"),
+        _ => return refusal(StatusCode::NOT_FOUND, "there are /stats, /metrics, /tasks, /arenas and /purge"),
     };
     if *method != allowed {
         let mut refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, format_args!("{path} takes {allowed} only"));
@@ -40,6 +40,7 @@ pub(super) async fn answer(request: Request<Incoming>, facts: Arc<Facts>) -> Res
         "/stats" => facts.stats().map_or_else(failure, |stats| json(&stats)),
         "/metrics" => facts.stats().map_or_else(failure, |stats| metrics(&stats)),
         "/tasks" => json(&facts.tasks()),
+        "/arenas" => arenas().map_or_else(failure, |arenas| json(&arenas)),
         _ => {
             // A purge takes long: others are answered meanwhile. One that has not begun when its asker is gone never does.
             match AbortOnDropHandle::new(tokio::task::spawn_blocking(move || purge(&facts))).await {

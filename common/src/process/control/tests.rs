@@ -119,6 +119,15 @@ fn stats_have_all_keys_that_are_promised() {
 }
 
 #[test]
+fn arenas_are_told_one_by_one() {
+    let world = World::new();
+    let arenas: Vec<crate::process::memory::Arena> = serde_json::from_value(world.get_json("/arenas")).unwrap();
+    let allocated = arenas.iter().map(|it| it.allocated_bytes).sum::<u64>();
+    assert!(allocated > 0 && arenas.iter().any(|it| it.threads > 0), "{arenas:?}");
+    assert_eq!(world.ask("POST /arenas").status, 405);
+}
+
+#[test]
 fn progress_tasks_and_their_places_are_those_of_the_program() {
     let world = World::new();
     assert_eq!(world.get_json("/tasks"), Value::Array(vec![]));
@@ -174,10 +183,10 @@ fn what_is_not_there_is_404_and_the_wrong_method_405() {
     };
     let lines = ["GET /", "GET /heap", "GET /stats/", "PUT /none", "POST /stats", "GET /purge", "DELETE /tasks"];
     insta::assert_snapshot!(lines.map(told).join("\n"), @r#"
-    GET /: 404 None there are /stats, /metrics, /tasks and /purge
-    GET /heap: 404 None there are /stats, /metrics, /tasks and /purge
-    GET /stats/: 404 None there are /stats, /metrics, /tasks and /purge
-    PUT /none: 404 None there are /stats, /metrics, /tasks and /purge
+    GET /: 404 None there are /stats, /metrics, /tasks, /arenas and /purge
+    GET /heap: 404 None there are /stats, /metrics, /tasks, /arenas and /purge
+    GET /stats/: 404 None there are /stats, /metrics, /tasks, /arenas and /purge
+    PUT /none: 404 None there are /stats, /metrics, /tasks, /arenas and /purge
     POST /stats: 405 Some("GET") /stats takes GET only
     GET /purge: 405 Some("POST") /purge takes POST only
     DELETE /tasks: 405 Some("GET") /tasks takes GET only

@@ -1,7 +1,7 @@
 //! The calls that have no safe interface, of jemalloc and of the kernel. The only unsafe code of the project.
 #![expect(unsafe_code, reason = "jemalloc reads its settings from a symbol, and purging has no safe interface")]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::RawFd;
@@ -41,6 +41,32 @@ fn call(name: &CStr) -> io::Result<()> {
 pub(super) fn thread_cache_bytes() -> jemalloc_ctl::Result<usize> {
     // SAFETY: the name ends with NUL, and jemalloc has this value as a `size_t`.
     unsafe { jemalloc_ctl::raw::read(b"stats.arenas.4096.tcache_bytes\0") }
+}
+
+/// A number of one arena, `stats.arenas.<i>.…`, as of the last epoch.
+pub(super) fn arena_number<T: ArenaNumber>(arena: u32, what: &str) -> jemalloc_ctl::Result<T> {
+    let name = format!("stats.arenas.{arena}.{what}\0");
+    // SAFETY: the name ends with NUL, and all bit patterns of these types are values; jemalloc writes no more than the
+    // type's size, and refuses where its own is another.
+    unsafe { jemalloc_ctl::raw::read(name.as_bytes()) }
+}
+
+/// The types that jemalloc has numbers of arenas in.
+pub(super) trait ArenaNumber: Copy {}
+impl ArenaNumber for usize {}
+impl ArenaNumber for c_uint {}
+
+/// Whether an arena was ever used; the others have no numbers.
+pub(super) fn is_arena_used(arena: u32) -> jemalloc_ctl::Result<bool> {
+    let name = format!("arena.{arena}.initialized\0");
+    // SAFETY: the name ends with NUL, and jemalloc has this value as a `bool`.
+    unsafe { jemalloc_ctl::raw::read(name.as_bytes()) }
+}
+
+/// The bytes of a page, as the allocator counts them.
+pub(super) fn page_bytes() -> jemalloc_ctl::Result<usize> {
+    // SAFETY: the name ends with NUL, and jemalloc has this value as a `size_t`.
+    unsafe { jemalloc_ctl::raw::read(b"arenas.page\0") }
 }
 
 /// Gives back all unused pages of all arenas; 4096 stands for all of them.

@@ -1,0 +1,116 @@
+//! The look inside one process: what it holds, and below that its tasks, descriptors, connections or arenas.
+
+use ratatui::buffer::Buffer;
+use ratatui::style::{Modifier, Style};
+
+use super::line::{left, right, sparkline};
+use super::list::share;
+use crate::report::units::{bytes, seconds};
+use crate::top::app::{App, Inside, Process, State, Tab};
+use crate::top::series::Held;
+use crate::top::sort::percent_done;
+use crate::top::theme::Theme;
+
+/// From so many rows on, the figures are shown above the table.
+const TALL: u16 = 14;
+
+/// Lines of figures.
+const FIGURES: u16 = 5;
+
+fn above(rows: u16) -> u16 {
+    // Who it is, the figures, the tabs.
+    if rows < TALL { 2 } else { 2 + FIGURES }
+}
+
+/// How many lines of the table are shown below its head.
+pub(in crate::top) fn rows(app: &App) -> usize {
+    // The head above, the keys below.
+    usize::from(app.size.1.saturating_sub(above(app.size.1) + 2))
+}
+
+pub(super) fn draw(out: &mut Buffer, app: &App, inside: &Inside, theme: Theme) {
+    let area = out.area;
+    let Some(process) = app.process(&inside.id) else { return };
+    who(out, app, process, theme);
+    if area.height >= TALL {
+        figures(out, process, theme);
+    }
+    let tabs_at = above(area.height) - 1;
+    let mut x = 0;
+    for (number, tab) in (1..).zip(Tab::ALL) {
+        let is_chosen = tab == inside.tab;
+        let text = if is_chosen { format!("[{number} {}]", tab.name()) } else { format!(" {number} {} ", tab.name()) };
+        let style = if is_chosen { theme.head().add_modifier(Modifier::REVERSED) } else { Style::new() };
+        x += left(out, (x, tabs_at), area.width, &text, style) + 1;
+    }
+    let y = tabs_at + 1;
+    match &inside.page {
+        None => drop(left(out, (0, y), area.width, "asking …", theme.faint())),
+        Some(Err(why)) => drop(left(out, (0, y), area.width, why, theme.wrong())),
+        Some(Ok(lines)) => {
+            let Some((head, rest)) = lines.split_first() else { return };
+            left(out, (0, y), area.width, head, theme.head());
+            let rest = rest.iter().skip(inside.scrolled).take(rows(app));
+            for (y, line) in (y + 1..area.height - 1).zip(rest) {
+                left(out, (0, y), area.width, line, Style::new());
+            }
+        }
+    }
+}
+
+/// The first line: who it is and what it is at.
+fn who(out: &mut Buffer, app: &App, process: &Process, theme: Theme) {
+    let width = out.area.width;
+    let name = left(out, (0, 0), width, &process.id.to_string(), theme.head());
+    let mut doing = match (&process.state, &process.stats) {
+        (State::Silent { why, .. }, _) => format!("not answering: {why}"),
+        (State::Ended(_), _) => "ended".to_owned(),
+        (State::Answers, stats) => stats.as_ref().map(|it| it.phase.clone()).unwrap_or_default(),
+    };
+    if process.state == State::Answers
+        && let Some(percent) = process.stats.as_ref().and_then(percent_done)
+    {
+        let time_left = process.pace.time_left().map(|it| format!("  {} left", seconds(it.as_secs_f64())));
+        doing = format!("{doing}  {percent}%{}", time_left.unwrap_or_default());
+    }
+    let style = if process.state == State::Answers { Style::new() } else { theme.wrong() };
+    left(out, (name + 2, 0), width.saturating_sub(name + 2), &doing, style);
+    if app.paused {
+        right(out, (width.saturating_sub(6), 0), 6, "PAUSED", theme.wrong());
+    }
+}
+
+fn figures(out: &mut Buffer, process: &Process, theme: Theme) {
+    let Some(stats) = &process.stats else { return };
+    let (width, it) = (out.area.width, &stats.figures);
+    let limit = match (process.percent_of_limit(), stats.limit_bytes) {
+        (Some(percent), Some(limit)) => format!("{} of {}", share(percent), bytes(limit)),
+        _ => "no limit".to_owned(),
+    };
+    let (up, version) = (seconds(stats.uptime_s), &stats.version);
+    let [resident, peak, shared_out] = [it.rss_bytes, it.peak_rss_bytes, stats.pss_bytes].map(bytes);
+    let [allocated, cached] = [it.allocated_bytes, it.thread_cache_bytes].map(bytes);
+    let [active, metadata, retained] = [it.active_bytes, it.metadata_bytes, it.retained_bytes].map(bytes);
+    let [tasks, fds, connections] = [stats.tasks, it.open_fds, it.connections];
+    let lines = [
+        format!(
+            "up {up}  {tasks} tasks  {} threads  {fds} fds  {connections} conns  {} purges  version {version}",
+            it.threads, it.purges
+        ),
+        format!("resident {resident}  peak {peak}  proportional {shared_out}  {limit}"),
+        format!("allocated {allocated}  cached {cached}  active {active}  metadata {metadata}  retained {retained}"),
+    ];
+    for (y, line) in (1..).zip(&lines) {
+        left(out, (0, y), width, line, Style::new());
+    }
+    let top = stats.limit_bytes.unwrap_or_else(|| process.series.most_bytes());
+    let resident = theme.resident(process.percent_of_limit());
+    for (y, name, held, style) in
+        [(4, "allocated", Held::Allocated, theme.allocated()), (5, "resident", Held::Resident, resident)]
+    {
+        left(out, (0, y), 10, name, theme.faint());
+        let room = width.saturating_sub(10);
+        let values = process.series.columns(room.into(), held);
+        sparkline(out, (10, y), room, (&values, top), (theme, style));
+    }
+}
