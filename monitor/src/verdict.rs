@@ -23,12 +23,18 @@ pub const FEWEST: usize = 12;
 /// With fewer, growth is no more than suspect: what fills up slowly looks like a leak for as long.
 pub const FEWEST_FOR_LEAK: usize = 24;
 
-/// The statistic of Mann-Kendall, with its variance widened, from which growth is suspect, and from which it is a leak.
+/// The statistic of Mann and Kendall, with its variance widened, from which growth is suspect, and from which it is a leak.
 const SUSPECT_Z: f64 = 2.33;
 const LEAK_Z: f64 = 3.09;
 
-/// What grows slower in the later half than this share of the earlier half is coming to an end.
-const LASTING: f64 = 0.5;
+/// The slope by its deviation, from which it is a leak whatever the test says.
+const LEAK_RATIO: f64 = 4.0;
+
+/// A half that grows by less than this share of the other, or of the whole, is a step, or growth that comes to its end.
+const LASTING: f64 = 0.33;
+
+/// A leak has to show with so many of the last samples left out, too.
+const APART: usize = 2;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -105,7 +111,6 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
     let (Some(cycles), Some(hours)) = (Trend::of(&judged.by_cycle), Trend::of(&judged.by_hour)) else {
         return too_few;
     };
-    let verdict = verdict(figure, after_warm_up.len(), &judged, &cycles);
     let growth = |trend: &Trend, span: f64| Growth {
         likely: trend.slope,
         low: trend.low,
@@ -113,16 +118,28 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
         visible: trend.visible(LEAK_Z).max(if span > 0.0 { figure.floor() / span } else { 0.0 }),
     };
     Judgement {
-        verdict,
+        verdict: verdict(figure, after_warm_up),
         per_cycle: Some(growth(&cycles, judged.cycles())),
         per_hour: Some(growth(&hours, judged.hours())),
         ..too_few
     }
 }
 
-fn verdict(figure: Figure, samples: usize, judged: &Judged, whole: &Trend) -> Verdict {
-    let grown = whole.slope * judged.cycles();
-    if whole.z < SUSPECT_Z || grown < figure.floor() {
+fn verdict(figure: Figure, samples: &[Point]) -> Verdict {
+    match seen(figure, samples) {
+        // A leak is one that was there before, too: of many looks at what wanders one may mislead, less often two apart.
+        Verdict::Leak if seen(figure, &samples[..samples.len() - APART]) != Verdict::Leak => Verdict::Suspect,
+        seen => seen,
+    }
+}
+
+/// What the samples look like.
+fn seen(figure: Figure, samples: &[Point]) -> Verdict {
+    let judged = Judged::new(samples);
+    let Some(whole) = Trend::of(&judged.by_cycle) else { return Verdict::TooFewSamples };
+    let (span, floor) = (judged.cycles(), figure.floor());
+    let shows = |z: f64, ratio: f64| whole.z >= z || whole.ratio >= ratio;
+    if !shows(SUSPECT_Z, LEAK_RATIO) || whole.slope * span < floor {
         return Verdict::Flat;
     }
     let [Some(earlier), Some(later)] = judged.halves().map(Trend::of) else { return Verdict::Suspect };
@@ -130,7 +147,9 @@ fn verdict(figure: Figure, samples: usize, judged: &Judged, whole: &Trend) -> Ve
         // It has grown, and does so no more.
         return Verdict::Flat;
     }
-    let lasts = earlier.slope > 0.0 && later.slope >= LASTING * earlier.slope && later.slope >= LASTING * whole.slope;
-    let certain = whole.z >= LEAK_Z && whole.low * judged.cycles() >= figure.floor() / 2.0;
-    if samples >= FEWEST_FOR_LEAK && lasts && certain { Verdict::Leak } else { Verdict::Suspect }
+    let lasts = [(earlier.slope, whole.slope), (later.slope, whole.slope), (later.slope, earlier.slope)]
+        .into_iter()
+        .all(|(half, other)| half >= LASTING * other);
+    let certain = shows(LEAK_Z, LEAK_RATIO) && whole.low * span >= floor / 2.0;
+    if samples.len() >= FEWEST_FOR_LEAK - APART && lasts && certain { Verdict::Leak } else { Verdict::Suspect }
 }
