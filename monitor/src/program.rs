@@ -38,7 +38,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Exit::Disk
     } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
         Exit::TryAgain
-    } else if error.is::<commands::Unknown>() {
+    } else if error.is::<commands::Unknown>() || error.is::<commands::NotSeen>() {
         Exit::Usage
     } else {
         Exit::Unexpected
@@ -66,6 +66,7 @@ fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
         Command::Fds(it) => asked.fds(&it),
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
+        Command::Verdict(it) => asked.verdict(&it),
         Command::Watch => watch::run(config, &runtime, SystemTime::now),
     }
 }
