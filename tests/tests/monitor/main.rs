@@ -8,5 +8,6 @@ mod jobs;
 mod killed;
 mod live;
 mod place;
+mod verdict;
 mod watch;
 mod wrong_use;
