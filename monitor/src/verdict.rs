@@ -11,7 +11,7 @@ use serde::Serialize;
 pub use figure::{Figure, Figures, Moment};
 pub use series::Point;
 
-use series::Judged;
+use series::{Judged, rose};
 use trend::Trend;
 
 /// So many of a process's first samples are its warm-up, in which caches fill and pools open.
@@ -21,20 +21,17 @@ pub const WARM_UP: usize = 20;
 pub const FEWEST: usize = 12;
 
 /// With fewer, growth is no more than suspect: what fills up slowly looks like a leak for as long.
-pub const FEWEST_FOR_LEAK: usize = 24;
+pub const FEWEST_FOR_LEAK: usize = 26;
 
 /// The statistic of Mann and Kendall, with its variance widened, from which growth is suspect, and from which it is a leak.
 const SUSPECT_Z: f64 = 2.33;
-const LEAK_Z: f64 = 3.09;
+const LEAK_Z: f64 = 2.58;
 
 /// The slope by its deviation, from which it is a leak whatever the test says.
-const LEAK_RATIO: f64 = 4.0;
+const LEAK_RATIO: f64 = 3.5;
 
 /// A half that grows by less than this share of the other, or of the whole, is a step, or growth that comes to its end.
 const LASTING: f64 = 0.33;
-
-/// A leak has to show with so many of the last samples left out, too.
-const APART: usize = 2;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -118,28 +115,18 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
         visible: trend.visible(LEAK_Z).max(if span > 0.0 { figure.floor() / span } else { 0.0 }),
     };
     Judgement {
-        verdict: verdict(figure, after_warm_up),
+        verdict: verdict(figure, &judged, &cycles, rose(samples, after_warm_up.len())),
         per_cycle: Some(growth(&cycles, judged.cycles())),
         per_hour: Some(growth(&hours, judged.hours())),
         ..too_few
     }
 }
 
-fn verdict(figure: Figure, samples: &[Point]) -> Verdict {
-    match seen(figure, samples) {
-        // A leak is one that was there before, too: of many looks at what wanders one may mislead, less often two apart.
-        Verdict::Leak if seen(figure, &samples[..samples.len() - APART]) != Verdict::Leak => Verdict::Suspect,
-        seen => seen,
-    }
-}
-
-/// What the samples look like.
-fn seen(figure: Figure, samples: &[Point]) -> Verdict {
-    let judged = Judged::new(samples);
-    let Some(whole) = Trend::of(&judged.by_cycle) else { return Verdict::TooFewSamples };
+/// What the samples after the warm-up say.
+fn verdict(figure: Figure, judged: &Judged, whole: &Trend, rose: bool) -> Verdict {
     let (span, floor) = (judged.cycles(), figure.floor());
-    let shows = |z: f64, ratio: f64| whole.z >= z || whole.ratio >= ratio;
-    if !shows(SUSPECT_Z, LEAK_RATIO) || whole.slope * span < floor {
+    let shows = |z: f64| whole.z >= z || whole.ratio >= LEAK_RATIO;
+    if !shows(SUSPECT_Z) || whole.slope * span < floor {
         return Verdict::Flat;
     }
     let [Some(earlier), Some(later)] = judged.halves().map(Trend::of) else { return Verdict::Suspect };
@@ -150,6 +137,6 @@ fn seen(figure: Figure, samples: &[Point]) -> Verdict {
     let lasts = [(earlier.slope, whole.slope), (later.slope, whole.slope), (later.slope, earlier.slope)]
         .into_iter()
         .all(|(half, other)| half >= LASTING * other);
-    let certain = shows(LEAK_Z, LEAK_RATIO) && whole.low * span >= floor / 2.0;
-    if samples.len() >= FEWEST_FOR_LEAK - APART && lasts && certain { Verdict::Leak } else { Verdict::Suspect }
+    let certain = shows(LEAK_Z) && whole.low * span >= floor / 2.0;
+    if judged.samples >= FEWEST_FOR_LEAK && lasts && certain && rose { Verdict::Leak } else { Verdict::Suspect }
 }

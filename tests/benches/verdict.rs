@@ -3,8 +3,8 @@
 //! it. The verdict is asked for after each cycle, so that a single wrong one in a whole trial counts.
 //!
 //! `cargo bench --package r3e-tests --bench verdict` prints a table and fails where fewer than 95 of 100 leaks of a kind are
-//! found within 40 cycles after the warm-up, or anything is called a leak that is none. `-- --save FILE` keeps what was
-//! measured, and `-- --from FILE` judges that again.
+//! found within 40 cycles after the warm-up, or anything is called a leak that is none. `-- --leaking N --clean N
+//! --seeds-from N` asks for other trials; `--save FILE` keeps what was measured, and `--from FILE` judges that again.
 
 #![expect(clippy::disallowed_methods, reason = "keeps its measurements in a file")]
 
@@ -53,32 +53,59 @@ fn main() -> ExitCode {
 /// A trial and what was measured in it.
 type Measured = (usize, Vec<Moment>);
 
-fn trials() -> Vec<Trial> {
-    let trial = |kind, per_cycle, seed| {
+/// What is asked for on the command line.
+struct Arguments {
+    leaking: u64,
+    clean: u64,
+    seeds_from: u64,
+    save: Option<String>,
+    from: Option<String>,
+}
+
+impl Arguments {
+    fn of_process() -> anyhow::Result<Self> {
+        let mut given = Self { leaking: LEAKING, clean: CLEAN, seeds_from: 0, save: None, from: None };
+        let mut words = std::env::args().skip(1).filter(|it| it != "--bench");
+        while let Some(name) = words.next() {
+            let value = words.next().with_context(|| format!("expected a value after {name}"))?;
+            let number = || value.parse().with_context(|| format!("{name} {value}: expected a number"));
+            match name.as_str() {
+                "--leaking" => given.leaking = number()?,
+                "--clean" => given.clean = number()?,
+                "--seeds-from" => given.seeds_from = number()?,
+                "--save" => given.save = Some(value),
+                "--from" => given.from = Some(value),
+                _ => {
+                    anyhow::bail!("{name}: expected --leaking N, --clean N, --seeds-from N, --save FILE or --from FILE")
+                }
+            }
+        }
+        Ok(given)
+    }
+}
+
+fn trials(given: &Arguments) -> Vec<Trial> {
+    let trial = |kind, per_cycle, number: u64| {
         // In what wanders by more than it leaks nobody could see it.
         let some = if kind == Kind::None { &Background::ALL[..] } else { &Background::ALL[..6] };
-        let background = some[usize::try_from(seed).unwrap_or(0) % some.len()];
-        Trial { kind, per_cycle, background, seed }
+        let background = some[usize::try_from(number).unwrap_or(0) % some.len()];
+        Trial { kind, per_cycle, background, seed: given.seeds_from + number }
     };
-    let leaking =
-        LEAKS.into_iter().flat_map(|(kind, per_cycle, _)| (0..LEAKING).map(move |seed| trial(kind, per_cycle, seed)));
-    leaking.chain((0..CLEAN).map(|seed| trial(Kind::None, 0, 1000 + seed))).collect()
+    let leaking = LEAKS.into_iter().flat_map(|(kind, n, _)| (0..given.leaking).map(move |number| (kind, n, number)));
+    let clean = (0..given.clean).map(|number| (Kind::None, 0, number));
+    leaking.chain(clean).map(|(kind, n, number)| trial(kind, n, number)).collect()
 }
 
 fn run() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let trials = trials();
-    let measured = match arguments[..] {
-        [] => measure(&trials)?,
-        ["--save", file] => {
-            let measured = measure(&trials)?;
-            std::fs::write(file, to_text(&measured)).with_context(|| file.to_owned())?;
-            measured
-        }
-        ["--from", file] => from_text(&std::fs::read_to_string(file).with_context(|| file.to_owned())?)?,
-        _ => anyhow::bail!("expected nothing, --save FILE or --from FILE, not {arguments:?}"),
+    let given = Arguments::of_process()?;
+    let trials = trials(&given);
+    let measured = match &given.from {
+        Some(file) => from_text(&std::fs::read_to_string(file).with_context(|| file.clone())?)?,
+        None => measure(&trials)?,
     };
+    if let Some(file) = &given.save {
+        std::fs::write(file, to_text(&measured)).with_context(|| file.clone())?;
+    }
     report(&trials, &measured)
 }
 

@@ -52,9 +52,9 @@ impl Figure {
     #[must_use]
     pub(super) fn floor(self) -> f64 {
         match self {
-            Self::Allocated => 256.0 * 1024.0,
+            Self::Allocated => 352.0 * 1024.0,
             Self::Resident => 2048.0 * 1024.0,
-            Self::Tasks | Self::Descriptors | Self::Connections | Self::Threads => 18.0,
+            Self::Tasks | Self::Descriptors | Self::Connections | Self::Threads => 20.0,
         }
     }
 }

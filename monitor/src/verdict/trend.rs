@@ -65,8 +65,15 @@ impl Trend {
         let widening = widening(spots, slope);
         let deviation = (variance(spots) * widening).sqrt();
         let z = if deviation > 0.0 { (sum - sign(sum)) / deviation } else { 0.0 };
-        let (low, high) = interval(&slopes, INTERVAL_Z * deviation);
-        Some(Self { slope, low, high, z, ratio: ratio(spots, slope, widening) })
+        let (mut low, mut high) = interval(&slopes, INTERVAL_Z * deviation);
+        let beside = deviation_beside(spots, slope, widening);
+        // The wider the variance, the sooner the ranks come to their end: a few values far off then make all of it.
+        if beside > 0.0 {
+            low = low.max(slope - INTERVAL_Z * beside);
+            high = high.min(slope + INTERVAL_Z * beside);
+        }
+        let ratio = if beside > 0.0 { slope / beside } else { sign(slope) * CERTAIN };
+        Some(Self { slope, low, high, z, ratio })
     }
 
     /// The smallest slope that would have been seen in this noise, where `z` is asked for.
@@ -106,10 +113,9 @@ fn variance(spots: &[Spot]) -> f64 {
     (part(values.len()) - ties) / 18.0
 }
 
-/// How many standard deviations the slope is from none, by how far the values lie from the line. Where a trend is clear the
-/// test of Mann and Kendall cannot say so: its sum has an end, and what is left beside the line widens its variance however
-/// little that is.
-fn ratio(spots: &[Spot], slope: f64, widening: f64) -> f64 {
+/// The standard deviation of the slope, by how far the values lie from the line. Where a trend is clear the test of Mann and
+/// Kendall cannot say so: its sum has an end, and what is left beside the line widens its variance however little that is.
+fn deviation_beside(spots: &[Spot], slope: f64, widening: f64) -> f64 {
     let absolute = |middle: f64| move |it: f64| (it - middle).abs();
     let sorted = |values: Vec<f64>| {
         let mut values = values;
@@ -121,8 +127,7 @@ fn ratio(spots: &[Spot], slope: f64, widening: f64) -> f64 {
     let spread = SPREAD * median(&sorted(left.into_iter().map(absolute(middle)).collect()));
     let center = spots.iter().map(|it| it.0).sum::<f64>() / amount(spots.len() as u64);
     let squares: f64 = spots.iter().map(|it| (it.0 - center).powi(2)).sum();
-    let deviation = spread * (widening / squares).sqrt();
-    if deviation > 0.0 { slope / deviation } else { sign(slope) * CERTAIN }
+    spread * (widening / squares).sqrt()
 }
 
 /// How much wider the variance is for autocorrelation; never less than 1.
