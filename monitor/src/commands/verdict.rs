@@ -32,9 +32,9 @@ impl Asked<'_> {
         let seen = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
         let named = which(&asked.selected);
         let processes = meant(seen, &named, |it| (&it.program, it.pid)).map_err(|unknown| {
-            let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+            let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
             let since = humantime::format_duration(asked.since);
-            NotSeen { names: names.join(", "), since, file: file.display().to_string() }
+            NotSeen { names: unknown.join(", "), since, file: file.display().to_string() }
         })?;
         let mut rows = Vec::new();
         if let Some(reader) = &reader {

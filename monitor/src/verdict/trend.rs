@@ -98,7 +98,8 @@ fn interval(sorted: &[f64], width: f64) -> (f64, f64) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank; what is below 0 becomes 0")]
     let rank = |place: f64| (place as usize).min(most);
     let count = amount(sorted.len() as u64);
-    (sorted[rank(((count - width) / 2.0).floor())], sorted[rank(((count + width) / 2.0).ceil())])
+    let (middle, aside) = (count / 2.0, width / 2.0);
+    (sorted[rank((middle - aside).floor())], sorted[rank((middle + aside).ceil())])
 }
 
 /// The variance of Mann and Kendall's sum where there is no trend, with ties.
@@ -109,7 +110,7 @@ fn variance(spots: &[Spot]) -> f64 {
     };
     let mut values: Vec<f64> = spots.iter().map(|it| it.1).collect();
     values.sort_unstable_by(f64::total_cmp);
-    let ties: f64 = values.chunk_by(|a, b| a == b).map(|tied| part(tied.len())).sum();
+    let ties: f64 = values.chunk_by(|a, b| a.total_cmp(b).is_eq()).map(|tied| part(tied.len())).sum();
     (part(values.len()) - ties) / 18.0
 }
 
