@@ -102,7 +102,7 @@ const PROCESSES: &str = "
 
 const ID: &str = "SELECT id FROM processes WHERE program = ?1 AND pid = ?2 AND started_ms = ?3";
 
-const SAMPLES: &str = "
+pub(super) const SAMPLES: &str = "
     SELECT at_ms, allocated_bytes, thread_cache_bytes, rss_bytes, threads, tasks, open_fds, connections FROM samples
     WHERE process = ?1 AND after_purge = 1 AND at_ms >= ?2 ORDER BY at_ms DESC LIMIT ?3";
 
