@@ -19,7 +19,8 @@
 //!   no growth;
 //! - the interval's lower end makes half the floor;
 //! - the last third lies above 95 % of what there was before the later half, half of the warm-up included: what wanders
-//!   within bounds has been as high before.
+//!   within bounds has been as high before;
+//! - all of that was so two samples before, too.
 //!
 //! Thresholds were chosen by what `cargo bench --package r3e-tests --bench verdict` measures on real processes; that prints
 //! the rates. What it cannot tell from a leak is a cache that takes more than sixty purges to its bound, as long as it does;
@@ -58,6 +59,9 @@ const LEAK_RATIO: f64 = 3.5;
 
 /// A half that grows by less than this share of the other, or of the whole, is a step, or growth that comes to its end.
 const LASTING: f64 = 0.33;
+
+/// A leak shows with so many of the last samples left out, too.
+const APART: usize = 2;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -141,15 +145,28 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
         visible: trend.visible(LEAK_Z).max(if span > 0.0 { figure.floor() / span } else { 0.0 }),
     };
     Judgement {
-        verdict: verdict(figure, &judged, &cycles, rose(samples, after_warm_up.len())),
+        verdict: lasting(figure, samples, after_warm_up.len()),
         per_cycle: Some(growth(&cycles, judged.cycles())),
         per_hour: Some(growth(&hours, judged.hours())),
         ..too_few
     }
 }
 
-/// What the samples after the warm-up say.
-fn verdict(figure: Figure, judged: &Judged, whole: &Trend, rose: bool) -> Verdict {
+/// What the last `judged` of the samples say. A leak is one that showed before, too: of many looks at what wanders one may
+/// mislead, less often two.
+fn lasting(figure: Figure, samples: &[Point], judged: usize) -> Verdict {
+    let seen = |without: usize| verdict(figure, &samples[..samples.len() - without], judged - without);
+    match seen(0) {
+        Verdict::Leak if judged < FEWEST_FOR_LEAK || seen(APART) != Verdict::Leak => Verdict::Suspect,
+        seen => seen,
+    }
+}
+
+/// What the last `judged` of the samples look like.
+fn verdict(figure: Figure, samples: &[Point], judged: usize) -> Verdict {
+    let rose = rose(samples, judged);
+    let judged = Judged::new(&samples[samples.len() - judged..]);
+    let Some(whole) = Trend::of(&judged.by_cycle) else { return Verdict::TooFewSamples };
     let (span, floor) = (judged.cycles(), figure.floor());
     let shows = |z: f64| whole.z >= z || whole.ratio >= LEAK_RATIO;
     if !shows(SUSPECT_Z) || whole.slope * span < floor {
@@ -164,5 +181,5 @@ fn verdict(figure: Figure, judged: &Judged, whole: &Trend, rose: bool) -> Verdic
         .into_iter()
         .all(|(half, other)| half >= LASTING * other);
     let certain = shows(LEAK_Z) && whole.low * span >= floor / 2.0;
-    if judged.samples >= FEWEST_FOR_LEAK && lasts && certain && rose { Verdict::Leak } else { Verdict::Suspect }
+    if lasts && certain && rose { Verdict::Leak } else { Verdict::Suspect }
 }

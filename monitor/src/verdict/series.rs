@@ -24,8 +24,6 @@ pub(super) struct Judged {
     pub(super) by_cycle: Vec<Spot>,
     /// By hours since the first.
     pub(super) by_hour: Vec<Spot>,
-    /// Of how many samples they are made.
-    pub(super) samples: usize,
 }
 
 impl Judged {
@@ -46,7 +44,7 @@ impl Judged {
                 value,
             ));
         }
-        Self { by_cycle, by_hour, samples: samples.len() }
+        Self { by_cycle, by_hour }
     }
 
     /// How many cycles lie between the first and the last.
