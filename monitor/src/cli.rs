@@ -52,12 +52,13 @@ Examples:
   r3e-monitor tasks loader               what it is doing; connections and fds likewise
   r3e-monitor watch                      sample all, have all purge from time to time; until stopped
   r3e-monitor history --since 24h        what was held when
+  r3e-monitor verdict loader             whether it leaks, by how much, and what could have been seen
   r3e-monitor runs --last 5 --json       what the last jobs took, their peak and outcome
 
 PROGRAM is a program's name, with or without r3e-; PID is a process id.
 
-Exit codes: 0 done (of watch: stopped as asked), 1 a program did not do what was asked, or unexpected, 2 usage, or a
-name that no process has, 74 disk failed, 75 another watch keeps this history, or the
+Exit codes: 0 done (of watch: stopped as asked), 1 a program did not do what was asked, a leak was found by
+verdict, or unexpected, 2 usage, or a name that no process has, 74 disk failed, 75 another watch keeps this history, or the
 memory limit was reached, 78 configuration, or a history of a
 later version.";
 
@@ -82,6 +83,8 @@ pub enum Command {
     Watch(SupervisorArgs),
     /// Show what programs held
     History(HistoryArguments),
+    /// Tell a leak from noise, by what programs held after purges; exits with 1 where there is a leak
+    Verdict(VerdictArguments),
     /// Show what jobs took, their peak and their outcome
     Runs(RunsArguments),
 }
@@ -129,6 +132,17 @@ pub struct TopArguments {
 pub struct HistoryArguments {
     /// How far back
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "2h")]
+    pub since: Duration,
+}
+
+/// Arguments of `verdict`.
+#[derive(Debug, Clone, Args)]
+pub struct VerdictArguments {
+    /// Which programs.
+    #[command(flatten)]
+    pub selected: Selected,
+    /// How far back: some 25 purges, or nothing can be said
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "24h")]
     pub since: Duration,
 }
 

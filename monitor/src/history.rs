@@ -1,6 +1,7 @@
 //! The history on disk: what processes held and what runs came to, in one SQLite file that one process writes and any
 //! number read meanwhile (write-ahead log).
 
+mod after_purges;
 mod error;
 mod read;
 mod records;
@@ -9,6 +10,7 @@ mod schema;
 mod tests;
 mod write;
 
+pub(crate) use after_purges::Process;
 pub(crate) use error::HistoryError;
 pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
 pub(crate) use records::{Found, Run, Unusable, not_taken_in};

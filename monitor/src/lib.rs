@@ -11,6 +11,7 @@ mod report;
 mod sockets;
 mod survey;
 mod top;
+pub mod verdict;
 mod watch;
 
 pub use cli::{Arguments, Command};

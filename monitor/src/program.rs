@@ -44,7 +44,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Exit::Disk
     } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
         Exit::TryAgain
-    } else if error.is::<commands::Unknown>() || error.is::<top::NotHere>() {
+    } else if error.is::<commands::Unknown>() || error.is::<commands::NotSeen>() || error.is::<top::NotHere>() {
         Exit::Usage
     } else {
         Exit::Unexpected
@@ -73,6 +73,7 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
         Command::Top(it) => top::run(config, &runtime, &it, arguments.json),
+        Command::Verdict(it) => asked.verdict(&it),
         Command::Watch(_) => watch::run(config, &runtime, supervisor, SystemTime::now),
     }
 }

@@ -7,10 +7,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod units;
+mod verdict;
 
 pub(crate) use history::{History, Runs, sample_line};
 pub(crate) use kernel::{Connections, Descriptors};
 pub(crate) use live::{Arenas, List, Purges, StatsReport, Tasks};
+pub(crate) use verdict::{Verdicts, growth};
 
 use std::fmt;
 

@@ -10,5 +10,6 @@ mod live;
 mod place;
 mod terminal;
 mod top;
+mod verdict;
 mod watch;
 mod wrong_use;
