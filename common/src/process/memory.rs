@@ -2,7 +2,8 @@
 //!
 //! Every program allocates with jemalloc, tuned small. Figures cost microseconds; a purge can take a tenth of a second
 //! and never runs on an async thread. Facts about jemalloc: its manual, `jemalloc(3)`; about the kernel's account:
-//! `proc(5)`. What a process may hold, and how it gives way, is in [`limit`], [`ladder`] and [`guard`].
+//! `proc(5)`. What a process may hold, and how it gives way, is in [`limit`], [`ladder`] and [`guard`];
+//! what its code holds, function by function, in [`profile`].
 
 mod cgroup;
 mod figures;
@@ -10,6 +11,7 @@ pub mod guard;
 mod kernel;
 pub mod ladder;
 pub mod limit;
+pub mod profile;
 mod purge;
 mod raw;
 mod tuning;
