@@ -66,6 +66,8 @@ fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
         Command::Fds(it) => asked.fds(&it),
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
+        Command::Heap(it) => runtime.block_on(asked.heap(&it)),
+        Command::Profile(it) => runtime.block_on(asked.profile(&it)),
         Command::Watch => watch::run(config, &runtime, SystemTime::now),
     }
 }

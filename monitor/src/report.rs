@@ -1,5 +1,6 @@
 //! What was found, as text for people and as JSON for scripts. Nothing here asks or reads anything.
 
+mod heap;
 mod history;
 mod kernel;
 mod live;
@@ -8,6 +9,7 @@ mod table;
 mod tests;
 mod units;
 
+pub(crate) use heap::{Growth, Heap, ProfileSwitched, amount};
 pub(crate) use history::{History, Runs, sample_line};
 pub(crate) use kernel::{Connections, Descriptors};
 pub(crate) use live::{List, Purges, StatsReport, Tasks};
