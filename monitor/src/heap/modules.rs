@@ -17,7 +17,7 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 /// The functions at addresses.
 type Named = HashMap<u64, Vec<(Symbol, u32)>>;
 
-/// Names everything in a dump. What cannot be named is shown by its address, and why is told in the messages.
+/// Names everything in a dump. What cannot be named is shown by its file, and why is told in the messages.
 pub(crate) fn symbolise(dump: &Dump) -> (Profile, Account, Vec<String>) {
     let mut messages = Vec::new();
     // What is there is where a function goes on when the one that it called returns: the call stands before.
@@ -93,8 +93,8 @@ fn assemble(dump: &Dump, named: &Named) -> (Profile, Account) {
         let mut way = Vec::with_capacity(sample.addresses.len());
         for address in &sample.addresses {
             let call = address.saturating_sub(1);
-            let unknown = || vec![(Symbol { name: format!("{call:#x}"), ..Symbol::default() }, 0)];
-            let functions = named.get(&call).filter(|it| !it.is_empty()).cloned().unwrap_or_else(unknown);
+            let functions = named.get(&call).filter(|it| !it.is_empty()).cloned();
+            let functions = functions.unwrap_or_else(|| vec![(nameless(dump, call), 0)]);
             // Only at the end, and never all: something has to be shown.
             let skipped = if way.is_empty() {
                 functions.iter().take_while(|it| is_machinery(&it.0.name, &it.0.file)).count()
@@ -132,6 +132,14 @@ fn assemble(dump: &Dump, named: &Named) -> (Profile, Account) {
     (profile, account)
 }
 
+/// What stands for a function without a name: the file that it is in, or at least its address.
+fn nameless(dump: &Dump, call: u64) -> Symbol {
+    let mapping = dump.mappings.iter().find(|it| (it.start..it.end).contains(&call));
+    let file = mapping.and_then(|it| Path::new(&it.path).file_name());
+    let name = file.map_or_else(|| format!("{call:#x}"), |it| format!("[{}]", it.display()));
+    Symbol { name, ..Symbol::default() }
+}
+
 /// The files of code, that of the program first: readers take the first for it.
 fn modules(dump: &Dump) -> Vec<Module> {
     let mut modules: Vec<Module> = dump
@@ -165,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_allocators_own_functions_are_left_out_and_what_has_no_name_is_an_address() {
+    fn the_allocators_own_functions_are_left_out_and_what_has_no_name_is_its_file() {
         let dump: Dump = TEXT.parse().unwrap();
         let named = Named::from([
             (0x500f, vec![symbol("_rjem_malloc"), symbol("alloc::alloc::alloc"), symbol("a::reads")]),
@@ -178,7 +186,7 @@ mod tests {
             .iter()
             .map(|it| profile.lines(&it.way).map(|line| &*profile.symbols[line.symbol].name).collect())
             .collect();
-        assert_eq!(ways, [vec!["a::reads", "alloc::alloc::is_not_at_the_end", "main", "0x7f00"], vec![]]);
+        assert_eq!(ways, [vec!["a::reads", "alloc::alloc::is_not_at_the_end", "main", "[libc.so]"], vec![]]);
         assert_eq!((account.sampled_objects, account.live_bytes), (3, 8));
         assert_eq!(account.inuse_bytes, profile.held.iter().map(|it| it.bytes).sum::<i64>());
         assert!(account.standard_error_bytes > 700_000 && account.standard_error_bytes < 800_000, "{account:?}");
@@ -197,6 +205,6 @@ mod tests {
         assert_eq!(messages.len(), 2, "{messages:?}");
         assert!(messages.iter().any(|it| it.contains("/etc/passwd") && it.contains("another file")), "{messages:?}");
         assert!(messages.iter().any(|it| it.contains(&path) && it.contains("process is of build 00")), "{messages:?}");
-        assert!(profile.symbols.iter().all(|it| it.name.starts_with("0x")), "{profile:?}");
+        assert!(profile.symbols.iter().all(|it| it.name.starts_with('[')), "{profile:?}");
     }
 }

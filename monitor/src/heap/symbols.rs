@@ -127,7 +127,7 @@ mod tests {
         let (symbol, line) = functions.last().unwrap();
         assert!(symbol.name.starts_with("r3e_monitor::heap::symbols::tests::this_very_test"), "{symbol:?}");
         assert!(symbol.file.ends_with("heap/symbols.rs") && *line > 100, "{symbol:?} {line}");
-        assert_eq!(tables.functions_at(u64::MAX), []);
+        assert_eq!(tables.functions_at(0), []);
         assert_eq!(tables.address_of(u64::MAX), None);
     }
 

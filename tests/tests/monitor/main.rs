@@ -4,9 +4,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
 mod full;
+mod heap;
 mod jobs;
 mod killed;
 mod live;
 mod place;
+mod pprof;
 mod watch;
 mod wrong_use;
