@@ -35,7 +35,7 @@ fn profiled(test: &str, settings: &str) -> bool {
 
 fn ask(control: &Control, line: &str) -> String {
     let mut stream = UnixStream::connect(control.path()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     stream.write_all(format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -142,13 +142,13 @@ fn it_can_be_switched_and_tells_what_is_held() {
     let (_folder, _runtime, control) = control();
     let ready = ProfileState { available: true, active: false, sample_bytes: 512 << 10 };
     assert_eq!(state().unwrap(), ready);
-    let hold = || (0..COUNT).map(|_| vec![1_u8; SIZE]).collect::<Vec<_>>();
-    let unseen = hold();
+    let fill = || (0..COUNT).map(|_| vec![1_u8; SIZE]).collect::<Vec<_>>();
+    let before = fill();
     assert_eq!(sampled(&ask(&control, "GET /heap")), (0, 0));
     let on: ProfileState = serde_json::from_str(&ask(&control, "POST /profile?active=true")).unwrap();
     assert_eq!(on, ProfileState { active: true, ..ready });
 
-    let seen = hold();
+    let during = fill();
     let dump = ask(&control, "GET /heap");
     // In the mean one in 128.5; with that many, 5 deviations are 40 %.
     let (objects, bytes) = sampled(&dump);
@@ -156,19 +156,42 @@ fn it_can_be_switched_and_tells_what_is_held() {
     assert!(bytes >= objects * SIZE as u64 && bytes < objects * SIZE as u64 * 3 / 2, "{bytes} bytes in {objects}");
     let origin = origin(&dump);
     assert_eq!((origin.program.as_str(), origin.pid, origin.active), ("r3e-test", std::process::id(), true));
-    let held = (unseen.len() + seen.len()) * SIZE;
+    let held = (before.len() + during.len()) * SIZE;
     assert!(origin.allocated_bytes - origin.thread_cache_bytes > held as u64, "{origin:?}");
     let own = std::env::current_exe().unwrap();
     assert!(origin.build_ids.is_empty() || origin.build_ids.contains_key(own.to_str().unwrap()), "{origin:?}");
     assert!(dump.contains("MAPPED_LIBRARIES:\n") && dump.contains(own.to_str().unwrap()), "{dump}");
 
     set_active(false).unwrap();
-    let _unseen_too = hold();
-    assert_eq!(sampled(&ask(&control, "GET /heap")).0, objects);
-    drop(seen);
+    let _after = fill();
+    // What was allocated for an answer may have been sampled, and be free by now.
+    assert!((objects - 3..=objects).contains(&sampled(&ask(&control, "GET /heap")).0), "what comes is not seen");
+    drop(during);
     assert!(sampled(&ask(&control, "GET /heap")).0 < objects / 4, "what was freed is gone, also while it is off");
     reset().unwrap();
     assert_eq!(sampled(&ask(&control, "GET /heap")).0, 0);
+}
+
+/// One of two functions that call each other: each returns to a place of its own, so that each number has its own way.
+#[inline(never)]
+fn left(way: u32, depth: u32, held: &mut Vec<Vec<u8>>) {
+    step(way, depth, held);
+    std::hint::black_box(0);
+}
+
+/// The other one.
+#[inline(never)]
+fn right(way: u32, depth: u32, held: &mut Vec<Vec<u8>>) {
+    step(way, depth, held);
+    std::hint::black_box(1);
+}
+
+/// Takes the next turn of a way, and holds something at its end.
+fn step(way: u32, depth: u32, held: &mut Vec<Vec<u8>>) {
+    if depth == 0 {
+        return held.extend((0..4).map(|_| vec![0; 4000]));
+    }
+    if way & 1 == 0 { left(way >> 1, depth - 1, held) } else { right(way >> 1, depth - 1, held) }
 }
 
 /// With thousands of different ways to what is held, a profile is megabytes long; the process does not hold it.
@@ -177,30 +200,13 @@ fn taking_one_costs_the_process_less_than_a_megabyte() {
     if !profiled("taking_one_costs_the_process_less_than_a_megabyte", "prof:true,lg_prof_sample:12,narenas:2") {
         return;
     }
-    // A way of its own for each number: each of the two returns to another place, and does so last.
-    #[inline(never)]
-    fn left(way: u32, depth: u32, held: &mut Vec<Vec<u8>>) {
-        step(way, depth, held);
-        std::hint::black_box(0);
-    }
-    #[inline(never)]
-    fn right(way: u32, depth: u32, held: &mut Vec<Vec<u8>>) {
-        step(way, depth, held);
-        std::hint::black_box(1);
-    }
-    fn step(way: u32, depth: u32, held: &mut Vec<Vec<u8>>) {
-        if depth == 0 {
-            return held.extend((0..4).map(|_| vec![0; 4000]));
-        }
-        if way & 1 == 0 { left(way >> 1, depth - 1, held) } else { right(way >> 1, depth - 1, held) }
-    }
     let (_folder, _runtime, control) = control();
     let mut held = Vec::new();
     for way in 0..1 << 12 {
         step(way, 12, &mut held);
     }
     let mut stream = UnixStream::connect(control.path()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     // The first one brings in the code for it.
     let long = text(&Dump::take("r3e-test", "1", 0).unwrap()).len();
     let before = purge().unwrap().after;

@@ -90,7 +90,7 @@ impl FromStr for Dump {
     fn from_str(text: &str) -> Result<Self, DumpError> {
         let mut lines = Lines { rest: text.lines().enumerate(), at: (1, "") };
         let head = lines.next().and_then(|line| line.strip_prefix("heap_v2/")?.trim().parse().ok());
-        let sample_bytes = head.filter(|it| *it > 0).ok_or_else(|| lines.expected("heap_v2/ and a number of bytes"))?;
+        let distance = head.filter(|it| *it > 0).ok_or_else(|| lines.expected("heap_v2/ and a number of bytes"))?;
         let mut samples: Vec<Sample> = Vec::new();
         let mut addresses = None;
         loop {
@@ -100,8 +100,8 @@ impl FromStr for Dump {
             } else if let Some(counts) = line.trim_start().strip_prefix("t*: ") {
                 // What stands before the first way is the sum of all.
                 let Some(addresses) = addresses.take() else { continue };
-                let (sampled, bytes) = counts_of(counts).ok_or_else(|| lines.expected("t*: objects: bytes"))?;
-                samples.push(estimate(addresses, sampled, bytes, sample_bytes));
+                let (objects, bytes) = counts_of(counts).ok_or_else(|| lines.expected("t*: objects: bytes"))?;
+                samples.push(estimate(addresses, objects, bytes, distance));
             } else if line == "MAPPED_LIBRARIES:" {
                 break;
             } else if !line.is_empty() && !line.trim_start().starts_with('t') {
@@ -114,7 +114,7 @@ impl FromStr for Dump {
             if let Some(origin) = line.strip_prefix(ORIGIN_MARK) {
                 let origin = serde_json::from_str(origin).map_err(|_| lines.expected("the origin as JSON"))?;
                 mappings.sort_by_key(|it: &Mapping| it.start);
-                return Ok(Self { sample_bytes, samples, mappings, origin });
+                return Ok(Self { sample_bytes: distance, samples, mappings, origin });
             }
             mappings.extend(mapping(line));
         }

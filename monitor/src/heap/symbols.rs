@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gimli::{Dwarf, EndianSlice, RunTimeEndian};
 use object::{Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
+use r3e_common::process::memory::profile::hexadecimal;
 
 use super::name::{demangled, in_module};
 use super::profile::Symbol;
@@ -41,8 +42,7 @@ impl<'d> Tables<'d> {
 
     /// The build id in hexadecimal; empty where there is none.
     pub(super) fn build_id(&self) -> String {
-        let id = self.file.build_id().ok().flatten().unwrap_or_default();
-        id.iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(self.file.build_id().ok().flatten().unwrap_or_default())
     }
 
     /// The address, as the tables have it, of a place in the file.
@@ -63,14 +63,10 @@ impl<'d> Tables<'d> {
                 it.0.name = demangled(name);
                 name.clone_into(&mut it.0.system_name);
             };
-            match functions.last_mut() {
-                Some(last) => named(last),
-                None => {
-                    let mut only = (Symbol::default(), 0);
-                    named(&mut only);
-                    functions.push(only);
-                }
+            if functions.is_empty() {
+                functions.push((Symbol::default(), 0));
             }
+            functions.last_mut().into_iter().for_each(named);
         }
         functions
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::profile::Profile;
 
 /// A function, and what is held by way of it; of a difference below zero where it is less.
+#[expect(clippy::struct_field_names, reason = "as scripts read it")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Function<'p> {
     /// Its name.

@@ -121,7 +121,7 @@ fn opens_in_go_tool_pprof(place: &Place) {
                 "{output:?}"
             );
         }
-        Err(error) => eprintln!("left out: go tool pprof cannot be run here: {error}"),
+        Err(error) => println!("left out: go tool pprof cannot be run here: {error}"),
     }
 }
 

@@ -11,6 +11,9 @@ use r3e_tests::harness::gunzip;
 /// A field: its number, and a number or bytes.
 type Field<'b> = (u64, Result<u64, &'b [u8]>);
 
+/// Functions with their files, the innermost first.
+type Way = Vec<(String, String)>;
+
 /// A saved profile.
 #[derive(Debug)]
 pub(crate) struct Pprof {
@@ -19,7 +22,7 @@ pub(crate) struct Pprof {
     /// The kind that is shown first.
     pub(crate) default_type: String,
     /// Values, and the functions on the way with their files, the innermost first.
-    pub(crate) samples: Vec<(Vec<i64>, Vec<(String, String)>)>,
+    pub(crate) samples: Vec<(Vec<i64>, Way)>,
     /// Files of code with their build ids.
     pub(crate) mappings: Vec<(String, String)>,
     /// When, in nanoseconds since 1970.

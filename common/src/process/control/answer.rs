@@ -13,7 +13,7 @@ use super::body::Answer;
 use super::facts::Facts;
 use super::metrics;
 use super::stats::{PurgeStats, Stats};
-use crate::process::memory::profile::{self, ProfileState};
+use crate::process::memory::profile;
 use crate::process::memory::{Figures, MemoryError, pss_bytes, purge_all};
 
 const JSON: &str = "application/json";
@@ -60,19 +60,21 @@ async fn elsewhere(work: impl FnOnce() -> Response<Answer> + Send + 'static) -> 
     AbortOnDropHandle::new(tokio::task::spawn_blocking(work)).await.unwrap_or_else(failure)
 }
 
-/// Whether there are profiles in this process; what to do, where there are none.
-fn available() -> Result<ProfileState, Response<Answer>> {
-    let state = profile::state().map_err(failure)?;
-    if state.available {
-        return Ok(state);
+/// What is answered where this process has no profiles.
+fn unavailable() -> Option<Response<Answer>> {
+    match profile::state() {
+        Ok(state) if state.available => None,
+        Ok(_) => {
+            let why = "heap profiles cannot be had of this process: it was started with memory.profile = \"off\"; \
+                       start it with \"ready\" or \"on\"";
+            Some(refusal(StatusCode::CONFLICT, why))
+        }
+        Err(error) => Some(failure(error)),
     }
-    let why = "heap profiles cannot be had of this process: it was started with memory.profile = \"off\"; \
-               start it with \"ready\" or \"on\"";
-    Err(refusal(StatusCode::CONFLICT, why))
 }
 
 fn heap(facts: &Facts) -> Response<Answer> {
-    if let Err(refusal) = available() {
+    if let Some(refusal) = unavailable() {
         return refusal;
     }
     match facts.heap_profile() {
@@ -92,7 +94,7 @@ fn switch(query: &str) -> Response<Answer> {
             return refusal(StatusCode::BAD_REQUEST, why);
         }
     };
-    if let Err(refusal) = available() {
+    if let Some(refusal) = unavailable() {
         return refusal;
     }
     let switched = if reset { profile::reset() } else { Ok(()) };

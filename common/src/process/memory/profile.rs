@@ -10,6 +10,7 @@ mod build_id;
 mod dump;
 mod start;
 
+pub use build_id::hexadecimal;
 pub use dump::{Dump, ORIGIN_MARK, Origin};
 pub use start::{Profiling, prepare};
 

@@ -1,6 +1,7 @@
 //! The build id of an executable or library, which tells one build of a program from another: a note in the ELF file
 //! (`elf(5)`), within its first page.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::store::StoreError;
@@ -30,10 +31,20 @@ fn in_file(file: &[u8]) -> Option<String> {
         let (offset, length) = (number(header, 8, 8)?, number(header, 32, 8)?);
         let notes = file.get(offset..offset.checked_add(length)?);
         if let Some(id) = notes.and_then(in_notes) {
-            return Some(id.iter().map(|byte| format!("{byte:02x}")).collect());
+            return Some(hexadecimal(id));
         }
     }
     None
+}
+
+/// Bytes as build ids are written.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a text does not fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Each note has the lengths of its name and its content, its kind, and both, padded to four bytes.
