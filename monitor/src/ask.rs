@@ -11,6 +11,8 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use crate::heap::MAX_DUMP_BYTES;
+
 /// How long a program may take to answer a question: it only has to look.
 pub(crate) const TO_ANSWER: Duration = Duration::from_secs(2);
 
@@ -34,6 +36,17 @@ pub(crate) enum Question {
     Arenas,
     /// That it gives back what it holds and does not use.
     Purge,
+    /// What holds what it holds, as its allocator sampled it.
+    Heap,
+    /// Whether that can be asked.
+    Profile,
+    /// That its allocator samples from now on, or no more; that it forgets what it has sampled.
+    SwitchProfile {
+        /// Whether it is to sample.
+        active: bool,
+        /// Whether it is to forget.
+        reset: bool,
+    },
 }
 
 impl Question {
@@ -43,15 +56,26 @@ impl Question {
             Self::Tasks => (Method::GET, "/tasks"),
             Self::Arenas => (Method::GET, "/arenas"),
             Self::Purge => (Method::POST, "/purge"),
+            Self::Heap => (Method::GET, "/heap"),
+            Self::Profile => (Method::GET, "/profile"),
+            Self::SwitchProfile { active: true, reset: false } => (Method::POST, "/profile?active=true"),
+            Self::SwitchProfile { active: true, reset: true } => (Method::POST, "/profile?active=true&reset=true"),
+            Self::SwitchProfile { active: false, .. } => (Method::POST, "/profile?active=false"),
         }
     }
 
     /// How long the answer may take.
     pub(crate) fn bound(self) -> Duration {
         match self {
-            Self::Stats | Self::Tasks | Self::Arenas => TO_ANSWER,
-            Self::Purge => TO_PURGE,
+            Self::Stats | Self::Tasks | Self::Arenas | Self::Profile | Self::SwitchProfile { .. } => TO_ANSWER,
+            // A profile may have to wait for a purge.
+            Self::Purge | Self::Heap => TO_PURGE,
         }
+    }
+
+    /// The most bytes of the answer.
+    fn most_bytes(self) -> usize {
+        if self == Self::Heap { MAX_DUMP_BYTES } else { MAX_ANSWER_BYTES }
     }
 }
 
@@ -71,8 +95,8 @@ pub(crate) enum NoAnswer {
     #[error("the answer broke off: {0}")]
     Broken(hyper::Error),
     /// The answer is too long.
-    #[error("the answer has more than {MAX_ANSWER_BYTES} bytes")]
-    TooLong,
+    #[error("the answer has more than {0} bytes")]
+    TooLong(usize),
     /// It does not do what was asked.
     #[error("it refused: {0}")]
     Refused(String),
@@ -86,9 +110,16 @@ pub(crate) enum NoAnswer {
 /// # Errors
 /// When there is no answer in time, or one that is not understood.
 pub(crate) async fn ask<T: DeserializeOwned>(socket: &Path, question: Question) -> Result<T, NoAnswer> {
+    serde_json::from_slice(&ask_bytes(socket, question).await?).map_err(NoAnswer::NotUnderstood)
+}
+
+/// Asks likewise for what is no JSON.
+///
+/// # Errors
+/// When there is no answer in time.
+pub(crate) async fn ask_bytes(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> {
     let bound = question.bound();
-    let answer = tokio::time::timeout(bound, exchange(socket, question)).await.map_err(|_| NoAnswer::Late(bound))??;
-    serde_json::from_slice(&answer).map_err(NoAnswer::NotUnderstood)
+    tokio::time::timeout(bound, exchange(socket, question)).await.map_err(|_| NoAnswer::Late(bound))?
 }
 
 async fn exchange(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> {
@@ -108,7 +139,8 @@ async fn exchange(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> 
     let answer = async {
         let response = sender.send_request(request).await.map_err(NoAnswer::Broken)?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await.map_err(unreadable)?;
+        let most = question.most_bytes();
+        let body = Limited::new(response.into_body(), most).collect().await.map_err(|error| unreadable(error, most))?;
         Ok((status, body.to_bytes()))
     };
     tokio::pin!(answer);
@@ -124,10 +156,10 @@ async fn exchange(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> 
     Ok(body)
 }
 
-fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> NoAnswer {
+fn unreadable(error: Box<dyn std::error::Error + Send + Sync>, most: usize) -> NoAnswer {
     match error.downcast::<hyper::Error>() {
         Ok(error) => NoAnswer::Broken(*error),
-        Err(other) if other.is::<LengthLimitError>() => NoAnswer::TooLong,
+        Err(other) if other.is::<LengthLimitError>() => NoAnswer::TooLong(most),
         Err(other) => NoAnswer::Refused(other.to_string()),
     }
 }

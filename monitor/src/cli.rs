@@ -1,6 +1,8 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -50,6 +52,9 @@ Examples:
   r3e-monitor top                        all of it live, in a terminal; ? shows the keys
   r3e-monitor purge 4711                 have process 4711 give back what it does not use
   r3e-monitor tasks loader               what it is doing; connections and fds likewise
+  r3e-monitor heap loader -o heap.pb.gz  what its functions hold; go tool pprof -http=: heap.pb.gz shows it
+  r3e-monitor heap --diff A.pb.gz B.pb.gz                  what grew between the two
+  r3e-monitor profile on loader          begin to sample what it allocates, if it runs with memory.profile = \"ready\"
   r3e-monitor watch                      sample all, have all purge from time to time; until stopped
   r3e-monitor history --since 24h        what was held when
   r3e-monitor verdict loader             whether it leaks, by how much, and what could have been seen
@@ -79,6 +84,10 @@ pub enum Command {
     Connections(One),
     /// Show the file descriptors of a program, by the kernel's account
     Fds(One),
+    /// Show what the functions of a program hold: as a table, as a file for pprof, or as a flame graph
+    Heap(HeapArguments),
+    /// Switch the sampling of what a program allocates on or off
+    Profile(ProfileArguments),
     /// Sample all programs into the history, and have them purge from time to time
     Watch(SupervisorArgs),
     /// Show what programs held
@@ -103,6 +112,61 @@ pub struct One {
     /// Which one
     #[arg(value_name = "PROGRAM|PID")]
     pub which: String,
+}
+
+/// Arguments of `heap`.
+#[derive(Debug, Clone, Args)]
+pub struct HeapArguments {
+    /// Which one
+    #[arg(value_name = "PROGRAM|PID", required_unless_present = "diff", conflicts_with = "diff")]
+    pub which: Option<String>,
+    /// Show what grew from the first saved profile to the second, instead of asking a program
+    #[arg(long, num_args = 2, value_names = ["EARLIER", "LATER"])]
+    pub diff: Option<Vec<PathBuf>>,
+    /// Save the profile in this file, for `go tool pprof` and its like
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Draw it as a flame graph in this file, for a browser; of --diff what grew
+    #[arg(long, value_name = "FILE.svg")]
+    pub flamegraph: Option<PathBuf>,
+    /// How many functions the table shows
+    #[arg(long, value_name = "N", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+}
+
+/// Arguments of `profile`.
+#[derive(Debug, Clone, Args)]
+pub struct ProfileArguments {
+    /// On or off
+    #[arg(value_name = "on|off")]
+    pub switch: Switch,
+    /// Which one.
+    #[command(flatten)]
+    pub one: One,
+    /// With on: forget what was sampled before, so that only what is allocated from now on is seen
+    #[arg(long)]
+    pub reset: bool,
+}
+
+/// A switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// It is on.
+    On,
+    /// It is off.
+    Off,
+}
+
+impl FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err("expected on or off"),
+        }
+    }
 }
 
 /// Arguments of `stats`.

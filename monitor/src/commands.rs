@@ -1,5 +1,6 @@
 //! What is done at the prompt: ask, and show what was said.
 
+mod heap;
 mod past;
 mod verdict;
 

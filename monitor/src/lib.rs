@@ -4,6 +4,7 @@
 mod ask;
 mod cli;
 mod commands;
+mod heap;
 mod history;
 mod kernel;
 mod program;

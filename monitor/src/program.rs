@@ -72,6 +72,8 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::Fds(it) => asked.fds(&it),
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
+        Command::Heap(it) => runtime.block_on(asked.heap(&it)),
+        Command::Profile(it) => runtime.block_on(asked.profile(&it)),
         Command::Top(it) => top::run(config, &runtime, &it, arguments.json),
         Command::Verdict(it) => asked.verdict(&it),
         Command::Watch(_) => watch::run(config, &runtime, supervisor, SystemTime::now),

@@ -1,5 +1,6 @@
 //! What was found, as text for people and as JSON for scripts. Nothing here asks or reads anything.
 
+mod heap;
 mod history;
 mod kernel;
 mod live;
@@ -9,6 +10,7 @@ mod tests;
 pub(crate) mod units;
 mod verdict;
 
+pub(crate) use heap::{Growth, Heap, ProfileSwitched, amount};
 pub(crate) use history::{History, Runs, sample_line};
 pub(crate) use kernel::{Connections, Descriptors};
 pub(crate) use live::{Arenas, List, Purges, StatsReport, Tasks};

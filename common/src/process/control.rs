@@ -1,10 +1,13 @@
 //! The control socket: where a live process is asked what it holds and what it does, and told to give memory back.
 //!
 //! HTTP/1.1 on `{runtime_dir}/{program}-{pid}.sock`, so that `curl --unix-socket` works: `GET /stats` (JSON),
-//! `GET /metrics` (OpenMetrics), `GET /tasks` and `GET /arenas` (JSON), `POST /purge`. It runs on a thread and a runtime of its own, so that
-//! a program that is stuck still answers; only this user and root are answered, and everything is bounded.
+//! `GET /metrics` (OpenMetrics), `GET /tasks` and `GET /arenas` (JSON), `GET /heap` (a heap profile, as the allocator writes
+//! it), `GET /profile` and `POST /profile?active=true` (JSON: whether there are such profiles), `POST /purge`. It runs on a
+//! thread and a runtime of its own, so that a program that is stuck still answers; only this user and root are answered, and
+//! everything is bounded.
 
 mod answer;
+mod body;
 mod facts;
 mod metrics;
 mod server;

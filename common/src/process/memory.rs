@@ -1,8 +1,9 @@
 //! What this process holds, by the allocator's account and by the kernel's, and giving it back.
 //!
 //! Every program allocates with jemalloc, tuned small. Figures cost microseconds; a purge can take a tenth of a second
-//! and never runs on an async thread of a program that holds more than a megabyte. Facts about jemalloc: its manual, `jemalloc(3)`; about the kernel's account:
-//! `proc(5)`. What a process may hold, and how it gives way, is in [`limit`], [`ladder`] and [`guard`].
+//! and never runs on an async thread of a program that holds more than a megabyte. Facts about jemalloc: its manual,
+//! `jemalloc(3)`; about the kernel's account: `proc(5)`. What a process may hold, and how it gives way, is in [`limit`],
+//! [`ladder`] and [`guard`]; what its code holds, function by function, in [`profile`].
 
 mod arenas;
 mod cgroup;
@@ -11,6 +12,7 @@ pub mod guard;
 mod kernel;
 pub mod ladder;
 pub mod limit;
+pub mod profile;
 mod purge;
 mod raw;
 mod tuning;

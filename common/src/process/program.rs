@@ -60,7 +60,14 @@ pub fn configure(arguments: &ConfigArgs, own: Vec<Flag>) -> Result<Config, Exit>
     if let Err(error) = logging::init(log) {
         say(&error.to_string());
     }
-    if arguments.print_config { Err(print(&config.render(), Exit::Done)) } else { Ok(config) }
+    if arguments.print_config {
+        return Err(print(&config.render(), Exit::Done));
+    }
+    // Before anything is open or begun: it may be that the program begins anew here.
+    if let Err(error) = memory::profile::prepare(config.memory.profile) {
+        tracing::warn!(%error, "there will be no heap profiles: working on without");
+    }
+    Ok(config)
 }
 
 /// Writes to standard error, before there is a log. Where it is closed there is no one to tell.

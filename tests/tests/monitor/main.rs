@@ -4,10 +4,12 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
 mod full;
+mod heap;
 mod jobs;
 mod killed;
 mod live;
 mod place;
+mod pprof;
 mod terminal;
 mod top;
 mod verdict;

@@ -16,6 +16,7 @@ use super::paths::{default_runtime_dir, default_staging_dir, is_writable_dir, ov
 use super::reader::Reader;
 use super::sections::{Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Upstream};
 use crate::process::logging::{Format, Level};
+use crate::process::memory::profile::Profiling;
 
 /// Who we are to the service, with where its operators find us.
 const USER_AGENT: &str =
@@ -38,6 +39,7 @@ pub(super) fn read(r: &mut Reader, environment: &Environment) -> Config {
         memory: Memory {
             limit_mb: r.optional("memory.limit_mb", integer(1..=1 << 20)),
             purge_every: r.get("memory.purge_every", Duration::from_mins(15), duration(POSITIVE)),
+            profile: r.get("memory.profile", Profiling::Off, choice(&Profiling::ALL)),
         },
         runtime: runtime(r, environment),
         monitor: Monitor {

@@ -11,6 +11,7 @@ use reqwest::Url;
 use super::reader::Setting;
 use crate::process::cron::Cron;
 use crate::process::logging::{Format, Level};
+use crate::process::memory::profile::Profiling;
 
 /// What is in force. One file serves all programs, so each knows and checks the keys of all. Relative paths start
 /// from the working directory.
@@ -155,6 +156,8 @@ pub struct Memory {
     pub limit_mb: Option<u32>,
     /// How often unused memory is given back.
     pub purge_every: Duration,
+    /// Whether heap profiles can be had.
+    pub profile: Profiling,
 }
 
 impl Memory {

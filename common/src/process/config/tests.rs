@@ -128,6 +128,7 @@ fn the_defaults_work_with_no_file_at_all() {
     [memory]
     # limit_mb = # not set
     purge_every = "15m" # default
+    profile = "off" # default
 
     [runtime]
     dir = "/tmp/r3e-1000" # default

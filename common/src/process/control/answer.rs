@@ -3,32 +3,38 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::body::Answer;
 use super::facts::Facts;
 use super::metrics;
 use super::stats::{PurgeStats, Stats};
-use crate::process::memory::{Figures, MemoryError, arenas, pss_bytes, purge_all};
+use crate::process::memory::{Figures, MemoryError, arenas, profile, pss_bytes, purge_all};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers one request.
-pub(super) async fn answer(request: Request<Incoming>, facts: Arc<Facts>) -> Response<Full<Bytes>> {
+pub(super) async fn answer(request: Request<Incoming>, facts: Arc<Facts>) -> Response<Answer> {
     let (method, path) = (request.method(), request.uri().path());
-    let allowed = match path {
-        "/stats" | "/metrics" | "/tasks" | "/arenas" => Method::GET,
-        "/purge" => Method::POST,
-        _ => return refusal(StatusCode::NOT_FOUND, "there are /stats, /metrics, /tasks, /arenas and /purge"),
+    let allowed: &[Method] = match path {
+        "/stats" | "/metrics" | "/tasks" | "/arenas" | "/heap" => &[Method::GET],
+        "/purge" => &[Method::POST],
+        "/profile" => &[Method::GET, Method::POST],
+        _ => {
+            let why = "there are /stats, /metrics, /tasks, /arenas, /heap, /profile and /purge";
+            return refusal(StatusCode::NOT_FOUND, why);
+        }
     };
-    if *method != allowed {
-        let mut refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, format_args!("{path} takes {allowed} only"));
-        if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
+    if !allowed.contains(method) {
+        let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+        let why = format!("{path} takes {} only", names.join(" and "));
+        let mut refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, why);
+        if let Ok(allowed) = HeaderValue::from_str(&names.join(", ")) {
             refusal.headers_mut().insert(ALLOW, allowed);
         }
         return refusal;
@@ -41,14 +47,62 @@ pub(super) async fn answer(request: Request<Incoming>, facts: Arc<Facts>) -> Res
         "/metrics" => facts.stats().map_or_else(failure, |stats| metrics(&stats)),
         "/tasks" => json(&facts.tasks()),
         "/arenas" => arenas().map_or_else(failure, |arenas| json(&arenas)),
-        _ => {
-            // A purge takes long: others are answered meanwhile. One that has not begun when its asker is gone never does.
-            match AbortOnDropHandle::new(tokio::task::spawn_blocking(move || purge(&facts))).await {
-                Ok(purged) => purged.map_or_else(failure, |purged| json(&purged)),
-                Err(error) => failure(error),
-            }
-        }
+        "/profile" if *method == Method::GET => profile::state().map_or_else(failure, |state| json(&state)),
+        "/profile" => switch(request.uri().query().unwrap_or_default()),
+        // What takes long is done elsewhere: others are answered meanwhile.
+        "/heap" => elsewhere(move || heap(&facts)).await,
+        _ => elsewhere(move || purge(&facts).map_or_else(failure, |purged| json(&purged))).await,
     }
+}
+
+/// Work that has not begun when its asker is gone never does.
+async fn elsewhere(work: impl FnOnce() -> Response<Answer> + Send + 'static) -> Response<Answer> {
+    AbortOnDropHandle::new(tokio::task::spawn_blocking(work)).await.unwrap_or_else(failure)
+}
+
+/// What is answered where this process has no profiles.
+fn unavailable() -> Option<Response<Answer>> {
+    match profile::state() {
+        Ok(state) if state.available => None,
+        Ok(_) => {
+            let why = "heap profiles cannot be had of this process: it was started with memory.profile = \"off\"; \
+                       start it with \"ready\" or \"on\"";
+            Some(refusal(StatusCode::CONFLICT, why))
+        }
+        Err(error) => Some(failure(error)),
+    }
+}
+
+fn heap(facts: &Facts) -> Response<Answer> {
+    if let Some(refusal) = unavailable() {
+        return refusal;
+    }
+    match facts.heap_profile() {
+        Ok(dump) => response(StatusCode::OK, TEXT, Answer::Profile(dump, 0)),
+        Err(error) => failure(error),
+    }
+}
+
+/// Switches profiling on or off; begins anew, where that is asked.
+fn switch(query: &str) -> Response<Answer> {
+    let (active, reset) = match query {
+        "active=true" => (true, false),
+        "active=true&reset=true" => (true, true),
+        "active=false" => (false, false),
+        _ => {
+            let why = format!("expected active=true, active=true&reset=true or active=false, not {query:?}");
+            return refusal(StatusCode::BAD_REQUEST, why);
+        }
+    };
+    if let Some(refusal) = unavailable() {
+        return refusal;
+    }
+    let switched = if reset { profile::reset() } else { Ok(()) };
+    let switched = switched.and_then(|()| profile::set_active(active)).and_then(|()| profile::state());
+    if switched.is_ok() {
+        tracing::info!(active, "heap profiling was switched");
+    }
+    switched.map_or_else(failure, |state| json(&state))
 }
 
 fn purge(facts: &Facts) -> Result<PurgeStats, MemoryError> {
@@ -63,30 +117,34 @@ fn purge(facts: &Facts) -> Result<PurgeStats, MemoryError> {
     })
 }
 
-fn metrics(stats: &Stats) -> Response<Full<Bytes>> {
-    response(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render(std::slice::from_ref(stats)))
+fn metrics(stats: &Stats) -> Response<Answer> {
+    response(StatusCode::OK, metrics::CONTENT_TYPE, text(metrics::render(std::slice::from_ref(stats))))
 }
 
-fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+fn json(value: &impl Serialize) -> Response<Answer> {
     match serde_json::to_vec(value) {
-        Ok(mut text) => {
-            text.push(b'\n');
-            response(StatusCode::OK, JSON, text)
+        Ok(mut json) => {
+            json.push(b'\n');
+            response(StatusCode::OK, JSON, text(json))
         }
         Err(error) => failure(error),
     }
 }
 
-fn failure(error: impl Display) -> Response<Full<Bytes>> {
+fn failure(error: impl Display) -> Response<Answer> {
     refusal(StatusCode::INTERNAL_SERVER_ERROR, error)
 }
 
-fn refusal(status: StatusCode, why: impl Display) -> Response<Full<Bytes>> {
-    response(status, TEXT, format!("{why}\n"))
+fn refusal(status: StatusCode, why: impl Display) -> Response<Answer> {
+    response(status, TEXT, text(format!("{why}\n")))
 }
 
-fn response(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+fn text(text: impl Into<Bytes>) -> Answer {
+    Answer::Text(Some(text.into()))
+}
+
+fn response(status: StatusCode, kind: &'static str, body: Answer) -> Response<Answer> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::stats::{BoardsProgress, Stats, TaskStats};
 use crate::pipeline::TaskInfo;
+use crate::process::memory::profile::Dump;
 use crate::process::memory::{self, Figures, MemoryError};
 use crate::store::timestamp;
 
@@ -109,6 +110,16 @@ impl Facts {
             tasks: self.runtime.metrics().num_alive_tasks() as u64,
             progress: ask.map(|ask| ask()),
         }
+    }
+
+    /// What holds what this process holds, as far as it was sampled.
+    ///
+    /// # Errors
+    /// When this process cannot be profiled.
+    pub(super) fn heap_profile(&self) -> Result<Dump, MemoryError> {
+        let now = self.started_at + self.started.elapsed();
+        let at_ms = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        Dump::take(self.program, self.version, u64::try_from(at_ms).unwrap_or(u64::MAX))
     }
 
     /// The tasks that are alive, the oldest first.

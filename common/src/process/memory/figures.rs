@@ -78,6 +78,15 @@ pub fn figures() -> Result<Figures, MemoryError> {
     })
 }
 
+/// What the allocator has given out, thread caches included, and what these hold.
+pub(super) fn held() -> Result<(u64, u64), MemoryError> {
+    use jemalloc_ctl::{epoch, stats};
+    refused("its epoch", epoch::advance())?;
+    let allocated = refused("stats.allocated", stats::allocated::read())?;
+    let cached = refused("stats.arenas.4096.tcache_bytes", raw::thread_cache_bytes())?;
+    Ok((allocated as u64, cached as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

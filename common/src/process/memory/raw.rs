@@ -108,6 +108,38 @@ fn code_range(line: &str) -> Option<(usize, usize)> {
     Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
 }
 
+/// Whether allocations are sampled now.
+pub(super) fn profile_active() -> jemalloc_ctl::Result<bool> {
+    // SAFETY: the name ends with NUL, and jemalloc has this value as a `bool`.
+    unsafe { jemalloc_ctl::raw::read(b"prof.active\0") }
+}
+
+/// Has allocations sampled from now on, or not.
+pub(super) fn set_profile_active(active: bool) -> jemalloc_ctl::Result<()> {
+    // SAFETY: the name ends with NUL, and jemalloc takes this value as a `bool`.
+    unsafe { jemalloc_ctl::raw::write(b"prof.active\0", active) }
+}
+
+/// The binary logarithm of the bytes between two samples.
+pub(super) fn profile_lg_sample() -> jemalloc_ctl::Result<usize> {
+    // SAFETY: the name ends with NUL, and jemalloc has this value as a `size_t`.
+    unsafe { jemalloc_ctl::raw::read(b"prof.lg_sample\0") }
+}
+
+/// Forgets all samples.
+pub(super) fn reset_profile() -> io::Result<()> {
+    call(c"prof.reset")
+}
+
+/// Writes all samples of objects that are still held into a file, which is there.
+pub(super) fn dump_profile(into: &CStr) -> io::Result<()> {
+    let mut path = into.as_ptr();
+    let (name, size) = (c"prof.dump".as_ptr(), size_of::<*const c_char>());
+    // SAFETY: both texts end with NUL and outlive the call; jemalloc takes a pointer to the path, and gives nothing.
+    let code = unsafe { jemalloc_sys::mallctl(name, ptr::null_mut(), ptr::null_mut(), (&raw mut path).cast(), size) };
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "a number, and an address of 128 bytes")]
 const fn size_of_value<T>() -> libc::socklen_t {
     size_of::<T>() as libc::socklen_t

@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{At as _, StoreError, create_folders, parent, remove};
 
@@ -27,6 +30,31 @@ impl Scratch {
         let file = File::options().read(true).write(true).create_new(true).open(path).at("create", path)?;
         remove(path)?;
         Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Makes a file that is on no disk, but in memory of its own, which is not that of the process. The name is only shown
+    /// by the kernel.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn in_memory(name: &str) -> Result<Self, StoreError> {
+        let path = PathBuf::from(format!("memfd:{name}"));
+        let file = memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(io::Error::from).at("create", &path)?;
+        Ok(Self { file: file.into(), path })
+    }
+
+    /// A path at which code that knows only paths can write this file, as long as it is here.
+    #[must_use]
+    pub fn reachable_at(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+
+    /// How long it is.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.file.metadata().at("look at", &self.path)?.len())
     }
 
     /// Writes `bytes` at `offset`.
@@ -72,5 +100,17 @@ mod tests {
         assert_eq!(&read, b"onetwo");
         let error = scratch.read_at(&mut read, 1).unwrap_err().to_string();
         assert!(error.contains("deep/.x.tmp"), "{error}");
+    }
+
+    #[test]
+    fn one_in_memory_can_be_written_by_its_path() {
+        let scratch = Scratch::in_memory("r3e-test").unwrap();
+        assert_eq!(scratch.bytes().unwrap(), 0);
+        std::fs::write(scratch.reachable_at(), "written from elsewhere").unwrap();
+        assert_eq!(scratch.bytes().unwrap(), 22);
+        let mut read = [0; 9];
+        scratch.read_at(&mut read, 13).unwrap();
+        assert_eq!(&read, b"elsewhere");
+        assert!(scratch.read_at(&mut read, 14).unwrap_err().to_string().contains("memfd:r3e-test"));
     }
 }

@@ -7,11 +7,19 @@ use std::time::SystemTime;
 
 use super::{At as _, StoreError, unless_missing};
 
-/// Tells one file from another at the same path; never read, only compared.
+/// Tells one file from another at the same path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileId {
     number: u64,
     written: Option<SystemTime>,
+}
+
+impl FileId {
+    /// Its number on its file system, which the kernel tells elsewhere too: of what is mapped, for example.
+    #[must_use]
+    pub fn inode(self) -> u64 {
+        self.number
+    }
 }
 
 /// What kind of thing stands there.

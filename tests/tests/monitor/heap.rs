@@ -1,0 +1,193 @@
+//! Heap profiles of a loader at work.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use r3e_tests::harness::{Invocation, Place, Running, grid, until};
+use r3e_tests::sim::{SimOptions, Simulator};
+use serde_json::Value;
+
+use crate::place::monitor;
+use crate::pprof::Pprof;
+
+/// Boards in flight: each has a compressor and the pieces that it has made.
+const IN_FLIGHT: u64 = 96;
+
+/// A service with boards of many pages.
+fn service() -> (Simulator, Place) {
+    let catalog = grid(16, 16);
+    let place = Place::with_catalog(&catalog);
+    let options = SimOptions { catalog, entries: 256 * 300, drivers: 5000, ..SimOptions::default() };
+    (Simulator::start(options).unwrap(), place)
+}
+
+/// A loader that is about to run there and can be profiled like that, from an executable of its own.
+fn loader(place: &Place, sim: &Simulator, profile: &str) -> Invocation {
+    let loader = place.loader(&sim.base_url()).set("memory.profile", profile).set("upstream.page_size", "20");
+    loader.set("upstream.concurrency", &IN_FLIGHT.to_string()).started_by(&[
+        "sh",
+        "-c",
+        "cp \"$0\" r3e-loader && exec ./r3e-loader \"$@\" 2> said",
+    ])
+}
+
+/// Lets it come into the middle of its first boards, where the service falls silent.
+fn in_the_middle(sim: &Simulator, running: &mut Running) {
+    until("it has asked for a few pages of each board", || {
+        assert!(!running.has_ended());
+        sim.stats().requests > IN_FLIGHT * 4
+    });
+    sim.set_latency(Duration::from_mins(10));
+    until("all wait", || sim.stats().in_flight == IN_FLIGHT);
+}
+
+fn json(place: &Place, arguments: &[&str]) -> Value {
+    monitor(place, arguments).argument("--json").run().with_code(0).json()
+}
+
+fn is_ours(name: &str) -> bool {
+    name.contains("r3e_common::") || name.contains("r3e_loader::")
+}
+
+#[test]
+fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocator() {
+    let (sim, place) = service();
+    // Without caches of threads, of which the allocator's account is wrong by a tenth where there are hundreds of threads:
+    // what it counts is then what is held.
+    let mut running = loader(&place, &sim, "on").variable("_RJEM_MALLOC_CONF", "tcache:false").spawn();
+    in_the_middle(&sim, &mut running);
+    let pid = running.pid();
+    assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "r3e-loader\n", "it began anew as itself");
+    // A newer build is put in its place while it runs.
+    fs::write(place.path("newer"), "another program").unwrap();
+    fs::rename(place.path("newer"), place.path("r3e-loader")).unwrap();
+
+    let told = json(&place, &["heap", "loader", "-o", "a.pb.gz", "--flamegraph", "a.svg"]);
+    let figure = |key: &str| told[key].as_i64().unwrap_or_else(|| panic!("{key} in {told}"));
+    let (inuse, live, error) = (figure("inuse_bytes"), figure("live_bytes"), figure("standard_error_bytes"));
+    println!("held {inuse} ± {error} by {} samples, the allocator counts {live}", figure("sampled_objects"));
+    // Beyond four standard errors lies one profile in 16,000. A small object that is sampled gets a place of 16 KB, which
+    // the allocator counts; and half a megabyte is what it counts of its own.
+    let bound = 4 * error + figure("sampled_objects") * (16 << 10) + (512 << 10);
+    assert!(inuse.abs_diff(live) <= bound.unsigned_abs(), "{told}");
+    assert!(live > 10 << 20 && error < live / 4, "too little to show anything: {told}");
+
+    let profile = Pprof::read(&place.path("a.pb.gz"));
+    let types = [("inuse_objects", "count"), ("inuse_space", "bytes")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!((&profile.types[..], profile.default_type.as_str()), (&types[..], "inuse_space"));
+    assert_eq!((profile.period, profile.sum("inuse_space", |_| true)), (512 << 10, inuse));
+    assert_eq!(profile.sum("inuse_objects", |_| true), figure("inuse_objects"));
+    assert!(profile.time_ns > 1_700_000_000_000_000_000, "{}", profile.time_ns);
+    assert!(profile.mappings[0].0.contains("/r3e-loader"), "{:?}", profile.mappings);
+    // Nearly all that it holds it holds for boards in flight, and its own functions stand on the way to it.
+    let ours = profile.sum("inuse_space", is_ours);
+    assert!(ours > inuse / 10 * 9, "{ours} of {inuse}");
+    let files = profile.samples.iter().flat_map(|it| &it.1).filter(|(name, _)| is_ours(name)).map(|it| &it.1);
+    assert!(
+        files.clone().any(|file| file.ends_with("common/src/pipeline/fetch.rs")),
+        "{:?}",
+        files.collect::<Vec<_>>()
+    );
+    for (_, way) in &profile.samples {
+        assert!(!way.first().is_some_and(|(name, _)| name.contains("jemalloc")), "{way:?}");
+    }
+    let svg = fs::read_to_string(place.path("a.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("<title>all: ") && svg.contains("r3e_common::"), "{svg}");
+    opens_in_go_tool_pprof(&place);
+
+    let table = monitor(&place, &["heap", &pid.to_string(), "--top", "3"]).run().with_code(0).stdout;
+    assert!(table.contains("the allocator counts") && table.contains("FUNCTION") && table.contains("more"), "{table}");
+    // By now it holds the same, of which none is new.
+    json(&place, &["heap", "loader", "-o", "b.pb.gz"]);
+    let growth =
+        json(&place, &["heap", "--diff", "a.pb.gz", "b.pb.gz", "-o", "growth.pb.gz", "--flamegraph", "growth.svg"]);
+    assert!(growth["grown_bytes"].as_i64().unwrap().abs() < 2 << 20, "{growth}");
+    let saved = Pprof::read(&place.path("growth.pb.gz"));
+    assert_eq!(saved.sum("inuse_space", |_| true), growth["grown_bytes"]);
+    drop(running.kill());
+}
+
+/// Checked where there is Go, which is not installed for this.
+fn opens_in_go_tool_pprof(place: &Place) {
+    let pprof = Command::new("go")
+        .args(["tool", "pprof", "-top"])
+        .arg(place.path("a.pb.gz"))
+        .env("HOME", place.path(""))
+        .output();
+    match pprof {
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                output.status.success() && text.contains("Type: inuse_space") && text.contains("r3e_"),
+                "{output:?}"
+            );
+        }
+        Err(error) => println!("left out: go tool pprof cannot be run here: {error}"),
+    }
+}
+
+#[test]
+fn profiling_can_be_switched_on_and_off_while_a_program_runs() {
+    let (sim, place) = service();
+    sim.set_latency(Duration::from_millis(50));
+    let running = loader(&place, &sim, "ready").spawn();
+    until("its socket is there", || !json(&place, &["stats"]).as_array().unwrap().is_empty());
+    let pid = running.pid().to_string();
+    let nothing = monitor(&place, &["heap", "loader"]).run().with_code(1).stderr;
+    assert!(nothing.contains(&format!("r3e-monitor profile on {pid}")), "{nothing}");
+    let on = json(&place, &["profile", "on", &pid]);
+    assert_eq!((&on["active"], &on["sample_bytes"]), (&true.into(), &(512 << 10).into()));
+    until("something was sampled", || monitor(&place, &["heap", "loader", "--json"]).run().code() == Some(0));
+    // What was allocated before is not seen.
+    let seen = json(&place, &["heap", "loader"]);
+    assert!(seen["functions"].as_array().unwrap().iter().any(|it| is_ours(it["function"].as_str().unwrap())), "{seen}");
+    let off = monitor(&place, &["profile", "off", "loader"]).run().with_code(0).stdout;
+    assert!(off.contains("not sampled any more"), "{off}");
+    let anew = json(&place, &["profile", "on", "loader", "--reset"]);
+    assert_eq!(anew["active"], true);
+    drop(running.kill());
+}
+
+#[test]
+fn a_program_without_profiling_says_how_there_is() {
+    let (sim, place) = service();
+    sim.set_latency(Duration::from_mins(10));
+    let running = place.loader(&sim.base_url()).spawn();
+    until("its socket is there", || !json(&place, &["stats"]).as_array().unwrap().is_empty());
+    for command in [&["heap", "loader"][..], &["profile", "on", "loader"], &["profile", "off", "loader"]] {
+        let ended = monitor(&place, command).run().with_code(1);
+        let pid = running.pid().to_string();
+        for part in ["cannot be profiled", &pid, "memory.profile", "R3E_MEMORY__PROFILE=on"] {
+            assert!(ended.stderr.contains(part), "{part} in {}", ended.stderr);
+        }
+        assert_eq!(ended.stdout, "");
+    }
+    drop(running.kill());
+}
+
+#[test]
+fn wrong_use_is_told() {
+    let place = Place::new();
+    fs::write(place.path("text"), "no profile").unwrap();
+    let cases: [(&[&str], i32, &[&str]); 9] = [
+        (&["heap"], 2, &["PROGRAM|PID"]),
+        (&["heap", "loader"], 2, &["no program that runs is called loader"]),
+        (&["heap", "loader", "--diff", "a", "b"], 2, &["--diff"]),
+        (&["heap", "--diff", "a"], 2, &["--diff", "2"]),
+        (&["heap", "loader", "--top", "0"], 2, &["--top", "0"]),
+        (&["heap", "--diff", "missing", "text"], 1, &["text", "no gzip file"]),
+        (&["heap", "--diff", "missing", "nor"], 1, &["there is no file nor"]),
+        (&["profile", "maybe", "loader"], 2, &["maybe", "on or off"]),
+        (&["profile", "on"], 2, &["PROGRAM|PID"]),
+    ];
+    for (given, code, parts) in cases {
+        let ended = monitor(&place, given).run().with_code(code);
+        for part in parts {
+            assert!(ended.stderr.contains(part), "{given:?}: {part:?} in {}", ended.stderr);
+        }
+        assert_eq!(ended.stdout, "", "{given:?}");
+    }
+    let wrong = monitor(&place, &["list"]).set("memory.profile", "maybe").run().with_code(78).stderr;
+    assert!(wrong.contains("memory.profile") && wrong.contains("one of off, ready, on"), "{wrong}");
+}
