@@ -21,7 +21,9 @@ impl<'a> Terminal<'a> {
             return None;
         }
         let terminal = Self { place };
-        let started = terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "sh"]);
+        // A test that is killed cannot end its server; without its shell that ends by itself.
+        let shell = "timeout --foreground 600 sh";
+        let started = terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", shell]);
         assert!(started.status.success(), "{started:?}");
         terminal.type_line("PS1='$ '");
         terminal.type_line("stty -g > before");
