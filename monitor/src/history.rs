@@ -2,14 +2,18 @@
 //! number read meanwhile (write-ahead log).
 
 mod error;
+mod latest;
 mod read;
 mod records;
 mod schema;
+mod series;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub(crate) use error::HistoryError;
+pub(crate) use latest::latest_runs;
 pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
-pub(crate) use records::{Found, Run, Unusable, not_taken_in};
+pub(crate) use records::{Run, Unusable, not_taken_in};
+pub(crate) use series::{Point, Series, Thinned};
 pub(crate) use write::{Batch, Sample, Writer, started_ms};

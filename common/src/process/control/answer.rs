@@ -63,7 +63,8 @@ fn purge(facts: &Facts) -> Result<PurgeStats, MemoryError> {
 }
 
 fn metrics(stats: &Stats) -> Response<Full<Bytes>> {
-    response(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render(std::slice::from_ref(stats)))
+    let format = metrics::Format::OpenMetrics;
+    response(StatusCode::OK, format.content_type(), metrics::render(std::slice::from_ref(stats), format))
 }
 
 fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
