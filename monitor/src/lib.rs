@@ -10,6 +10,7 @@ mod program;
 mod report;
 mod sockets;
 mod survey;
+pub mod verdict;
 mod watch;
 
 pub use cli::{Arguments, Command};
