@@ -3,6 +3,7 @@
 
 mod error;
 mod latest;
+mod purged;
 mod read;
 mod records;
 mod schema;
@@ -13,6 +14,7 @@ mod write;
 
 pub(crate) use error::HistoryError;
 pub(crate) use latest::latest_runs;
+pub(crate) use purged::AfterPurges;
 pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
 pub(crate) use records::{Run, Unusable, not_taken_in};
 pub(crate) use series::{Point, Series, Thinned};

@@ -4,10 +4,12 @@
 mod ask;
 mod cli;
 mod commands;
+mod dashboard;
 mod history;
 mod kernel;
 mod program;
 mod report;
+mod serve;
 mod sockets;
 mod survey;
 pub mod verdict;

@@ -13,6 +13,7 @@ use r3e_common::store::StoreError;
 use crate::cli::{Arguments, Command};
 use crate::commands::{self, Asked};
 use crate::history::HistoryError;
+use crate::serve;
 use crate::watch;
 
 /// Runs the program: results to standard output, everything else to standard error.
@@ -34,6 +35,8 @@ fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> 
 fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<HistoryError>() {
         error.exit()
+    } else if let Some(error) = error.downcast_ref::<serve::NotListening>() {
+        error.exit()
     } else if error.is::<StoreError>() {
         Exit::Disk
     } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
@@ -45,6 +48,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
+/// For what may block: purges, files and the history.
+const BLOCKING_THREADS: usize = 4;
+
 fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
     let Some(command) = arguments.command else {
         say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
@@ -55,7 +61,11 @@ fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
     }
     // One thread is enough to wait for answers.
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
+        tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .on_thread_park(memory::flush_if_asked)
+        .build()?;
     let asked = Asked { config, json: arguments.json, clock: SystemTime::now };
     match command {
         Command::List => runtime.block_on(asked.list()),
@@ -66,6 +76,8 @@ fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
         Command::Fds(it) => asked.fds(&it),
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
+        Command::Serve(_) => serve::run(config, &runtime, SystemTime::now),
+        Command::Report(it) => runtime.block_on(asked.report(&it)),
         Command::Watch => watch::run(config, &runtime, SystemTime::now),
     }
 }

@@ -10,7 +10,7 @@ mod units;
 
 pub(crate) use history::{History, Runs, sample_line};
 pub(crate) use kernel::{Connections, Descriptors};
-pub(crate) use live::{List, Purges, StatsReport, Tasks};
+pub(crate) use live::{List, Purges, StatsReport, Tasks, stats_json};
 
 use std::fmt;
 

@@ -4,9 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 use r3e_common::process::exit::Exit;
+use serde_json::json;
 
 use super::{Asked, Written, print, try_print};
-use crate::cli::{HistoryArguments, RunsArguments};
+use crate::cli::{HistoryArguments, ReportArguments, RunsArguments};
+use crate::dashboard::write_report;
 use crate::history::{Reader, latest_runs};
 use crate::report::{History, Report as _, Runs, sample_line};
 
@@ -29,6 +31,13 @@ impl Asked<'_> {
         let slot_ms = i64::try_from((asked.since / SLOTS).as_millis()).unwrap_or(i64::MAX);
         let rows = reader.map_or_else(|| Ok(Vec::new()), |it| it.condensed(from_ms, slot_ms))?;
         print(&History { rows, since: asked.since, file, zone: self.zone() }.to_string())
+    }
+
+    /// `report`
+    pub(crate) async fn report(self, asked: &ReportArguments) -> anyhow::Result<Exit> {
+        write_report(self.config, &asked.output, asked.since, self.clock).await?;
+        let file = asked.output.display().to_string();
+        print(&if self.json { format!("{}\n", json!({ "file": file })) } else { format!("{file}\n") })
     }
 
     /// `runs`

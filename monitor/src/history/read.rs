@@ -86,8 +86,8 @@ impl Reader {
         values: impl rusqlite::Params,
         mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), HistoryError> {
-        let mut read = || {
-            let mut statement = self.database.prepare_cached(sql)?;
+        let read = || {
+            let mut statement = self.database.prepare(sql)?;
             let mut rows = statement.query(values)?;
             while let Some(row) = rows.next()? {
                 take(row)?;
