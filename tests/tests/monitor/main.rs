@@ -3,10 +3,15 @@
 #![expect(clippy::print_stdout, reason = "a test that cannot be run says so")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
+mod cache_files;
+mod chromium;
+mod dashboard;
 mod full;
+mod http;
 mod jobs;
 mod killed;
 mod live;
 mod place;
+mod serve;
 mod watch;
 mod wrong_use;
