@@ -60,8 +60,7 @@ fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
         tracing::warn!(%error, "memory may be held longer than meant");
     }
     // One thread is enough to wait for answers.
-    let runtime =
-        tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .on_thread_park(memory::flush_if_asked)

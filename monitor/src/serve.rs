@@ -58,7 +58,9 @@ impl NotListening {
 
 fn hint(cause: &io::Error) -> &'static str {
     match cause.kind() {
-        io::ErrorKind::AddrInUse => "; hint: another program listens there, perhaps another r3e-monitor serve: --listen",
+        io::ErrorKind::AddrInUse => {
+            "; hint: another program listens there, perhaps another r3e-monitor serve: --listen"
+        }
         io::ErrorKind::AddrNotAvailable => "; hint: this machine does not have that address",
         _ => "",
     }

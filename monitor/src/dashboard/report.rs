@@ -74,7 +74,9 @@ mod tests {
         let evil = "</script><script>alert(1)</script><!--<script>";
         let data = json!({ "now": { "processes": [{ "program": evil }] } });
         let page = whole(&data);
-        assert!(!page.contains("alert(1)</script>") && !page.contains("src=\"assets") && !page.contains("href=\"assets"));
+        assert!(
+            !page.contains("alert(1)</script>") && !page.contains("src=\"assets") && !page.contains("href=\"assets")
+        );
         assert_eq!(page.matches("<script").count(), 1 + ASSETS.iter().filter(|it| it.path.ends_with("js")).count());
         let (_, rest) = page.split_once("id=\"data\">").unwrap();
         let (text, _) = rest.split_once("</script>").unwrap();

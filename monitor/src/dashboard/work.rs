@@ -50,9 +50,10 @@ impl Work {
     /// For the page.
     pub(crate) fn to_json(&self) -> Value {
         let runs = Runs { rows: self.runs.clone(), zone: TimeZone::UTC }.to_json();
-        let status = self.status.as_ref().map(|it| {
-            json!({ "figures": it.figures, "failed": it.failed, "failed_count": it.failed_count })
-        });
+        let status = self
+            .status
+            .as_ref()
+            .map(|it| json!({ "figures": it.figures, "failed": it.failed, "failed_count": it.failed_count }));
         json!({ "runs": runs, "cache": status, "trouble": self.trouble })
     }
 }

@@ -66,9 +66,7 @@ impl Files {
     }
 
     async fn file(&self, request: &Request<Incoming>, name: Published) -> Reply {
-        let Ok(Ok(place)) =
-            tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await
-        else {
+        let Ok(Ok(place)) = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await else {
             let mut busy = refusal(StatusCode::SERVICE_UNAVAILABLE, "too many files are being sent: try again");
             set(&mut busy, RETRY_AFTER, "1");
             return busy;
@@ -96,7 +94,8 @@ impl Files {
             if is_head {
                 return opened.described(StatusCode::OK, Content::from(Bytes::new()));
             }
-            return opened.sent(StatusCode::OK, |file| FileStream::new(Source::Inflated(GzDecoder::new(file).into()), place));
+            return opened
+                .sent(StatusCode::OK, |file| FileStream::new(Source::Inflated(GzDecoder::new(file).into()), place));
         }
         let wanted = if is_head || !opened.state.is_continued(header(request, &IF_RANGE), (self.clock)()) {
             Part::All

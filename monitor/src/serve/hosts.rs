@@ -46,10 +46,30 @@ mod tests {
     #[test]
     fn on_loopback_only_names_of_loopback_are_answered() {
         let hosts = Hosts::of("127.0.0.1:9464".parse().unwrap());
-        for ours in ["127.0.0.1", "127.0.0.1:9464", "127.1.2.3:80", "localhost", "LocalHost:1", "r3e.localhost", "[::1]:9464", "[::1]"] {
+        for ours in [
+            "127.0.0.1",
+            "127.0.0.1:9464",
+            "127.1.2.3:80",
+            "localhost",
+            "LocalHost:1",
+            "r3e.localhost",
+            "[::1]:9464",
+            "[::1]",
+        ] {
             assert!(hosts.allow(ours), "{ours}");
         }
-        for foreign in ["", "evil.example", "evil.example:9464", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil", "a@localhost", "localhost:x", "[::2]", "notlocalhost"] {
+        for foreign in [
+            "",
+            "evil.example",
+            "evil.example:9464",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "127.0.0.1.evil",
+            "a@localhost",
+            "localhost:x",
+            "[::2]",
+            "notlocalhost",
+        ] {
             assert!(!hosts.allow(foreign), "{foreign}");
         }
         assert!(Hosts::of("0.0.0.0:9464".parse().unwrap()).allow("evil.example"));

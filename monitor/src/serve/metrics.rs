@@ -72,9 +72,9 @@ fn runs(text: &mut Exposition, runs: &[Run]) {
             last_done.insert(&run.program, run);
         }
     }
-    let counted = outcomes.iter().map(|((program, code), count)| {
-        ([("program", *program), ("exit_code", code.as_str())], f64::from(*count))
-    });
+    let counted = outcomes
+        .iter()
+        .map(|((program, code), count)| ([("program", *program), ("exit_code", code.as_str())], f64::from(*count)));
     text.family("r3e_remembered_runs", "", "gauge", "Of the last 200 runs, those that ended with that code.", counted);
     let mut family = |name, unit, help, of: fn(&Run) -> Option<f64>| {
         let samples = last.iter().filter_map(|(program, run)| Some(([("program", *program)], of(run)?)));
@@ -152,7 +152,11 @@ mod tests {
         let text = render(&replies, &work, Format::Text);
         let shown: Vec<&str> = text
             .lines()
-            .filter(|it| ["cache", "fetching", "scrape", "index", "run", "success", "answers", "sources"].iter().any(|word| it.contains(word)))
+            .filter(|it| {
+                ["cache", "fetching", "scrape", "index", "run", "success", "answers", "sources"]
+                    .iter()
+                    .any(|word| it.contains(word))
+            })
             .filter(|it| !it.starts_with('#'))
             .collect();
         insta::assert_snapshot!(shown.join("\n"));

@@ -41,7 +41,12 @@ impl Page {
     }
 
     /// The file at that path, if there is one.
-    pub(super) fn answer(&self, path: &str, accept_encoding: Option<&str>, if_none_match: Option<&str>) -> Option<Reply> {
+    pub(super) fn answer(
+        &self,
+        path: &str,
+        accept_encoding: Option<&str>,
+        if_none_match: Option<&str>,
+    ) -> Option<Reply> {
         let (asset, compressed) = self.files.iter().find(|(asset, _)| asset.path == path)?;
         let Some(coding) = coding(accept_encoding) else {
             return Some(refusal(StatusCode::NOT_ACCEPTABLE, "there are gzip and plain text"));

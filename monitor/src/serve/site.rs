@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 use super::files::Files;
 use super::fresh::Fresh;
 use super::hosts::Hosts;
+use super::metrics;
 use super::page::Page;
 use super::reply::{JSON, Reply, refusal, reply, secure, set};
-use super::metrics;
 use crate::ask::Question;
 use crate::dashboard::{SLOTS, Work, milliseconds, now, past, verdicts};
 use crate::survey::{self, ask_everyone};
@@ -126,7 +126,8 @@ impl Site {
 
     /// The name by which we are called, where it is not ours. A client of HTTP/1.0 may have none; a browser always has.
     fn foreign_host(&self, request: &Request<Incoming>) -> Option<String> {
-        let named = request.headers().get_all(HOST).iter().map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+        let named =
+            request.headers().get_all(HOST).iter().map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
         let asked = request.uri().authority().map(ToString::to_string);
         let mut names = named.chain(asked);
         names.find(|name| !self.hosts.allow(name)).map(|name| name.chars().take(100).collect())
@@ -145,10 +146,7 @@ impl Site {
     }
 
     /// Work that may block, one at a time; it goes on to its end also where nobody waits for it any more.
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Config) -> T + Send + 'static,
-    ) -> Result<T, String> {
+    async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Config) -> T + Send + 'static) -> Result<T, String> {
         let turn = Arc::clone(&self.reading).acquire_owned().await.map_err(|error| error.to_string())?;
         let config = Arc::clone(&self.config);
         let done = tokio::task::spawn_blocking(move || {

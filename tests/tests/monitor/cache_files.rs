@@ -13,7 +13,8 @@ use crate::http::Server;
 pub(crate) fn loaded() -> Place {
     let catalog = grid(12, 10);
     let place = Place::with_catalog(&catalog);
-    let sim = Simulator::start(SimOptions { catalog, entries: 20_000, drivers: 3000, ..SimOptions::default() }).unwrap();
+    let sim =
+        Simulator::start(SimOptions { catalog, entries: 20_000, drivers: 3000, ..SimOptions::default() }).unwrap();
     let _ended = place.loader(&sim.base_url()).run().with_code(0);
     place
 }
@@ -59,7 +60,10 @@ fn each_published_file_comes_as_front_ends_read_it() {
         let encoded: String = name.bytes().map(|it| format!("%{it:02x}")).collect();
         assert!(server.get(&format!("/cache/{encoded}"), &[]).body == lies(name), "{name} in another spelling");
         let head = server.ask("HEAD", &format!("/cache/{name}"), &[]);
-        assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, &*lies(name).len().to_string(), 0));
+        assert_eq!(
+            (head.status, head.header("content-length"), head.body.len()),
+            (200, &*lies(name).len().to_string(), 0)
+        );
     }
     server.stop();
 }
@@ -132,15 +136,40 @@ fn nothing_outside_and_nothing_hidden_is_given() {
     let secret = place.path("secret");
     let absolute = secret.to_str().unwrap();
     for path in [
-        "", "/", ".", "./status.json", "status.json/", "status.json%00", "status.json%00.gz", "status.json?/../x/..",
-        "refresh_now", ".scheduler.json", ".damaged/status.json", ".damaged", "index.html", "track_7", "track_7/",
-        "track_7/.class_8.json.gz.tmp", "track_7/class_1.json.gz", "track_8/class_1.json.gz", "track_9/class_1.json.gz",
-        "track_07/class_1.json.gz", "top_combinations.json", "%2fetc%2fpasswd", "/etc/passwd", "%ff",
-        "track_1/class_4294967296.json.gz", absolute, &absolute.replace('/', "%2f"),
+        "",
+        "/",
+        ".",
+        "./status.json",
+        "status.json/",
+        "status.json%00",
+        "status.json%00.gz",
+        "status.json?/../x/..",
+        "refresh_now",
+        ".scheduler.json",
+        ".damaged/status.json",
+        ".damaged",
+        "index.html",
+        "track_7",
+        "track_7/",
+        "track_7/.class_8.json.gz.tmp",
+        "track_7/class_1.json.gz",
+        "track_8/class_1.json.gz",
+        "track_9/class_1.json.gz",
+        "track_07/class_1.json.gz",
+        "top_combinations.json",
+        "%2fetc%2fpasswd",
+        "/etc/passwd",
+        "%ff",
+        "track_1/class_4294967296.json.gz",
+        absolute,
+        &absolute.replace('/', "%2f"),
     ] {
         paths.push(format!("/cache/{path}"));
     }
-    paths.extend(["/cache", "/cach%65/../secret", "//cache/secret", "/../secret", "/assets/../secret", "/%2e%2e/secret"].map(String::from));
+    paths.extend(
+        ["/cache", "/cach%65/../secret", "//cache/secret", "/../secret", "/assets/../secret", "/%2e%2e/secret"]
+            .map(String::from),
+    );
     let mut given = 0;
     for path in &paths {
         let answer = server.get(path, &[]);
@@ -179,9 +208,8 @@ fn a_file_that_is_replaced_while_it_is_sent_comes_whole_and_a_damaged_one_breaks
         fs::rename(hidden, &path).unwrap();
     };
     put(0);
+    let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let done = std::sync::atomic::AtomicBool::new(false);
-        let done = &done;
         scope.spawn(|| {
             let mut number = 0;
             while !done.load(std::sync::atomic::Ordering::Relaxed) {

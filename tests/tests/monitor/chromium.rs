@@ -27,9 +27,20 @@ impl Chromium {
         // The protocol is on descriptors 3 and 4: what this test has as standard input and output.
         let script = "exec \"$0\" \"$@\" 3<&0 4>&1 < /dev/null > /dev/null 2>&1";
         let profile = format!("--user-data-dir={}", folder.join("chromium").display());
-        let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-            "--remote-debugging-pipe", &profile, "about:blank"];
+        let flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            "--remote-debugging-pipe",
+            &profile,
+            "about:blank",
+        ];
         let found = Command::new("sh").args(["-c", "command -v chromium"]).stdout(Stdio::null()).status().unwrap();
         if !found.success() {
             eprintln!("left out: chromium is not here (apt-get install chromium)");
@@ -113,7 +124,12 @@ impl Chromium {
         let begun = std::time::Instant::now();
         while self.value(expression) != true {
             let body = || String::from("document.body.innerText");
-            assert!(begun.elapsed() < BOUND, "in vain: {expression}\n{:?}\n{}", self.complaints.clone(), self.value(&body()));
+            assert!(
+                begun.elapsed() < BOUND,
+                "in vain: {expression}\n{:?}\n{}",
+                self.complaints.clone(),
+                self.value(&body())
+            );
             std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
     }

@@ -24,7 +24,7 @@ fn jobs() -> (Simulator, Place) {
     let place = Place::with_catalog(&catalog);
     let options = SimOptions { catalog, entries: 30_000, drivers: 4000, ..SimOptions::default() };
     let sim = Simulator::start(options).unwrap();
-    let faults = Faults::default().with(FaultKind::ServerError, 0.02);
+    let faults = Faults::only(FaultKind::InternalError, 0.15);
     sim.set_faults(faults).unwrap();
     let _ended = place.loader(&sim.base_url()).set("upstream.attempts", "1").run();
     sim.set_faults(Faults::default()).unwrap();
@@ -58,8 +58,19 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
         assert_eq!(browser.value(&format!("({DRAWN})('{id}')")), true, "{id} is drawn");
     }
     let shown = browser.value("document.body.innerText").as_str().unwrap().to_owned();
-    for part in ["r3e-refresher", "r3e-monitor", "fetching", "limit 200 MB", "Last runs", "Failed boards", "too few samples",
-        "some boards failed", "exit 3", "live, ", "600"] {
+    for part in [
+        "r3e-refresher",
+        "r3e-monitor",
+        "fetching",
+        "limit 200 MB",
+        "Last runs",
+        "Failed boards",
+        "too few samples",
+        "some boards failed",
+        "exit 3",
+        "live, ",
+        "600",
+    ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(browser.value("document.querySelectorAll('#failed tbody tr').length").as_u64().unwrap() > 0);
@@ -74,11 +85,13 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
     // Another span, by keyboard or mouse.
     browser.value("(() => { const it = document.querySelector('#span'); it.value = '24h'; it.dispatchEvent(new Event('change')); })()");
     browser.until("performance.getEntriesByType('resource').some((it) => it.name.includes('since=24h'))");
-    let foreign: Vec<&String> = browser.requests.iter().filter(|it| !it.starts_with(&address) && *it != "data:,").collect();
+    let foreign: Vec<&String> =
+        browser.requests.iter().filter(|it| !it.starts_with(&address) && *it != "data:,").collect();
     assert!(foreign.is_empty(), "asked of others: {foreign:?}");
     assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
 
-    let written = monitor(&place, &["report", "-o", "report.html", "--since", "1h"]).set("cache.dir", "cache").run().with_code(0);
+    let written =
+        monitor(&place, &["report", "-o", "report.html", "--since", "1h"]).set("cache.dir", "cache").run().with_code(0);
     assert_eq!(written.stdout, "report.html\n");
     server.stop();
     browser.until("/does not answer since/.test(document.querySelector('#state').innerText)");
@@ -88,7 +101,9 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
     browser.look(1280, "light");
     let file = format!("file://{}", place.path("report.html").display());
     browser.open(&file);
-    browser.until("document.body?.dataset?.drawn === 'yes' && /^report of/.test(document.querySelector('#state').innerText)");
+    browser.until(
+        "document.body?.dataset?.drawn === 'yes' && /^report of/.test(document.querySelector('#state').innerText)",
+    );
     for id in ["memory", "counts"] {
         assert_eq!(browser.value(&format!("({DRAWN})('{id}')")), true, "{id} is drawn in the report");
     }

@@ -25,7 +25,8 @@ fn it_says_where_it_listens_serves_and_stops_in_order() {
     let assets: Vec<&str> = text.split('"').filter(|it| it.starts_with("assets/")).collect();
     assert_eq!(assets.len(), 8);
     for asset in assets {
-        let (plain, small) = (server.get(&format!("/{asset}"), &[]), server.get(&format!("/{asset}"), &["Accept-Encoding: gzip"]));
+        let (plain, small) =
+            (server.get(&format!("/{asset}"), &[]), server.get(&format!("/{asset}"), &["Accept-Encoding: gzip"]));
         assert_eq!((plain.status, small.header("content-encoding")), (200, "gzip"), "{asset}");
         assert_eq!(inflated(&small.body), plain.body, "{asset}");
         let tag = format!("If-None-Match: {}", small.header("etag"));
@@ -66,7 +67,9 @@ fn it_says_where_it_listens_serves_and_stops_in_order() {
 fn it_answers_to_names_of_loopback_only() {
     let place = Place::new();
     let server = Server::start(&place);
-    for (host, status) in [("127.0.0.1", 200), ("localhost:1", 200), ("[::1]:9464", 200), ("evil.example", 421), ("", 421)] {
+    for (host, status) in
+        [("127.0.0.1", 200), ("localhost:1", 200), ("[::1]:9464", 200), ("evil.example", 421), ("", 421)]
+    {
         for path in ["/api/now", "/metrics"] {
             assert_eq!(server.get(path, &[&format!("Host: {host}")]).status, status, "{host}{path}");
         }
@@ -94,7 +97,12 @@ fn an_address_that_cannot_be_had_is_told() {
 fn ten_thousand_malformed_requests_leave_it_standing() {
     let place = loaded();
     let server = Server::start(&place);
-    let _warm = (server.json("/api/now"), server.json("/api/work"), server.get("/", &[]), server.get("/cache/status.json", &[]));
+    let _warm = (
+        server.json("/api/now"),
+        server.json("/api/work"),
+        server.get("/", &[]),
+        server.get("/cache/status.json", &[]),
+    );
     until("connections are closed", || server.json("/api/now").is_object() && server.descriptors() < 40);
     let before = server.descriptors();
     let mut random = fastrand::Rng::with_seed(7);
@@ -143,8 +151,17 @@ fn it_holds_under_15_mb_with_fifty_dashboards_open() {
     let watch = busy_watch(&place).spawn();
     let server = Server::start(&place);
     let mut dashboards: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(server.address).unwrap()).collect();
-    let paths = ["/", "/assets/uplot.js", "/assets/page.js", "/api/past?since=1h", "/api/past?since=7d", "/api/work",
-        "/api/verdicts", "/api/now", "/cache/driver_index.json"];
+    let paths = [
+        "/",
+        "/assets/uplot.js",
+        "/assets/page.js",
+        "/api/past?since=1h",
+        "/api/past?since=7d",
+        "/api/work",
+        "/api/verdicts",
+        "/api/now",
+        "/cache/driver_index.json",
+    ];
     let ask = |stream: &mut TcpStream, path: &str| {
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n").unwrap();
         let mut head = Vec::new();
@@ -183,13 +200,27 @@ fn metrics_pass_promtool_and_a_real_prometheus_scrapes_them() {
     let plain = server.get("/metrics", &[]);
     assert_eq!(plain.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     let open = server.get("/metrics", &["Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"]);
-    assert!(open.header("content-type").starts_with("application/openmetrics-text") && open.text().ends_with("# EOF\n"));
-    for name in ["process_resident_memory_bytes{", "process_open_fds{", "r3e_memory_allocated_bytes{", "r3e_tasks{",
-        "r3e_connections{", "r3e_cache_boards 120", "r3e_cache_failed_boards 0", "r3e_last_run_exit_code{program=\"r3e-loader\"} 0"] {
+    assert!(
+        open.header("content-type").starts_with("application/openmetrics-text") && open.text().ends_with("# EOF\n")
+    );
+    for name in [
+        "process_resident_memory_bytes{",
+        "process_open_fds{",
+        "r3e_memory_allocated_bytes{",
+        "r3e_tasks{",
+        "r3e_connections{",
+        "r3e_cache_boards 120",
+        "r3e_cache_failed_boards 0",
+        "r3e_last_run_exit_code{program=\"r3e-loader\"} 0",
+    ] {
         assert!(plain.text().contains(name) && open.text().contains(name), "{name} in {}", plain.text());
     }
-    let Ok(mut checking) =
-        Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    let Ok(mut checking) = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
     else {
         eprintln!("left out: promtool is not here (apt-get install prometheus)");
         server.stop();
@@ -204,8 +235,14 @@ fn metrics_pass_promtool_and_a_real_prometheus_scrapes_them() {
         let checked = Command::new("promtool").args(["check", "rules", &format!("{rules}/{file}")]).output().unwrap();
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     }
-    let tested = Command::new("promtool").args(["test", "rules", &format!("{rules}/r3e.rules.test.yml")]).output().unwrap();
-    assert!(tested.status.success(), "{}{}", String::from_utf8_lossy(&tested.stdout), String::from_utf8_lossy(&tested.stderr));
+    let tested =
+        Command::new("promtool").args(["test", "rules", &format!("{rules}/r3e.rules.test.yml")]).output().unwrap();
+    assert!(
+        tested.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&tested.stdout),
+        String::from_utf8_lossy(&tested.stderr)
+    );
 
     let config = format!(
         "global: {{scrape_interval: 1s}}\nrule_files: ['{rules}/r3e.rules.yml']\nscrape_configs: [{{job_name: r3e, static_configs: [{{targets: ['{}']}}]}}]\n",
