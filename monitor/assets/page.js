@@ -32,7 +32,12 @@
     if (!to) return;
     const span = known.fixed ?? SPANS[at("span").value];
     const lanes = store.lanes(to - span);
-    charts.update(at("memory"), at("counts"), lanes, bands(), to - span, to);
+    const runs = bands().filter((it) => it.to > to - span);
+    // What is younger than the span is shown as wide as there is room.
+    const firsts = [...lanes.map((it) => it.columns[0][0] * 1000), ...runs.map((it) => it.from)];
+    const first = Math.min(...firsts, to - MINUTE);
+    const from = Math.max(to - span, first - (to - first) * 0.02);
+    charts.update(at("memory"), at("counts"), lanes, runs, from, to);
     const left = known.past?.left_out ? ` ${known.past.left_out} processes of this time are left out.` : "";
     const note = `${known.past?.note ?? ""}${left}`;
     at("note").textContent = known.past?.note && lanes.length ? `${note} Shown is what this page has seen.` : note;

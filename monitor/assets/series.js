@@ -84,7 +84,9 @@
         this.append(lane, points);
         Object.assign(lane, { end: points.at(-1)[0], phase: entry.phase, pid: entry.pid, now: entry.now });
       }
-      return lanes.sort((a, b) => a.key.localeCompare(b.key));
+      // Jobs first, then those that watch.
+      const watches = (lane) => Number(lane.program === "r3e-monitor");
+      return lanes.sort((a, b) => watches(a) - watches(b) || a.key.localeCompare(b.key));
     }
 
     // Puts nothing where nothing was seen, so that no line leads across.

@@ -68,7 +68,10 @@
     const rows = [];
     for (const it of list) {
       const worst = it.figures.filter((f) => f.verdict === "leak" || f.verdict === "suspect");
-      const shown = worst.length ? worst : it.figures.filter((f) => ["allocated", "resident"].includes(f.figure));
+      const shown = worst.length ? worst : it.figures.filter((f) => f.per_hour && ["allocated", "resident"].includes(f.figure));
+      if (!shown.length) {
+        rows.push([[it.program, element("small", {}, `pid ${it.pid}`)], verdictBadge(it.verdict), "all", "–", "–", "–", count(it.figures[0]?.samples)]);
+      }
       for (const f of shown) {
         const show = ["allocated", "resident"].includes(f.figure) ? bytes : (n) => n.toFixed(n < 10 ? 2 : 0);
         const g = f.per_hour;
@@ -86,7 +89,7 @@
       const code = it.exit_code === null ? "no record left" : `exit ${it.exit_code}`;
       return [
         [it.program, element("small", {}, it.doing)], moment(Date.parse(it.ended_at)), seconds(it.seconds),
-        [it.outcome.length > 24 ? element("span", {}, it.outcome) : badge(kind, it.outcome), element("small", {}, code)],
+        [it.outcome.length > 24 ? element("span", {}, it.outcome) : badge(kind, it.outcome.replaceAll("_", " ")), element("small", {}, code)],
         bytes(it.peak_rss_bytes), count(it.boards?.fetched), count(it.boards?.failed),
       ];
     });

@@ -11,7 +11,9 @@ use crate::place::{busy_watch, monitor};
 
 /// Whether something is drawn on each chart of a place, in how many colours at least.
 const DRAWN: &str = "(id) => [...document.querySelectorAll(`#${id} canvas`)].every((it) => {
-    const data = new Uint32Array(it.getContext('2d').getImageData(0, 0, it.width, it.height).data.buffer);
+    const copy = new OffscreenCanvas(it.width, it.height).getContext('2d', { willReadFrequently: true });
+    copy.drawImage(it, 0, 0);
+    const data = new Uint32Array(copy.getImageData(0, 0, it.width, it.height).data.buffer);
     return new Set(data).size > 8;
 })";
 
@@ -57,6 +59,7 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
     for id in ["memory", "counts"] {
         assert_eq!(browser.value(&format!("({DRAWN})('{id}')")), true, "{id} is drawn");
     }
+    browser.picture("wide-light");
     let shown = browser.value("document.body.innerText").as_str().unwrap().to_owned();
     for part in [
         "r3e-refresher",
@@ -74,7 +77,6 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(browser.value("document.querySelectorAll('#failed tbody tr').length").as_u64().unwrap() > 0);
-    browser.picture("wide-light");
     for (width, scheme) in [(1280, "dark"), (400, "dark"), (400, "light")] {
         browser.look(width, scheme);
         browser.until(&format!("innerWidth === {width} && matchMedia('(prefers-color-scheme: {scheme})').matches"));

@@ -163,7 +163,8 @@ fn it_holds_under_15_mb_with_fifty_dashboards_open() {
         "/cache/driver_index.json",
     ];
     let ask = |stream: &mut TcpStream, path: &str| {
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n").unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
