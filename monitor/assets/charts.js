@@ -69,7 +69,7 @@
         cursor: { sync: { key: "all" }, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { x: { time: true, range: () => [this.state.from, this.state.to] }, y: { range: (_u, _min, max) => [0, (max || 1) * 1.1] } },
         axes: [
-          { ...axis, values: timeAxis, space: 60 },
+          { ...axis, values: timeAxis, space: 60, size: 32 },
           { ...axis, size: 64, values: (_u, splits) => splits.map((it) => value(it).replace(".0 ", " ")), ...ticks },
         ],
         series: [{ value: (_u, at) => (at === null ? "–" : clock(new Date(at * 1000), true)), label: "at" }, ...series],

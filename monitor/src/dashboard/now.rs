@@ -7,7 +7,7 @@ use crate::report::stats_json;
 use crate::survey::Reply;
 
 /// What was answered at that moment, in milliseconds since 1970, or why not.
-pub(crate) fn now(replies: &[Reply<Stats>], at_ms: i64, trouble: Option<String>) -> Value {
+pub(crate) fn now(replies: &[Reply<Stats>], at_ms: i64, trouble: Option<&str>) -> Value {
     let mut processes = stats_json(replies);
     for process in processes.as_array_mut().into_iter().flatten() {
         let started = process["started_at"].as_str().and_then(|it| it.parse::<jiff::Timestamp>().ok());

@@ -51,7 +51,7 @@ fn whole(data: &Value) -> String {
         page = page.replacen(&style, &format!("<style>\n{}</style>", asset.text), 1);
         // A script within the page cannot be put off: it goes to the end of the body.
         page = page.replacen(&script, "", 1);
-        if asset.path.ends_with(".js") {
+        if asset.kind.starts_with("text/javascript") {
             page = page.replacen("</body>", &format!("<script>\n{}</script>\n</body>", asset.text), 1);
         }
     }
@@ -77,7 +77,10 @@ mod tests {
         assert!(
             !page.contains("alert(1)</script>") && !page.contains("src=\"assets") && !page.contains("href=\"assets")
         );
-        assert_eq!(page.matches("<script").count(), 1 + ASSETS.iter().filter(|it| it.path.ends_with("js")).count());
+        assert_eq!(
+            page.matches("<script").count(),
+            1 + ASSETS.iter().filter(|it| it.kind.starts_with("text/javascript")).count()
+        );
         let (_, rest) = page.split_once("id=\"data\">").unwrap();
         let (text, _) = rest.split_once("</script>").unwrap();
         assert_eq!(serde_json::from_str::<Value>(text).unwrap(), data);

@@ -166,7 +166,7 @@ impl Opened {
 
     fn sent(self, status: StatusCode, stream: impl FnOnce(Beneath) -> FileStream) -> Reply {
         let (described, file) = self.split(status);
-        described.map(|_| Content::File(stream(file)))
+        described.map(|_| Content::File(Box::new(stream(file))))
     }
 }
 
@@ -175,7 +175,7 @@ fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Res
     let Some(file) = name.open(cache)? else { return Ok(None) };
     // The two forms are two things to whoever keeps them.
     let form = if coding == Some(Coding::Identity) { "-plain" } else { "" };
-    let state = State { tag: format!("\"{}{form}\"", file.tag()), modified: file.modified()? };
+    let state = State { tag: format!("\"{}{form}\"", file.tag()), modified: file.modified() };
     let kind = match name {
         Published::DriverIndexFile | Published::Board(_) => GZIP,
         Published::DriverIndex | Published::TopCombinations | Published::Status => JSON,

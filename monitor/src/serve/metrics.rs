@@ -52,7 +52,7 @@ fn cache(text: &mut Exposition, work: &Work) {
     ] {
         let moment = status.figures.get(key).and_then(|it| it.as_str()?.parse::<jiff::Timestamp>().ok());
         // One that never was is in the year 1.
-        let moment = moment.map(|it| it.as_millisecond()).filter(|it| *it > 0);
+        let moment = moment.map(jiff::Timestamp::as_millisecond).filter(|it| *it > 0);
         text.family(name, "seconds", "gauge", help, moment.map(|it| ([], seconds(it))));
     }
     let took = status.number("index_build_time_ms").map(|it| ([], it / 1000.0));
@@ -137,10 +137,10 @@ mod tests {
     #[test]
     fn it_tells_of_processes_cache_and_runs() {
         let socket = |pid| Socket { program: "r3e-loader".into(), pid, path: "x".into() };
-        let stats = Stats { program: "r3e-loader".into(), pid: 7, ..Stats::default() };
+        let said = Stats { program: "r3e-loader".into(), pid: 7, ..Stats::default() };
         let late = NoAnswer::Late(Duration::from_secs(2));
         let replies = [
-            Reply { socket: socket(7), answer: Ok(stats) },
+            Reply { socket: socket(7), answer: Ok(said) },
             Reply { socket: socket(8), answer: Err(late) },
             Reply { socket: socket(9), answer: Err(NoAnswer::Dead) },
         ];

@@ -19,7 +19,7 @@ pub(super) enum Content {
     /// All of it, until it is sent.
     Whole(Option<Bytes>),
     /// Of a file, piece by piece.
-    File(FileStream),
+    File(Box<FileStream>),
 }
 
 impl From<Bytes> for Content {

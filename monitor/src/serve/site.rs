@@ -48,6 +48,14 @@ struct Said {
     trouble: Option<String>,
 }
 
+/// The series of one of the spans.
+#[derive(Debug)]
+struct Past {
+    name: &'static str,
+    span: Duration,
+    kept: Fresh<Result<Bytes, String>>,
+}
+
 /// The site.
 #[derive(Debug)]
 pub(super) struct Site {
@@ -60,7 +68,7 @@ pub(super) struct Site {
     work: Fresh<(Bytes, Arc<Work>)>,
     metrics: [(Format, Fresh<Bytes>); 2],
     verdicts: Fresh<Result<Bytes, String>>,
-    pasts: Vec<(&'static str, Duration, Fresh<Result<Bytes, String>>)>,
+    pasts: Vec<Past>,
     /// Reading the history or the disk is done by one at a time.
     reading: Arc<Semaphore>,
 }
@@ -68,8 +76,10 @@ pub(super) struct Site {
 impl Site {
     /// With that configuration, at that address.
     pub(super) fn new(config: Config, address: SocketAddr, clock: fn() -> SystemTime) -> Self {
-        let past = |(name, span): (&'static str, Duration)| {
-            (name, span, Fresh::new((span / SLOTS).clamp(NOW_LASTS, MOST_PAST_LASTS)))
+        let past = |(name, span): (&'static str, Duration)| Past {
+            name,
+            span,
+            kept: Fresh::new((span / SLOTS).clamp(NOW_LASTS, MOST_PAST_LASTS)),
         };
         Self {
             clock,
@@ -126,11 +136,11 @@ impl Site {
 
     /// The name by which we are called, where it is not ours. A client of HTTP/1.0 may have none; a browser always has.
     fn foreign_host(&self, request: &Request<Incoming>) -> Option<String> {
-        let named =
-            request.headers().get_all(HOST).iter().map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+        let headers = request.headers().get_all(HOST).iter();
+        let headers = headers.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
         let asked = request.uri().authority().map(ToString::to_string);
-        let mut names = named.chain(asked);
-        names.find(|name| !self.hosts.allow(name)).map(|name| name.chars().take(100).collect())
+        let foreign = headers.chain(asked).find(|it| !self.hosts.allow(it))?;
+        Some(foreign.chars().take(100).collect())
     }
 
     fn page(&self, request: &Request<Incoming>, path: &str) -> Reply {
@@ -165,7 +175,7 @@ impl Site {
                 Err(error) => (Vec::new(), Some(error.to_string())),
             };
             let said = Said { replies, at_ms, trouble };
-            (json(&now(&said.replies, said.at_ms, said.trouble.clone())), Arc::new(said))
+            (json(&now(&said.replies, said.at_ms, said.trouble.as_deref())), Arc::new(said))
         };
         self.said.get(ask).await
     }
@@ -202,7 +212,7 @@ impl Site {
 
     async fn past(&self, query: &str) -> Reply {
         let since = query.split('&').find_map(|it| it.strip_prefix("since=")).unwrap_or("1h");
-        let Some((_, span, kept)) = self.pasts.iter().find(|(name, _, _)| *name == since) else {
+        let Some(Past { span, kept, .. }) = self.pasts.iter().find(|it| it.name == since) else {
             let names = SPANS.map(|(name, _)| name).join(", ");
             return refusal(StatusCode::BAD_REQUEST, format_args!("since={since:.20}: expected one of {names}"));
         };
@@ -212,8 +222,8 @@ impl Site {
             self.read(read).await?.map(|it| json(&it)).map_err(|error| error.to_string())
         };
         let answer = told(kept.get(read).await);
-        for (_, _, kept) in &self.pasts {
-            kept.forget_old();
+        for past in &self.pasts {
+            past.kept.forget_old();
         }
         answer
     }

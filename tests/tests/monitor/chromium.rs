@@ -66,17 +66,17 @@ impl Chromium {
         });
         let (complaints, requests) = (Vec::new(), Vec::new());
         let mut it = Self { child, input, messages, session: None, next: 0, complaints, requests };
-        let page = it.call("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
-        let session = it.call("Target.attachToTarget", json!({ "targetId": page, "flatten": true }));
+        let page = it.call("Target.createTarget", &json!({ "url": "about:blank" }))["targetId"].clone();
+        let session = it.call("Target.attachToTarget", &json!({ "targetId": page, "flatten": true }));
         it.session = Some(session["sessionId"].as_str().unwrap().to_owned());
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            it.call(&format!("{domain}.enable"), json!({}));
+            it.call(&format!("{domain}.enable"), &json!({}));
         }
         Some(it)
     }
 
     /// Calls a method of the protocol, and gives its result.
-    pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.next += 1;
         let mut message = json!({ "id": self.next, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -108,13 +108,13 @@ impl Chromium {
 
     /// Opens an address.
     pub(crate) fn open(&mut self, address: &str) {
-        self.call("Page.navigate", json!({ "url": address }));
+        self.call("Page.navigate", &json!({ "url": address }));
     }
 
     /// What an expression comes to in the page.
     pub(crate) fn value(&mut self, expression: &str) -> Value {
         let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let result = self.call("Runtime.evaluate", parameters);
+        let result = self.call("Runtime.evaluate", &parameters);
         assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
         result["result"]["value"].clone()
     }
@@ -137,14 +137,14 @@ impl Chromium {
     /// Sees the page so wide, light or dark.
     pub(crate) fn look(&mut self, width: u32, scheme: &str) {
         let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 });
-        self.call("Emulation.setDeviceMetricsOverride", metrics);
+        self.call("Emulation.setDeviceMetricsOverride", &metrics);
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.call("Emulation.setEmulatedMedia", features);
+        self.call("Emulation.setEmulatedMedia", &features);
     }
 
     /// A picture of the whole page, which is put where `R3E_SCREENSHOTS` names a folder.
     pub(crate) fn picture(&mut self, name: &str) {
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true }));
+        let shot = self.call("Page.captureScreenshot", &json!({ "format": "png", "captureBeyondViewport": true }));
         let data = shot["data"].as_str().unwrap();
         assert!(data.len() > 20_000, "{name} shows something: {}", data.len());
         if let Some(folder) = std::env::var_os("R3E_SCREENSHOTS") {

@@ -49,7 +49,7 @@ impl Server {
     /// Asks for a path with those headers.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[&str]) -> Answer {
         let host = if headers.iter().any(|it| it.starts_with("Host:")) { "" } else { "Host: localhost\r\n" };
-        let headers: String = headers.iter().map(|it| format!("{it}\r\n")).collect();
+        let headers = headers.iter().fold(String::new(), |all, it| all + it + "\r\n");
         let request = format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}\r\n");
         Answer::read(&self.raw(request.as_bytes()))
     }

@@ -1,7 +1,7 @@
 //! Opening a file below a folder for someone who is not trusted: no link is followed on the way, and nothing but a file is
 //! opened.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -18,7 +18,9 @@ use super::{At as _, StoreError};
 #[derive(Debug)]
 pub struct Beneath {
     file: File,
-    metadata: Metadata,
+    length: u64,
+    modified: SystemTime,
+    tag: String,
     path: PathBuf,
 }
 
@@ -50,7 +52,12 @@ pub fn open_beneath(folder: &Path, names: &[&str]) -> Result<Option<Beneath>, St
         Err(error) => return Err(io::Error::from(error)).at("open", &path),
     };
     let metadata = file.metadata().at("look at", &path)?;
-    Ok(metadata.is_file().then_some(Beneath { file, metadata, path }))
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let (length, modified) = (metadata.len(), metadata.modified().at("look at", &path)?);
+    let tag = format!("{:x}-{:x}.{:x}-{length:x}", metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
+    Ok(Some(Beneath { file, length, modified, tag, path }))
 }
 
 /// Whether it names an entry of a folder and nothing else.
@@ -62,22 +69,19 @@ impl Beneath {
     /// How long it was when it was opened.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.metadata.len()
+        self.length
     }
 
     /// When it was last written.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub fn modified(&self) -> Result<SystemTime, StoreError> {
-        self.metadata.modified().at("look at", &self.path)
+    #[must_use]
+    pub fn modified(&self) -> SystemTime {
+        self.modified
     }
 
     /// Tells this state of this file from every other that ever stood at its path: files are replaced, not written into.
     #[must_use]
-    pub fn tag(&self) -> String {
-        let (inode, seconds, nanos) = (self.metadata.ino(), self.metadata.mtime(), self.metadata.mtime_nsec());
-        format!("{inode:x}-{seconds:x}.{nanos:x}-{:x}", self.length())
+    pub fn tag(&self) -> &str {
+        &self.tag
     }
 
     /// Reads at most `most` bytes from there on; fewer only at the end of the file.
