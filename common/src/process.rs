@@ -1,15 +1,17 @@
 //! What makes a program of ours a good process: its configuration, its log, its exit code, how it stops, what memory it
-//! holds, the socket that it is asked at, the record that it leaves, and what a job opens at its beginning and closes at its
-//! end.
+//! holds, the socket that it is asked at, what it tells its supervisor, the record that it leaves, and what a job opens at its
+//! beginning and closes at its end.
 //!
 //! The outermost room: it may use all others, and none of them uses it.
 
 pub mod config;
 pub mod control;
+pub mod cron;
 pub mod exit;
 pub mod job;
 pub mod logging;
 pub mod memory;
+pub mod notify;
 pub mod program;
 pub mod progress;
 pub mod run_record;

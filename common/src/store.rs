@@ -17,6 +17,7 @@ mod staging_state;
 mod status;
 mod status_view;
 mod validators;
+mod versioned;
 
 pub use arrival::{Arrival, Destination};
 pub use board_encoder::{BoardEncoder, EncodedBoard};
@@ -30,3 +31,4 @@ pub use staging_state::StagingError;
 pub use status::{FailedFetch, NEVER, Status, StatusFile, timestamp};
 pub use status_view::StatusView;
 pub use validators::Validators;
+pub use versioned::{Versioned, read_versioned};

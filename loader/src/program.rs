@@ -23,8 +23,11 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
     let config = configure(&arguments.config, Vec::new())?;
     if let Some(Command::Catalog(asked)) = arguments.command {
-        if arguments.cached_only || arguments.only.is_some() || arguments.job.wait.is_some() {
-            tracing::error!("--cached-only, --only and --wait say how to load: they cannot be used with catalog");
+        let job = arguments.job.wait.is_some() || arguments.job.parent.is_some();
+        if arguments.cached_only || arguments.only.is_some() || job {
+            tracing::error!(
+                "--cached-only, --only, --wait and --parent say how to load: they cannot be used with catalog"
+            );
             return Err(Exit::Usage);
         }
         let text = catalog::run(asked.command, config, arguments.job.json).map_err(|error| failed(&error))?;

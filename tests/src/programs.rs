@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::{env, io};
 
 /// The programs that are tested from outside, each the package of its name.
-const PROGRAMS: [&str; 3] = ["r3e-loader", "r3e-refresher", "r3e-monitor"];
+const PROGRAMS: [&str; 4] = ["r3e-loader", "r3e-refresher", "r3e-scheduler", "r3e-monitor"];
 
 /// The release build of a program, built with the others when one is first asked for. The end-to-end tests run what ships,
 /// not what is built for tests, and cargo gives one package no other way to another's program.

@@ -15,7 +15,7 @@ mod raw;
 mod tuning;
 
 pub use figures::{Figures, figures};
-pub use kernel::{pss_bytes, rss_bytes};
+pub use kernel::{let_go_of_code, pss_bytes, rss_bytes};
 pub use purge::{Purged, flush_if_asked, give_back, purge, purge_all};
 pub use tuning::check_tuning;
 

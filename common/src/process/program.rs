@@ -29,6 +29,9 @@ pub struct JobArgs {
     /// Wait so long, such as 10m, for another writer to be done, instead of exiting with 75 at once
     #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub wait: Option<Duration>,
+    /// Stop in order when this process, which has to be the one that started this, is gone; the scheduler says so of itself
+    #[arg(long, global = true, value_name = "PID")]
+    pub parent: Option<u32>,
 }
 
 /// Parses the command line.
@@ -105,6 +108,11 @@ pub fn run_job(
         Ok(shutdown) => shutdown,
         Err(error) => return unexpected("cannot listen for signals", error),
     };
+    if let Some(parent) = arguments.parent
+        && let Err(exit) = stop_with(parent)
+    {
+        return exit;
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(memory::flush_if_asked).build();
     let runtime = match runtime {
@@ -151,6 +159,21 @@ pub fn run_job(
     // Until here a signal bounds the time that a reader of our output has.
     drop(shutdown);
     exit
+}
+
+/// From now on this process gets SIGTERM when its parent is gone: a job does not outlive its scheduler as a second writer.
+fn stop_with(parent: u32) -> Result<(), Exit> {
+    if let Err(error) = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM) {
+        tracing::error!("--parent {parent}: cannot ask for its death to be told: {error}");
+        return Err(Exit::Unexpected);
+    }
+    // It may have gone before it was asked for.
+    let found = nix::unistd::getppid();
+    if u32::try_from(found.as_raw()) == Ok(parent) {
+        return Ok(());
+    }
+    tracing::error!("--parent {parent}: is not, or no longer, what started this process ({found} is)");
+    Err(Exit::Terminated)
 }
 
 /// Leaves behind what the run was, for who looks later. A run does not fail for want of it.

@@ -1,4 +1,5 @@
-//! Stopping when a signal asks for it: orderly at the first, within a bound, and at once at the second.
+//! Stopping when a signal asks for it: orderly at the first, within a bound, and at once at the second (of a daemon: in haste,
+//! and at once at the third).
 //!
 //! A thread of its own waits for signals, so that a runtime that is stuck does not keep the process from ending.
 
@@ -9,69 +10,135 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 
-/// Listens for SIGTERM and SIGINT until it is dropped.
+/// How long a daemon may take to end once a second signal has asked for haste.
+const HASTE: Duration = Duration::from_millis(800);
+
+/// Listens for SIGTERM and SIGINT, as a daemon for SIGHUP too, until it is dropped.
 #[derive(Debug)]
 pub struct Shutdown {
-    token: CancellationToken,
-    signal: Arc<AtomicI32>,
+    asked: Asked,
     handle: Handle,
     listener: Option<JoinHandle<()>>,
-    /// Dropped at the end: tells the watchdog that the process has stopped in time.
-    alive: Option<Sender<()>>,
+    /// Dropped at the end: tells the watchdogs that the process has stopped in time.
+    alive: Vec<Sender<()>>,
 }
 
+/// What signals have asked for so far.
+#[derive(Debug, Clone, Default)]
+struct Asked {
+    stop: CancellationToken,
+    haste: CancellationToken,
+    reload: Arc<Notify>,
+    signal: Arc<AtomicI32>,
+}
+
+/// What is done last when a process is ended at once.
+type Farewell = Arc<dyn Fn() + Send + Sync>;
+
 impl Shutdown {
-    /// Begins to listen. Once a signal came, the process has `grace` to end by itself.
+    /// Begins to listen. Once a signal came, the process has `grace` to end by itself; a second one ends it at once.
     ///
     /// # Errors
     /// When the system gives no handler or thread.
     pub fn listen(grace: Duration) -> io::Result<Self> {
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
-        let handle = signals.handle();
-        let token = CancellationToken::new();
-        let signal = Arc::new(AtomicI32::new(0));
-        let (alive, watched) = channel();
-        let listener = {
-            let (token, signal) = (token.clone(), Arc::clone(&signal));
-            std::thread::Builder::new().name("signals".into()).spawn(move || {
-                let mut watched = Some(watched);
-                for number in signals.forever() {
-                    let Some(watched) = watched.take() else { end_now(number, "a second signal: ending at once") };
-                    // The log comes last: whoever reads it may have stalled.
-                    signal.store(number, Ordering::Release);
-                    token.cancel();
-                    watchdog(watched, number, grace);
-                    say(move || {
-                        tracing::info!(signal = name(number), grace = %humantime::format_duration(grace), "stopping");
-                    });
+        Self::start(grace, None, Arc::new(|| ()))
+    }
+
+    /// Begins to listen as a daemon that has a process of its own to end: a second signal asks for haste ([`Shutdown::haste`]),
+    /// and only a third one, or `grace` that has passed, ends the process at once. `farewell` is called before that, on
+    /// a thread of its own. SIGHUP asks for the configuration to be read again.
+    ///
+    /// # Errors
+    /// When the system gives no handler or thread.
+    pub fn listen_as_daemon(grace: Duration, farewell: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+        Self::start(grace, Some(HASTE), Arc::new(farewell))
+    }
+
+    fn start(grace: Duration, haste: Option<Duration>, farewell: Farewell) -> io::Result<Self> {
+        let numbers: &[i32] = if haste.is_some() { &[SIGTERM, SIGINT, SIGHUP] } else { &[SIGTERM, SIGINT] };
+        let mut signals = Signals::new(numbers)?;
+        let (handle, asked) = (signals.handle(), Asked::default());
+        let bounds = [Some((grace, "the time to stop in has passed")), haste.map(|it| (it, "haste was asked for"))];
+        let (alive, watched): (Vec<_>, Vec<_>) = bounds
+            .into_iter()
+            .flatten()
+            .map(|it| (channel(), it))
+            .map(|((alive, watched), (bound, why))| {
+                (alive, Watchdog { watched, bound, why, farewell: Arc::clone(&farewell) })
+            })
+            .unzip();
+        let told = asked.clone();
+        let listen = move || {
+            let mut watchdogs = watched.into_iter();
+            let mut first = true;
+            for number in signals.forever() {
+                if number == SIGHUP {
+                    told.reload.notify_one();
+                    continue;
                 }
-            })?
+                let Some(watchdog) = watchdogs.next() else {
+                    end_now(number, if haste.is_some() { "a third signal" } else { "a second signal" }, &*farewell)
+                };
+                // The log comes last: whoever reads it may have stalled.
+                if first {
+                    told.signal.store(number, Ordering::Release);
+                    told.stop.cancel();
+                } else {
+                    told.haste.cancel();
+                }
+                let grace = humantime::format_duration(watchdog.bound);
+                let what = if std::mem::take(&mut first) { "stopping" } else { "hurrying" };
+                watchdog.start(number);
+                say(move || {
+                    tracing::info!(signal = name(number), %grace, "{what}");
+                });
+            }
         };
-        Ok(Self { token, signal, handle, listener: Some(listener), alive: Some(alive) })
+        let listener = std::thread::Builder::new().name("signals".into()).spawn(listen)?;
+        Ok(Self { asked, handle, listener: Some(listener), alive })
     }
 
     /// Cancelled by the first signal.
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
-        &self.token
+        &self.asked.stop
+    }
+
+    /// Cancelled by the second signal that a daemon gets.
+    #[must_use]
+    pub fn haste(&self) -> &CancellationToken {
+        &self.asked.haste
+    }
+
+    /// Notified by each SIGHUP that a daemon gets.
+    #[must_use]
+    pub fn reload(&self) -> &Arc<Notify> {
+        &self.asked.reload
+    }
+
+    /// The number of the first signal, if one came.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        Some(self.asked.signal.load(Ordering::Acquire)).filter(|number| *number != 0)
     }
 
     /// The exit code that the first signal calls for, if one came.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
-        exit_of(self.signal.load(Ordering::Acquire))
+        exit_of(self.signal()?)
     }
 }
 
 impl Drop for Shutdown {
     fn drop(&mut self) {
-        drop(self.alive.take());
+        self.alive.clear();
         self.handle.close();
         if let Some(listener) = self.listener.take()
             && listener.join().is_err()
@@ -83,22 +150,29 @@ impl Drop for Shutdown {
 
 /// Ends the process if it has not ended by itself in time. What is at its final path is whole at any moment, so this loses
 /// what is in flight, and nothing else.
-fn watchdog(watched: Receiver<()>, number: i32, grace: Duration) {
-    let watch = move || {
-        if watched.recv_timeout(grace) == Err(RecvTimeoutError::Timeout) {
-            end_now(number, "the time to stop in has passed: ending at once");
+struct Watchdog {
+    watched: Receiver<()>,
+    bound: Duration,
+    why: &'static str,
+    farewell: Farewell,
+}
+
+impl Watchdog {
+    fn start(self, number: i32) {
+        let watch = move || {
+            if self.watched.recv_timeout(self.bound) == Err(RecvTimeoutError::Timeout) {
+                end_now(number, self.why, &*self.farewell);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("stop-grace".into()).spawn(watch) {
+            tracing::error!(%error, "no thread to watch the time to stop in: it has no bound");
         }
-    };
-    if let Err(error) = std::thread::Builder::new().name("stop-grace".into()).spawn(watch) {
-        tracing::error!(%error, "no thread to watch the time to stop in: it has no bound");
     }
 }
 
-fn end_now(number: i32, why: &str) -> ! {
-    let said = say({
-        let why = why.to_owned();
-        move || tracing::error!(signal = name(number), "{why}")
-    });
+fn end_now(number: i32, why: &'static str, farewell: &dyn Fn()) -> ! {
+    farewell();
+    let said = say(move || tracing::error!(signal = name(number), "{why}: ending at once"));
     // Closed when it was said; or nobody reads, and it is never said.
     let _said_or_not = said.recv_timeout(Duration::from_millis(200));
     std::process::exit(i32::from(exit_of(number).unwrap_or(Exit::Unexpected).code()))
@@ -133,18 +207,37 @@ fn name(number: i32) -> &'static str {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_first_signal_cancels_and_is_told() {
-        let shutdown = Shutdown::listen(Duration::from_mins(1)).unwrap();
-        assert_eq!(shutdown.exit(), None);
-        assert!(!shutdown.token().is_cancelled());
-        signal_hook::low_level::raise(SIGTERM).unwrap();
+    /// Waits for a token, with a bound.
+    fn wait_for(token: &CancellationToken) {
         let begun = std::time::Instant::now();
-        while !shutdown.token().is_cancelled() {
+        while !token.is_cancelled() {
             assert!(begun.elapsed() < Duration::from_secs(10), "no signal arrived");
             std::thread::yield_now();
         }
-        assert_eq!(shutdown.exit(), Some(Exit::Terminated));
+    }
+
+    /// One test for both manners: signals go to the whole process.
+    #[test]
+    fn signals_ask_for_a_stop_and_of_a_daemon_for_haste_and_reload() {
+        let shutdown = Shutdown::listen(Duration::from_mins(1)).unwrap();
+        assert_eq!((shutdown.exit(), shutdown.signal()), (None, None));
+        assert!(!shutdown.token().is_cancelled());
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        wait_for(shutdown.token());
+        assert_eq!((shutdown.exit(), shutdown.signal()), (Some(Exit::Terminated), Some(SIGTERM)));
         drop(shutdown);
+
+        let daemon = Shutdown::listen_as_daemon(Duration::from_mins(1), || ()).unwrap();
+        signal_hook::low_level::raise(SIGHUP).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let reload = daemon.reload().notified();
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), reload).await }).unwrap();
+        assert!(!daemon.token().is_cancelled());
+        signal_hook::low_level::raise(SIGINT).unwrap();
+        wait_for(daemon.token());
+        assert!(!daemon.haste().is_cancelled());
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        wait_for(daemon.haste());
+        assert_eq!(daemon.exit(), Some(Exit::Interrupted));
     }
 }

@@ -6,15 +6,16 @@ mod beneath;
 mod opened;
 mod private;
 mod scratch;
+mod seen;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
-use nix::fcntl::AT_FDCWD;
+use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
@@ -22,6 +23,7 @@ pub use beneath::{Beneath, open_beneath};
 pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use scratch::Scratch;
+pub use seen::{FileId, FolderId, Kind, Seen, folder_id, identity, is_folder, look};
 
 /// The file system refused something.
 #[derive(Debug, thiserror::Error)]
@@ -103,30 +105,6 @@ pub fn touch(path: &Path) -> Result<bool, StoreError> {
     let now = TimeSpec::UTIME_NOW;
     let touched = utimensat(AT_FDCWD, path, &now, &now, UtimensatFlags::FollowSymlink);
     unless_missing(touched.map_err(io::Error::from)).at("renew the time of", path).map(|it| it.is_some())
-}
-
-/// Tells one file from another at the same path; never read, only compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileId {
-    number: u64,
-    written: Option<SystemTime>,
-}
-
-/// Which file or folder stands there; `None` where nothing does.
-///
-/// # Errors
-/// When that cannot be told.
-pub fn identity(path: &Path) -> Result<Option<FileId>, StoreError> {
-    let found = unless_missing(fs::symlink_metadata(path)).at("look at", path)?;
-    Ok(found.map(|it| FileId { number: it.ino(), written: it.modified().ok() }))
-}
-
-/// Whether a folder stands there.
-///
-/// # Errors
-/// When that cannot be told.
-pub fn is_folder(path: &Path) -> Result<bool, StoreError> {
-    unless_missing(fs::symlink_metadata(path)).at("look at", path).map(|it| it.is_some_and(|it| it.is_dir()))
 }
 
 /// A path at which nothing stands: this one, or else with the first free number at its end.
@@ -241,6 +219,14 @@ pub fn remove_empty_folder(path: &Path) -> Result<bool, StoreError> {
 /// When the system refuses.
 pub fn open_lock(path: &Path) -> Result<File, StoreError> {
     File::options().read(true).write(true).create(true).truncate(false).open(path).at("open", path)
+}
+
+/// Opens a pipe that someone reads, to write to it without ever waiting.
+///
+/// # Errors
+/// When the system refuses: nobody reads it, for example.
+pub fn open_pipe(path: &Path) -> Result<File, StoreError> {
+    File::options().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).at("open", path)
 }
 
 /// Brings a folder's names to the disk.

@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fs::{self, At as _, StoreError};
 use super::status::timestamp;
+use super::versioned::{Versioned, read_versioned};
 
 const NAME: &str = ".staging.json";
-
-/// The most bytes that the file can have.
-const MAX_BYTES: u64 = 64 << 10;
 
 /// The format that is written here. A folder without the file is of the older program, whose boards are the same.
 const FORMAT: u32 = 1;
@@ -43,29 +41,16 @@ pub(super) struct StagingState {
     full_refresh_since: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Format {
-    format: u32,
-}
-
 impl StagingState {
     /// Reads the state of a folder. A file that is none counts as missing: at worst a refresh starts over.
     pub(super) fn read(folder: &Path) -> Result<Self, StagingError> {
         let path = Self::path(folder);
-        let mut bytes = Vec::new();
         let nothing = Self { format: FORMAT, full_refresh_since: None };
-        if fs::read_into(&path, &mut bytes, MAX_BYTES)?.is_none() {
-            return Ok(nothing);
-        }
-        // The format alone: nobody knows what else a newer one says, and how.
-        if let Ok(Format { format: found }) = serde_json::from_slice(&bytes)
-            && found > FORMAT
-        {
-            return Err(StagingError::Newer { folder: folder.to_owned(), found });
-        }
-        match serde_json::from_slice(&bytes) {
-            Ok(state) => Ok(state),
-            Err(error) => {
+        match read_versioned(&path, FORMAT)? {
+            Versioned::Content(state) => Ok(state),
+            Versioned::Missing => Ok(nothing),
+            Versioned::Newer(found) => Err(StagingError::Newer { folder: folder.to_owned(), found }),
+            Versioned::Garbage(error) => {
                 tracing::warn!(path = %path.display(), %error, "not a staging folder's state: made anew");
                 Ok(nothing)
             }

@@ -75,6 +75,22 @@ impl ConfigArgs {
         load(&Sources { file: self.config.as_deref(), flags, environment })
     }
 
+    /// The arguments that give another program these flags.
+    #[must_use]
+    pub fn to_arguments(&self) -> Vec<OsString> {
+        let of_flag = |name: &str, value: &OsString| {
+            let mut argument = OsString::from(name);
+            argument.push("=");
+            argument.push(value);
+            argument
+        };
+        let config = self.config.iter().map(|file| of_flag("--config", file));
+        let values = self.with_value().into_iter().filter_map(|(name, _, value)| Some(of_flag(name, value.as_ref()?)));
+        let verbose = (0..self.verbose).map(|_| OsString::from("--verbose"));
+        let quiet = self.quiet.then(|| OsString::from("--quiet"));
+        config.chain(values).chain(verbose).chain(quiet).collect()
+    }
+
     fn flags(&self) -> Vec<Flag> {
         let level = match (self.verbose, self.quiet) {
             (0, false) => None,
@@ -83,7 +99,16 @@ impl ConfigArgs {
             (2.., _) => Some(("--verbose", "trace")),
         };
         let of_level = level.map(|(name, level)| Flag { name, key: "log.level", value: level.into() });
-        let with_value = [
+        let flags = self
+            .with_value()
+            .into_iter()
+            .filter_map(|(name, key, value)| value.clone().map(|value| Flag { name, key, value }));
+        flags.chain(of_level).collect()
+    }
+
+    /// The flags that have a value: name, key, and value where it was given.
+    fn with_value(&self) -> [(&'static str, &'static str, &Option<OsString>); 9] {
+        [
             ("--cache", "cache.dir", &self.cache),
             ("--staging", "cache.staging_dir", &self.staging),
             ("--catalog", "catalog.path", &self.catalog),
@@ -93,10 +118,6 @@ impl ConfigArgs {
             ("--memory-limit-mb", "memory.limit_mb", &self.memory_limit_mb),
             ("--log-level", "log.level", &self.log_level),
             ("--log-format", "log.format", &self.log_format),
-        ];
-        let flags = with_value
-            .into_iter()
-            .filter_map(|(name, key, value)| value.clone().map(|value| Flag { name, key, value }));
-        flags.chain(of_level).collect()
+        ]
     }
 }

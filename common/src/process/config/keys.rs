@@ -91,15 +91,22 @@ fn upstream(r: &mut Reader) -> Upstream {
 }
 
 fn schedule(r: &mut Reader) -> Schedule {
-    Schedule {
+    let it = Schedule {
         daily_at: r.get("schedule.daily_at", Time::constant(4, 0, 0, 0), time_of_day()),
         time_zone: r.optional("schedule.time_zone", time_zone()),
         catch_up: r.get("schedule.catch_up", true, boolean()),
         load_at_start: r.get("schedule.load_at_start", true, boolean()),
         cron: r.get("schedule.cron", Vec::new(), cron_list()),
         attempts: r.get("schedule.attempts", 3, integer(1..=100)),
+        backoff_min: r.get("schedule.backoff_min", Duration::from_mins(1), duration(POSITIVE)),
+        backoff_max: r.get("schedule.backoff_max", Duration::from_mins(30), duration(POSITIVE)),
+        job_timeout: r.get("schedule.job_timeout", Duration::from_hours(12), duration(POSITIVE)),
         trigger_poll: r.get("schedule.trigger_poll", Duration::from_mins(1), duration(POSITIVE)),
+    };
+    if it.backoff_min > it.backoff_max {
+        r.conflict("schedule.backoff_min", "schedule.backoff_max", "at most", "at least");
     }
+    it
 }
 
 fn runtime(r: &mut Reader, environment: &Environment) -> Runtime {

@@ -10,7 +10,9 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use reqwest::Url;
 
+use super::error::short;
 use super::layer::Value;
+use crate::process::cron::Cron;
 
 /// The longest duration any key may have: beyond it, adding to a point in time could overflow.
 const LONGEST: Duration = Duration::from_hours(36_500 * 24);
@@ -28,6 +30,8 @@ pub(super) struct Kind<T> {
     pub(super) expected: String,
     /// The value, if it is accepted.
     pub(super) parse: Parse<T>,
+    /// What is wrong with a value that is not accepted, to follow what is, where more can be said than that.
+    pub(super) wrong: fn(&Value) -> Option<String>,
     /// The value as TOML; none for what TOML cannot hold.
     pub(super) toml: fn(&T) -> Option<toml::Value>,
 }
@@ -38,7 +42,7 @@ impl<T> Kind<T> {
         parse: impl Fn(&Value) -> Option<T> + 'static,
         toml: fn(&T) -> Option<toml::Value>,
     ) -> Self {
-        Self { expected: expected.into(), parse: Box::new(parse), toml }
+        Self { expected: expected.into(), parse: Box::new(parse), wrong: |_| None, toml }
     }
 }
 
@@ -163,20 +167,33 @@ pub(super) fn time_zone() -> Kind<TimeZone> {
     Kind::new(expected, parse, |zone| string(zone.iana_name()?))
 }
 
+/// The most cron expressions: each is asked whenever the next run is looked for.
+const MOST_CRON: usize = 100;
+
 /// Cron expressions: an array in the file, separated by semicolons elsewhere.
-pub(super) fn cron_list() -> Kind<Vec<String>> {
+pub(super) fn cron_list() -> Kind<Vec<Cron>> {
+    fn texts(value: &Value) -> Option<Vec<&str>> {
+        match value {
+            Value::Untyped(text) => Some(text.to_str()?.split(';').collect()),
+            Value::List(items) => items.iter().map(Value::text).collect(),
+            _ => None,
+        }
+    }
     let parse = |value: &Value| {
-        let expressions: Vec<&str> = match value {
-            Value::Untyped(text) => text.to_str()?.split(';').collect(),
-            Value::List(items) => items.iter().map(|item| item.text()).collect::<Option<_>>()?,
-            _ => return None,
-        };
-        let five_fields = |text: &str| text.split_whitespace().count() == 5;
-        let plain = |text: &&str| five_fields(text).then(|| text.trim().to_owned());
-        expressions.iter().map(plain).collect()
+        let texts = texts(value).filter(|it| it.len() <= MOST_CRON)?;
+        texts.iter().map(|text| text.parse().ok()).collect()
     };
-    let toml = |list: &Vec<String>| Some(toml::Value::Array(list.iter().cloned().map(toml::Value::String).collect()));
-    Kind::new("cron expressions of five fields, as an array, elsewhere separated by \";\"", parse, toml)
+    let toml = |list: &Vec<Cron>| {
+        Some(toml::Value::Array(list.iter().map(|cron| toml::Value::String(cron.to_string())).collect()))
+    };
+    let expected =
+        format!("at most {MOST_CRON} cron expressions of five fields, as an array, elsewhere separated by \";\"");
+    let wrong = |value: &Value| {
+        let of_one =
+            |text: &&str| text.parse::<Cron>().err().map(|error| format!("of \"{}\": {error}", short(text.trim())));
+        texts(value)?.iter().find_map(of_one)
+    };
+    Kind { wrong, ..Kind::new(expected, parse, toml) }
 }
 
 /// One of a few names. The type's `Display` writes the name that its value has in `choices`.

@@ -61,7 +61,10 @@ impl Reader {
                     origin: given.origin.clone(),
                     key,
                     found: given.shown.clone(),
-                    expected: kind.expected.clone(),
+                    expected: match (kind.wrong)(&given.value) {
+                        Some(wrong) => format!("{}; {wrong}", kind.expected),
+                        None => kind.expected.clone(),
+                    },
                 });
             }
             layers.push((value, given.origin.clone()));

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use reqwest::Url;
 
 use super::reader::Setting;
+use crate::process::cron::Cron;
 use crate::process::logging::{Format, Level};
 
 /// What is in force. One file serves all programs, so each knows and checks the keys of all. Relative paths start
@@ -126,10 +127,16 @@ pub struct Schedule {
     pub catch_up: bool,
     /// Whether the loader runs when the scheduler starts.
     pub load_at_start: bool,
-    /// More runs, as cron expressions of five fields.
-    pub cron: Vec<String>,
+    /// More runs, in `time_zone` too; at most 100.
+    pub cron: Vec<Cron>,
     /// How often a failed run is tried in all, 1 to 100.
     pub attempts: u32,
+    /// The pause before the second try, before jitter; at most `backoff_max`.
+    pub backoff_min: Duration,
+    /// The longest pause between two tries.
+    pub backoff_max: Duration,
+    /// How long a job may take before it is stopped, and counts as failed.
+    pub job_timeout: Duration,
     /// How often the trigger file is looked for beside file-system notification.
     pub trigger_poll: Duration,
 }

@@ -21,7 +21,7 @@ colour = [1,
 [schedule]
 daily_at = '4:00'
 time_zone = 'Europe/Atlantis'
-cron = ['0 4 * * *', '@daily']
+cron = ['0 4 * * *', '0 4 * *']
 catch_up = 'yes'
 [refesh]
 [index]
@@ -51,7 +51,7 @@ catch_up = 'yes'
     ./r3e.toml:16: schedule.daily_at = '4:00': expected a time of day as text of the form HH:MM
     ./r3e.toml:17: schedule.time_zone = 'Europe/Atlantis': expected a time zone that this system's database has, such as Europe/Berlin
     ./r3e.toml:19: schedule.catch_up = 'yes': expected true or false
-    ./r3e.toml:18: schedule.cron = ['0 4 * * *', '@daily']: expected cron expressions of five fields, as an array, elsewhere separated by ";"
+    ./r3e.toml:18: schedule.cron = ['0 4 * * *', '0 4 * *']: expected at most 100 cron expressions of five fields, as an array, elsewhere separated by ";"; of "0 4 * *": it has 4 fields, not the five of minute, hour, day of month, month and day of week
     --memory-limit-mb: memory.limit_mb = "-5": expected a whole number from 1 to 1048576
     R3E_MEMORY__LIMIT_MB: memory.limit_mb = "0": expected a whole number from 1 to 1048576
     MEMORY_LIMIT_MB: memory.limit_mb = "lots": expected a whole number from 1 to 1048576

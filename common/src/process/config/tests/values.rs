@@ -69,7 +69,11 @@ fn kinds_accept_what_they_say() {
             &["UTC", "Europe/Berlin"],
             &["", "Etc/Unknown", "Berlin", "../../../etc/localtime", "/etc/localtime"],
         ),
-        ("SCHEDULE__CRON", &["0 4 * * *", "0 4 * * *; 5 4 * * 1 "], &["", "0 4 * *", "@daily", "0 4 * * *;"]),
+        (
+            "SCHEDULE__CRON",
+            &["0 4 * * *", "0 4 * * *; 5 4 * * Mon ", "@daily"],
+            &["", "0 4 * *", "@never", "0 4 * * *;", "0 0 31 2 *"],
+        ),
         ("LOG__LEVEL", &["error", "warn", "info", "debug", "trace"], &["", "INFO", "off"]),
     ];
     for (name, good, bad) in cases {
@@ -151,7 +155,7 @@ proptest! {
         path in "(/[a-z%20é]{1,5}){0,3}/{0,3}",
         time in (0..24, 0..60),
         zone in prop::option::of(prop::sample::select(vec!["UTC", "Europe/Berlin", "america/new_york"])),
-        cron in prop::collection::vec("[0-9*/,-]{1,3}( [0-9*/,-]{1,3}){4}", 0..3),
+        cron in prop::collection::vec("(\\*|[1-9]|1-[1-9]|\\*/[1-9]|2,1[0-9]) ([1-9]|\\*) (\\*|[1-9]) (\\*|[1-9]) ([1-7]|\\*)", 0..3),
         flags: (bool, bool),
     ) {
         let nanos = std::time::Duration::from_nanos(max_age);
@@ -175,7 +179,8 @@ proptest! {
         let config = world.load().unwrap();
         prop_assert_eq!(&config.cache.dir, Path::new(&dir));
         prop_assert_eq!((config.cache.max_age, config.memory.limit_mb), (nanos, limit_mb));
-        prop_assert_eq!(&config.schedule.cron, &cron);
+        let written: Vec<String> = config.schedule.cron.iter().map(ToString::to_string).collect();
+        prop_assert_eq!(&written, &cron);
         let again = World::with_file(config.render()).load().unwrap();
         prop_assert_eq!(&again, &config);
     }

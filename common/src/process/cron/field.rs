@@ -1,0 +1,94 @@
+//! One field of a cron expression, and the set of numbers that it stands for.
+
+use super::CronError;
+
+/// Some of the numbers from 0 to 63.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Set(u64);
+
+impl Set {
+    pub(super) fn has(self, number: i8) -> bool {
+        self.first_from(number) == Some(number)
+    }
+
+    /// The least of them that is not less.
+    pub(super) fn first_from(self, number: i8) -> Option<i8> {
+        let rest = u32::try_from(number).ok().and_then(|it| u64::MAX.checked_shl(it)).map_or(0, |from| self.0 & from);
+        if rest == 0 { None } else { i8::try_from(rest.trailing_zeros()).ok() }
+    }
+
+    /// Of days of the week: 7 is Sunday as well, which is 0.
+    pub(super) fn with_seven_as_zero(self) -> Self {
+        Self((self.0 | self.0 >> 7) & 0x7f)
+    }
+}
+
+/// What a field is.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) least: i8,
+    pub(super) most: i8,
+    /// Names of its numbers, from the least on.
+    pub(super) names: &'static [&'static str],
+}
+
+impl Field {
+    /// The numbers that the text stands for.
+    pub(super) fn parse(&self, text: &str) -> Result<Set, CronError> {
+        let mut all = 0;
+        for part in text.split(',') {
+            all |= self.part(part).ok_or_else(|| self.wrong(part))?;
+        }
+        Ok(Set(all))
+    }
+
+    fn wrong(&self, part: &str) -> CronError {
+        let Self { name, least, most, names } = self;
+        let named = match names {
+            [first, .., last] => format!(" or names {first} to {last}"),
+            _ => String::new(),
+        };
+        let expected =
+            format!("numbers {least} to {most}{named}, rising ranges, or * or ranges with steps up to {most}");
+        CronError::Part { field: name, found: part.chars().take(20).collect(), expected }
+    }
+
+    /// The numbers of one part, as bits. Only `*` and ranges have steps: whether 5/15 means more than 5 depends on whom one
+    /// asks.
+    fn part(&self, part: &str) -> Option<u64> {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (range, Some(number(step).filter(|step| (1..=self.most).contains(step))?)),
+            None => (part, None),
+        };
+        let (first, last) = match range.split_once('-') {
+            Some((first, last)) => self.range(first, last)?,
+            None if range == "*" => (self.least, self.most),
+            None if step.is_none() => (self.number(range)?, self.number(range)?),
+            None => return None,
+        };
+        let numbers = (first..=last).step_by(usize::try_from(step.unwrap_or(1)).ok()?);
+        Some(numbers.fold(0, |bits, number| bits | 1 << number))
+    }
+
+    fn range(&self, first: &str, last: &str) -> Option<(i8, i8)> {
+        let (first, mut last) = (self.number(first)?, self.number(last)?);
+        // Days of the week, up to Sunday: fri-sun.
+        if last == 0 && first > 0 && self.most == 7 {
+            last = 7;
+        }
+        (first <= last).then_some((first, last))
+    }
+
+    fn number(&self, text: &str) -> Option<i8> {
+        let named = (self.least..).zip(self.names).find(|(_, name)| name.eq_ignore_ascii_case(text));
+        let number = named.map(|(number, _)| number).or_else(|| number(text))?;
+        (self.least..=self.most).contains(&number).then_some(number)
+    }
+}
+
+/// A number of one or two digits, and nothing else.
+fn number(text: &str) -> Option<i8> {
+    let digits = matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}

@@ -1,0 +1,88 @@
+//! Looking at what stands at a path, without following a link and without opening it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::{At as _, StoreError, unless_missing};
+
+/// Tells one file from another at the same path; never read, only compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId {
+    number: u64,
+    written: Option<SystemTime>,
+}
+
+/// What kind of thing stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link, wherever it leads.
+    Link,
+    /// A pipe, a socket or a device.
+    Other,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Which one it is.
+    pub id: FileId,
+    /// What it is.
+    pub kind: Kind,
+    /// How long it is.
+    pub bytes: u64,
+}
+
+/// Looks at what stands there; `None` where nothing does.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn look(path: &Path) -> Result<Option<Seen>, StoreError> {
+    let found = unless_missing(fs::symlink_metadata(path)).at("look at", path)?;
+    Ok(found.map(|it| {
+        let kind = match it.file_type() {
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_symlink() => Kind::Link,
+            _ => Kind::Other,
+        };
+        Seen { id: FileId { number: it.ino(), written: it.modified().ok() }, kind, bytes: it.len() }
+    }))
+}
+
+/// Which file or folder stands there; `None` where nothing does.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn identity(path: &Path) -> Result<Option<FileId>, StoreError> {
+    look(path).map(|it| it.map(|it| it.id))
+}
+
+/// Whether a folder stands there.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn is_folder(path: &Path) -> Result<bool, StoreError> {
+    look(path).map(|it| it.is_some_and(|it| it.kind == Kind::Folder))
+}
+
+/// Tells one folder from another at the same path, whatever happens in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FolderId {
+    device: u64,
+    number: u64,
+}
+
+/// Which folder a path leads to, through links; `None` where it leads to none.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn folder_id(path: &Path) -> Result<Option<FolderId>, StoreError> {
+    let found = unless_missing(fs::metadata(path)).at("look at", path)?;
+    Ok(found.filter(fs::Metadata::is_dir).map(|it| FolderId { device: it.dev(), number: it.ino() }))
+}

@@ -1,0 +1,92 @@
+//! A time zone, and the one rule by which a civil time comes to an instant.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+
+/// A time zone, and who chose it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    zone: TimeZone,
+    of_system: bool,
+}
+
+impl Zone {
+    /// One that the configuration names.
+    #[must_use]
+    pub fn named(zone: TimeZone) -> Self {
+        Self { zone, of_system: false }
+    }
+
+    /// That of the system. Where it has none, which is told, that is UTC, as it is for the system's other programs.
+    #[must_use]
+    pub fn of_system() -> Self {
+        let zone = TimeZone::try_system().unwrap_or_else(|error| {
+            tracing::warn!(
+                "the system's time zone is not known, so schedule.* are in UTC: {error} (hint: set schedule.time_zone)"
+            );
+            TimeZone::UTC
+        });
+        Self { zone, of_system: true }
+    }
+
+    /// Whether nobody chose it.
+    #[must_use]
+    pub fn is_of_system(&self) -> bool {
+        self.of_system
+    }
+
+    /// Its name; none where the system's has none.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.zone.iana_name()
+    }
+
+    /// The zone itself.
+    #[must_use]
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// The civil time at an instant.
+    #[must_use]
+    pub fn civil(&self, instant: Timestamp) -> DateTime {
+        self.zone.to_datetime(instant)
+    }
+
+    /// When a civil time comes: for the first time if it does twice, at the end of what is skipped if it does not. None if
+    /// all of its day is skipped, or it is beyond what an instant can be.
+    #[must_use]
+    pub fn instant(&self, civil: DateTime) -> Option<Timestamp> {
+        let ambiguous = self.zone.to_ambiguous_timestamp(civil);
+        match ambiguous.offset() {
+            AmbiguousOffset::Gap { before, after } => self.end_of_gap(civil, before, after),
+            _ => ambiguous.earlier().ok(),
+        }
+    }
+
+    fn end_of_gap(&self, civil: DateTime, before: Offset, after: Offset) -> Option<Timestamp> {
+        // By the offset from before the change, the skipped time would come after it; the change is the last one until then.
+        let latest = before.to_timestamp(civil).ok()?;
+        let earliest = after.to_timestamp(civil).ok()?;
+        let changes = self.zone.following(earliest).take_while(|change| change.timestamp() <= latest);
+        let end = changes.filter(|change| change.offset() == after).last().map_or(latest, |change| change.timestamp());
+        let skipped = before.to_datetime(end)..after.to_datetime(end);
+        let day = civil.date();
+        let whole_day = skipped.start <= day.at(0, 0, 0, 0) && day.tomorrow().ok()?.at(0, 0, 0, 0) <= skipped.end;
+        if whole_day { None } else { Some(end) }
+    }
+}
+
+#[cfg(test)]
+impl Zone {
+    /// That of tests, which check what the world's clocks really did.
+    pub(crate) fn of_world(name: &str) -> Self {
+        let zone = TimeZone::get(name).unwrap_or_else(|error| {
+            panic!(
+                "tests need the system's time-zone database (of Debian the package tzdata); it has no {name}: {error}"
+            )
+        });
+        Self::named(zone)
+    }
+}

@@ -1,0 +1,59 @@
+//! What can be asked for instead of scheduling: when runs are due, and whether a start would succeed.
+
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, absolute};
+
+use jiff::Timestamp;
+use r3e_common::process::config::Config;
+use r3e_common::process::exit::Exit;
+use r3e_common::process::job::load_catalog;
+use r3e_common::process::program::{failed, print};
+
+use crate::calendar::Calendar;
+use crate::cli::NextArguments;
+use crate::settled;
+use crate::timetable::Timetable;
+
+use report::{Run, Summary};
+
+/// `next`
+pub(crate) fn next(config: &Config, asked: &NextArguments, json: bool, now: Timestamp) -> Exit {
+    let calendar = Calendar::of(&config.schedule);
+    let runs = Run::following(&calendar, now, asked.count);
+    print(&if json { report::runs_json(&runs) } else { report::runs_text(&runs) }, Exit::Done)
+}
+
+/// `check`: all that a start reads before its first run. What is wrong with the configuration itself has been told by now.
+pub(crate) fn check(config: &Config, json: bool, now: Timestamp) -> Exit {
+    let catalog = match load_catalog(config) {
+        Ok(catalog) => catalog,
+        Err(error) => return failed(&error),
+    };
+    let settled = match settled::load(&config.cache.staging_dir) {
+        Ok(settled) => settled,
+        Err(error) => {
+            tracing::error!("{error}");
+            return error.exit();
+        }
+    };
+    let calendar = Calendar::of(&config.schedule);
+    let look = Timetable::new(calendar.clone(), config.schedule.catch_up, settled, now).look(now);
+    let summary = Summary {
+        next: Run::following(&calendar, now, 1).pop(),
+        calendar: &calendar,
+        due: look.due,
+        boards: catalog.len(),
+        catalog: config.catalog.path.as_deref().map(whole),
+        cache: whole(&config.cache.dir),
+        staging: whole(&config.cache.staging_dir),
+    };
+    print(&if json { summary.json() } else { summary.text() }, Exit::Done)
+}
+
+/// A path with the working directory before it, where it does not begin at the root.
+fn whole(path: &Path) -> String {
+    absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}

@@ -1,0 +1,150 @@
+//! The jobs there are, and the command that starts each: the programs of the workspace, with this program's configuration.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use r3e_common::process::config::{Config, ConfigArgs};
+use r3e_common::process::logging::Format;
+use tokio::process::Command;
+
+/// What makes the scheduler start a refresh of everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It is due.
+    Due,
+    /// It was due while nobody was there to start it.
+    Missed,
+    /// The trigger file asks for everything.
+    Trigger,
+}
+
+/// A job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// The loader: promotes what is staged, and fetches what is missing or old.
+    Load,
+    /// The refresher, for every board.
+    Refresh(Why),
+    /// The refresher, for the boards that the trigger file names.
+    Boards,
+}
+
+impl Job {
+    /// The program that does it.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Self::Load => "r3e-loader",
+            Self::Refresh(_) | Self::Boards => "r3e-refresher",
+        }
+    }
+
+    /// Whether the other one does the same.
+    pub(crate) fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
+    /// Whether the trigger file asked for it.
+    pub(crate) fn is_triggered(self) -> bool {
+        matches!(self, Self::Boards | Self::Refresh(Why::Trigger))
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Load => "load",
+            Self::Refresh(Why::Due) => "refresh",
+            Self::Refresh(Why::Missed) => "refresh that was missed",
+            Self::Refresh(Why::Trigger) => "refresh of everything, as the trigger file asks",
+            Self::Boards => "refresh of the boards that the trigger file names",
+        })
+    }
+}
+
+/// Where the programs of jobs are, and what all of them are started with.
+#[derive(Debug, Clone)]
+pub(crate) struct Programs {
+    /// The folder they are in; none for that of this program, or else the search path.
+    pub(crate) folder: Option<PathBuf>,
+    /// This program's own flags.
+    pub(crate) arguments: ConfigArgs,
+    /// Variables that are this process's own and not its jobs'.
+    pub(crate) not_inherited: &'static [&'static str],
+}
+
+impl Programs {
+    /// The command that starts the job, reading the trigger file's content at `taken`.
+    ///
+    /// The folders are those in force here, so that a configuration that changes meanwhile does not let a job work elsewhere
+    /// than where this process looks.
+    pub(crate) fn command(&self, job: Job, config: &Config, taken: &Path) -> Command {
+        let arguments = ConfigArgs {
+            cache: Some(config.cache.dir.clone().into()),
+            staging: Some(config.cache.staging_dir.clone().into()),
+            ..self.arguments.clone()
+        };
+        let mut command = Command::new(self.path(job.program()));
+        match job {
+            Job::Load => {}
+            Job::Refresh(_) => {
+                command.arg("full");
+            }
+            Job::Boards => {
+                let mut from = OsString::from("--from=");
+                from.push(taken);
+                command.arg("boards").arg(from);
+            }
+        }
+        // Another writer, such as the job of a scheduler that was killed, has this long to be gone.
+        let wait = config.runtime.stop_grace + Duration::from_secs(5);
+        command.arg(format!("--wait={}ms", wait.as_millis()));
+        command.arg(format!("--parent={}", std::process::id()));
+        if config.log.format == Format::Json {
+            command.arg("--json");
+        }
+        command.args(arguments.to_arguments());
+        command.env("R3E_RUNTIME__DIR", &config.runtime.dir);
+        for name in self.not_inherited {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn path(&self, program: &str) -> PathBuf {
+        if let Some(folder) = &self.folder {
+            return folder.join(program);
+        }
+        let beside = std::env::current_exe().map(|own| own.with_file_name(program));
+        beside.ok().filter(|path| path.is_file()).unwrap_or_else(|| program.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use r3e_common::process::config::Environment;
+
+    #[test]
+    fn commands_carry_the_configuration_and_the_folders_in_force() {
+        let arguments = ConfigArgs { config: Some("my.toml".into()), verbose: 2, ..ConfigArgs::default() };
+        let environment = Environment::bare("/".into(), 7);
+        let config = ConfigArgs { cache: Some("/c".into()), ..ConfigArgs::default() }.load(&environment).unwrap();
+        let programs = Programs { folder: Some("/opt".into()), arguments, not_inherited: &["NOTIFY_SOCKET"] };
+        let told = |job| {
+            let command = programs.command(job, &config, Path::new("/c/.taken"));
+            let command = command.as_std();
+            let words = command.get_args().map(|it| it.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+            let variables = command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)));
+            assert!(variables.into_iter().any(|it| it == ("NOTIFY_SOCKET".into(), None)));
+            format!("{} {words}", command.get_program().display()).replace(&std::process::id().to_string(), "PID")
+        };
+        let all = [Job::Load, Job::Refresh(Why::Due), Job::Boards].map(told).join("\n");
+        insta::assert_snapshot!(all, @"
+        /opt/r3e-loader --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
+        /opt/r3e-refresher full --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
+        /opt/r3e-refresher boards --from=/c/.taken --wait=15000ms --parent=PID --config=my.toml --cache=/c --staging=/c_temp --verbose --verbose
+        ");
+    }
+}

@@ -1,0 +1,115 @@
+//! The scheduler's life, from its lock to its closing line.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use r3e_common::pipeline::Tasks;
+use r3e_common::process::config::Config;
+use r3e_common::process::control::{Control, Facts};
+use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
+use r3e_common::process::memory::guard::Guard;
+use r3e_common::process::memory::limit::Limit;
+use r3e_common::process::notify::Supervisor;
+use r3e_common::process::run_record::Run;
+use r3e_common::process::shutdown::Shutdown;
+use r3e_common::store::fs;
+
+use crate::agenda::Counts;
+use crate::child::Group;
+use crate::engine::{Around, Engine};
+use crate::job::Programs;
+
+/// What this program is called where programs are named.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+/// Hidden, in the staging folder beside what the scheduler keeps there.
+const LOCK: &str = ".scheduler.lock";
+
+/// How much longer than `runtime.stop_grace` a stop may take: to kill a job, and to pass on its last lines.
+const CLOSING: Duration = Duration::from_millis(800);
+
+/// Another scheduler would start every job twice.
+#[derive(Debug, thiserror::Error)]
+#[error("another scheduler is at work on {}", .0.display())]
+pub(crate) struct Busy(PathBuf);
+
+/// Schedules until a signal comes.
+///
+/// # Errors
+/// When another scheduler is at work on the same folders, or they cannot be used.
+pub(crate) fn run(
+    config: Config,
+    programs: Programs,
+    supervisor: &Supervisor,
+    clock: fn() -> SystemTime,
+) -> anyhow::Result<Exit> {
+    let group = Group::default();
+    let shutdown = {
+        let group = group.clone();
+        Shutdown::listen_as_daemon(config.runtime.stop_grace + CLOSING, move || group.kill())?
+    };
+    let lock = lock(&config.cache.staging_dir)?;
+    // Its folder is watched for the trigger file, and may be asked for before the first job has made it.
+    fs::create_folders(&config.cache.dir)?;
+    let run = Run { program: PROGRAM, doing: "scheduling".to_owned(), started: clock() };
+    let begun = Instant::now();
+    // One thread is enough to wait, and the one that starts jobs has to live as long as the process.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
+    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
+    let facts = Facts::new(PROGRAM, run.started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
+    let facts = Arc::new(facts);
+    let tasks = Tasks::default();
+    let listed = tasks.clone();
+    facts.set_tasks(Some(Arc::new(move || listed.list())));
+    let guard = Guard::start(limit, 1, runtime.handle().clone(), shutdown.token().clone())?;
+    let runtime_dir = config.runtime.dir.clone();
+    let control = Control::open_or_say(&runtime_dir, Arc::clone(&facts));
+
+    let around = Around { shutdown: &shutdown, supervisor, facts: &facts, tasks: &tasks, group: &group, clock };
+    let counts = runtime.block_on(async { anyhow::Ok(Engine::new(config, programs, around)?.run().await) })?;
+    supervisor.stopping("closing");
+    drop(control);
+    let (outcome, exit) =
+        if guard.reached().is_some() { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
+    leave_record(&run, begun.elapsed(), (outcome, exit), counts, &runtime_dir);
+    drop(runtime);
+    drop(lock);
+    if let Some(reached) = guard.reached() {
+        tracing::error!("{reached}");
+    }
+    tracing::info!("📅 Scheduler task exiting");
+    drop(shutdown);
+    Ok(exit)
+}
+
+/// Leaves behind what this run was, as jobs do; without, it would be taken for killed.
+fn leave_record(run: &Run, took: Duration, (outcome, exit): (&str, Exit), counts: Counts, runtime_dir: &Path) {
+    let figures =
+        memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
+    let Counts { started, failed, skipped } = counts;
+    tracing::info!(started, failed, skipped, "jobs of this run");
+    let record = run.ended(took, outcome, exit, &figures, serde_json::Map::new());
+    if let Err(error) = record.leave(runtime_dir) {
+        tracing::warn!(%error, "this run leaves no record");
+    }
+}
+
+/// Keeps another scheduler from working on the same folders, as long as the file is held. Where the disk gives no locks there
+/// is none: jobs have the writer's lock beside.
+fn lock(staging: &Path) -> anyhow::Result<File> {
+    fs::create_folders(staging)?;
+    let path = staging.join(LOCK);
+    let file = fs::open_lock(&path)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => return Err(Busy(staging.to_owned()).into()),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, path = %path.display(), "nothing keeps another scheduler from starting the same jobs");
+        }
+        Ok(()) => {}
+    }
+    Ok(file)
+}

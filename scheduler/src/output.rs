@@ -1,0 +1,220 @@
+//! Passing on what a job says, line by line, with the job's name.
+
+use std::io::{self, PipeReader, Write as _};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use r3e_common::process::logging::Format;
+use tokio::net::unix::pipe::Receiver;
+
+/// A longer line is passed on in pieces.
+const LONGEST_LINE: usize = 16 << 10;
+
+/// Where lines go: what a job writes to its standard output to ours, and so with standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    /// A reader that has left, or a disk that is full, is no reason to hold up a job.
+    fn write(self, line: &[u8]) {
+        let _unheard = match self {
+            Self::Out => io::stdout().lock().write_all(line),
+            Self::Err => io::stderr().lock().write_all(line),
+        };
+    }
+}
+
+/// Whose lines they are, and how the log is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Speaker {
+    pub(crate) program: &'static str,
+    pub(crate) pid: u32,
+    pub(crate) format: Format,
+}
+
+impl Speaker {
+    /// A line as it is passed on, its end included.
+    fn said(&self, line: &[u8]) -> Vec<u8> {
+        let Self { program, pid, format } = self;
+        let object = line.strip_prefix(b"{").filter(|rest| *format == Format::Json && rest.ends_with(b"}"));
+        match object {
+            // An event of the job's own log: one more key tells whose it is.
+            Some(rest) => {
+                let comma = if rest == b"}" { "" } else { "," };
+                [format!("{{\"job\":\"{program}\",\"job_pid\":{pid}{comma}").as_bytes(), rest, b"\n"].concat()
+            }
+            None if *format == Format::Json => {
+                let text = String::from_utf8_lossy(line);
+                let event = serde_json::json!({"job": program, "job_pid": pid, "line": text});
+                format!("{event}\n").into_bytes()
+            }
+            None => [format!("{program}[{pid}]: ").as_bytes(), line, b"\n"].concat(),
+        }
+    }
+}
+
+/// Lines out of pieces of any length.
+#[derive(Debug, Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8])) {
+        while !bytes.is_empty() {
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let room = LONGEST_LINE - self.0.len();
+            let taken = end.unwrap_or(bytes.len()).min(room);
+            self.0.extend_from_slice(&bytes[..taken]);
+            let whole = end == Some(taken);
+            bytes = &bytes[taken + usize::from(whole)..];
+            if whole || self.0.len() == LONGEST_LINE {
+                line(&self.0);
+                self.0.clear();
+            }
+        }
+    }
+
+    fn end(&mut self, mut line: impl FnMut(&[u8])) {
+        if !self.0.is_empty() {
+            line(&self.0);
+            self.0 = Vec::new();
+        }
+    }
+}
+
+/// The last line that a job has said, for whoever asks what it is doing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastLine(Arc<Mutex<String>>);
+
+impl LastLine {
+    /// The most characters of it that are kept.
+    const LONGEST: usize = 160;
+
+    fn set(&self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        let kept = without_time(text.trim()).chars().take(Self::LONGEST).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    /// It, without its time.
+    pub(crate) fn get(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A line of the log begins with its time, where it has one.
+fn without_time(line: &str) -> &str {
+    let rest = line.split_once(' ').filter(|(first, _)| first.parse::<jiff::Timestamp>().is_ok());
+    rest.map_or(line, |(_, rest)| rest.trim_start())
+}
+
+/// Passes on what comes out of the pipe, to its end. To be called within the runtime, where the future is awaited.
+pub(crate) fn pass_on(
+    pipe: PipeReader,
+    to: Stream,
+    speaker: Speaker,
+    last: LastLine,
+) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let pipe = Receiver::from_owned_fd(OwnedFd::from(pipe))?;
+    Ok(async move {
+        let mut lines = Lines::default();
+        let mut line = |line: &[u8]| {
+            if to == Stream::Err {
+                last.set(line);
+            }
+            to.write(&speaker.said(line));
+        };
+        let mut buffer = vec![0; 4 << 10];
+        loop {
+            if pipe.readable().await.is_err() {
+                break;
+            }
+            match pipe.try_read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => lines.feed(&buffer[..read], &mut line),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    tracing::warn!(%error, "what the job says cannot be read any more");
+                    break;
+                }
+            }
+            // A job that says a lot must not keep signals and the clock waiting.
+            tokio::task::yield_now().await;
+        }
+        lines.end(line);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SPEAKER: Speaker = Speaker { program: "r3e-loader", pid: 7, format: Format::Text };
+
+    fn said(format: Format, line: &str) -> String {
+        String::from_utf8(Speaker { format, ..SPEAKER }.said(line.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn each_line_has_the_jobs_name() {
+        assert_eq!(said(Format::Text, "  INFO done"), "r3e-loader[7]:   INFO done\n");
+        assert_eq!(said(Format::Json, r#"{"a":1}"#), "{\"job\":\"r3e-loader\",\"job_pid\":7,\"a\":1}\n");
+        assert_eq!(said(Format::Json, "{}"), "{\"job\":\"r3e-loader\",\"job_pid\":7}\n");
+        let event: serde_json::Value = serde_json::from_str(&said(Format::Json, "no \"event\"")).unwrap();
+        assert_eq!(event, serde_json::json!({"job": "r3e-loader", "job_pid": 7, "line": "no \"event\""}));
+    }
+
+    #[test]
+    fn the_last_line_is_kept_without_its_time() {
+        let last = LastLine::default();
+        last.set(b"2026-11-24T04:00:05.123456Z  INFO r3e_common: fetching fetched=3\n");
+        assert_eq!(last.get(), "INFO r3e_common: fetching fetched=3");
+        last.set("é".repeat(500).as_bytes());
+        assert_eq!(last.get().chars().count(), LastLine::LONGEST);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_passed_on_to_its_end() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let last = LastLine::default();
+        let passing = tokio::spawn(pass_on(reader, Stream::Err, SPEAKER, last.clone()).unwrap());
+        writer.write_all(b"first\nlast without an end").unwrap();
+        drop(writer);
+        tokio::time::timeout(std::time::Duration::from_secs(10), passing).await.unwrap().unwrap();
+        assert_eq!(last.get(), "last without an end");
+    }
+
+    proptest! {
+        /// However the pipe cuts it, the same lines come out, none longer than the bound, and no byte is lost.
+        #[test]
+        fn pieces_make_lines(
+            text in prop::collection::vec(prop_oneof![4 => Just(b'x'), 1 => Just(b'\n')], 0..400),
+            cuts in prop::collection::vec(1_usize..60, 1..20),
+            long in 0_usize..40_000,
+        ) {
+            let text = [&text[..], &vec![b'y'; long], b"\nz"].concat();
+            let (mut lines, mut found, mut rest) = (Lines::default(), Vec::new(), &text[..]);
+            for cut in cuts.into_iter().cycle() {
+                let (piece, more) = rest.split_at(cut.min(rest.len()));
+                lines.feed(piece, |line| found.push(line.to_vec()));
+                rest = more;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            lines.end(|line| found.push(line.to_vec()));
+            prop_assert!(found.iter().all(|line| line.len() <= LONGEST_LINE && !line.contains(&b'\n')));
+            let kept = |bytes: &[u8]| bytes.iter().filter(|it| **it != b'\n').count();
+            prop_assert_eq!(found.iter().map(Vec::len).sum::<usize>(), kept(&text));
+            if long < LONGEST_LINE - 400 {
+                let expected: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+                prop_assert_eq!(found.iter().map(Vec::as_slice).collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! From the command line to the exit code.
+
+use std::ffi::OsString;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
+use r3e_common::process::notify::NOT_FOR_CHILDREN;
+use r3e_common::process::program::{configure, parse, say};
+use r3e_common::store::StoreError;
+
+use crate::cli::{Arguments, Command};
+use crate::job::Programs;
+use crate::settled::SettledError;
+use crate::{commands, life};
+
+/// Runs the program: results to standard output, everything else to standard error.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    // What ends early has been told.
+    run(arguments).unwrap_or_else(|exit| exit)
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
+    let arguments: Arguments = parse(arguments)?;
+    if let Some(wrong) = arguments.out_of_place() {
+        say(&format!("error: {wrong}"));
+        return Err(Exit::Usage);
+    }
+    let supervisor = arguments.supervisor.supervisor()?;
+    let config = configure(&arguments.config, Vec::new())?;
+    match &arguments.command {
+        Some(Command::Next(asked)) => return Ok(commands::next(&config, asked, arguments.json, Timestamp::now())),
+        Some(Command::Check) => return Ok(commands::check(&config, arguments.json, Timestamp::now())),
+        None => {}
+    }
+    if let Err(error) = memory::check_tuning() {
+        tracing::warn!(%error, "memory may be held longer than meant");
+    }
+    let (folder, arguments) = (arguments.programs, arguments.config);
+    let programs = Programs { folder, arguments, not_inherited: &NOT_FOR_CHILDREN };
+    life::run(config, programs, &supervisor, SystemTime::now).map_err(|error| {
+        tracing::error!("{error:#}");
+        exit_of(&error)
+    })
+}
+
+/// The exit code that tells this error.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(error) = error.downcast_ref::<SettledError>() {
+        error.exit()
+    } else if error.is::<StoreError>() {
+        Exit::Disk
+    } else if error.is::<life::Busy>() {
+        Exit::TryAgain
+    } else {
+        Exit::Unexpected
+    }
+}

@@ -1,0 +1,58 @@
+//! Reading the configuration again while the scheduler runs.
+
+use r3e_common::process::config::{Config, ConfigArgs, ConfigErrors, Environment};
+
+/// The configuration as it is now, for a scheduler that has worked by `old` so far. What only a start can change stays as it
+/// was, and is told.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn read(arguments: &ConfigArgs, old: &Config) -> Result<Config, ConfigErrors> {
+    let new = arguments.load(&Environment::of_process())?;
+    let (config, stays) = keeping(new, old);
+    if !stays.is_empty() {
+        tracing::warn!("{}: changed, which takes effect when the scheduler is started anew", stays.join(", "));
+    }
+    Ok(config)
+}
+
+/// The new configuration with what only a start can change as it was in the old one, and the keys of that which differ.
+fn keeping(mut new: Config, old: &Config) -> (Config, Vec<&'static str>) {
+    let differ = [
+        ("cache.dir", new.cache.dir != old.cache.dir),
+        ("cache.staging_dir", new.cache.staging_dir != old.cache.staging_dir),
+        ("runtime.dir", new.runtime.dir != old.runtime.dir),
+        ("runtime.stop_grace", new.runtime.stop_grace != old.runtime.stop_grace),
+        ("memory.limit_mb", new.memory.limit_mb != old.memory.limit_mb),
+        ("log.level", new.log.level != old.log.level),
+        ("log.format", new.log.format != old.log.format),
+    ];
+    new.cache.dir.clone_from(&old.cache.dir);
+    new.cache.staging_dir.clone_from(&old.cache.staging_dir);
+    new.runtime.clone_from(&old.runtime);
+    new.memory.limit_mb = old.memory.limit_mb;
+    new.log.clone_from(&old.log);
+    (new, differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("r3e.toml"), text).unwrap();
+        let environment = Environment::bare(folder.path().to_owned(), 7);
+        ConfigArgs::default().load(&environment).unwrap()
+    }
+
+    #[test]
+    fn the_schedule_changes_and_where_the_work_is_done_does_not() {
+        let old = config("[cache]\ndir = \"a\"\n[schedule]\nattempts = 3\n");
+        let new = config("[cache]\ndir = \"b\"\n[schedule]\nattempts = 9\n[log]\nlevel = \"debug\"\n");
+        let (kept, stays) = keeping(new, &old);
+        assert_eq!(stays, ["cache.dir", "cache.staging_dir", "log.level"]);
+        assert_eq!((&kept.cache.dir, &kept.cache.staging_dir), (&old.cache.dir, &old.cache.staging_dir));
+        assert_eq!((kept.schedule.attempts, kept.log.level), (9, old.log.level));
+    }
+}

@@ -1,0 +1,152 @@
+//! What the scheduler remembers from run to run: up to when all runs that were due have been started or skipped.
+//!
+//! It stands in the staging folder, which is on disk and ours to write, beside what jobs remember; they leave it alone.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use r3e_common::process::exit::Exit;
+use r3e_common::store::fs::{self, StoreError};
+use r3e_common::store::{Versioned, read_versioned};
+use serde::{Deserialize, Serialize};
+
+/// The file's name in the staging folder.
+const NAME: &str = ".scheduler.json";
+
+/// The format that is written here.
+const FORMAT: u32 = 1;
+
+/// Why it is not known, or not kept, what is settled.
+#[derive(Debug, thiserror::Error)]
+pub enum SettledError {
+    /// A newer version of the scheduler has written it.
+    #[error("{} is in format {found}, newer than this program's {FORMAT} (hint: use the newer program, or remove the file: \
+        no run is then made up for)", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The format that it says.
+        found: u32,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SettledError {
+    /// The exit code that tells this error.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Newer { .. } => Exit::Configuration,
+            Self::Store(_) => Exit::Disk,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    format: u32,
+    /// In RFC 3339.
+    settled_at: String,
+}
+
+/// Up to when all runs are settled; none where nothing says so, or the file says nothing that can be understood, which is
+/// told.
+///
+/// # Errors
+/// When the file is there and cannot be read, or is of a newer format.
+pub fn load(staging: &Path) -> Result<Option<Timestamp>, SettledError> {
+    let path = staging.join(NAME);
+    let parsed = match read_versioned::<Content>(&path, FORMAT)? {
+        Versioned::Missing => return Ok(None),
+        Versioned::Newer(found) => return Err(SettledError::Newer { path, found }),
+        Versioned::Garbage(error) => Err(error.to_string()),
+        Versioned::Content(it) => it.settled_at.parse().map_err(|error| format!("settled_at: {error}")),
+    };
+    let told = |error: String| tracing::warn!(path = %path.display(), error, "not the scheduler's memory: begun anew");
+    Ok(parsed.map_err(told).ok())
+}
+
+/// Keeps up to when all runs are settled, synced, so that a power cut does not repeat what was done.
+///
+/// # Errors
+/// When the system refuses; what was kept before is kept then.
+pub fn save(staging: &Path, settled: Timestamp) -> Result<(), SettledError> {
+    let (path, content) = (staging.join(NAME), Content { format: FORMAT, settled_at: settled.to_string() });
+    let text = serde_json::to_vec(&content).map_err(|error| StoreError {
+        action: "write",
+        path: path.clone(),
+        cause: error.into(),
+    })?;
+    fs::create_folders(staging)?;
+    Ok(fs::write_whole(&path, &text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at() -> Timestamp {
+        "2026-11-24T03:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn it_reads_back_as_it_stands_in_the_documentation() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = folder.path().join("deep/cache_temp");
+        assert_eq!(load(&staging).unwrap(), None);
+        save(&staging, at()).unwrap();
+        let text = std::fs::read_to_string(staging.join(".scheduler.json")).unwrap();
+        assert_eq!(text, r#"{"format":1,"settled_at":"2026-11-24T03:00:00Z"}"#);
+        assert_eq!(load(&staging).unwrap(), Some(at()));
+        save(&staging, Timestamp::MAX).unwrap();
+        assert_eq!(load(&staging).unwrap(), Some(Timestamp::MAX));
+        let files = std::fs::read_dir(&staging).unwrap().count();
+        assert_eq!(files, 1, "nothing else is left there");
+    }
+
+    #[test]
+    fn garbage_counts_as_none_and_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = format!(r#"{{"format":1,"settled_at":"{}"}}"#, "2".repeat(100_000));
+        for garbage in [
+            "",
+            "{",
+            "[]",
+            "\0\0\0\0",
+            r#"{"format":1}"#,
+            r#"{"format":"1","settled_at":"2026-11-24T03:00:00Z"}"#,
+            r#"{"format":1,"settled_at":"yesterday"}"#,
+            r#"{"format":1,"settled_at":"2026-11-24T03:00:00"}"#,
+            r#"{"format":1,"settled_at":1795}"#,
+            &long,
+        ] {
+            std::fs::write(folder.path().join(NAME), garbage).unwrap();
+            assert_eq!(load(folder.path()).unwrap(), None, "{garbage:.60}");
+        }
+        save(folder.path(), at()).unwrap();
+        assert_eq!(load(folder.path()).unwrap(), Some(at()));
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_whatever_else_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(NAME), r#"{"format":2,"settled":{"daily":7}}"#).unwrap();
+        let error = load(folder.path()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(".scheduler.json is in format 2, newer than this program's 1 (hint:"), "{message}");
+        assert_eq!(error.exit(), Exit::Configuration);
+    }
+
+    #[test]
+    fn what_the_disk_refuses_is_told_with_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "no folder").unwrap();
+        for error in [load(&file).unwrap_err(), save(&file, at()).unwrap_err()] {
+            assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+            assert_eq!(error.exit(), Exit::Disk);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! A scheduler that is killed leaves no second writer behind.
+
+use std::fs;
+
+use r3e_tests::harness::{Place, board_files, grid, until};
+use r3e_tests::sim::{SimOptions, Simulator};
+
+use crate::place::{logged, scheduler, working_in};
+
+#[test]
+fn the_job_of_a_killed_scheduler_stops_and_the_next_one_goes_on_with_its_work() {
+    let catalog = grid(10, 12);
+    let place = Place::with_catalog(&catalog);
+    let latency = std::time::Duration::from_millis(20);
+    let options = SimOptions { catalog, entries: 2000, drivers: 500, latency, ..SimOptions::default() };
+    let sim = Simulator::start(options).unwrap();
+    let jobs = scheduler(&place)
+        .set("catalog.path", "catalog.toml")
+        .set("upstream.base_url", &sim.base_url())
+        .set("upstream.requests_per_second", "100000");
+    let running = jobs.spawn();
+    until("boards are staged", || board_files(&place.staging()).len() >= 20);
+    let _killed = running.kill();
+    until("its loader is gone", || working_in(&place.path("")).is_empty());
+    // What it logged went to the scheduler, which is gone; but it has left its record.
+    let record = fs::read_dir(place.path("run/runs")).unwrap().next().unwrap().unwrap().path();
+    let record = fs::read_to_string(record).unwrap();
+    assert!(record.contains("\"outcome\": \"stopped\"") && record.contains("\"exit_code\": 143"), "{record}");
+    let staged = board_files(&place.staging()).len();
+    assert!((20..120).contains(&staged), "{staged} boards are staged");
+
+    sim.set_latency(std::time::Duration::ZERO);
+    let running = jobs.spawn();
+    logged(&place, "the load has ended: exit 0: done", 1);
+    let log = crate::place::stopped(&place, running);
+    assert!(!log.contains("another writer"), "{log}");
+    assert_eq!(board_files(&place.cache()).len(), 120);
+
+    // At once anew after a kill, while the old loader may still be stopping.
+    sim.set_latency(std::time::Duration::from_millis(20));
+    crate::place::trigger(&place, "");
+    let running = jobs.set("schedule.load_at_start", "false").spawn();
+    logged(&place, "starting a refresh of everything", 1);
+    let _killed = running.kill();
+    let again = jobs_again(&place, &sim);
+    logged(&place, "has ended: exit 0: done", 1);
+    let log = crate::place::stopped(&place, again);
+    assert!(!log.contains("exit 75"), "{log}");
+}
+
+fn jobs_again(place: &Place, sim: &Simulator) -> r3e_tests::harness::Running {
+    scheduler(place)
+        .set("catalog.path", "catalog.toml")
+        .set("upstream.base_url", &sim.base_url())
+        .set("upstream.requests_per_second", "100000")
+        .set("schedule.load_at_start", "false")
+        .spawn()
+}

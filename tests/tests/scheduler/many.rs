@@ -1,0 +1,79 @@
+//! After a hundred jobs, among them failing, killed and hanging ones, the scheduler holds what it held after the second.
+
+use std::fs;
+
+use r3e_tests::harness::{Invocation, Place, until};
+
+use crate::place::{logged, started, stopped, trigger, with_told_jobs};
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    rss_kb: u64,
+    anonymous_kb: u64,
+    threads: u64,
+    allocated: u64,
+    tasks: u64,
+    fds: usize,
+    children: usize,
+}
+
+fn held(place: &Place, pid: u32) -> Held {
+    let monitor = |arguments: &[&str]| {
+        let monitor = Invocation::new("r3e-monitor", &place.path(""));
+        monitor.set("runtime.dir", &place.path("run").to_string_lossy()).arguments(arguments).run().with_code(0).json()
+    };
+    monitor(&["--json", "purge", "scheduler"]);
+    let stats = monitor(&["--json", "stats", "scheduler"])[0].clone();
+    // The connection of whoever asked is closed a moment later.
+    let fds = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let threads = || figure(pid, "Threads");
+    until("the threads of the purge have ended", || threads() <= 4);
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    Held {
+        rss_kb: figure(pid, "VmRSS"),
+        anonymous_kb: figure(pid, "RssAnon"),
+        threads: threads(),
+        allocated: stats["allocated_bytes"].as_u64().unwrap(),
+        tasks: stats["tasks"].as_u64().unwrap(),
+        fds: fds(),
+        children: children.split_whitespace().count(),
+    }
+}
+
+fn figure(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_hundred_jobs_leave_what_two_did() {
+    let place = Place::new();
+    let bad = ["1", "69", "killed", "75", "deaf", "74", "killed", "patient", "101"];
+    let told: Vec<&str> = ["0", "0"].into_iter().chain(bad.into_iter().cycle().take(97)).chain(["0"]).collect();
+    let jobs = with_told_jobs(&place, &told).set("schedule.attempts", "100").set("schedule.trigger_poll", "10ms");
+    let running = jobs.set("schedule.job_timeout", "400ms").set("runtime.stop_grace", "50ms").spawn();
+    let pid = running.pid();
+    logged(&place, "has ended: exit 0: done", 1);
+    trigger(&place, "1693");
+    logged(&place, "has ended: exit 0: done", 2);
+    let second = held(&place, pid);
+    trigger(&place, "1693");
+    logged(&place, "has ended: exit 0: done", 3);
+    assert_eq!(started(&place).len(), 100);
+    let hundredth = held(&place, pid);
+    println!("after the second job {second:?}, after the hundredth {hundredth:?}");
+    let equal = |held: Held| (held.threads, held.tasks, held.fds, held.children);
+    assert_eq!(equal(hundredth), equal(second), "threads, tasks, descriptors, children");
+    assert_eq!(hundredth.children, 0);
+    // The allocator's own tables fill up page by page; a job's worth of anything would be more than these after 98 more.
+    assert!(hundredth.allocated <= second.allocated + (32 << 10), "{second:?} {hundredth:?}");
+    assert!(hundredth.anonymous_kb <= second.anonymous_kb + 128, "{second:?} {hundredth:?}");
+    // Of code, what is in memory depends on what the kernel maps around what was executed last.
+    assert!(hundredth.rss_kb <= second.rss_kb + 768, "{second:?} {hundredth:?}");
+    // It idles small: what answering the monitor needed is let go of a few seconds later.
+    until("it is below 6 MB again", || figure(pid, "VmRSS") < 6 << 10);
+    let log = stopped(&place, running);
+    assert!(log.contains("started=100 failed=97 skipped=0"), "{log}");
+}

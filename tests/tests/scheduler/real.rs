@@ -1,0 +1,40 @@
+//! The whole of it, with the real programs: a load at the start, and what the trigger file asks for.
+
+use r3e_tests::harness::{Differences, Place, assert_serves, board_files, driver_index, grid};
+use r3e_tests::sim::{SimOptions, Simulator};
+
+use crate::place::{logged, scheduler, stopped, trigger};
+
+#[test]
+fn a_load_and_refreshes_by_the_trigger_file() {
+    let catalog = grid(4, 5);
+    let place = Place::with_catalog(&catalog);
+    let options = SimOptions { catalog: catalog.clone(), entries: 600, drivers: 200, ..SimOptions::default() };
+    let sim = Simulator::start(options).unwrap();
+    let running = scheduler(&place)
+        .set("catalog.path", "catalog.toml")
+        .set("upstream.base_url", &sim.base_url())
+        .set("upstream.requests_per_second", "100000")
+        .spawn();
+    logged(&place, "the load has ended: exit 0: done", 1);
+    assert_eq!(board_files(&place.cache()).len(), 20);
+
+    let board = "102-9003".parse().unwrap();
+    sim.change_board(board).unwrap();
+    sim.reset_stats();
+    trigger(&place, "nonsense 102-9003 999999");
+    logged(&place, "the refresh of the boards that the trigger file names has ended: exit 0: done", 1);
+    assert_eq!(sim.stats().listing_requests, 1, "{:?}", sim.stats());
+    trigger(&place, "nonsense");
+    logged(&place, "is not tried again: it would fail the same way", 1);
+    assert_eq!(sim.stats().listing_requests, 1, "of no board that is left, nothing is refreshed");
+    trigger(&place, "");
+    logged(&place, "the refresh of everything, as the trigger file asks has ended: exit 0: done", 1);
+    assert_eq!(sim.stats().listing_requests, 21);
+    assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+
+    let log = stopped(&place, running);
+    for part in ["\"nonsense\": expected a track id", "track 999999 is not in the catalogue", "no board to refresh"] {
+        assert!(log.lines().any(|line| line.starts_with("r3e-refresher[") && line.contains(part)), "{part}: {log}");
+    }
+}
