@@ -56,15 +56,16 @@ Examples:
   r3e-monitor tasks loader               what it is doing; connections and fds likewise
   r3e-monitor watch                      sample all, have all purge from time to time; until stopped
   r3e-monitor history --since 24h        what was held when
+  r3e-monitor verdict loader             whether it leaks, by how much, and what could have been seen
   r3e-monitor serve                      a dashboard, metrics and the published files on http://127.0.0.1:9464
   r3e-monitor report -o report.html      the dashboard's charts as one file; --since 24h
   r3e-monitor runs --last 5 --json       what the last jobs took, their peak and outcome
 
 PROGRAM is a program's name, with or without r3e-; PID is a process id.
 
-Exit codes: 0 done (of watch and serve: stopped as asked), 1 a program did not do what was asked, or unexpected, 2 usage, or a
-name that no process has, 74 disk failed, 75 another watch keeps this history, the
-port is taken, or the memory limit was reached, 78 configuration, or a history of a
+Exit codes: 0 done (of watch and serve: stopped as asked), 1 a program did not do what was asked, a leak was found
+by verdict, or unexpected, 2 usage, or a name that no process has, 74 disk failed, 75 another watch keeps this history,
+the port is taken, or the memory limit was reached, 78 configuration, or a history of a
 later version.";
 
 /// What is asked for.
@@ -90,6 +91,8 @@ pub enum Command {
     Report(ReportArguments),
     /// Show what programs held
     History(HistoryArguments),
+    /// Tell a leak from noise, by what programs held after purges; exits with 1 where there is a leak
+    Verdict(VerdictArguments),
     /// Show what jobs took, their peak and their outcome
     Runs(RunsArguments),
 }
@@ -146,6 +149,17 @@ pub struct ReportArguments {
 pub struct HistoryArguments {
     /// How far back
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "2h")]
+    pub since: Duration,
+}
+
+/// Arguments of `verdict`.
+#[derive(Debug, Clone, Args)]
+pub struct VerdictArguments {
+    /// Which programs.
+    #[command(flatten)]
+    pub selected: Selected,
+    /// How far back: some 25 purges, or nothing can be said
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "24h")]
     pub since: Duration,
 }
 

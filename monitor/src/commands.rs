@@ -1,6 +1,9 @@
 //! What is done at the prompt: ask, and show what was said.
 
 mod past;
+mod verdict;
+
+pub(crate) use verdict::NotSeen;
 
 use std::io::Write as _;
 use std::time::SystemTime;

@@ -1,9 +1,9 @@
 //! The history on disk: what processes held and what runs came to, in one SQLite file that one process writes and any
 //! number read meanwhile (write-ahead log).
 
+mod after_purges;
 mod error;
 mod latest;
-mod purged;
 mod read;
 mod records;
 mod schema;
@@ -12,9 +12,9 @@ mod series;
 mod tests;
 mod write;
 
+pub(crate) use after_purges::{AfterPurges, Process};
 pub(crate) use error::HistoryError;
 pub(crate) use latest::latest_runs;
-pub(crate) use purged::AfterPurges;
 pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
 pub(crate) use records::{Run, Unusable, not_taken_in};
 pub(crate) use series::{Point, Series, Thinned};

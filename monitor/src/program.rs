@@ -41,7 +41,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Exit::Disk
     } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
         Exit::TryAgain
-    } else if error.is::<commands::Unknown>() {
+    } else if error.is::<commands::Unknown>() || error.is::<commands::NotSeen>() {
         Exit::Usage
     } else {
         Exit::Unexpected
@@ -77,6 +77,7 @@ fn run(arguments: Arguments, config: &Config) -> anyhow::Result<Exit> {
         Command::Runs(it) => asked.runs(&it),
         Command::Serve(_) => serve::run(config, &runtime, SystemTime::now),
         Command::Report(it) => runtime.block_on(asked.report(&it)),
+        Command::Verdict(it) => asked.verdict(&it),
         Command::Watch => watch::run(config, &runtime, SystemTime::now),
     }
 }

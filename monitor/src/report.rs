@@ -7,10 +7,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod units;
+mod verdict;
 
 pub(crate) use history::{History, Runs, sample_line};
 pub(crate) use kernel::{Connections, Descriptors};
 pub(crate) use live::{List, Purges, StatsReport, Tasks, stats_json};
+pub(crate) use verdict::{Verdicts, growth};
 
 use std::fmt;
 

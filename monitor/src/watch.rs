@@ -3,6 +3,7 @@
 //! Asking goes on whatever the disk does: the history is written on a thread of its own ([`keeper`]), which takes what it
 //! can and says when it cannot.
 
+mod judging;
 mod keeper;
 mod round;
 mod trouble;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod harness;
+pub mod leaky;
 pub mod programs;
 pub mod sim;

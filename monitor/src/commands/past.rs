@@ -75,7 +75,7 @@ fn all(reader: Option<&Reader>, from_ms: i64) -> anyhow::Result<Exit> {
 }
 
 /// So long before that moment, in milliseconds since 1970.
-fn milliseconds(now: SystemTime, before: Duration) -> i64 {
+pub(super) fn milliseconds(now: SystemTime, before: Duration) -> i64 {
     let moment = now.checked_sub(before).and_then(|it| it.duration_since(SystemTime::UNIX_EPOCH).ok());
     moment.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
 }

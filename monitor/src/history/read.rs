@@ -21,8 +21,8 @@ pub(crate) const MOST_CONDENSED: u32 = 1000;
 /// The history, open to be read.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    database: Connection,
-    path: PathBuf,
+    pub(super) database: Connection,
+    pub(super) path: PathBuf,
 }
 
 /// One sample, with all its columns.
@@ -69,7 +69,7 @@ impl Reader {
         Ok(schema::open_to_read(path)?.map(|database| Self { database, path: path.to_owned() }))
     }
 
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         values: impl rusqlite::Params,

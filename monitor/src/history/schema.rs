@@ -12,7 +12,8 @@ use super::error::{At as _, HistoryError};
 const APPLICATION: i64 = 0x7233_656d;
 
 /// What leads from each version to the next. What was released is never changed: a new version is a new step.
-const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[
+    "
     -- A process that was seen: its number alone comes again. The figures are those of its last sample.
     CREATE TABLE processes (
         id INTEGER PRIMARY KEY,
@@ -76,7 +77,12 @@ const STEPS: &[&str] = &["
         UNIQUE (program, pid, started_ms)
     ) STRICT;
     CREATE INDEX runs_ended ON runs (ended_ms);
-"];
+",
+    "
+    -- What is looked at to tell a leak from noise: one sample in a hundred.
+    CREATE INDEX samples_after_purge ON samples (process, at_ms) WHERE after_purge = 1;
+",
+];
 
 /// How long to wait for another process that writes: a migration, or a second monitor.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ use super::schema;
 use super::write::KILLED;
 use super::*;
 use crate::kernel;
+use crate::verdict::{Figure, Moment, WARM_UP};
 
 const STARTED: &str = "2026-11-01T04:00:00Z";
 const STARTED_MS: i64 = 1_793_505_600_000;
@@ -223,14 +224,69 @@ fn an_older_history_is_brought_up_to_date_and_a_newer_one_is_left_alone() {
     assert_eq!(database.query_row("SELECT n FROM new", [], |row| row.get::<_, i64>(0)).unwrap(), 14);
     drop(database);
 
+    let third = "CREATE TABLE third (n INTEGER) STRICT;";
+    drop(schema::open_with_steps(&path, &[first, second, third]).unwrap());
     let before = std::fs::read(&path).unwrap();
-    for error in [schema::open_with_steps(&path, &[first]).unwrap_err(), Reader::open(&path).unwrap_err()] {
-        let HistoryError::Newer { found: 2, known: 1, .. } = error else { panic!("{error}") };
+    for error in [schema::open_with_steps(&path, &[first, second]).unwrap_err(), Reader::open(&path).unwrap_err()] {
+        let HistoryError::Newer { found: 3, known: 2, .. } = error else { panic!("{error}") };
         assert_eq!(error.exit().code(), 78);
-        assert!(error.to_string().contains("its version is 2, and this program knows 1"), "{error}");
+        assert!(error.to_string().contains("its version is 3, and this program knows 2"), "{error}");
     }
     assert!(std::fs::read(&path).unwrap() == before);
-    assert_eq!(schema::version(), 1, "with a second version comes a test of the step to it");
+}
+
+#[test]
+fn a_history_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    let (_folder, path) = place();
+    drop(schema::open_with_steps(&path, &schema::STEPS[..1]).unwrap());
+    let insert = "
+        INSERT INTO processes VALUES (1, 'r3e-loader', 7, 5, NULL, '0', 10, 'x', 0, 0, 0, 0);
+        INSERT INTO samples (at_ms, process, after_purge, phase, allocated_bytes, active_bytes, metadata_bytes,
+            resident_bytes, mapped_bytes, retained_bytes, thread_cache_bytes, rss_bytes, peak_rss_bytes, threads, tasks,
+            open_fds, connections, purges) VALUES (10, 1, 1, 'x', 9, 0, 0, 0, 0, 0, 2, 8, 0, 3, 4, 6, 5, 1);";
+    Connection::open(&path).unwrap().execute_batch(insert).unwrap();
+    // Who only reads brings it up to date as well.
+    let reader = Reader::open(&path).unwrap().unwrap();
+    assert_eq!(schema::version(), 2, "with a third version comes a test of the step to it");
+    let figures = crate::verdict::Figures::from_array([7, 8, 4, 1, 5, 3]);
+    let held = reader.after_purges(1, 0, 10).unwrap();
+    assert_eq!((held.moments, held.earlier), (vec![Moment { at_ms: 10, figures }], 0));
+}
+
+#[test]
+fn what_was_held_after_purges_is_read_by_process_with_what_came_before() {
+    let (_folder, path) = place();
+    let mut writer = Writer::open(&path).unwrap();
+    for number in 0..100_i64 {
+        let mut two = vec![sample(1, 1000 + number.unsigned_abs()), sample(1, 1), sample(2, 5)];
+        (two[0].after_purge, two[2].after_purge) = (true, true);
+        writer.add(&[batch(number * 10, two)]).unwrap();
+    }
+    let reader = Reader::open(&path).unwrap().unwrap();
+    let processes = reader.processes(0).unwrap();
+    assert_eq!(processes.iter().map(|it| it.pid).collect::<Vec<_>>(), [1, 2]);
+    assert!(reader.processes(991).unwrap().is_empty());
+    let shown = |from_ms, most| {
+        let held = reader.after_purges(processes[0].id, from_ms, most).unwrap();
+        let first = held.moments.first().map(|it| (it.at_ms, it.figures.of(Figure::Resident)));
+        (held.moments.len(), first, held.earlier)
+    };
+    assert_eq!(shown(0, 1000), (100, Some((0, 1000)), 0));
+    assert_eq!(shown(50, 1000), (95, Some((50, 1005)), 5));
+    assert_eq!(shown(0, 30), (30, Some((700, 1070)), WARM_UP), "more than a warm-up is not counted");
+    assert_eq!(shown(2000, 30), (0, None, WARM_UP));
+    let (id, last) = writer.last_purges(&sample(1, 0), 30).unwrap().unwrap();
+    assert_eq!((id, last), (processes[0].id, reader.after_purges(id, 0, 30).unwrap()));
+    assert!(writer.last_purges(&sample(3, 0), 30).unwrap().is_none());
+    let plan: String = Connection::open(&path)
+        .unwrap()
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT at_ms FROM samples WHERE process = 1 AND after_purge = 1 AND at_ms >= 0",
+            [],
+            |row| row.get(3),
+        )
+        .unwrap();
+    assert!(plan.contains("samples_after_purge"), "{plan}");
 }
 
 #[test]

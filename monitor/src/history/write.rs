@@ -39,8 +39,8 @@ pub(crate) struct Batch {
 /// The history, open to be written.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    database: Connection,
-    path: PathBuf,
+    pub(super) database: Connection,
+    pub(super) path: PathBuf,
 }
 
 impl Writer {

@@ -15,7 +15,7 @@ pub enum Figure {
     Resident,
     /// Live tasks.
     Tasks,
-    /// Open descriptors.
+    /// Open descriptors that are no TCP connections: those are counted for themselves.
     Descriptors,
     /// TCP connections.
     Connections,
@@ -52,9 +52,9 @@ impl Figure {
     #[must_use]
     pub(super) fn floor(self) -> f64 {
         match self {
-            Self::Allocated => 128.0 * 1024.0,
-            Self::Resident => 1024.0 * 1024.0,
-            Self::Tasks | Self::Descriptors | Self::Connections | Self::Threads => 8.0,
+            Self::Allocated => 352.0 * 1024.0,
+            Self::Resident => 2048.0 * 1024.0,
+            Self::Tasks | Self::Descriptors | Self::Connections | Self::Threads => 20.0,
         }
     }
 }
@@ -67,7 +67,14 @@ impl Figures {
     /// From what a process says of itself, and its live tasks.
     #[must_use]
     pub fn new(held: &memory::Figures, tasks: u64) -> Self {
-        Self([held.live_bytes(), held.rss_bytes, tasks, held.open_fds, held.connections, held.threads])
+        let descriptors = held.open_fds.saturating_sub(held.connections);
+        Self([held.live_bytes(), held.rss_bytes, tasks, descriptors, held.connections, held.threads])
+    }
+
+    /// From the numbers themselves, in the order of [`Figure::ALL`].
+    #[must_use]
+    pub fn from_array(figures: [u64; Figure::ALL.len()]) -> Self {
+        Self(figures)
     }
 
     /// One of them.

@@ -24,6 +24,8 @@ pub(super) struct Judged {
     pub(super) by_cycle: Vec<Spot>,
     /// By hours since the first.
     pub(super) by_hour: Vec<Spot>,
+    /// Of how many samples they are made.
+    pub(super) samples: usize,
 }
 
 impl Judged {
@@ -44,7 +46,7 @@ impl Judged {
                 value,
             ));
         }
-        Self { by_cycle, by_hour }
+        Self { by_cycle, by_hour, samples: samples.len() }
     }
 
     /// How many cycles lie between the first and the last.
@@ -61,6 +63,32 @@ impl Judged {
     pub(super) fn halves(&self) -> [&[Spot]; 2] {
         let (earlier, later) = self.by_cycle.split_at(self.by_cycle.len() / 2);
         [earlier, later]
+    }
+}
+
+/// What lies above so many of a hundred is above what there was.
+const ABOVE: usize = 95;
+
+/// Whether the last third of those that are judged, which are the last of all samples, lies above what there was before their
+/// later half, some of the warm-up included: what wanders within bounds has been as high before. A single sample far off,
+/// such as one with work in flight, does not count.
+pub(super) fn rose(samples: &[Point], judged: usize) -> bool {
+    let middle = |three: &[Point]| {
+        let [a, b, c] = [three[0].value, three[1].value, three[2].value];
+        a.max(b).min(a.min(b).max(c))
+    };
+    let warm_up = samples.len() - judged;
+    let before = &samples[warm_up / 2..warm_up + judged / 2];
+    let last = &samples[samples.len() - judged / 3..];
+    let sorted = |points: &[Point]| {
+        let mut values: Vec<u64> = points.windows(3).map(middle).collect();
+        values.sort_unstable();
+        values
+    };
+    let (before, last) = (sorted(before), sorted(last));
+    match (before.get(before.len() * ABOVE / 100), last.get(last.len() / 2)) {
+        (Some(before), Some(last)) => last > before,
+        _ => false,
     }
 }
 

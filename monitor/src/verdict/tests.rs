@@ -1,3 +1,7 @@
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of tests")]
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn series(values: impl IntoIterator<Item = u64>) -> Vec<Point> {
@@ -6,6 +10,12 @@ fn series(values: impl IntoIterator<Item = u64>) -> Vec<Point> {
 
 fn told(figure: Figure, values: impl IntoIterator<Item = u64>) -> Verdict {
     judge(figure, &series(values), WARM_UP).verdict
+}
+
+/// Noise of a fixed seed, from 0 to `most`.
+fn noise(seed: u64, most: u64) -> impl Iterator<Item = u64> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    std::iter::repeat_with(move || random.u64(..=most))
 }
 
 #[test]
@@ -22,4 +32,115 @@ fn what_does_not_grow_is_flat() {
     assert_eq!(told(Figure::Tasks, [5; 60]), Verdict::Flat);
     assert_eq!(told(Figure::Tasks, (0..60).map(|n| n % 4)), Verdict::Flat);
     assert_eq!(told(Figure::Tasks, (0..60).map(|n| 100 - n)), Verdict::Flat);
+}
+
+#[test]
+fn with_few_samples_nothing_or_less_is_said() {
+    let grown = |count: u64| judge(Figure::Tasks, &series((0..count).map(|n| 3 * n)), WARM_UP).verdict;
+    assert_eq!(grown(0), Verdict::TooFewSamples);
+    assert_eq!(grown(FEWEST as u64 - 1), Verdict::TooFewSamples);
+    assert_eq!(grown(FEWEST as u64), Verdict::Suspect);
+    assert_eq!(grown(FEWEST_FOR_LEAK as u64 - 1), Verdict::Suspect);
+    assert_eq!(grown(FEWEST_FOR_LEAK as u64), Verdict::Leak);
+    let samples = series(0..FEWEST as u64 + 15);
+    assert_eq!(judge(Figure::Tasks, &samples, 0).samples, FEWEST - 5, "a warm-up is dropped");
+    assert_eq!(judge(Figure::Tasks, &samples, 15).samples, FEWEST + 10, "but for what was before");
+}
+
+#[test]
+fn a_step_and_growth_that_has_ended_are_no_leaks() {
+    let step = |at: u64| (0..60).map(move |n| if n < at { 100 } else { 200 });
+    for at in [5, 20, 30, 40, 55] {
+        assert_ne!(told(Figure::Tasks, step(at)), Verdict::Leak, "{at}");
+    }
+    assert_eq!(told(Figure::Tasks, (0..60_u64).map(|n| 10 * n.min(30))), Verdict::Flat);
+    // A cache that fills ever slower.
+    let filling = (0..60).map(|n| 4_000_000 - (4e6 * f64::exp(-f64::from(n) / 12.0)).round() as u64);
+    assert_ne!(told(Figure::Allocated, filling), Verdict::Leak);
+}
+
+#[test]
+fn what_wanders_within_bounds_is_no_leak() {
+    for seed in 0..50 {
+        let saw = noise(seed, 120_000).scan(0, |level: &mut u64, step| {
+            *level = if *level > 500_000 { 100_000 } else { *level + step };
+            Some(*level)
+        });
+        let verdict = judge(Figure::Allocated, &series(saw.take(60)), 0).verdict;
+        assert_ne!(verdict, Verdict::Leak, "{seed}");
+        assert_ne!(told(Figure::Tasks, noise(seed, 12).take(60)), Verdict::Leak, "{seed}");
+    }
+}
+
+#[test]
+fn the_smallest_growth_that_could_have_been_seen_grows_with_the_noise() {
+    let visible = |most: u64| {
+        let values = noise(7, most).take(60).map(|it| 10_000_000 + it);
+        judge(Figure::Allocated, &series(values), 0).per_cycle.unwrap().visible
+    };
+    let floor = Figure::Allocated.floor() / 39.0;
+    assert!((visible(1) - floor).abs() < 1.0, "where there is no noise it is the floor");
+    assert!(visible(2_000_000) > 2.0 * floor && visible(20_000_000) > 5.0 * visible(2_000_000));
+}
+
+#[test]
+fn a_leak_is_seen_through_work_in_flight() {
+    let values = noise(3, 40_000).take(60).zip(0..).map(|(noise, n)| {
+        let in_flight = if n % 17 == 3 { 8 << 20 } else { 0 };
+        (5 << 20) + n * (24 << 10) + noise + in_flight
+    });
+    let it = judge(Figure::Allocated, &series(values), 0);
+    let grown = it.per_cycle.unwrap();
+    assert_eq!(it.verdict, Verdict::Leak);
+    assert!(grown.low <= 24_576.0 && 24_576.0 <= grown.high, "{grown:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_series_is_too_strange(
+        points in prop::collection::vec((any::<i64>(), any::<u64>()), 0..300),
+        earlier in 0_usize..40,
+    ) {
+        let points: Vec<Point> = points.into_iter().map(|(at_ms, value)| Point { at_ms, value }).collect();
+        for figure in Figure::ALL {
+            let it = judge(figure, &points, earlier);
+            prop_assert_eq!(it.per_cycle.is_none(), it.verdict == Verdict::TooFewSamples);
+            if let Some(Growth { likely, low, high, visible }) = it.per_cycle {
+                prop_assert!(low <= likely && likely <= high && visible >= 0.0, "{it:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_it_lies_changes_nothing(
+        values in prop::collection::vec(0_u64..1 << 20, 0..120),
+        higher in 0_u64..1 << 50,
+        later_ms in 0_i64..1 << 40,
+    ) {
+        let samples = series(values);
+        let moved = |it: &Point| Point { at_ms: it.at_ms + later_ms, value: it.value + higher };
+        let moved: Vec<Point> = samples.iter().map(moved).collect();
+        for figure in [Figure::Allocated, Figure::Tasks] {
+            prop_assert_eq!(judge(figure, &samples, 5), judge(figure, &moved, 5));
+        }
+    }
+
+    #[test]
+    fn the_slope_goes_with_the_unit(values in prop::collection::vec(0_u64..1 << 20, 3..60)) {
+        let of = |unit: u64| {
+            let scaled = series(values.iter().map(|it| it * unit));
+            Trend::of(&Judged::new(&scaled).by_cycle).unwrap()
+        };
+        let (one, more) = (of(1), of(1024));
+        for (a, b) in [(one.slope, more.slope), (one.low, more.low), (one.high, more.high)] {
+            prop_assert!((a * 1024.0 - b).abs() <= 1e-6 * b.abs().max(1.0), "{one:?} {more:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_series_says_what_its_medians_say(rate in 0_u64..1000, length in 500_usize..5000) {
+        let it = judge(Figure::Tasks, &series((0..length as u64).map(|n| n * rate)), 0);
+        prop_assert_eq!(it.per_cycle.unwrap().likely.round() as u64, rate);
+        prop_assert_eq!(it.verdict, if rate == 0 { Verdict::Flat } else { Verdict::Leak });
+    }
 }

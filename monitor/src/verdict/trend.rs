@@ -13,6 +13,12 @@ const INTERVAL_Z: f64 = 1.96;
 /// Of 100 slopes that are so far above what can be told from noise, 95 are told.
 const POWER_Z: f64 = 1.645;
 
+/// Of a normal distribution: its standard deviation by the median distance from its middle.
+const SPREAD: f64 = 1.4826;
+
+/// So many standard deviations are told where there is no deviation at all.
+const CERTAIN: f64 = 1000.0;
+
 /// Residuals that differ by less than this share of a unit are the same: it is the arithmetic.
 const SAME: f64 = 1024.0;
 
@@ -30,6 +36,8 @@ pub(super) struct Trend {
     pub(super) high: f64,
     /// The statistic of Mann and Kendall: how many standard deviations from no trend, above zero for growth.
     pub(super) z: f64,
+    /// How many standard deviations the slope is from none, by how far the values lie from the line.
+    pub(super) ratio: f64,
 }
 
 impl Trend {
@@ -54,10 +62,18 @@ impl Trend {
         }
         slopes.sort_unstable_by(f64::total_cmp);
         let slope = median(&slopes);
-        let deviation = (variance(spots) * widening(spots, slope)).sqrt();
+        let widening = widening(spots, slope);
+        let deviation = (variance(spots) * widening).sqrt();
         let z = if deviation > 0.0 { (sum - sign(sum)) / deviation } else { 0.0 };
-        let (low, high) = interval(&slopes, INTERVAL_Z * deviation);
-        Some(Self { slope, low, high, z })
+        let (mut low, mut high) = interval(&slopes, INTERVAL_Z * deviation);
+        let beside = deviation_beside(spots, slope, widening);
+        // The wider the variance, the sooner the ranks come to their end: a few values far off then make all of it.
+        if beside > 0.0 {
+            low = low.max(slope - INTERVAL_Z * beside);
+            high = high.min(slope + INTERVAL_Z * beside);
+        }
+        let ratio = if beside > 0.0 { slope / beside } else { sign(slope) * CERTAIN };
+        Some(Self { slope, low, high, z, ratio })
     }
 
     /// The smallest slope that would have been seen in this noise, where `z` is asked for.
@@ -82,7 +98,8 @@ fn interval(sorted: &[f64], width: f64) -> (f64, f64) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank; what is below 0 becomes 0")]
     let rank = |place: f64| (place as usize).min(most);
     let count = amount(sorted.len() as u64);
-    (sorted[rank(((count - width) / 2.0).floor())], sorted[rank(((count + width) / 2.0).ceil())])
+    let (middle, aside) = (count / 2.0, width / 2.0);
+    (sorted[rank((middle - aside).floor())], sorted[rank((middle + aside).ceil())])
 }
 
 /// The variance of Mann and Kendall's sum where there is no trend, with ties.
@@ -93,8 +110,25 @@ fn variance(spots: &[Spot]) -> f64 {
     };
     let mut values: Vec<f64> = spots.iter().map(|it| it.1).collect();
     values.sort_unstable_by(f64::total_cmp);
-    let ties: f64 = values.chunk_by(|a, b| a == b).map(|tied| part(tied.len())).sum();
+    let ties: f64 = values.chunk_by(|a, b| a.total_cmp(b).is_eq()).map(|tied| part(tied.len())).sum();
     (part(values.len()) - ties) / 18.0
+}
+
+/// The standard deviation of the slope, by how far the values lie from the line. Where a trend is clear the test of Mann and
+/// Kendall cannot say so: its sum has an end, and what is left beside the line widens its variance however little that is.
+fn deviation_beside(spots: &[Spot], slope: f64, widening: f64) -> f64 {
+    let absolute = |middle: f64| move |it: f64| (it - middle).abs();
+    let sorted = |values: Vec<f64>| {
+        let mut values = values;
+        values.sort_unstable_by(f64::total_cmp);
+        values
+    };
+    let left = sorted(spots.iter().map(|it| it.1 - slope * it.0).collect());
+    let middle = median(&left);
+    let spread = SPREAD * median(&sorted(left.into_iter().map(absolute(middle)).collect()));
+    let center = spots.iter().map(|it| it.0).sum::<f64>() / amount(spots.len() as u64);
+    let squares: f64 = spots.iter().map(|it| (it.0 - center).powi(2)).sum();
+    spread * (widening / squares).sqrt()
 }
 
 /// How much wider the variance is for autocorrelation; never less than 1.

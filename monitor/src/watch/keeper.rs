@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use r3e_common::store::fs;
 
+use super::judging::Judging;
 use super::trouble::Trouble;
 use crate::history::{Batch, HistoryError, Run, Unusable, Writer, not_taken_in};
 
@@ -51,6 +52,7 @@ impl Keeper {
             dropped_at: None,
             writing: Trouble::none("the history is written again"),
             taking_in: Trouble::none("the records of finished jobs can be read again"),
+            judging: Judging::default(),
             lost: Arc::clone(&lost),
             told_at: None,
         };
@@ -94,6 +96,7 @@ struct Work {
     dropped_at: Option<Instant>,
     writing: Trouble,
     taking_in: Trouble,
+    judging: Judging,
     lost: Arc<AtomicU64>,
     told_at: Option<Instant>,
 }
@@ -138,6 +141,10 @@ impl Work {
         for Run { program, pid, peak_rss_bytes, .. } in gone {
             tracing::warn!(program, pid, peak_rss_bytes, "a process is gone without a word: noted as killed");
         }
+        let mut judging = std::mem::take(&mut self.judging);
+        let judged = batches.iter().try_for_each(|batch| judging.after(batch, self.database()?));
+        self.judging = judging;
+        judged?;
         self.drop_old()
     }
 

@@ -14,5 +14,6 @@ mod killed;
 mod live;
 mod place;
 mod serve;
+mod verdict;
 mod watch;
 mod wrong_use;

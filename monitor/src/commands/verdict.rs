@@ -1,0 +1,61 @@
+//! `verdict`: leak or noise, of each process and figure.
+
+use anyhow::bail;
+use r3e_common::process::exit::Exit;
+
+use super::past::milliseconds;
+use super::{Asked, print, which};
+use crate::cli::VerdictArguments;
+use crate::history::{Process, Reader};
+use crate::report::{Report as _, Verdicts};
+use crate::sockets::meant;
+use crate::verdict::{Figure, Judgement, judge};
+
+/// So many samples of a process are read at most: ten days of a purge every 15 minutes.
+const MOST: u32 = 960;
+
+/// Names that no process has of which there are samples.
+#[derive(Debug, thiserror::Error)]
+#[error("there are no samples of {names} in the last {since} in {file}; r3e-monitor history shows of whom there are")]
+pub(crate) struct NotSeen {
+    names: String,
+    since: humantime::FormattedDuration,
+    file: String,
+}
+
+impl Asked<'_> {
+    /// `verdict`
+    pub(crate) fn verdict(self, asked: &VerdictArguments) -> anyhow::Result<Exit> {
+        let file = self.config.monitor.history.clone();
+        let from_ms = milliseconds((self.clock)(), asked.since);
+        let reader = Reader::open(&file)?;
+        let seen = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
+        let named = which(&asked.selected);
+        let processes = meant(seen, &named, |it| (&it.program, it.pid)).map_err(|unknown| {
+            let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+            let since = humantime::format_duration(asked.since);
+            NotSeen { names: unknown.join(", "), since, file: file.display().to_string() }
+        })?;
+        let mut rows = Vec::new();
+        if let Some(reader) = &reader {
+            for process in processes {
+                let judgements = judged(reader, &process, from_ms)?;
+                rows.push((process, judgements));
+            }
+        }
+        let report = Verdicts { rows, since: asked.since, file };
+        let printed = print(&report.show(self.json))?;
+        let leaks: Vec<String> = report.leaks().map(|(process, names)| format!("{process}: {names}")).collect();
+        if leaks.is_empty() { Ok(printed) } else { bail!("leaks: {}", leaks.join("; ")) }
+    }
+}
+
+/// What is to be said of a process, figure by figure.
+fn judged(reader: &Reader, process: &Process, from_ms: i64) -> anyhow::Result<Vec<Judgement>> {
+    let held = reader.after_purges(process.id, from_ms, MOST)?;
+    let of = |figure: Figure| {
+        let points: Vec<_> = held.moments.iter().map(|it| it.point(figure)).collect();
+        judge(figure, &points, held.earlier)
+    };
+    Ok(Figure::ALL.into_iter().map(of).collect())
+}

@@ -1,0 +1,111 @@
+//! What processes held after their purges: the series that verdicts are passed on.
+
+use std::path::Path;
+
+use r3e_common::process::memory;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::error::{At as _, HistoryError};
+use super::read::Reader;
+use super::write::{Sample, Writer, amount, started_ms};
+use crate::verdict::{Figures, Moment, WARM_UP};
+
+/// A process that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Process {
+    /// What the history calls it.
+    pub(crate) id: i64,
+    pub(crate) program: String,
+    pub(crate) pid: u32,
+    /// In milliseconds since 1970.
+    pub(crate) started_ms: i64,
+}
+
+/// What a process held after its purges, in the order of time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct AfterPurges {
+    /// The samples.
+    pub(crate) moments: Vec<Moment>,
+    /// So many more there were before these; more than belong to a warm-up are not counted.
+    pub(crate) earlier: usize,
+}
+
+impl Reader {
+    /// The processes that were seen since that moment.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn processes(&self, from_ms: i64) -> Result<Vec<Process>, HistoryError> {
+        self.rows(PROCESSES, [from_ms], |row| {
+            Ok(Process { id: row.get(0)?, program: row.get(1)?, pid: row.get(2)?, started_ms: row.get(3)? })
+        })
+    }
+
+    /// What a process held after its purges from that moment on, the last `most` of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn after_purges(&self, process: i64, from_ms: i64, most: u32) -> Result<AfterPurges, HistoryError> {
+        after_purges(&self.database, &self.path, (process, from_ms, most))
+    }
+}
+
+impl Writer {
+    /// What the history calls the process of a sample that it has, and what that process held after its last purges.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn last_purges(&self, of: &Sample, most: u32) -> Result<Option<(i64, AfterPurges)>, HistoryError> {
+        let find = || {
+            let mut statement = self.database.prepare(ID)?;
+            let id =
+                statement.query_row(params![of.stats.program, of.stats.pid, started_ms(&of.stats)], |row| row.get(0));
+            id.optional()
+        };
+        let Some(id) = find().at("read", &self.path)? else { return Ok(None) };
+        Ok(Some((id, after_purges(&self.database, &self.path, (id, i64::MIN, most))?)))
+    }
+}
+
+fn after_purges(
+    database: &Connection,
+    path: &Path,
+    (process, from_ms, most): (i64, i64, u32),
+) -> Result<AfterPurges, HistoryError> {
+    let read = || {
+        let mut moments = database
+            .prepare(SAMPLES)?
+            .query_map(params![process, from_ms, most], |row| {
+                let held = memory::Figures {
+                    allocated_bytes: amount(row, "allocated_bytes")?,
+                    thread_cache_bytes: amount(row, "thread_cache_bytes")?,
+                    rss_bytes: amount(row, "rss_bytes")?,
+                    threads: amount(row, "threads")?,
+                    open_fds: amount(row, "open_fds")?,
+                    connections: amount(row, "connections")?,
+                    ..memory::Figures::default()
+                };
+                Ok(Moment { at_ms: row.get("at_ms")?, figures: Figures::new(&held, amount(row, "tasks")?) })
+            })?
+            .collect::<rusqlite::Result<Vec<Moment>>>()?;
+        moments.reverse();
+        let first_ms = moments.first().map_or(from_ms, |it| it.at_ms);
+        let enough = u32::try_from(WARM_UP).unwrap_or(u32::MAX);
+        let earlier: u32 = database.query_row(EARLIER, params![process, first_ms, enough], |row| row.get(0))?;
+        Ok(AfterPurges { moments, earlier: usize::try_from(earlier).unwrap_or(WARM_UP) })
+    };
+    read().at("read", path)
+}
+
+const PROCESSES: &str = "
+    SELECT id, program, pid, started_ms FROM processes WHERE seen_ms >= ?1 ORDER BY program, started_ms, pid";
+
+const ID: &str = "SELECT id FROM processes WHERE program = ?1 AND pid = ?2 AND started_ms = ?3";
+
+const SAMPLES: &str = "
+    SELECT at_ms, allocated_bytes, thread_cache_bytes, rss_bytes, threads, tasks, open_fds, connections FROM samples
+    WHERE process = ?1 AND after_purge = 1 AND at_ms >= ?2 ORDER BY at_ms DESC LIMIT ?3";
+
+const EARLIER: &str = "
+    SELECT count(*) FROM
+        (SELECT 1 FROM samples WHERE process = ?1 AND after_purge = 1 AND at_ms < ?2 LIMIT ?3)";
