@@ -11,9 +11,11 @@ pub mod fs;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod lock;
+mod published;
 mod staging;
 mod staging_state;
 mod status;
+mod status_view;
 mod validators;
 mod versioned;
 
@@ -23,8 +25,10 @@ pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTR
 pub use cache::{Buffers, Cache, ReadError, Within};
 pub use fs::{NewFile, StoreError};
 pub use lock::{Holder, LockError, WriterLock};
+pub use published::{NotPublished, Published};
 pub use staging::{FullRefresh, Leftovers, Promoted, Staging};
 pub use staging_state::StagingError;
 pub use status::{FailedFetch, NEVER, Status, StatusFile, timestamp};
+pub use status_view::StatusView;
 pub use validators::Validators;
 pub use versioned::{Versioned, read_versioned};

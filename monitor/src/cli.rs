@@ -40,7 +40,12 @@ impl Arguments {
             ("--history-file", "monitor.history", &self.history_file),
         ];
         let given = flags.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value.clone()? }));
-        given.collect()
+        given.chain(self.listen()).collect()
+    }
+
+    fn listen(&self) -> Option<Flag> {
+        let Some(Command::Serve(ServeArguments { listen: Some(value) })) = &self.command else { return None };
+        Some(Flag { name: "--listen", key: "monitor.listen", value: value.clone() })
     }
 }
 
@@ -58,13 +63,15 @@ Examples:
   r3e-monitor watch                      sample all, have all purge from time to time; until stopped
   r3e-monitor history --since 24h        what was held when
   r3e-monitor verdict loader             whether it leaks, by how much, and what could have been seen
+  r3e-monitor serve                      a dashboard, metrics and the published files on http://127.0.0.1:9464
+  r3e-monitor report -o report.html      the dashboard's charts as one file; --since 24h
   r3e-monitor runs --last 5 --json       what the last jobs took, their peak and outcome
 
 PROGRAM is a program's name, with or without r3e-; PID is a process id.
 
-Exit codes: 0 done (of watch: stopped as asked), 1 a program did not do what was asked, a leak was found by
-verdict, or unexpected, 2 usage, or a name that no process has, 74 disk failed, 75 another watch keeps this history, or the
-memory limit was reached, 78 configuration, or a history of a
+Exit codes: 0 done (of watch and serve: stopped as asked), 1 a program did not do what was asked, a leak was found
+by verdict, or unexpected, 2 usage, or a name that no process has, 74 disk failed, 75 another watch keeps this history,
+the port is taken, or the memory limit was reached, 78 configuration, or a history of a
 later version.";
 
 /// What is asked for.
@@ -90,6 +97,10 @@ pub enum Command {
     Profile(ProfileArguments),
     /// Sample all programs into the history, and have them purge from time to time
     Watch(SupervisorArgs),
+    /// Serve a dashboard, metrics for Prometheus, and the published files, until stopped; read-only
+    Serve(ServeArguments),
+    /// Write the dashboard's charts as one HTML file
+    Report(ReportArguments),
     /// Show what programs held
     History(HistoryArguments),
     /// Tell a leak from noise, by what programs held after purges; exits with 1 where there is a leak
@@ -189,6 +200,26 @@ pub struct TopArguments {
     /// Without colours; also with `NO_COLOR` set, and on a dumb terminal
     #[arg(long, alias = "no-color")]
     pub no_colour: bool,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArguments {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", allow_hyphen_values = true)]
+    #[arg(help = "The address to listen on, such as 127.0.0.1:9464 [default: monitor.listen]")]
+    pub listen: Option<OsString>,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArguments {
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// How far back
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "24h")]
+    pub since: Duration,
 }
 
 /// Arguments of `history`.

@@ -3,15 +3,19 @@
 
 mod after_purges;
 mod error;
+mod latest;
 mod read;
 mod records;
 mod schema;
+mod series;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub(crate) use after_purges::Process;
+pub(crate) use after_purges::{AfterPurges, Process};
 pub(crate) use error::HistoryError;
+pub(crate) use latest::latest_runs;
 pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
-pub(crate) use records::{Found, Run, Unusable, not_taken_in};
+pub(crate) use records::{Run, Unusable, not_taken_in};
+pub(crate) use series::{Point, Series, Thinned};
 pub(crate) use write::{Batch, Sample, Writer, started_ms};

@@ -4,11 +4,13 @@
 mod ask;
 mod cli;
 mod commands;
+mod dashboard;
 mod heap;
 mod history;
 mod kernel;
 mod program;
 mod report;
+mod serve;
 mod sockets;
 mod survey;
 mod top;

@@ -14,7 +14,7 @@ use r3e_common::store::StoreError;
 use crate::cli::{Arguments, Command};
 use crate::commands::{self, Asked};
 use crate::history::HistoryError;
-use crate::{top, watch};
+use crate::{serve, top, watch};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -40,6 +40,8 @@ fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> 
 fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<HistoryError>() {
         error.exit()
+    } else if let Some(error) = error.downcast_ref::<serve::NotListening>() {
+        error.exit()
     } else if error.is::<StoreError>() {
         Exit::Disk
     } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
@@ -51,6 +53,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
+/// For what may block: purges, files and the history.
+const BLOCKING_THREADS: usize = 4;
+
 fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow::Result<Exit> {
     let Some(command) = arguments.command else {
         say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
@@ -60,8 +65,11 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         tracing::warn!(%error, "memory may be held longer than meant");
     }
     // One thread is enough to wait for answers.
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .on_thread_park(memory::flush_if_asked)
+        .build()?;
     let asked = Asked { config, json: arguments.json, clock: SystemTime::now };
     match command {
         Command::List => runtime.block_on(asked.list()),
@@ -75,6 +83,8 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::Heap(it) => runtime.block_on(asked.heap(&it)),
         Command::Profile(it) => runtime.block_on(asked.profile(&it)),
         Command::Top(it) => top::run(config, &runtime, &it, arguments.json),
+        Command::Serve(_) => serve::run(config, &runtime, SystemTime::now),
+        Command::Report(it) => runtime.block_on(asked.report(&it)),
         Command::Verdict(it) => asked.verdict(&it),
         Command::Watch(_) => watch::run(config, &runtime, supervisor, SystemTime::now),
     }

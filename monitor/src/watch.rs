@@ -43,7 +43,7 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// The memory limit was reached, and nothing helped but to stop.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Limited(Reached);
+pub(crate) struct Limited(pub(crate) Reached);
 
 /// Watches until a signal comes.
 ///

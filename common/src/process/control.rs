@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use facts::Facts;
-pub use metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, render as render_metrics};
+pub use metrics::{Exposition, Format, render as render_metrics};
 pub use stats::{BoardsProgress, PurgeStats, Stats, TaskStats};
 
 use server::Bounds;

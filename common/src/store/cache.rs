@@ -208,7 +208,7 @@ fn is_of_one_file(error: &std::io::Error) -> bool {
 }
 
 /// A board's path inside the cache or the staging folder.
-fn board_name(Combination { track, class }: Combination) -> String {
+pub(super) fn board_name(Combination { track, class }: Combination) -> String {
     format!("track_{track}/class_{class}.json.gz")
 }
 

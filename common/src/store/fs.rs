@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
 
+mod beneath;
 mod opened;
 mod private;
 mod scratch;
@@ -18,6 +19,7 @@ use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
+pub use beneath::{Beneath, open_beneath};
 pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use scratch::Scratch;

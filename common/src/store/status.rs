@@ -15,7 +15,7 @@ use super::fs::{self, At as _, NewFile, StoreError};
 pub const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// The most bytes a status may have: every board failed, with a long message each, fits ten times.
-const MAX_BYTES: u64 = 64 << 20;
+pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// How long to wait for another process that is writing its part.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,14 +1,15 @@
 //! `history` and `runs`: what was.
 
-use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 use r3e_common::process::exit::Exit;
+use serde_json::json;
 
 use super::{Asked, Written, print, try_print};
-use crate::cli::{HistoryArguments, RunsArguments};
-use crate::history::{Found, Reader, Run, not_taken_in};
+use crate::cli::{HistoryArguments, ReportArguments, RunsArguments};
+use crate::dashboard::write_report;
+use crate::history::{Reader, latest_runs};
 use crate::report::{History, Report as _, Runs, sample_line};
 
 /// People see a span of time in so many parts.
@@ -32,32 +33,18 @@ impl Asked<'_> {
         print(&History { rows, since: asked.since, file, zone: self.zone() }.to_string())
     }
 
+    /// `report`
+    pub(crate) async fn report(self, asked: &ReportArguments) -> anyhow::Result<Exit> {
+        write_report(self.config, &asked.output, asked.since, self.clock).await?;
+        let file = asked.output.display().to_string();
+        print(&if self.json { format!("{}\n", json!({ "file": file })) } else { format!("{file}\n") })
+    }
+
     /// `runs`
     pub(crate) fn runs(self, asked: &RunsArguments) -> anyhow::Result<Exit> {
-        // First what is in no database yet: what a watch takes in meanwhile is then seen twice, not never.
-        let records = not_taken_in(&self.config.runtime.dir)?;
-        let taken_in = Reader::open(&self.config.monitor.history)?.map(|it| it.runs(asked.last)).transpose()?;
-        let rows = merge(records, taken_in.unwrap_or_default(), asked.last);
+        let rows = latest_runs(&self.config.monitor.history, &self.config.runtime.dir, asked.last)?;
         print(&Runs { rows, zone: self.zone() }.show(self.json))
     }
-}
-
-/// The last of both, the latest last. Where a record says what was only concluded, the record counts.
-fn merge(records: Vec<Found>, taken_in: Vec<Run>, last: u32) -> Vec<Run> {
-    let mut rows: Vec<Run> = Vec::new();
-    for found in records {
-        match found.run {
-            Ok(run) => rows.push(run),
-            Err(error) => tracing::warn!("left out: {error}"),
-        }
-    }
-    rows.extend(taken_in);
-    let mut seen = HashSet::new();
-    rows.retain(|it| seen.insert((it.program.clone(), it.pid, it.started_ms)));
-    rows.sort_by_key(|it| it.ended_ms);
-    let surplus = rows.len().saturating_sub(usize::try_from(last).unwrap_or(usize::MAX));
-    rows.drain(..surplus);
-    rows
 }
 
 /// All samples as one array of JSON, written while they are read: there may be millions.

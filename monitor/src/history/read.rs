@@ -79,6 +79,24 @@ impl Reader {
         read().at("read", &self.path)
     }
 
+    /// Gives each row of an answer to `take`, and holds none.
+    pub(super) fn each(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), HistoryError> {
+        let read = || {
+            let mut statement = self.database.prepare(sql)?;
+            let mut rows = statement.query(values)?;
+            while let Some(row) = rows.next()? {
+                take(row)?;
+            }
+            Ok(())
+        };
+        read().at("read", &self.path)
+    }
+
     /// The next samples from that moment on, after the last one that was read; none at the end.
     ///
     /// # Errors

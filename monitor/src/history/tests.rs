@@ -17,7 +17,7 @@ const STARTED_MS: i64 = 1_793_505_600_000;
 /// No process has it: the kernel gives out no number as large.
 const PID: u32 = u32::MAX;
 
-fn place() -> (TempDir, PathBuf) {
+pub(super) fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("some/where/monitor.db");
     (folder, path)
@@ -42,11 +42,11 @@ fn stats(pid: u32, rss_bytes: u64) -> Stats {
     }
 }
 
-fn sample(pid: u32, rss_bytes: u64) -> Sample {
+pub(super) fn sample(pid: u32, rss_bytes: u64) -> Sample {
     Sample { stats: stats(pid, rss_bytes), start_ticks: None, after_purge: false }
 }
 
-fn batch(at_ms: i64, samples: Vec<Sample>) -> Batch {
+pub(super) fn batch(at_ms: i64, samples: Vec<Sample>) -> Batch {
     let alive = samples.iter().map(|it| (it.stats.program.clone(), it.stats.pid)).collect();
     Batch { at_ms, samples, alive: Some(alive) }
 }

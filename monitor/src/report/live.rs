@@ -107,6 +107,12 @@ impl Report for List {
     }
 }
 
+/// What they hold, of those that are not gone, in the order of the replies.
+pub(crate) fn stats_json(replies: &[Reply<Stats>]) -> Value {
+    let alive = replies.iter().filter(|reply| !reply.is_dead());
+    alive.map(|reply| object(reply, |it| serde_json::to_value(it).unwrap_or_default())).collect()
+}
+
 /// `stats`: what they hold.
 #[derive(Debug)]
 pub(crate) struct StatsReport {

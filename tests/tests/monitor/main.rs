@@ -1,15 +1,21 @@
 //! The program `r3e-monitor`, run as people, scripts and supervisors run it, on real programs.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
+#![expect(clippy::print_stderr, reason = "a test that cannot be run says so")]
 #![expect(clippy::print_stdout, reason = "a test that cannot be run says so")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
+mod cache_files;
+mod chromium;
+mod dashboard;
 mod full;
 mod heap;
+mod http;
 mod jobs;
 mod killed;
 mod live;
 mod place;
 mod pprof;
+mod serve;
 mod terminal;
 mod top;
 mod verdict;

@@ -118,7 +118,8 @@ fn purge(facts: &Facts) -> Result<PurgeStats, MemoryError> {
 }
 
 fn metrics(stats: &Stats) -> Response<Answer> {
-    response(StatusCode::OK, metrics::CONTENT_TYPE, text(metrics::render(std::slice::from_ref(stats))))
+    let format = metrics::Format::OpenMetrics;
+    response(StatusCode::OK, format.content_type(), text(metrics::render(std::slice::from_ref(stats), format)))
 }
 
 fn json(value: &impl Serialize) -> Response<Answer> {

@@ -1,11 +1,10 @@
-//! What processes hold, as OpenMetrics 1.0 text: for collectors that ask for `/metrics`.
+//! What processes hold, as text for collectors that ask for `/metrics`: OpenMetrics 1.0, or the older format of Prometheus.
 
-use std::fmt::{self, Display, Write as _};
+mod text;
+
+pub use text::{Exposition, Format};
 
 use super::stats::Stats;
-
-/// The media type of the text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A family of metrics: its name, unit, type and help, and what it is of one process.
 struct Family {
@@ -21,11 +20,18 @@ fn number(value: u64) -> Option<f64> {
     Some(value as f64)
 }
 
+/// When it began, in seconds since 1970; none where it does not say so.
+fn began(stats: &Stats) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+    stats.started_at.parse::<jiff::Timestamp>().ok().map(|it| it.as_millisecond() as f64 / 1000.0)
+}
+
 const fn gauge(name: &'static str, unit: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
     Family { name, unit, kind: "gauge", help, of }
 }
 
 const FAMILIES: &[Family] = &[
+    gauge("process_start_time_seconds", "seconds", "When it began, in seconds since 1970.", began),
     gauge("r3e_uptime_seconds", "seconds", "How long it runs.", |it| Some(it.uptime_s)),
     gauge("r3e_memory_allocated_bytes", "bytes", "Given out by the allocator, thread caches included.", |it| {
         number(it.figures.allocated_bytes)
@@ -44,13 +50,15 @@ const FAMILIES: &[Family] = &[
     gauge("r3e_memory_retained_bytes", "bytes", "Address space kept without memory behind it.", |it| {
         number(it.figures.retained_bytes)
     }),
-    gauge("r3e_memory_rss_bytes", "bytes", "In memory, by the kernel's account.", |it| number(it.figures.rss_bytes)),
+    gauge("process_resident_memory_bytes", "bytes", "In memory, by the kernel's account.", |it| {
+        number(it.figures.rss_bytes)
+    }),
     gauge("r3e_memory_peak_rss_bytes", "bytes", "The most there ever was.", |it| number(it.figures.peak_rss_bytes)),
     gauge("r3e_memory_pss_bytes", "bytes", "In memory, with shared pages divided.", |it| number(it.pss_bytes)),
     gauge("r3e_memory_limit_bytes", "bytes", "The most it may have in memory.", |it| it.limit_bytes.and_then(number)),
     gauge("r3e_threads", "", "Threads.", |it| number(it.figures.threads)),
     gauge("r3e_tasks", "", "Tasks that are alive.", |it| number(it.tasks)),
-    gauge("r3e_open_fds", "", "Open descriptors.", |it| number(it.figures.open_fds)),
+    gauge("process_open_fds", "", "Open descriptors.", |it| number(it.figures.open_fds)),
     gauge("r3e_connections", "", "TCP sockets that have a peer.", |it| number(it.figures.connections)),
     gauge("r3e_boards_expected", "", "Boards to fetch.", |it| number(it.progress?.total)),
     gauge("r3e_boards_fetched", "", "Boards fetched.", |it| number(it.progress?.fetched)),
@@ -65,59 +73,26 @@ const FAMILIES: &[Family] = &[
     },
 ];
 
-/// The text of these processes, one sample of each metric for each of them.
+/// The text of these processes alone, one sample of each metric for each of them.
 #[must_use]
-pub fn render(processes: &[Stats]) -> String {
-    let mut text = String::from("# TYPE r3e_process info\n# HELP r3e_process What runs.\n");
-    for it in processes {
-        let (labels, version, phase) = (Labels(it), Escaped(&it.version), Escaped(&it.phase));
-        line(&mut text, format_args!("r3e_process_info{{{labels},version=\"{version}\",phase=\"{phase}\"}} 1"));
-    }
-    for family in FAMILIES {
-        let samples: Vec<_> = processes.iter().filter_map(|it| Some((it, (family.of)(it)?))).collect();
-        if samples.is_empty() {
-            continue;
-        }
-        let Family { name, unit, kind, help, .. } = family;
-        line(&mut text, format_args!("# TYPE {name} {kind}"));
-        if !unit.is_empty() {
-            line(&mut text, format_args!("# UNIT {name} {unit}"));
-        }
-        line(&mut text, format_args!("# HELP {name} {help}"));
-        let suffix = if *kind == "counter" { "_total" } else { "" };
-        for (it, value) in samples {
-            line(&mut text, format_args!("{name}{suffix}{{{}}} {value}", Labels(it)));
-        }
-    }
-    text.push_str("# EOF\n");
-    text
+pub fn render(processes: &[Stats], format: Format) -> String {
+    let mut text = Exposition::new(format);
+    text.processes(processes);
+    text.finish()
 }
 
-fn line(text: &mut String, line: fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _infallible = writeln!(text, "{line}");
-}
-
-/// What tells one process from another.
-struct Labels<'a>(&'a Stats);
-
-impl Display for Labels<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "program=\"{}\",pid=\"{}\"", Escaped(&self.0.program), self.0.pid)
-    }
-}
-
-/// A label's value.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|it| match it {
-            '\\' => f.write_str("\\\\"),
-            '"' => f.write_str("\\\""),
-            '\n' => f.write_str("\\n"),
-            other => f.write_char(other),
-        })
+impl Exposition {
+    /// Writes one sample of each metric for each of these processes.
+    pub fn processes(&mut self, processes: &[Stats]) {
+        let pids: Vec<String> = processes.iter().map(|it| it.pid.to_string()).collect();
+        let named = || processes.iter().zip(&pids).map(|(it, pid)| (it, [("program", &*it.program), ("pid", pid)]));
+        let infos =
+            named().map(|(it, [program, pid])| ([program, pid, ("version", &*it.version), ("phase", &*it.phase)], 1.0));
+        self.family("r3e_process", "", "info", "What runs.", infos);
+        for Family { name, unit, kind, help, of } in FAMILIES {
+            let samples = named().filter_map(|(it, labels)| Some((labels, of(it)?)));
+            self.family(name, unit, kind, help, samples);
+        }
     }
 }
 
@@ -127,35 +102,46 @@ mod tests {
     use crate::process::control::BoardsProgress;
     use crate::process::memory::Figures;
 
-    fn two() -> String {
+    fn two(format: Format) -> String {
         let figures = Figures { allocated_bytes: 10, rss_bytes: 1 << 40, purges: 3, ..Figures::default() };
         let progress = Some(BoardsProgress { total: 9, fetched: 4, failed: 1, entries: 77 });
-        let one = Stats { program: "r3e-loader".into(), pid: 7, uptime_s: 1.5, figures, progress, ..Stats::default() };
+        let one = Stats {
+            program: "r3e-loader".into(),
+            pid: 7,
+            started_at: "2026-11-23T04:00:00.5Z".into(),
+            uptime_s: 1.5,
+            figures,
+            progress,
+            ..Stats::default()
+        };
         let odd = Stats { program: "a\"b\\c\nd".into(), limit_bytes: Some(5), ..Stats::default() };
-        render(&[one, odd])
+        render(&[one, odd], format)
     }
 
     #[test]
     fn each_process_has_a_sample_where_it_has_a_figure() {
-        let text = two();
-        let shown = ["process", "uptime", "memory_rss", "memory_limit", "boards_failed", "purges"];
-        let is_shown = |line: &&str| shown.iter().any(|it| line.contains(&format!("r3e_{it}")));
+        let text = two(Format::OpenMetrics);
+        let shown =
+            ["process_info", "start_time", "uptime", "resident_memory", "memory_limit", "boards_failed", "purges"];
+        let is_shown = |line: &&str| shown.iter().any(|it| line.contains(&format!("_{it}")));
         let lines: Vec<&str> = text.lines().filter(is_shown).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        # TYPE r3e_process info
-        # HELP r3e_process What runs.
         r3e_process_info{program="r3e-loader",pid="7",version="",phase=""} 1
         r3e_process_info{program="a\"b\\c\nd",pid="0",version="",phase=""} 1
+        # TYPE process_start_time_seconds gauge
+        # UNIT process_start_time_seconds seconds
+        # HELP process_start_time_seconds When it began, in seconds since 1970.
+        process_start_time_seconds{program="r3e-loader",pid="7"} 1795406400.5
         # TYPE r3e_uptime_seconds gauge
         # UNIT r3e_uptime_seconds seconds
         # HELP r3e_uptime_seconds How long it runs.
         r3e_uptime_seconds{program="r3e-loader",pid="7"} 1.5
         r3e_uptime_seconds{program="a\"b\\c\nd",pid="0"} 0
-        # TYPE r3e_memory_rss_bytes gauge
-        # UNIT r3e_memory_rss_bytes bytes
-        # HELP r3e_memory_rss_bytes In memory, by the kernel's account.
-        r3e_memory_rss_bytes{program="r3e-loader",pid="7"} 1099511627776
-        r3e_memory_rss_bytes{program="a\"b\\c\nd",pid="0"} 0
+        # TYPE process_resident_memory_bytes gauge
+        # UNIT process_resident_memory_bytes bytes
+        # HELP process_resident_memory_bytes In memory, by the kernel's account.
+        process_resident_memory_bytes{program="r3e-loader",pid="7"} 1099511627776
+        process_resident_memory_bytes{program="a\"b\\c\nd",pid="0"} 0
         # TYPE r3e_memory_limit_bytes gauge
         # UNIT r3e_memory_limit_bytes bytes
         # HELP r3e_memory_limit_bytes The most it may have in memory.
@@ -173,7 +159,7 @@ mod tests {
     /// As the format wants it: families do not mix, each is told once, a unit ends its family's name, and the end is told.
     #[test]
     fn families_stand_together_and_the_end_is_told() {
-        let text = two();
+        let text = two(Format::OpenMetrics);
         let mut lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.pop(), Some("# EOF"));
         let (mut told, mut family) = (Vec::new(), "");

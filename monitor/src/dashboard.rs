@@ -1,0 +1,24 @@
+//! What the dashboard shows, and its page: the same for the server, which answers the page's questions, and for a report,
+//! which has the answers in it. Nothing here writes, except the report.
+
+mod assets;
+mod now;
+mod past;
+mod report;
+mod verdicts;
+mod work;
+
+pub(crate) use assets::{ASSETS, Asset, PAGE};
+pub(crate) use now::now;
+pub(crate) use past::{SLOTS, past};
+pub(crate) use report::write_report;
+pub(crate) use verdicts::verdicts;
+pub(crate) use work::Work;
+
+use std::time::SystemTime;
+
+/// In milliseconds since 1970.
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

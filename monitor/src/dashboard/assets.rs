@@ -1,0 +1,56 @@
+//! The files of the page, as they lie in `assets/`. Nothing is built, and nothing comes from another host.
+
+/// One file of the page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asset {
+    /// Where the page asks for it.
+    pub(crate) path: &'static str,
+    /// Its media type.
+    pub(crate) kind: &'static str,
+    /// What is in it.
+    pub(crate) text: &'static str,
+}
+
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The page itself.
+pub(crate) const PAGE: Asset =
+    Asset { path: "/", kind: "text/html; charset=utf-8", text: include_str!("../../assets/index.html") };
+
+/// What it loads, in that order. The licence of the charts goes with them.
+pub(crate) const ASSETS: [Asset; 8] = [
+    Asset { path: "/assets/uplot.css", kind: STYLE, text: include_str!("../../assets/vendor/uplot.css") },
+    Asset { path: "/assets/page.css", kind: STYLE, text: include_str!("../../assets/page.css") },
+    Asset { path: "/assets/uplot.js", kind: SCRIPT, text: include_str!("../../assets/vendor/uplot.js") },
+    Asset { path: "/assets/format.js", kind: SCRIPT, text: include_str!("../../assets/format.js") },
+    Asset { path: "/assets/series.js", kind: SCRIPT, text: include_str!("../../assets/series.js") },
+    Asset { path: "/assets/charts.js", kind: SCRIPT, text: include_str!("../../assets/charts.js") },
+    Asset { path: "/assets/tables.js", kind: SCRIPT, text: include_str!("../../assets/tables.js") },
+    Asset { path: "/assets/page.js", kind: SCRIPT, text: include_str!("../../assets/page.js") },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_loads_these_and_nothing_else() {
+        let loaded: Vec<&str> = PAGE
+            .text
+            .split(['"', '\''])
+            .filter(|it| it.starts_with("assets/") || it.contains("://") || it.starts_with("//"))
+            .collect();
+        let ours: Vec<&str> = ASSETS.iter().map(|it| it.path.trim_start_matches('/')).collect();
+        assert_eq!(loaded, ours);
+    }
+
+    #[test]
+    fn no_file_names_another_host_to_be_asked() {
+        for asset in ASSETS.iter().filter(|it| !it.path.contains("uplot")).chain([&PAGE]) {
+            for word in ["http:", "https:", "@import", "url(", "innerHTML", "eval(", "style=", "onclick="] {
+                assert!(!asset.text.contains(word), "{word} in {}", asset.path);
+            }
+        }
+    }
+}

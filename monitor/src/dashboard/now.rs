@@ -1,0 +1,17 @@
+//! What the programs hold now.
+
+use r3e_common::process::control::Stats;
+use serde_json::{Value, json};
+
+use crate::report::stats_json;
+use crate::survey::Reply;
+
+/// What was answered at that moment, in milliseconds since 1970, or why not.
+pub(crate) fn now(replies: &[Reply<Stats>], at_ms: i64, trouble: Option<&str>) -> Value {
+    let mut processes = stats_json(replies);
+    for process in processes.as_array_mut().into_iter().flatten() {
+        let started = process["started_at"].as_str().and_then(|it| it.parse::<jiff::Timestamp>().ok());
+        process["started_ms"] = started.map(jiff::Timestamp::as_millisecond).into();
+    }
+    json!({ "at_ms": at_ms, "processes": processes, "trouble": trouble })
+}

@@ -1,0 +1,44 @@
+//! Leak or noise, of each process that was seen lately.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::history::{AfterPurges, HistoryError, Process, Reader};
+use crate::verdict::{Figure, Point, Verdict, judge};
+
+/// How far back samples are judged.
+const SPAN: Duration = Duration::from_hours(48);
+
+/// So many processes are judged, those that began last.
+const MOST_PROCESSES: usize = 64;
+
+/// So many samples of one are judged, the last.
+const MOST_SAMPLES: u32 = 960;
+
+/// What is to be said of each process that was seen in the last two days, by what it held after its purges.
+///
+/// # Errors
+/// When the history is there and cannot be read.
+pub(crate) fn verdicts(history: &Path, now_ms: i64) -> Result<Value, HistoryError> {
+    let Some(reader) = Reader::open(history)? else { return Ok(json!([])) };
+    let from_ms = now_ms.saturating_sub(i64::try_from(SPAN.as_millis()).unwrap_or(i64::MAX));
+    let mut processes = reader.processes(from_ms)?;
+    processes.sort_by_key(|it| std::cmp::Reverse(it.started_ms));
+    processes.truncate(MOST_PROCESSES);
+    let judged = |process: &Process| Ok(of(process, &reader.after_purges(process.id, from_ms, MOST_SAMPLES)?));
+    processes.iter().map(judged).collect()
+}
+
+fn of(Process { program, pid, started_ms, .. }: &Process, held: &AfterPurges) -> Value {
+    let judge = |figure: Figure| {
+        let points: Vec<Point> = held.moments.iter().map(|it| it.point(figure)).collect();
+        judge(figure, &points, held.earlier)
+    };
+    let judgements: Vec<_> = Figure::ALL.into_iter().map(judge).collect();
+    let worst = judgements.iter().map(|it| it.verdict).max().unwrap_or(Verdict::TooFewSamples);
+    json!({
+        "program": program, "pid": pid, "started_ms": started_ms, "verdict": worst.name(), "figures": judgements,
+    })
+}

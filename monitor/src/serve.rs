@@ -1,0 +1,116 @@
+//! `serve`: the dashboard, metrics for collectors, and the published files, over HTTP on loopback. Read only: nothing that
+//! is asked changes anything, and what is asked of programs and history is asked once a second at most, for all who look.
+
+mod accept;
+mod conditions;
+mod files;
+mod fresh;
+mod hosts;
+mod metrics;
+mod page;
+mod patient;
+mod reply;
+mod site;
+mod stream;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use r3e_common::pipeline::Tasks;
+use r3e_common::process::config::Config;
+use r3e_common::process::control::{Control, Facts};
+use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
+use r3e_common::process::memory::guard::Guard;
+use r3e_common::process::memory::limit::Limit;
+use r3e_common::process::run_record::Run;
+use r3e_common::process::shutdown::Shutdown;
+use tokio::net::TcpListener;
+
+use crate::watch::Limited;
+use accept::Bounds;
+use site::Site;
+
+/// What this program is called where programs are named.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on monitor.listen = {address}: {cause}{}", hint(cause))]
+pub(crate) struct NotListening {
+    address: SocketAddr,
+    cause: io::Error,
+}
+
+impl NotListening {
+    /// Another program that has the port may leave it; an address that this machine does not have is a mistake.
+    pub(crate) fn exit(&self) -> Exit {
+        match self.cause.kind() {
+            io::ErrorKind::AddrInUse => Exit::TryAgain,
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied => Exit::Configuration,
+            _ => Exit::Unexpected,
+        }
+    }
+}
+
+fn hint(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; hint: another program listens there, perhaps another r3e-monitor serve: --listen"
+        }
+        io::ErrorKind::AddrNotAvailable => "; hint: this machine does not have that address",
+        _ => "",
+    }
+}
+
+/// Serves until a signal comes.
+///
+/// # Errors
+/// When the address cannot be listened on, or the memory limit was reached.
+pub(crate) fn run(
+    config: &Config,
+    runtime: &tokio::runtime::Runtime,
+    clock: fn() -> SystemTime,
+) -> anyhow::Result<Exit> {
+    let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
+    let address = config.monitor.listen;
+    let listening = runtime.block_on(TcpListener::bind(address));
+    let listener = listening.map_err(|cause| NotListening { address, cause })?;
+    let run = Run { program: PROGRAM, doing: "serve".to_owned(), started: clock() };
+    let begun = Instant::now();
+    let stop = shutdown.token().clone();
+    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
+    let facts = Facts::new(PROGRAM, run.started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
+    let guard = Guard::start(limit, 1, runtime.handle().clone(), stop.clone())?;
+    facts.set_phase("serving");
+    let tasks = Tasks::default();
+    let listed = tasks.clone();
+    facts.set_tasks(Some(Arc::new(move || listed.list())));
+    let control = Control::open_or_say(&config.runtime.dir, Arc::new(facts));
+    // By the system where the port was 0.
+    let address = listener.local_addr()?;
+    let site = Arc::new(Site::new(config.clone(), address, clock));
+    // Whoever reads this may ask.
+    tracing::info!(%address, cache = %config.cache.dir.display(), "listening on http://{address}/");
+    if !address.ip().is_loopback() {
+        tracing::warn!("everyone who reaches this address may read the dashboard, and no name of a host is refused");
+    }
+    runtime.block_on(accept::accept(listener, &site, Bounds::default(), &tasks, &stop));
+    drop(control);
+    let (outcome, exit) =
+        if guard.reached().is_some() { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
+    let figures =
+        memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
+    let record = run.ended(begun.elapsed(), outcome, exit, &figures, serde_json::Map::new());
+    if let Err(error) = record.leave(&config.runtime.dir) {
+        tracing::warn!(%error, "this run leaves no record");
+    }
+    tracing::info!("⏹️ Serving stopped");
+    match guard.reached() {
+        Some(reached) => Err(Limited(reached.clone()).into()),
+        None => Ok(exit),
+    }
+}

@@ -1,0 +1,81 @@
+//! An answer that is worked out once for all who ask within a time, by the first of them; the others wait for it.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// What was worked out last.
+#[derive(Debug)]
+pub(super) struct Fresh<T> {
+    kept: Mutex<Option<(Instant, T)>>,
+    lasts: Duration,
+}
+
+impl<T: Clone> Fresh<T> {
+    /// Nothing so far; what will be worked out lasts so long.
+    pub(super) fn new(lasts: Duration) -> Self {
+        Self { kept: Mutex::new(None), lasts }
+    }
+
+    /// What was worked out less long ago than it lasts, or what `work` gives now. Whoever works it out and leaves before the
+    /// end leaves it to the next.
+    pub(super) async fn get(&self, work: impl Future<Output = T>) -> T {
+        let mut kept = self.kept.lock().await;
+        if let Some((at, it)) = &*kept
+            && at.elapsed() < self.lasts
+        {
+            return it.clone();
+        }
+        // Not held beside the new one.
+        *kept = None;
+        let it = work.await;
+        kept.insert((Instant::now(), it)).1.clone()
+    }
+
+    /// Forgets what is no longer fresh, unless it is being worked out.
+    pub(super) fn forget_old(&self) {
+        if let Ok(mut kept) = self.kept.try_lock()
+            && kept.as_ref().is_some_and(|(at, _)| at.elapsed() >= self.lasts)
+        {
+            *kept = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn fifty_who_ask_cost_as_one() {
+        let fresh = Arc::new(Fresh::new(Duration::from_secs(1)));
+        let works = Arc::new(AtomicU32::new(0));
+        let ask = || {
+            let (fresh, works) = (Arc::clone(&fresh), Arc::clone(&works));
+            tokio::spawn(async move {
+                fresh
+                    .get(async {
+                        tokio::time::sleep(Duration::from_millis(300)).await;
+                        works.fetch_add(1, Ordering::Relaxed) + 1
+                    })
+                    .await
+            })
+        };
+        let asking: Vec<_> = (0..50).map(|_| ask()).collect();
+        for answer in asking {
+            assert_eq!(answer.await.unwrap(), 1);
+        }
+        tokio::time::sleep(Duration::from_millis(999)).await;
+        assert_eq!(ask().await.unwrap(), 1);
+        fresh.forget_old();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        // One that gives up costs nothing but its own.
+        let gives_up = ask();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        gives_up.abort();
+        assert_eq!(ask().await.unwrap(), 2);
+    }
+}

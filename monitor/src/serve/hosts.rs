@@ -1,0 +1,78 @@
+//! By which names this server may be called. A page of another host could have its own name lead to 127.0.0.1 and then read
+//! what is served here as if it were its own (DNS rebinding): on loopback only names of loopback are answered.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Which names are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hosts {
+    /// Names and addresses of this machine alone, with any port: a tunnel may end at another.
+    Loopback,
+    /// All: whoever listens on another address has said that others may read, and knows by what names.
+    Any,
+}
+
+impl Hosts {
+    /// Of a server that listens there.
+    pub(super) fn of(address: SocketAddr) -> Self {
+        if address.ip().is_loopback() { Self::Loopback } else { Self::Any }
+    }
+
+    /// Whether someone may call us that: a `Host` header, or the authority of an address.
+    pub(super) fn allow(self, authority: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Loopback => {
+                let name = name(authority).to_ascii_lowercase();
+                let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+                name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|it| it.is_loopback())
+            }
+        }
+    }
+}
+
+/// Without the port.
+fn name(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => authority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_loopback_only_names_of_loopback_are_answered() {
+        let hosts = Hosts::of("127.0.0.1:9464".parse().unwrap());
+        for ours in [
+            "127.0.0.1",
+            "127.0.0.1:9464",
+            "127.1.2.3:80",
+            "localhost",
+            "LocalHost:1",
+            "r3e.localhost",
+            "[::1]:9464",
+            "[::1]",
+        ] {
+            assert!(hosts.allow(ours), "{ours}");
+        }
+        for foreign in [
+            "",
+            "evil.example",
+            "evil.example:9464",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "127.0.0.1.evil",
+            "a@localhost",
+            "localhost:x",
+            "[::2]",
+            "notlocalhost",
+        ] {
+            assert!(!hosts.allow(foreign), "{foreign}");
+        }
+        assert!(Hosts::of("0.0.0.0:9464".parse().unwrap()).allow("evil.example"));
+        assert_eq!(Hosts::of("[::1]:9464".parse().unwrap()), Hosts::Loopback);
+    }
+}

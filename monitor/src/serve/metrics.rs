@@ -1,0 +1,164 @@
+//! `/metrics`: all processes, what jobs did, and what the cache has.
+
+use std::collections::BTreeMap;
+
+use r3e_common::process::control::{Exposition, Format, Stats};
+
+use crate::dashboard::Work;
+use crate::history::Run;
+use crate::survey::Reply;
+
+/// The text in that format.
+pub(super) fn render(replies: &[Reply<Stats>], work: &Work, format: Format) -> String {
+    let mut text = Exposition::new(format);
+    let alive: Vec<(&Reply<Stats>, String)> =
+        replies.iter().filter(|it| !it.is_dead()).map(|it| (it, it.socket.pid.to_string())).collect();
+    let answers = alive.iter().map(|(reply, pid)| {
+        ([("program", &*reply.socket.program), ("pid", pid.as_str())], f64::from(u8::from(reply.answer.is_ok())))
+    });
+    text.family("r3e_answers", "", "gauge", "Whether the process answers what it holds.", answers);
+    let stats: Vec<Stats> = replies.iter().filter_map(|it| it.answer.as_ref().ok().cloned()).collect();
+    text.processes(&stats);
+    cache(&mut text, work);
+    runs(&mut text, &work.runs);
+    let trouble = work.trouble.len();
+    #[expect(clippy::cast_precision_loss, reason = "there are two at most")]
+    let trouble = [([], trouble as f64)];
+    text.family("r3e_unreadable_sources", "", "gauge", "Of history and status, what cannot be read.", trouble);
+    text.finish()
+}
+
+/// What `status.json` tells.
+fn cache(text: &mut Exposition, work: &Work) {
+    let Some(status) = &work.status else { return };
+    for (name, key, help) in [
+        ("r3e_cache_boards", "total_fetched_combinations", "Boards in the cache, empty ones included."),
+        ("r3e_cache_boards_with_entries", "track_count", "Boards in the cache that have entries."),
+        ("r3e_cache_tracks", "total_unique_tracks", "Track layouts with a board in the cache."),
+        ("r3e_cache_drivers", "total_drivers", "Drivers in the index."),
+        ("r3e_cache_entries", "total_entries", "Entries in the index."),
+        ("r3e_cache_failed_boards", "failed_fetch_count", "Boards that could not be fetched the last time."),
+        ("r3e_cache_retried_boards", "retried_fetch_count", "Boards that were tried once more the last time."),
+    ] {
+        text.family(name, "", "gauge", help, status.number(key).map(|it| ([], it)));
+    }
+    let fetching = status.figures.get("fetch_in_progress").and_then(serde_json::Value::as_bool);
+    let fetching = fetching.map(|it| ([], f64::from(u8::from(it))));
+    text.family("r3e_fetching", "", "gauge", "Whether boards are being fetched, by status.json.", fetching);
+    for (name, key, help) in [
+        ("r3e_scrape_start_time_seconds", "last_scrape_start", "When the last full refresh or load began."),
+        ("r3e_scrape_end_time_seconds", "last_scrape_end", "When the last full refresh or load ended."),
+        ("r3e_index_time_seconds", "last_index_update", "When the index was last exported."),
+    ] {
+        let moment = status.figures.get(key).and_then(|it| it.as_str()?.parse::<jiff::Timestamp>().ok());
+        // One that never was is in the year 1.
+        let moment = moment.map(jiff::Timestamp::as_millisecond).filter(|it| *it > 0);
+        text.family(name, "seconds", "gauge", help, moment.map(|it| ([], seconds(it))));
+    }
+    let took = status.number("index_build_time_ms").map(|it| ([], it / 1000.0));
+    text.family("r3e_index_build_seconds", "seconds", "gauge", "How long exporting the index took.", took);
+}
+
+/// What the last runs came to.
+fn runs(text: &mut Exposition, runs: &[Run]) {
+    let mut outcomes: BTreeMap<(&str, String), u32> = BTreeMap::new();
+    let mut last: BTreeMap<&str, &Run> = BTreeMap::new();
+    let mut last_done: BTreeMap<&str, &Run> = BTreeMap::new();
+    for run in runs {
+        let code = run.exit_code.map_or_else(|| "none".to_owned(), |it| it.to_string());
+        *outcomes.entry((&run.program, code)).or_default() += 1;
+        last.insert(&run.program, run);
+        if run.exit_code == Some(0) {
+            last_done.insert(&run.program, run);
+        }
+    }
+    let counted = outcomes
+        .iter()
+        .map(|((program, code), count)| ([("program", *program), ("exit_code", code.as_str())], f64::from(*count)));
+    text.family("r3e_remembered_runs", "", "gauge", "Of the last 200 runs, those that ended with that code.", counted);
+    let mut family = |name, unit, help, of: fn(&Run) -> Option<f64>| {
+        let samples = last.iter().filter_map(|(program, run)| Some(([("program", *program)], of(run)?)));
+        text.family(name, unit, "gauge", help, samples);
+    };
+    family("r3e_last_run_end_time_seconds", "seconds", "When the last run ended.", |it| Some(seconds(it.ended_ms)));
+    family("r3e_last_run_duration_seconds", "seconds", "How long the last run took.", |it| {
+        Some(seconds(it.ended_ms.saturating_sub(it.started_ms)))
+    });
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
+    family("r3e_last_run_peak_resident_bytes", "bytes", "The most the last run had in memory.", |it| {
+        Some(it.peak_rss_bytes as f64)
+    });
+    #[expect(clippy::cast_precision_loss, reason = "an exit code is from 0 to 255")]
+    family("r3e_last_run_exit_code", "", "What the last run ended with; none where it was killed.", |it| {
+        it.exit_code.map(|it| it as f64)
+    });
+    family("r3e_last_run_boards_fetched", "", "Boards that the last run fetched.", |it| {
+        it.boards.as_ref()?["fetched"].as_f64()
+    });
+    family("r3e_last_run_boards_failed", "", "Boards that the last run gave up.", |it| {
+        it.boards.as_ref()?["failed"].as_f64()
+    });
+    let done = last_done.iter().map(|(program, run)| ([("program", *program)], seconds(run.ended_ms)));
+    text.family("r3e_last_success_time_seconds", "seconds", "gauge", "When a run last ended with 0.", done);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::NoAnswer;
+    use crate::sockets::Socket;
+    use r3e_common::store::StatusView;
+    use serde_json::json;
+    use std::time::Duration;
+
+    fn run(ended_ms: i64, exit_code: Option<i64>) -> Run {
+        Run {
+            program: "r3e-loader".into(),
+            pid: 7,
+            version: "0.1.0".into(),
+            doing: "load".into(),
+            started_ms: ended_ms - 2500,
+            ended_ms,
+            outcome: "done".into(),
+            exit_code,
+            peak_rss_bytes: 90,
+            rss_bytes: 40,
+            allocated_bytes: 30,
+            boards: Some(json!({"fetched": 12, "failed": 1})),
+            recorded: true,
+        }
+    }
+
+    #[test]
+    fn it_tells_of_processes_cache_and_runs() {
+        let socket = |pid| Socket { program: "r3e-loader".into(), pid, path: "x".into() };
+        let said = Stats { program: "r3e-loader".into(), pid: 7, ..Stats::default() };
+        let late = NoAnswer::Late(Duration::from_secs(2));
+        let replies = [
+            Reply { socket: socket(7), answer: Ok(said) },
+            Reply { socket: socket(8), answer: Err(late) },
+            Reply { socket: socket(9), answer: Err(NoAnswer::Dead) },
+        ];
+        let figures = json!({"track_count": 740, "fetch_in_progress": true, "last_scrape_end": "0001-01-01T00:00:00Z",
+            "last_index_update": "2026-11-23T04:00:00Z", "index_build_time_ms": 1500, "failed_fetch_count": 3});
+        let status = StatusView { figures: figures.as_object().unwrap().clone(), ..StatusView::default() };
+        let runs = vec![run(1_000_000, Some(0)), run(2_000_000, Some(3)), run(3_000_000, None)];
+        let work = Work { runs, status: Some(status), trouble: vec!["x".into()] };
+        let text = render(&replies, &work, Format::Text);
+        let shown: Vec<&str> = text
+            .lines()
+            .filter(|it| {
+                ["cache", "fetching", "scrape", "index", "run", "success", "answers", "sources"]
+                    .iter()
+                    .any(|word| it.contains(word))
+            })
+            .filter(|it| !it.starts_with('#'))
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"));
+    }
+}

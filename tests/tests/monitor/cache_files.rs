@@ -1,0 +1,236 @@
+//! `/cache/…`: the published files and nothing else, in the form that each client takes.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use r3e_tests::harness::{Place, board_files, grid, gunzip, gzip, until};
+use r3e_tests::sim::{SimOptions, Simulator};
+
+use crate::http::Server;
+
+/// A cache that a loader made, of some hundred boards with entries.
+pub(crate) fn loaded() -> Place {
+    let catalog = grid(12, 10);
+    let place = Place::with_catalog(&catalog);
+    let sim =
+        Simulator::start(SimOptions { catalog, entries: 20_000, drivers: 3000, ..SimOptions::default() }).unwrap();
+    let _ended = place.loader(&sim.base_url()).run().with_code(0);
+    place
+}
+
+pub(crate) fn inflated(bytes: &[u8]) -> Vec<u8> {
+    gunzip(bytes, Path::new("what was sent"))
+}
+
+#[test]
+fn each_published_file_comes_as_front_ends_read_it() {
+    let place = loaded();
+    let server = Server::start(&place);
+    let lies = |name: &str| fs::read(place.cache().join(name)).unwrap();
+    let index = lies("driver_index.json.gz");
+    assert!(index.len() > 40_000, "more than one piece: {}", index.len());
+
+    // The index: as it lies there for those who take gzip, plain for the others, itself under its own name.
+    for (accept, encoding) in [
+        ("Accept-Encoding: gzip, deflate, br", "gzip"),
+        ("Accept-Encoding: br;q=1, *;q=0.1", "gzip"),
+        ("Accept-Encoding: gzip;q=0", ""),
+        ("Accept-Encoding: identity", ""),
+        ("X-None: 1", ""),
+    ] {
+        let answer = server.get("/cache/driver_index.json", &[accept]);
+        assert_eq!((answer.status, answer.whole, answer.header("content-encoding")), (200, true, encoding), "{accept}");
+        assert_eq!((answer.header("content-type"), answer.header("vary")), ("application/json", "accept-encoding"));
+        let expected = if encoding == "gzip" { index.clone() } else { inflated(&index) };
+        assert!(answer.body == expected, "{accept}: {} bytes", answer.body.len());
+    }
+    let none = server.get("/cache/driver_index.json", &["Accept-Encoding: identity;q=0"]);
+    assert_eq!(none.status, 406);
+
+    let boards = board_files(&place.cache());
+    let (largest, _) = boards.iter().max_by_key(|(_, it)| it.entries.len()).unwrap();
+    let path = format!("track_{}/class_{}.json.gz", largest.track, largest.class);
+    for name in ["driver_index.json.gz", "top_combinations.json", "status.json", &path] {
+        let is_json = ["top_combinations.json", "status.json"].contains(&name);
+        let kind = if is_json { "application/json" } else { "application/gzip" };
+        let answer = server.get(&format!("/cache/{name}"), &["Accept-Encoding: gzip"]);
+        assert_eq!((answer.status, answer.header("content-type"), answer.header("content-encoding")), (200, kind, ""));
+        assert!(answer.whole && answer.body == lies(name), "{name}");
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        let encoded = name.bytes().fold(String::new(), |path, it| format!("{path}%{it:02x}"));
+        assert!(server.get(&format!("/cache/{encoded}"), &[]).body == lies(name), "{name} in another spelling");
+        let head = server.ask("HEAD", &format!("/cache/{name}"), &[]);
+        assert_eq!(
+            (head.status, head.header("content-length"), head.body.len()),
+            (200, &*lies(name).len().to_string(), 0)
+        );
+    }
+    server.stop();
+}
+
+#[test]
+fn who_has_a_file_is_told_so_and_who_has_a_part_gets_the_rest() {
+    let place = loaded();
+    let server = Server::start(&place);
+    let path = "/cache/driver_index.json";
+    let (gzip, plain) = (server.get(path, &["Accept-Encoding: gzip"]), server.get(path, &[]));
+    let (tag, plain_tag) = (gzip.header("etag").to_owned(), plain.header("etag").to_owned());
+    assert!(tag.starts_with('"') && plain_tag.starts_with('"') && tag != plain_tag);
+    let modified = gzip.header("last-modified").to_owned();
+    for (headers, status) in [
+        (vec!["Accept-Encoding: gzip".to_owned(), format!("If-None-Match: {tag}")], 304),
+        (vec![format!("If-None-Match: {tag}")], 200),
+        (vec![format!("If-None-Match: \"x\", W/{plain_tag}")], 304),
+        (vec![format!("If-Modified-Since: {modified}")], 304),
+        (vec!["If-Modified-Since: Mon, 01 Jan 2001 00:00:00 GMT".to_owned()], 200),
+    ] {
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let answer = server.get(path, &headers);
+        assert_eq!(answer.status, status, "{headers:?}");
+        assert_eq!(answer.body.is_empty(), status == 304, "{headers:?}");
+    }
+    // Parts are of what is sent: there are none of what is decompressed on the way.
+    let whole = gzip.body;
+    let part = server.get(path, &["Accept-Encoding: gzip", "Range: bytes=1000-40999"]);
+    assert_eq!((part.status, part.header("content-range")), (206, &*format!("bytes 1000-40999/{}", whole.len())));
+    assert!(part.whole && part.body == whole[1000..41_000]);
+    let end = server.get("/cache/driver_index.json.gz", &["Range: bytes=-10", &format!("If-Range: {tag}")]);
+    assert!(end.status == 206 && end.body == whole[whole.len() - 10..]);
+    let other = server.get("/cache/driver_index.json.gz", &["Range: bytes=-10", "If-Range: \"x\""]);
+    assert!(other.status == 200 && other.body == whole);
+    let nowhere = server.get("/cache/driver_index.json.gz", &["Range: bytes=999999999-"]);
+    assert_eq!((nowhere.status, nowhere.header("content-range")), (416, &*format!("bytes */{}", whole.len())));
+    let inflated = server.get(path, &["Range: bytes=0-9"]);
+    assert_eq!((inflated.status, inflated.header("accept-ranges")), (200, "none"));
+    assert!(inflated.body == plain.body);
+    server.stop();
+}
+
+#[test]
+fn nothing_outside_and_nothing_hidden_is_given() {
+    let place = loaded();
+    let cache = place.cache();
+    fs::write(place.path("secret"), "secret").unwrap();
+    fs::write(cache.join("refresh_now"), "secret").unwrap();
+    fs::write(cache.join(".scheduler.json"), "secret").unwrap();
+    fs::write(cache.join("index.html"), "secret").unwrap();
+    fs::create_dir_all(cache.join(".damaged")).unwrap();
+    fs::write(cache.join(".damaged/status.json"), "secret").unwrap();
+    fs::create_dir_all(cache.join("track_7")).unwrap();
+    fs::write(cache.join("track_7/.class_8.json.gz.tmp"), "secret").unwrap();
+    symlink("../../secret", cache.join("track_7/class_1.json.gz")).unwrap();
+    symlink(place.path(""), cache.join("track_8")).unwrap();
+    fs::write(place.path("class_1.json.gz"), "secret").unwrap();
+    fs::create_dir_all(cache.join("track_9/class_1.json.gz")).unwrap();
+    fs::remove_file(cache.join("top_combinations.json")).unwrap();
+    symlink("../secret", cache.join("top_combinations.json")).unwrap();
+    let server = Server::start(&place);
+    let dots = ["..", "%2e%2e", "%2E.", ".%2e", "%252e%252e", "..%00", "%c0%ae%c0%ae", "..;", "..\\", "..%5c"];
+    let mut paths: Vec<String> = dots
+        .iter()
+        .flat_map(|dots| {
+            let up = |slash: &str| format!("/cache/{dots}{slash}secret");
+            [up("/"), up("%2f"), up("//"), format!("/cache/track_7/{dots}/{dots}/secret"), format!("/cache/{dots}")]
+        })
+        .collect();
+    let secret = place.path("secret");
+    let absolute = secret.to_str().unwrap();
+    for path in [
+        "",
+        "/",
+        ".",
+        "./status.json",
+        "status.json/",
+        "status.json%00",
+        "status.json%00.gz",
+        "status.json?/../x/..",
+        "refresh_now",
+        ".scheduler.json",
+        ".damaged/status.json",
+        ".damaged",
+        "index.html",
+        "track_7",
+        "track_7/",
+        "track_7/.class_8.json.gz.tmp",
+        "track_7/class_1.json.gz",
+        "track_8/class_1.json.gz",
+        "track_9/class_1.json.gz",
+        "track_07/class_1.json.gz",
+        "top_combinations.json",
+        "%2fetc%2fpasswd",
+        "/etc/passwd",
+        "%ff",
+        "track_1/class_4294967296.json.gz",
+        absolute,
+        &absolute.replace('/', "%2f"),
+    ] {
+        paths.push(format!("/cache/{path}"));
+    }
+    paths.extend(
+        ["/cache", "/cach%65/../secret", "//cache/secret", "/../secret", "/assets/../secret", "/%2e%2e/secret"]
+            .map(String::from),
+    );
+    let mut given = 0;
+    for path in &paths {
+        let answer = server.get(path, &[]);
+        let body = answer.text();
+        assert!(!body.contains("secret") && !body.contains("root:"), "{path}: {body}");
+        assert!(!body.contains("track_7"), "no list of what there is: {path}: {body}");
+        given += usize::from(answer.status == 200);
+        assert!(answer.status == 404 || path.contains("status.json?"), "{path}: {}", answer.status);
+    }
+    assert_eq!(given, 1, "a query is no part of a path");
+    // A line with a byte that no path has is no request at all.
+    for path in ["/cache/status.json\0", "/cache/\0", "/cache/a b"] {
+        let answer = server.raw(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "{path:?}: {}", String::from_utf8_lossy(&answer));
+    }
+    server.stop();
+}
+
+#[test]
+fn a_file_that_is_replaced_while_it_is_sent_comes_whole_and_a_damaged_one_breaks_off() {
+    let place = loaded();
+    let server = Server::start(&place);
+    let path = place.cache().join("driver_index.json.gz");
+    let versions: Vec<Vec<u8>> = (0..2_u8)
+        .map(|number| {
+            // What does not compress takes many pieces.
+            let mut random = fastrand::Rng::with_seed(u64::from(number));
+            let mut text: String = (0..300_000).map(|_| random.alphanumeric()).collect();
+            text.push(char::from(b'0' + number));
+            text.into_bytes()
+        })
+        .collect();
+    let put = |number: usize| {
+        let hidden = place.cache().join(".new");
+        fs::write(&hidden, gzip(&versions[number % 2])).unwrap();
+        fs::rename(hidden, &path).unwrap();
+    };
+    put(0);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                number += 1;
+                put(number);
+            }
+        });
+        for _ in 0..40 {
+            for accept in ["Accept-Encoding: gzip", "Accept-Encoding: identity"] {
+                let answer = server.get("/cache/driver_index.json", &[accept]);
+                let text = if accept.ends_with("gzip") { inflated(&answer.body) } else { answer.body };
+                assert!(answer.whole && versions.contains(&text), "{accept}");
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let whole = gzip(&versions[0]);
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let broken = server.get("/cache/driver_index.json", &[]);
+    assert!(broken.status == 200 && !broken.whole, "whoever reads it sees that it is not whole");
+    until("it is told", || crate::place::log(&place).contains("could not be sent whole"));
+    server.stop();
+}

@@ -1,0 +1,279 @@
+//! The server from its beginning to its end: what it answers, what it refuses, what it holds.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+
+use r3e_tests::harness::{BOUND, Place, until};
+
+use crate::cache_files::{inflated, loaded};
+use crate::http::Server;
+use crate::place::{busy_watch, leave_record, log, monitor};
+
+#[test]
+fn it_says_where_it_listens_serves_and_stops_in_order() {
+    let place = loaded();
+    let server = Server::start(&place);
+    let pid = server.running.pid();
+    let page = server.get("/", &[]);
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!((page.header("x-content-type-options"), page.header("referrer-policy")), ("nosniff", "no-referrer"));
+    let text = page.text();
+    let assets: Vec<&str> = text.split('"').filter(|it| it.starts_with("assets/")).collect();
+    assert_eq!(assets.len(), 8);
+    for asset in assets {
+        let (plain, small) =
+            (server.get(&format!("/{asset}"), &[]), server.get(&format!("/{asset}"), &["Accept-Encoding: gzip"]));
+        assert_eq!((plain.status, small.header("content-encoding")), (200, "gzip"), "{asset}");
+        assert_eq!(inflated(&small.body), plain.body, "{asset}");
+        let tag = format!("If-None-Match: {}", small.header("etag"));
+        assert_eq!(server.get(&format!("/{asset}"), &["Accept-Encoding: gzip", &tag]).status, 304);
+    }
+    let now = server.json("/api/now");
+    let ours = now["processes"].as_array().unwrap().iter().find(|it| it["pid"] == pid).unwrap();
+    assert_eq!((&ours["phase"], &ours["state"]), (&"serving".into(), &"answers".into()));
+    assert!(ours["started_ms"].as_u64().unwrap() > 1_700_000_000_000);
+    let work = server.json("/api/work");
+    assert_eq!((&work["runs"][0]["program"], &work["runs"][0]["exit_code"]), (&"r3e-loader".into(), &0.into()));
+    assert_eq!(work["cache"]["figures"]["total_fetched_combinations"], 120);
+    // No watch ran: there is no history, and that is said.
+    let past = server.json("/api/past?since=24h");
+    assert!(past["note"].as_str().unwrap().contains("r3e-monitor watch"), "{past}");
+    assert_eq!((past["series"].as_array().unwrap().len(), server.json("/api/verdicts")), (0, serde_json::json!([])));
+    let wrong = server.get("/api/past?since=2d", &[]);
+    assert!(wrong.status == 400 && wrong.text().contains("15m, 1h, 6h, 24h, 7d"), "{}", wrong.text());
+    for path in ["/x", "/api", "/api/", "/api/now/", "/metrics/x", "/assets/", "/assets/../page.css"] {
+        assert_eq!(server.get(path, &[]).status, 404, "{path}");
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PURGE"] {
+        for path in ["/", "/metrics", "/api/now", "/cache/status.json"] {
+            let refused = server.ask(method, path, &[]);
+            assert_eq!((refused.status, refused.header("allow")), (405, "GET, HEAD"), "{method} {path}");
+        }
+    }
+    assert_eq!(server.ask("GET", "/", &["Content-Length: 5"]).status, 413);
+    let head = server.ask("HEAD", "/metrics", &[]);
+    assert!(head.status == 200 && head.body.is_empty());
+    server.stop();
+    assert!(log(&place).trim_end().ends_with("⏹️ Serving stopped"), "{}", log(&place));
+    let runs = monitor(&place, &["runs", "--json"]).run().with_code(0).json();
+    assert!(runs.as_array().unwrap().iter().any(|it| it["doing"] == "serve" && it["outcome"] == "done"), "{runs}");
+}
+
+#[test]
+fn it_answers_to_names_of_loopback_only() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    for (host, status) in
+        [("127.0.0.1", 200), ("localhost:1", 200), ("[::1]:9464", 200), ("evil.example", 421), ("", 421)]
+    {
+        for path in ["/api/now", "/metrics"] {
+            assert_eq!(server.get(path, &[&format!("Host: {host}")]).status, status, "{host}{path}");
+        }
+    }
+    assert_eq!(server.get("http://evil.example/api/now", &[]).status, 421);
+    server.stop();
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_told() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = monitor(&place, &["serve", "--listen", &address]).run().with_code(75);
+    for part in ["cannot listen on monitor.listen", &address, "in use", "hint:", "--listen"] {
+        assert!(ended.stderr.contains(part), "{part} in {}", ended.stderr);
+    }
+    let nowhere = monitor(&place, &["serve"]).set("monitor.listen", "192.0.2.1:9464").run().with_code(78);
+    assert!(nowhere.stderr.contains("192.0.2.1:9464"), "{}", nowhere.stderr);
+    let wrong = monitor(&place, &["serve", "--listen", "localhost"]).run().with_code(78);
+    assert!(wrong.stderr.contains("--listen") && wrong.stderr.contains("127.0.0.1:9464"), "{}", wrong.stderr);
+}
+
+#[test]
+fn ten_thousand_malformed_requests_leave_it_standing() {
+    let place = loaded();
+    let server = Server::start(&place);
+    let _warm = (
+        server.json("/api/now"),
+        server.json("/api/work"),
+        server.get("/", &[]),
+        server.get("/cache/status.json", &[]),
+    );
+    until("connections are closed", || server.json("/api/now").is_object() && server.descriptors() < 40);
+    let before = server.descriptors();
+    let mut random = fastrand::Rng::with_seed(7);
+    let long = "x".repeat(20_000);
+    for number in 0..10_000 {
+        let mut bytes = match random.u8(0..10) {
+            0 => (0..random.usize(1..200)).map(|_| random.u8(..)).collect(),
+            1 => format!("GET /{} HTTP/1.1\r\n\r\n", &long[..random.usize(1..long.len())]).into_bytes(),
+            2 => format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n").into_bytes(),
+            3 => b"GET / HTTP/1.1\r\n".iter().copied().chain("a: b\r\n".repeat(200).bytes()).chain(*b"\r\n").collect(),
+            4 => b"GET / HTTP/9.9\r\n\r\n".to_vec(),
+            5 => b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nzz\r\n".to_vec(),
+            6 => b"GET /cache/status.json HTTP/1.1\r\nHost: localhost\r\nRange: bytes=9-1,x\r\nContent-Length: -1\r\n\r\n".to_vec(),
+            7 => b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+            8 => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+            _ => b"GET /api/now HTTP/1.1\r\nHost: a\r\nHost: localhost\r\n\r\n".to_vec(),
+        };
+        for _ in 0..random.usize(0..3) {
+            let place = random.usize(0..bytes.len());
+            bytes[place] = random.u8(..);
+        }
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(BOUND)).unwrap();
+        let _refused = stream.write_all(&bytes);
+        // Half of them leave at once; the others say that nothing more comes and hear what is said.
+        if number % 2 == 0 {
+            let _closed = stream.shutdown(std::net::Shutdown::Write);
+            let mut answer = Vec::new();
+            let _reset = stream.read_to_end(&mut answer);
+            assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{bytes:?} {answer:?}");
+        }
+    }
+    assert_eq!(server.json("/api/now")["processes"][0]["state"], "answers");
+    until("it has the same descriptors", || server.descriptors() <= before);
+    let said = log(&place);
+    assert!(!said.contains("panicked") && !said.contains("ERROR"), "{said}");
+    server.stop();
+}
+
+#[test]
+fn it_holds_under_15_mb_with_fifty_dashboards_open() {
+    let place = loaded();
+    for number in 1..=200 {
+        leave_record(&place, number);
+    }
+    let watch = busy_watch(&place).spawn();
+    let server = Server::start(&place);
+    let mut dashboards: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    let paths = [
+        "/",
+        "/assets/uplot.js",
+        "/assets/page.js",
+        "/api/past?since=1h",
+        "/api/past?since=7d",
+        "/api/work",
+        "/api/verdicts",
+        "/api/now",
+        "/cache/driver_index.json",
+    ];
+    let ask = |stream: &mut TcpStream, path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        assert!(head.starts_with("http/1.1 200"), "{path}: {head}");
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+        std::io::copy(&mut stream.take(length), &mut std::io::sink()).unwrap();
+    };
+    let mut worst = 0;
+    for round in 0..6 {
+        for path in paths.iter().skip(if round == 0 { 0 } else { 3 }) {
+            for dashboard in &mut dashboards {
+                ask(dashboard, path);
+            }
+        }
+        worst = worst.max(server.memory_kb("VmRSS:"));
+    }
+    println!("resident: {worst} KB at most with 50 dashboards, peak {} KB", server.memory_kb("VmHWM:"));
+    assert!(server.memory_kb("VmHWM:") < 15 << 10, "{worst} KB");
+    watch.signal("TERM");
+    let _ended = watch.wait().with_code(0);
+    drop(dashboards);
+    server.stop();
+}
+
+#[test]
+fn metrics_pass_promtool_and_a_real_prometheus_scrapes_them() {
+    let place = loaded();
+    leave_record(&place, 1);
+    let server = Server::start(&place);
+    let plain = server.get("/metrics", &[]);
+    assert_eq!(plain.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let open = server.get("/metrics", &["Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"]);
+    assert!(
+        open.header("content-type").starts_with("application/openmetrics-text") && open.text().ends_with("# EOF\n")
+    );
+    for name in [
+        "process_resident_memory_bytes{",
+        "process_open_fds{",
+        "r3e_memory_allocated_bytes{",
+        "r3e_tasks{",
+        "r3e_connections{",
+        "r3e_cache_boards 120",
+        "r3e_cache_failed_boards 0",
+        "r3e_last_run_exit_code{program=\"r3e-loader\"} 0",
+    ] {
+        assert!(plain.text().contains(name) && open.text().contains(name), "{name} in {}", plain.text());
+    }
+    let Ok(mut checking) = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+    else {
+        eprintln!("left out: promtool is not here (apt-get install prometheus)");
+        server.stop();
+        return;
+    };
+    checking.stdin.take().unwrap().write_all(&plain.body).unwrap();
+    let checked = checking.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && said.trim().is_empty(), "{said}");
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus");
+    let checked =
+        Command::new("promtool").args(["check", "rules", &format!("{rules}/r3e.rules.yml")]).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    let tested =
+        Command::new("promtool").args(["test", "rules", &format!("{rules}/r3e.rules.test.yml")]).output().unwrap();
+    assert!(
+        tested.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&tested.stdout),
+        String::from_utf8_lossy(&tested.stderr)
+    );
+
+    let config = format!(
+        "global: {{scrape_interval: 1s}}\nrule_files: ['{rules}/r3e.rules.yml']\nscrape_configs: [{{job_name: r3e, static_configs: [{{targets: ['{}']}}]}}]\n",
+        server.address
+    );
+    fs::write(place.path("prometheus.yml"), config).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut prometheus = Command::new("prometheus")
+        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb", &format!("--web.listen-address={port}")])
+        .current_dir(place.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let query = || -> Option<String> {
+        let mut stream = TcpStream::connect(port).ok()?;
+        stream.set_read_timeout(Some(BOUND)).ok()?;
+        write!(stream, "GET /api/v1/query?query=process_resident_memory_bytes HTTP/1.0\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.contains("\"program\":\"r3e-monitor\"").then_some(answer)
+    };
+    let begun = std::time::Instant::now();
+    let mut found = None;
+    while found.is_none() && begun.elapsed() < BOUND && prometheus.try_wait().unwrap().is_none() {
+        found = query();
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    prometheus.kill().unwrap();
+    prometheus.wait().unwrap();
+    let found = found.expect("Prometheus has a series of it");
+    assert!(found.contains(&format!("\"pid\":\"{}\"", server.running.pid())), "{found}");
+    server.stop();
+}
