@@ -234,9 +234,7 @@ impl Trouble {
 /// a process as small as this one.
 fn settle_down() {
     memory::give_back();
-    if let Err(error) = memory::let_go_of_code() {
-        tracing::debug!(%error, "code that is not needed stays in memory");
-    }
+    memory::let_go_of_code_or_say();
 }
 
 fn now(clock: fn() -> SystemTime) -> Timestamp {

@@ -72,6 +72,13 @@ pub fn let_go_of_code() -> Result<(), MemoryError> {
     Ok(())
 }
 
+/// Like [`let_go_of_code`], for those whose work goes on without.
+pub fn let_go_of_code_or_say() {
+    if let Err(error) = let_go_of_code() {
+        tracing::debug!(%error, "code that is not needed stays in memory");
+    }
+}
+
 /// The number behind a name at the start of a line.
 fn field(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
