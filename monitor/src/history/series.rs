@@ -192,7 +192,7 @@ mod tests {
     fn of_too_many_processes_those_are_left_out_that_were_gone_first() {
         let held: Vec<Vec<(u32, u64)>> = (1..=20).map(|pid| vec![(pid, 1), (99, 2)]).collect();
         let batches: Vec<(i64, &[(u32, u64)])> =
-            held.iter().enumerate().map(|(number, held)| (number as i64 * 1000 + 1, held.as_slice())).collect();
+            held.iter().zip(0_i64..).map(|(held, number)| (number * 1000 + 1, held.as_slice())).collect();
         let (_folder, reader) = history(&batches);
         let thinned = reader.series_within(0, 1000, 30, 7).unwrap();
         let pids: Vec<u32> = thinned.series.iter().map(|it| it.pid).collect();

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_part_goes_to_those_who_have_a_part_of_the_same() {
-        let now = state().modified + Duration::from_secs(60);
+        let now = state().modified + Duration::from_mins(1);
         for (named, continued) in [
             (None, true),
             (Some("\"a-b\""), true),
