@@ -56,6 +56,10 @@ impl<'d> Tables<'d> {
 
     /// The functions at an address with their lines, those that were inlined first. None where nothing is known.
     pub(super) fn functions_at(&self, address: u64) -> Vec<(Symbol, u32)> {
+        // The tables tell of functions that the linker left out, too: those are at addresses around zero.
+        if self.names.first_key_value().is_some_and(|(first, _)| address < *first) {
+            return Vec::new();
+        }
         let mut functions = self.by_lines(address).unwrap_or_default();
         // Of the one that is no inlined one the linker knows the whole name.
         if let Some(name) = self.name_at(address) {
