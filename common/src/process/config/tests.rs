@@ -120,6 +120,9 @@ fn the_defaults_work_with_no_file_at_all() {
     load_at_start = true # default
     cron = [] # default
     attempts = 3 # default
+    backoff_min = "1m" # default
+    backoff_max = "30m" # default
+    job_timeout = "12h" # default
     trigger_poll = "1m" # default
 
     [refresh]
