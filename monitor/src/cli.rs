@@ -33,6 +33,19 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// What was given and has no meaning for what was asked for.
+    pub(crate) fn out_of_place(&self) -> Option<&'static str> {
+        match &self.command {
+            Some(Command::Watch(_) | Command::Serve(_)) if self.json => {
+                Some("--json: watch and serve have no result; the log is written as JSON with --log-format json")
+            }
+            Some(Command::Profile(it)) if it.reset && it.switch == Switch::Off => {
+                Some("--reset: goes with profile on, which begins anew; profile off keeps what was sampled")
+            }
+            _ => None,
+        }
+    }
+
     /// The configuration's flags that only this program has.
     pub(crate) fn own_flags(&self) -> Vec<Flag> {
         let flags = [

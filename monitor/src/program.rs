@@ -24,12 +24,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
-    // Before anything is opened.
+    if let Some(wrong) = arguments.out_of_place() {
+        say(&format!("error: {wrong}"));
+        return Err(Exit::Usage);
+    }
+    let config = configure(&arguments.config, arguments.own_flags())?;
+    // Not before: the program may have executed itself anew for profiles, and still has the descriptor to take over then.
     let supervisor = match &arguments.command {
         Some(Command::Watch(it)) => it.supervisor()?,
         _ => Supervisor::default(),
     };
-    let config = configure(&arguments.config, arguments.own_flags())?;
     run(arguments, &config, &supervisor).map_err(|error| {
         tracing::error!("{error:#}");
         exit_of(&error)

@@ -136,8 +136,10 @@ impl<'a> View<'a> {
                 signal = signals.next() => self.signal(signal)?,
                 readable = input.readable() => {
                     let mut readable = readable?;
-                    let goes_on = self.read_keys(input.get_ref())?;
-                    readable.clear_ready();
+                    let (goes_on, is_all) = self.read_keys(input.get_ref())?;
+                    if is_all {
+                        readable.clear_ready();
+                    }
                     goes_on
                 }
                 () = tokio::time::sleep(REST_OF_A_KEY), if self.keys.is_pending() => match self.keys.flush() {
@@ -183,21 +185,21 @@ impl<'a> View<'a> {
         Ok(true)
     }
 
-    /// What was typed; the end of the input ends the view.
-    fn read_keys(&mut self, mut input: &File) -> anyhow::Result<bool> {
+    /// Takes in what was typed. Says whether to go on, which the end of the input ends, and whether there was no more to read.
+    fn read_keys(&mut self, mut input: &File) -> anyhow::Result<(bool, bool)> {
         let mut bytes = [0; 256];
         let length = match input.read(&mut bytes) {
-            Ok(0) => return Ok(false),
+            Ok(0) => return Ok((false, true)),
             Ok(length) => length,
             Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => 0,
             Err(error) => return Err(error.into()),
         };
         for key in self.keys.feed(&bytes[..length]) {
             if !self.take_in(Event::Key(key))? {
-                return Ok(false);
+                return Ok((false, true));
             }
         }
-        Ok(true)
+        Ok((true, length < bytes.len()))
     }
 
     fn signal(&mut self, signal: Signal) -> anyhow::Result<bool> {

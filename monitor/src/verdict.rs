@@ -41,6 +41,10 @@ pub use series::Point;
 use series::{Judged, rose};
 use trend::Trend;
 
+/// So many samples of a process are judged where nobody says how many, the last ones: a day of a purge every 15 minutes. In
+/// more of them a leak that began late would not show for as long.
+pub const JUDGED: u32 = 96;
+
 /// So many of a process's first samples are its warm-up, in which caches fill and pools open.
 pub const WARM_UP: usize = 20;
 

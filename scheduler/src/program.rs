@@ -27,8 +27,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
         say(&format!("error: {wrong}"));
         return Err(Exit::Usage);
     }
-    let supervisor = arguments.supervisor.supervisor()?;
     let config = configure(&arguments.config, Vec::new())?;
+    // Not before: the program may have executed itself anew for profiles, and still has the descriptor to take over then.
+    let supervisor = arguments.supervisor.supervisor()?;
     match &arguments.command {
         Some(Command::Next(asked)) => return Ok(commands::next(&config, asked, arguments.json, Timestamp::now())),
         Some(Command::Check) => return Ok(commands::check(&config, arguments.json, Timestamp::now())),

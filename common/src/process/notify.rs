@@ -41,7 +41,7 @@ pub struct SupervisorArgs {
 }
 
 impl SupervisorArgs {
-    /// The supervisor of this process. To be called before anything is opened: if the descriptor was not passed on, its
+    /// The supervisor of this process. To be called when nothing is open yet that stays: if the descriptor was not passed on, its
     /// number would be that of something of our own.
     ///
     /// # Errors

@@ -6,16 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::history::{AfterPurges, HistoryError, Process, Reader};
-use crate::verdict::{Figure, Point, Verdict, judge};
+use crate::verdict::{Figure, JUDGED, Point, Verdict, judge};
 
 /// How far back samples are judged.
 const SPAN: Duration = Duration::from_hours(48);
 
-/// So many processes are judged, those that began last.
+/// So many processes are judged, those that began first.
 const MOST_PROCESSES: usize = 64;
-
-/// So many samples of one are judged, the last.
-const MOST_SAMPLES: u32 = 960;
 
 /// What is to be said of each process that was seen in the last two days, by what it held after its purges.
 ///
@@ -25,9 +22,11 @@ pub(crate) fn verdicts(history: &Path, now_ms: i64) -> Result<Value, HistoryErro
     let Some(reader) = Reader::open(history)? else { return Ok(json!([])) };
     let from_ms = now_ms.saturating_sub(i64::try_from(SPAN.as_millis()).unwrap_or(i64::MAX));
     let mut processes = reader.processes(from_ms)?;
-    processes.sort_by_key(|it| std::cmp::Reverse(it.started_ms));
+    // Those that have run for long are those that can be judged: jobs come and go by the hundred.
+    processes.sort_by_key(|it| it.started_ms);
     processes.truncate(MOST_PROCESSES);
-    let judged = |process: &Process| Ok(of(process, &reader.after_purges(process.id, from_ms, MOST_SAMPLES)?));
+    processes.reverse();
+    let judged = |process: &Process| Ok(of(process, &reader.after_purges(process.id, from_ms, JUDGED)?));
     processes.iter().map(judged).collect()
 }
 

@@ -117,6 +117,9 @@ impl Files {
             // Most boards: read at once, and the place is free again.
             let (described, file) = opened.split(status);
             match tokio::task::spawn_blocking(move || whole(&file, offset, count)).await {
+                Ok(Ok(bytes)) if bytes.len() as u64 != count => {
+                    return refusal(StatusCode::INTERNAL_SERVER_ERROR, "the file became shorter while it was read");
+                }
                 Ok(Ok(bytes)) => described.map(|_| Content::from(bytes)),
                 Ok(Err(error)) => return failure(&error),
                 Err(_panicked) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "reading panicked"),

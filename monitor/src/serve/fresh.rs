@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
+
+/// How long after it was begun and left unfinished something is begun anew.
+const ABANDONED: Duration = Duration::from_secs(1);
 
 /// What was worked out last.
 #[derive(Debug)]
 pub(super) struct Fresh<T> {
-    kept: Mutex<Option<(Instant, T)>>,
+    /// Since when, and what; nothing while it is worked out, or where whoever worked it out has left.
+    kept: Mutex<Option<(Instant, Option<T>)>>,
     lasts: Duration,
 }
 
@@ -19,18 +23,19 @@ impl<T: Clone> Fresh<T> {
     }
 
     /// What was worked out less long ago than it lasts, or what `work` gives now. Whoever works it out and leaves before the
-    /// end leaves it to the next.
+    /// end leaves it to the next, who begins a second later at the earliest: those who ask and leave cost no more than others.
     pub(super) async fn get(&self, work: impl Future<Output = T>) -> T {
         let mut kept = self.kept.lock().await;
-        if let Some((at, it)) = &*kept
-            && at.elapsed() < self.lasts
-        {
-            return it.clone();
+        match &*kept {
+            Some((at, Some(it))) if at.elapsed() < self.lasts => return it.clone(),
+            Some((at, None)) => sleep_until(*at + self.lasts.min(ABANDONED)).await,
+            _ => {}
         }
         // Not held beside the new one.
-        *kept = None;
+        *kept = Some((Instant::now(), None));
         let it = work.await;
-        kept.insert((Instant::now(), it)).1.clone()
+        *kept = Some((Instant::now(), Some(it.clone())));
+        it
     }
 
     /// Forgets what is no longer fresh, unless it is being worked out.

@@ -4,11 +4,7 @@ use std::collections::HashMap;
 
 use crate::history::{Batch, HistoryError, Sample, Writer};
 use crate::report::growth;
-use crate::verdict::{Figure, Judgement, Verdict, judge};
-
-/// So many samples of a process are judged, the last ones: a day of a purge every 15 minutes. In more of them a leak that
-/// began late would not show for as long.
-const JUDGED: u32 = 96;
+use crate::verdict::{Figure, JUDGED, Judgement, Verdict, judge};
 
 /// What was told of each process and figure.
 #[derive(Debug, Default)]

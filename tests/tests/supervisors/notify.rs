@@ -128,3 +128,22 @@ fn a_scheduler_tells_its_life_and_its_jobs_tell_nothing() {
     }
     until("nothing is left", || machine.processes().is_empty());
 }
+
+/// A program that is to have heap profiles executes itself anew, and has to keep what it is told to be ready at.
+#[test]
+fn ready_is_told_to_a_descriptor_also_where_there_are_to_be_profiles() {
+    for (program, arguments) in [("r3e-monitor", &["watch"][..]), ("r3e-scheduler", &[])] {
+        let place = Place::new();
+        let daemon = Invocation::new(program, &place.path(""))
+            .arguments(arguments)
+            .arguments(&["--notify-fd", "3"])
+            .set("runtime.dir", &place.path("run").to_string_lossy())
+            .set("schedule.load_at_start", "false")
+            .set("memory.profile", "ready")
+            .started_by(&["bash", "-c", "exec \"$0\" \"$@\" 3> >(cat > ready) 2> log"]);
+        let running = daemon.spawn();
+        until("it is ready", || fs::read(place.path("ready")).is_ok_and(|told| told == b"\n"));
+        running.signal("TERM");
+        let _ended = running.wait().with_code(0);
+    }
+}

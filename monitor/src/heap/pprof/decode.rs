@@ -11,7 +11,7 @@ use super::SAMPLE_TYPES;
 use super::wire::{Content, fields};
 
 /// The most bytes of a profile, decompressed.
-const MAX_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// A file that is no profile, or none of this kind.
 #[derive(Debug, thiserror::Error)]

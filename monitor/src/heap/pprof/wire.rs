@@ -95,7 +95,10 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The fields of a message, each with its number; none where it is cut off, or has fields of other kinds.
+/// The most fields of a message: some millions of two bytes would take gigabytes here.
+const MOST_FIELDS: usize = 2_000_000;
+
+/// The fields of a message, each with its number; none where it is cut off, or has fields of other kinds or too many.
 pub(super) fn fields(mut message: &[u8]) -> Option<Vec<(u64, Content<'_>)>> {
     let mut fields = Vec::new();
     while !message.is_empty() {
@@ -110,6 +113,9 @@ pub(super) fn fields(mut message: &[u8]) -> Option<Vec<(u64, Content<'_>)>> {
             }
             _ => return None,
         };
+        if fields.len() == MOST_FIELDS {
+            return None;
+        }
         fields.push((key >> 3, content));
     }
     Some(fields)
