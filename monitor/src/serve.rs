@@ -23,7 +23,6 @@ use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{Control, Facts};
 use r3e_common::process::exit::Exit;
-use r3e_common::process::memory;
 use r3e_common::process::memory::guard::Guard;
 use r3e_common::process::memory::limit::Limit;
 use r3e_common::process::run_record::Run;
@@ -100,14 +99,7 @@ pub(crate) fn run(
     }
     runtime.block_on(accept::accept(listener, &site, Bounds::default(), &tasks, &stop));
     drop(control);
-    let (outcome, exit) =
-        if guard.reached().is_some() { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
-    let figures =
-        memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
-    let record = run.ended(begun.elapsed(), outcome, exit, &figures, serde_json::Map::new());
-    if let Err(error) = record.leave(&config.runtime.dir) {
-        tracing::warn!(%error, "this run leaves no record");
-    }
+    let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &config.runtime.dir);
     tracing::info!("⏹️ Serving stopped");
     match guard.reached() {
         Some(reached) => Err(Limited(reached.clone()).into()),

@@ -88,15 +88,7 @@ pub(crate) fn run(
     runtime.block_on(watch(config, &tasks, &keeper, (clock, supervisor), &stop));
     supervisor.stopping("stopping");
     drop(control);
-    // A run that comes to its end leaves its last figures, as jobs do; without, it would be taken for killed.
-    let (outcome, exit) =
-        if guard.reached().is_some() { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
-    let figures =
-        memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
-    let record = run.ended(begun.elapsed(), outcome, exit, &figures, serde_json::Map::new());
-    if let Err(error) = record.leave(&config.runtime.dir) {
-        tracing::warn!(%error, "this run leaves no record");
-    }
+    let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &config.runtime.dir);
     // It takes in that record too.
     keeper.stop();
     tracing::info!("⏹️ Memory monitoring stopped");

@@ -76,9 +76,9 @@ pub(crate) fn run(
     let counts = runtime.block_on(async { anyhow::Ok(Engine::new(config, programs, around)?.run().await) })?;
     supervisor.stopping("closing");
     drop(control);
-    let (outcome, exit) =
-        if guard.reached().is_some() { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
-    leave_record(&run, begun.elapsed(), (outcome, exit), counts, &runtime_dir);
+    let Counts { started, failed, skipped } = counts;
+    tracing::info!(started, failed, skipped, "jobs of this run");
+    let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &runtime_dir);
     drop(runtime);
     drop(lock);
     if let Some(reached) = guard.reached() {
@@ -88,18 +88,6 @@ pub(crate) fn run(
     drop(behind);
     drop(shutdown);
     Ok(exit)
-}
-
-/// Leaves behind what this run was, as jobs do; without, it would be taken for killed.
-fn leave_record(run: &Run, took: Duration, (outcome, exit): (&str, Exit), counts: Counts, runtime_dir: &Path) {
-    let figures =
-        memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
-    let Counts { started, failed, skipped } = counts;
-    tracing::info!(started, failed, skipped, "jobs of this run");
-    let record = run.ended(took, outcome, exit, &figures, serde_json::Map::new());
-    if let Err(error) = record.leave(runtime_dir) {
-        tracing::warn!(%error, "this run leaves no record");
-    }
 }
 
 /// Keeps another scheduler from working on the same folders, as long as the file is held. Where the disk gives no locks there

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::exit::Exit;
-use super::memory::Figures;
+use super::memory::{self, Figures};
 use crate::store::{StoreError, fs, timestamp};
 
 /// The most records that stay.
@@ -88,6 +88,20 @@ impl Run {
             allocated_bytes: figures.allocated_bytes,
             boards,
         }
+    }
+}
+
+impl Run {
+    /// Ends the run of a daemon that was stopped: leaves its record, as jobs do, for without it would be taken for killed; a run
+    /// does not fail for want of it. Gives the exit code, which tells whether the memory limit was `reached`.
+    pub fn end_daemon(&self, took: Duration, reached: bool, runtime_dir: &Path) -> Exit {
+        let (outcome, exit) = if reached { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
+        let figures =
+            memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
+        if let Err(error) = self.ended(took, outcome, exit, &figures, Map::new()).leave(runtime_dir) {
+            tracing::warn!(%error, "this run leaves no record");
+        }
+        exit
     }
 }
 
