@@ -111,7 +111,8 @@ pub fn run_job(
     if let Err(error) = memory::check_tuning() {
         tracing::warn!(%error, "memory may be held longer than meant");
     }
-    let shutdown = match Shutdown::listen(config.runtime.stop_grace) {
+    let listen = if arguments.parent.is_some() { Shutdown::listen_as_child } else { Shutdown::listen };
+    let shutdown = match listen(config.runtime.stop_grace) {
         Ok(shutdown) => shutdown,
         Err(error) => return unexpected("cannot listen for signals", error),
     };
@@ -168,9 +169,9 @@ pub fn run_job(
     exit
 }
 
-/// From now on this process gets SIGTERM when its parent is gone: a job does not outlive its scheduler as a second writer.
+/// From now on this process gets SIGHUP when its parent is gone: a job does not outlive its scheduler as a second writer.
 fn stop_with(parent: u32) -> Result<(), Exit> {
-    if let Err(error) = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM) {
+    if let Err(error) = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGHUP) {
         tracing::error!("--parent {parent}: cannot ask for its death to be told: {error}");
         return Err(Exit::Unexpected);
     }

@@ -1,5 +1,5 @@
 //! Stopping when a signal asks for it: orderly at the first, within a bound, and at once at the second (of a daemon: in haste,
-//! and at once at the third).
+//! and at once at the third). A child of a daemon stops with it.
 //!
 //! A thread of its own waits for signals, so that a runtime that is stuck does not keep the process from ending.
 
@@ -21,7 +21,7 @@ use super::logging;
 /// How long a daemon may take to end once a second signal has asked for haste.
 const HASTE: Duration = Duration::from_millis(800);
 
-/// Listens for SIGTERM and SIGINT, as a daemon for SIGHUP too, until it is dropped.
+/// Listens for SIGTERM and SIGINT, as a daemon or its child for SIGHUP too, until it is dropped.
 #[derive(Debug)]
 pub struct Shutdown {
     asked: Asked,
@@ -40,6 +40,17 @@ struct Asked {
     signal: Arc<AtomicI32>,
 }
 
+/// Whose process it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Its own.
+    Alone,
+    /// That of a parent, with which it ends.
+    Child,
+    /// Its own, and it has others to end.
+    Daemon,
+}
+
 /// What is done last when a process is ended at once.
 type Farewell = Arc<dyn Fn() + Send + Sync>;
 
@@ -49,7 +60,16 @@ impl Shutdown {
     /// # Errors
     /// When the system gives no handler or thread.
     pub fn listen(grace: Duration) -> io::Result<Self> {
-        Self::start(grace, None, Arc::new(|| ()))
+        Self::start(grace, Manner::Alone, Arc::new(|| ()))
+    }
+
+    /// Begins to listen as the child of a daemon: also SIGHUP asks for a stop, however often it comes. The kernel sends it when the
+    /// parent dies, and may do so once for each of its threads; so it counts neither as a second signal nor as a first one.
+    ///
+    /// # Errors
+    /// When the system gives no handler or thread.
+    pub fn listen_as_child(grace: Duration) -> io::Result<Self> {
+        Self::start(grace, Manner::Child, Arc::new(|| ()))
     }
 
     /// Begins to listen as a daemon that has a process of its own to end: a second signal asks for haste ([`Shutdown::haste`]),
@@ -59,11 +79,12 @@ impl Shutdown {
     /// # Errors
     /// When the system gives no handler or thread.
     pub fn listen_as_daemon(grace: Duration, farewell: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
-        Self::start(grace, Some(HASTE), Arc::new(farewell))
+        Self::start(grace, Manner::Daemon, Arc::new(farewell))
     }
 
-    fn start(grace: Duration, haste: Option<Duration>, farewell: Farewell) -> io::Result<Self> {
-        let numbers: &[i32] = if haste.is_some() { &[SIGTERM, SIGINT, SIGHUP] } else { &[SIGTERM, SIGINT] };
+    fn start(grace: Duration, manner: Manner, farewell: Farewell) -> io::Result<Self> {
+        let numbers: &[i32] = if manner == Manner::Alone { &[SIGTERM, SIGINT] } else { &[SIGTERM, SIGINT, SIGHUP] };
+        let haste = (manner == Manner::Daemon).then_some(HASTE);
         let mut signals = Signals::new(numbers)?;
         let (handle, asked) = (signals.handle(), Asked::default());
         let bounds = [Some((grace, "the time to stop in has passed")), haste.map(|it| (it, "haste was asked for"))];
@@ -79,10 +100,18 @@ impl Shutdown {
         let listen = move || {
             let mut watchdogs = watched.into_iter();
             let mut first = true;
+            let mut orphaned = false;
             for number in signals.forever() {
-                if number == SIGHUP {
-                    told.reload.notify_one();
-                    continue;
+                match number {
+                    SIGHUP if manner == Manner::Daemon => {
+                        told.reload.notify_one();
+                        continue;
+                    }
+                    SIGHUP if !first => continue,
+                    SIGHUP => orphaned = true,
+                    // The first that somebody sent asks for the stop that is under way.
+                    _ if std::mem::take(&mut orphaned) => continue,
+                    _ => {}
                 }
                 let Some(watchdog) = watchdogs.next() else {
                     end_now(number, if haste.is_some() { "a third signal" } else { "a second signal" }, &*farewell)
@@ -196,7 +225,7 @@ fn say(log: impl FnOnce() + Send + 'static) -> Receiver<()> {
 fn exit_of(number: i32) -> Option<Exit> {
     match number {
         SIGINT => Some(Exit::Interrupted),
-        SIGTERM => Some(Exit::Terminated),
+        SIGTERM | SIGHUP => Some(Exit::Terminated),
         _ => None,
     }
 }
@@ -218,9 +247,9 @@ mod tests {
         }
     }
 
-    /// One test for both manners: signals go to the whole process.
+    /// One test for all manners: signals go to the whole process.
     #[test]
-    fn signals_ask_for_a_stop_and_of_a_daemon_for_haste_and_reload() {
+    fn signals_ask_for_a_stop_and_of_a_daemon_for_haste_and_reload_and_of_its_child_only_once() {
         let shutdown = Shutdown::listen(Duration::from_mins(1)).unwrap();
         assert_eq!((shutdown.exit(), shutdown.signal()), (None, None));
         assert!(!shutdown.token().is_cancelled());
@@ -241,5 +270,15 @@ mod tests {
         signal_hook::low_level::raise(SIGTERM).unwrap();
         wait_for(daemon.haste());
         assert_eq!(daemon.exit(), Some(Exit::Interrupted));
+        drop(daemon);
+
+        // Neither more of them nor the first of the others ends this process at once.
+        let child = Shutdown::listen_as_child(Duration::from_mins(1)).unwrap();
+        signal_hook::low_level::raise(SIGHUP).unwrap();
+        wait_for(child.token());
+        for number in [SIGHUP, SIGHUP, SIGTERM, SIGHUP] {
+            signal_hook::low_level::raise(number).unwrap();
+        }
+        assert_eq!(child.exit(), Some(Exit::Terminated));
     }
 }
