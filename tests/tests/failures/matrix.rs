@@ -99,9 +99,9 @@ fn disk_failed(_: &Phase, ended: &Ended, place: &Place) {
     let (_, path) = was_struck(&place.path("")).unwrap();
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let target = name.strip_prefix('.').and_then(|it| it.strip_suffix(".tmp")).unwrap_or(&name);
-    // Where calls after it fail too, that of another board may be told first.
+    // Where calls after it fail too, that of another board, or of its folder, may be told first.
     let named = |line: &str| {
-        line.contains("cannot ") && [target, "an export into cache", "/class_"].into_iter().any(|it| line.contains(it))
+        line.contains("cannot ") && [target, "an export into cache", "/track_"].into_iter().any(|it| line.contains(it))
     };
     assert!(ended.stderr.lines().any(named), "{target} is not named: {}", ended.stderr);
 }
