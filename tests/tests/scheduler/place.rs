@@ -32,7 +32,8 @@ pub(crate) fn scheduler(place: &Place) -> Invocation {
         .set("schedule.backoff_min", "1ms")
         .set("schedule.backoff_max", "2ms")
         // Its own standard output and error, and so those of its jobs, in files that can be read while it runs.
-        .started_by(&["sh", "-c", "exec \"$0\" \"$@\" > out 2> log"])
+        // Where this test itself was started in the background, SIGINT is ignored until a program listens to it: not there.
+        .started_by(&["env", "--default-signal", "sh", "-c", "exec \"$0\" \"$@\" > out 2> log"])
 }
 
 /// Likewise, with jobs that do as they are told.
