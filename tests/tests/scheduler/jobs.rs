@@ -119,7 +119,7 @@ fn a_changed_configuration_is_taken_over_and_a_wrong_one_is_not() {
     // Jobs go by what is in force, also while the file is wrong.
     let in_force = fs::read_to_string(place.staging().join(".scheduler.toml")).unwrap();
     assert!(in_force.contains("daily_at = \"05:30\""), "{in_force}");
-    assert!(phase().contains("T05:30:00Z"), "{}", phase());
+    until("it waits for the new time", || phase().contains("T05:30:00Z"));
     let log = stopped(&place, running);
     assert!(log.contains("cache.dir, cache.staging_dir: changed, which takes effect when"), "{log}");
 }
