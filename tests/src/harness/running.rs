@@ -1,6 +1,7 @@
 //! Running a program as a process of its own, with a bound in time.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,6 +21,8 @@ pub struct Invocation {
     variables: Vec<(String, String)>,
     wrapper: Vec<OsString>,
     folder: PathBuf,
+    /// Where standard output and standard error go, instead of to the one who started it.
+    files: [Option<PathBuf>; 2],
 }
 
 impl Invocation {
@@ -27,7 +30,7 @@ impl Invocation {
     #[must_use]
     pub fn new(program: &'static str, folder: &Path) -> Self {
         let (arguments, variables, wrapper) = (Vec::new(), Vec::new(), Vec::new());
-        Self { program, arguments, variables, wrapper, folder: folder.to_owned() }
+        Self { program, arguments, variables, wrapper, folder: folder.to_owned(), files: [None, None] }
     }
 
     /// With one more argument.
@@ -65,6 +68,20 @@ impl Invocation {
         self
     }
 
+    /// With standard output in that file, so that it can be read while the program runs.
+    #[must_use]
+    pub fn stdout_to(mut self, file: PathBuf) -> Self {
+        self.files[0] = Some(file);
+        self
+    }
+
+    /// With standard error in that file, so that it can be read while the program runs.
+    #[must_use]
+    pub fn stderr_to(mut self, file: PathBuf) -> Self {
+        self.files[1] = Some(file);
+        self
+    }
+
     /// Where it runs.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -90,11 +107,14 @@ impl Invocation {
             }
         };
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = collect(child.stdout.take().unwrap());
-        let stderr = collect(child.stderr.take().unwrap());
-        Running { child, output: Some([stdout, stderr]) }
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        let [stdout, stderr] = self
+            .files
+            .each_ref()
+            .map(|file| file.as_ref().map_or_else(Stdio::piped, |file| File::create(file).unwrap().into()));
+        let mut child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        Running { child, output: Some([stdout.map(collect), stderr.map(collect)]) }
     }
 }
 
@@ -115,7 +135,7 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Pipe {
 pub struct Running {
     child: Child,
     /// Standard output and standard error, until they are taken.
-    output: Option<[Pipe; 2]>,
+    output: Option<[Option<Pipe>; 2]>,
 }
 
 impl Running {
@@ -171,7 +191,8 @@ impl Running {
 
     fn collected(&mut self, status: ExitStatus) -> Ended {
         let [stdout, stderr] = self.output.take().unwrap();
-        let text = |reader: Pipe| String::from_utf8(reader.join().unwrap()).unwrap();
+        let text =
+            |reader: Option<Pipe>| reader.map(|it| String::from_utf8(it.join().unwrap()).unwrap()).unwrap_or_default();
         Ended { status, stdout: text(stdout), stderr: text(stderr) }
     }
 }

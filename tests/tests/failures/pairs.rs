@@ -80,8 +80,7 @@ fn of_two_that_start_at_the_same_time_one_works() {
 /// A job that waits for another writer, and what it says meanwhile is at that path.
 fn waiting(job: Invocation, place: &Place) -> (Running, std::path::PathBuf) {
     let log = place.path("waiting.log");
-    let told = ["sh", "-c", "exec \"$0\" \"$@\" 2> waiting.log"];
-    let running = job.arguments(&["--wait", "1m"]).started_by(&told).spawn();
+    let running = job.arguments(&["--wait", "1m"]).stderr_to(log.clone()).spawn();
     until("it says that it waits", || fs::read_to_string(&log).is_ok_and(|text| text.contains("waiting: ")));
     (running, log)
 }

@@ -147,9 +147,9 @@ fn a_socket_that_was_left_behind_is_shown_as_dead_and_means_no_program() {
 fn stats_are_shown_again_and_again_until_stopped() {
     let place = Place::new();
     let running = quiet_watch(&place);
-    let to_file = ["sh", "-c", "exec \"$0\" \"$@\" > shown"];
     let shown = || fs::read_to_string(place.path("shown")).unwrap_or_default();
-    let watching = monitor(&place, &["stats", "--watch", "5ms", "--json", "monitor"]).started_by(&to_file).spawn();
+    let watching =
+        monitor(&place, &["stats", "--watch", "5ms", "--json", "monitor"]).stdout_to(place.path("shown")).spawn();
     until("it has shown them some times", || shown().lines().count() > 5);
     // A program that ends is no error, once it was there.
     stopped(running);

@@ -25,12 +25,10 @@ pub(crate) fn busy_watch(place: &Place) -> Invocation {
     monitor(place, &["watch"]).set("monitor.every", "2ms").set("memory.purge_every", "20ms")
 }
 
-/// Where its standard error goes, so that it can be read while it runs.
-const TO_FILE: [&str; 3] = ["sh", "-c", "exec \"$0\" \"$@\" 2> log"];
-
 /// Starts it with its log in a file.
 pub(crate) fn logged(monitor: Invocation) -> Running {
-    monitor.started_by(&TO_FILE).spawn()
+    let log = monitor.folder().join("log");
+    monitor.stderr_to(log).spawn()
 }
 
 /// What was logged so far.

@@ -31,9 +31,11 @@ pub(crate) fn scheduler(place: &Place) -> Invocation {
         .set("schedule.time_zone", "UTC")
         .set("schedule.backoff_min", "1ms")
         .set("schedule.backoff_max", "2ms")
-        // Its own standard output and error, and so those of its jobs, in files that can be read while it runs.
+        // And so those of its jobs.
+        .stdout_to(place.path("out"))
+        .stderr_to(place.path("log"))
         // Where this test itself was started in the background, SIGINT is ignored until a program listens to it: not there.
-        .started_by(&["env", "--default-signal", "sh", "-c", "exec \"$0\" \"$@\" > out 2> log"])
+        .started_by(&["env", "--default-signal"])
 }
 
 /// Likewise, with jobs that do as they are told.
