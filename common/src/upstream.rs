@@ -5,6 +5,7 @@
 //! classifier (`retry`) decides what is tried again; and a circuit (`circuit`) ends the run when the service is
 //! plainly down.
 
+mod blocking;
 mod body;
 mod circuit;
 mod client;
@@ -17,5 +18,6 @@ mod request;
 mod retry;
 mod session;
 
+pub use blocking::Blocking;
 pub use client::{Answer, Client, FetchError, Requests, Settings, SetupError};
 pub use retry::Failure;

@@ -100,6 +100,7 @@ pub(crate) fn run(
     runtime.block_on(accept::accept(listener, &site, Bounds::default(), &tasks, &stop));
     drop(control);
     let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &config.runtime.dir);
+    shutdown.announced();
     tracing::info!("⏹️ Serving stopped");
     match guard.reached() {
         Some(reached) => Err(Limited(reached.clone()).into()),

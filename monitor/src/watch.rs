@@ -91,6 +91,7 @@ pub(crate) fn run(
     let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &config.runtime.dir);
     // It takes in that record too.
     keeper.stop();
+    shutdown.announced();
     tracing::info!("⏹️ Memory monitoring stopped");
     match guard.reached() {
         Some(reached) => Err(Limited(reached.clone()).into()),

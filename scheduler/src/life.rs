@@ -84,6 +84,7 @@ pub(crate) fn run(
     if let Some(reached) = guard.reached() {
         tracing::error!("{reached}");
     }
+    shutdown.announced();
     tracing::info!("📅 Scheduler task exiting");
     drop(behind);
     drop(shutdown);

@@ -216,10 +216,11 @@ impl Fetcher {
                 },
             };
             // Compressing the rest, comparing and writing take the disk's time, which is not the runtime's.
-            return Ok(tokio::task::block_in_place(|| {
+            let write = || {
                 let file = encoder.finish(&timestamp((self.clock)()));
                 self.staging.accept(&file, self.destination).map(|arrival| (arrival, file.entries))
-            }));
+            };
+            return Ok(self.client.blocking().run(write).await);
         }
     }
 }

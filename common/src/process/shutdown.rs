@@ -4,11 +4,11 @@
 //! A thread of its own waits for signals, so that a runtime that is stuck does not keep the process from ending.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
@@ -20,6 +20,9 @@ use super::logging;
 
 /// How long a daemon may take to end once a second signal has asked for haste.
 const HASTE: Duration = Duration::from_millis(800);
+
+/// How long may be waited for the log of what was asked for: whoever reads it may have stalled.
+const SAYING: Duration = Duration::from_millis(100);
 
 /// Listens for SIGTERM and SIGINT, as a daemon or its child for SIGHUP too, until it is dropped.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ struct Asked {
     haste: CancellationToken,
     reload: Arc<Notify>,
     signal: Arc<AtomicI32>,
+    /// Closed when it was logged, each.
+    said: Arc<Mutex<Vec<Receiver<()>>>>,
 }
 
 /// Whose process it is.
@@ -116,19 +121,18 @@ impl Shutdown {
                 let Some(watchdog) = watchdogs.next() else {
                     end_now(number, if haste.is_some() { "a third signal" } else { "a second signal" }, &*farewell)
                 };
-                // The log comes last: whoever reads it may have stalled.
-                if first {
+                let grace = humantime::format_duration(watchdog.bound);
+                let what = if first { "stopping" } else { "hurrying" };
+                // Known before it is acted upon, so that it can be waited for.
+                let said = say(move || tracing::info!(signal = name(number), %grace, "{what}"));
+                told.said.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+                watchdog.start(number);
+                if std::mem::take(&mut first) {
                     told.signal.store(number, Ordering::Release);
                     told.stop.cancel();
                 } else {
                     told.haste.cancel();
                 }
-                let grace = humantime::format_duration(watchdog.bound);
-                let what = if std::mem::take(&mut first) { "stopping" } else { "hurrying" };
-                watchdog.start(number);
-                say(move || {
-                    tracing::info!(signal = name(number), %grace, "{what}");
-                });
             }
         };
         let listener = std::thread::Builder::new().name("signals".into()).spawn(listen)?;
@@ -153,6 +157,16 @@ impl Shutdown {
         &self.asked.reload
     }
 
+    /// Waits, though not for long, until what was acted upon is in the log: for the line that is to be the last.
+    pub fn announced(&self) {
+        let said = std::mem::take(&mut *self.asked.said.lock().unwrap_or_else(PoisonError::into_inner));
+        let until = Instant::now() + SAYING;
+        for one in said {
+            // Closed when it was said; or nobody reads, and it is never said.
+            let _said_or_not = one.recv_timeout(until.saturating_duration_since(Instant::now()));
+        }
+    }
+
     /// The number of the first signal, if one came.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {
@@ -175,6 +189,7 @@ impl Drop for Shutdown {
         {
             tracing::error!("the thread that waits for signals panicked");
         }
+        self.announced();
     }
 }
 
@@ -203,9 +218,8 @@ impl Watchdog {
 fn end_now(number: i32, why: &'static str, farewell: &dyn Fn()) -> ! {
     farewell();
     let said = say(move || tracing::error!(signal = name(number), "{why}: ending at once"));
-    // Closed when it was said; or nobody reads, and it is never said.
-    let _said_or_not = said.recv_timeout(Duration::from_millis(100));
-    logging::flush(Duration::from_millis(100));
+    let _said_or_not = said.recv_timeout(SAYING);
+    logging::flush(SAYING);
     std::process::exit(i32::from(exit_of(number).unwrap_or(Exit::Unexpected).code()))
 }
 

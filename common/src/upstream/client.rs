@@ -11,8 +11,9 @@ use reqwest::{StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::blocking::Blocking;
 use super::circuit::Circuit;
-use super::connections::Connections;
+use super::connections::{Connections, ON_ITS_WAY};
 use super::pace::Pace;
 use super::request::{Ask, validators};
 use super::retry::{Backoff, Failure, Verdict, chain, classify, retry_after};
@@ -99,6 +100,7 @@ pub struct Client {
     connections: Connections,
     settings: Settings,
     places: Semaphore,
+    blocking: Blocking,
     pace: Pace,
     circuit: Circuit,
     session: tokio::sync::Mutex<Session>,
@@ -178,6 +180,7 @@ impl Client {
         Ok(Self {
             connections,
             places: Semaphore::new(settings.concurrency),
+            blocking: Blocking::default(),
             pace: Pace::new(settings.requests_per_second),
             settings,
             circuit: Circuit::default(),
@@ -189,6 +192,12 @@ impl Client {
             body_bytes: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
         })
+    }
+
+    /// Where work on what was fetched is done, such as writing it.
+    #[must_use]
+    pub fn blocking(&self) -> &Blocking {
+        &self.blocking
     }
 
     /// What was asked so far.
@@ -236,13 +245,17 @@ impl Client {
             let ask = Ask::Listing { board: pages.board, start: pages.start, unless };
             let result = self.send(ask, session.cookies.as_ref()).await;
             let last_try = tries.number == self.settings.attempts;
-            let result = result.and_then(|reply| match reply {
-                Reply::NotModified => Ok(Taken::NotModified),
-                Reply::Whole(headers, body) => tokio::task::block_in_place(|| {
-                    let text = page::text(&body, last_try)?;
-                    self.take(&text, &headers, pages).map(Taken::Listed)
-                }),
-            });
+            let result = match result {
+                Ok(Reply::Whole(headers, body)) => {
+                    let read = || {
+                        let text = page::text(&body, last_try)?;
+                        self.take(&text, &headers, pages).map(Taken::Listed)
+                    };
+                    self.blocking.run(read).await
+                }
+                Ok(Reply::NotModified) => Ok(Taken::NotModified),
+                Err(failure) => Err(failure),
+            };
             match self.judge(&mut tries, result).await? {
                 Ok(taken) => {
                     self.circuit.success(Instant::now());
@@ -371,7 +384,14 @@ impl Client {
             return Err(Failure::Status { code, retry_after });
         }
         let headers = answer.headers().clone();
-        let body = body::read(answer, max_body_bytes, timeout).await?;
+        let body = match body::read(answer, max_body_bytes, timeout).await {
+            Ok(body) => body,
+            Err(failure) => {
+                // The connection of an answer that was not read to its end is closed by a task of its own, a moment later.
+                tokio::time::sleep(ON_ITS_WAY).await;
+                return Err(failure);
+            }
+        };
         self.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         Ok(Reply::Whole(headers, body))
     }

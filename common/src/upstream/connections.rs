@@ -15,7 +15,7 @@ use tower::{BoxError, Layer, Service};
 
 /// How long a request waits for a connection that is on its way back. It takes microseconds, unless the machine is busy;
 /// and few connections are opened in a run.
-const ON_ITS_WAY: Duration = Duration::from_millis(20);
+pub(super) const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
 /// The connections of a client.
 #[derive(Debug)]

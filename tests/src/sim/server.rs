@@ -1,6 +1,7 @@
 //! The addresses the service answers, and what it answers there.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use r3e_common::domain::Combination;
 use serde::Deserialize;
+use tokio::sync::watch;
 
 use super::accept::Connection;
 use super::counters::Counters;
@@ -42,6 +44,9 @@ pub(super) struct Service {
     etag: bool,
     sessions: Mutex<Sessions>,
     behaviour: RwLock<Behaviour>,
+    /// Listings that have arrived; and the number of the last one that is answered, while those after it wait.
+    arrived: AtomicU64,
+    answering: watch::Sender<u64>,
     /// How often each page was asked for since the faults were set.
     attempts: Mutex<HashMap<(Combination, u64), u64>>,
 }
@@ -62,6 +67,8 @@ impl Service {
             counters: Arc::default(),
             gzip: options.gzip,
             etag: options.etag,
+            arrived: AtomicU64::new(0),
+            answering: watch::Sender::new(u64::MAX),
             attempts: Mutex::default(),
         }
     }
@@ -82,6 +89,12 @@ impl Service {
 
     pub(super) fn set_latency(&self, latency: Duration) {
         self.behaviour.write().unwrap_or_else(PoisonError::into_inner).latency = latency;
+    }
+
+    /// Answers so many more listings, or all.
+    pub(super) fn answer(&self, more: Option<u64>) {
+        let last = more.map_or(u64::MAX, |more| self.arrived.load(Ordering::SeqCst).saturating_add(more));
+        self.answering.send_replace(last);
     }
 
     pub(super) fn end_sessions(&self) {
@@ -160,8 +173,12 @@ async fn listing(
         stats.listing_requests += 1;
         stats.further_page_requests += u64::from(start > 0);
     });
+    let number = service.arrived.fetch_add(1, Ordering::SeqCst) + 1;
     let Behaviour { faults, latency } = service.behaviour();
     tokio::time::sleep(latency).await;
+    let mut answering = service.answering.subscribe();
+    // It cannot close: the service has its sender.
+    drop(answering.wait_for(|last| number <= *last).await);
     if let Some(refusal) = refusal(&service, &headers, &parameters) {
         return refusal;
     }

@@ -104,6 +104,17 @@ impl Simulator {
         self.service.set_latency(latency);
     }
 
+    /// Answers so many more listings; those that come after them wait until all are answered. A job stands still there, however
+    /// late a test looks at it.
+    pub fn answer_only(&self, more: u64) {
+        self.service.answer(Some(more));
+    }
+
+    /// Answers all listings again, those first that wait.
+    pub fn answer_all(&self) {
+        self.service.answer(None);
+    }
+
     /// Changes a board: as many entries, other laps and mostly other drivers.
     ///
     /// # Errors

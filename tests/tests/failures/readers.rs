@@ -1,10 +1,11 @@
 //! Readers that read all the time, while boards are promoted and indexes exported.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use r3e_common::domain::Combination;
 use r3e_tests::harness::{
     Place, age, board_at, board_file, driver_index_and_generation, grid, read_json, read_status, top_combinations,
+    until,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
 use std::time::Duration;
@@ -56,18 +57,22 @@ fn a_reader_never_fails_and_never_finds_an_entry_without_its_board() {
     let url = sim.base_url();
     let _first = place.loader(&url).run().with_code(0);
 
-    let over = AtomicBool::new(false);
+    let (over, passes) = (AtomicBool::new(false), AtomicUsize::new(0));
     let seen = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut seen = Seen::default();
             while !over.load(Ordering::Acquire) {
                 read(&place, &boards, &mut seen);
+                passes.store(seen.passes, Ordering::Release);
             }
             seen
         });
         let refreshes = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for number in 0..PROMOTIONS {
                 refresh(&place, &sim, &boards, number);
+                // One that has begun since, and whatever the machine does beside.
+                let before = passes.load(Ordering::Acquire);
+                until("the reader has looked", || passes.load(Ordering::Acquire) >= before + 2 || reader.is_finished());
             }
         }));
         over.store(true, Ordering::Release);

@@ -51,8 +51,9 @@ fn what_had_arrived_when_it_went_down_is_in_cache_and_index() {
     let (sim, place) = world(Duration::from_millis(5));
     // A service that has answered is given seconds to come back, so the tries of a board have to last longer than that.
     let patient = place.loader(&sim.base_url()).set("upstream.attempts", "20").set("upstream.backoff_max", "2s");
+    sim.answer_only(72);
     let running = patient.set("upstream.backoff_min", "500ms").spawn();
-    until("half of the boards were asked for", || sim.stats().listing_requests >= 72);
+    until("half of the boards are asked for", || sim.stats().listing_requests >= 72);
     sim.go_down().unwrap();
     let ended = running.wait().with_code(69);
 
@@ -64,6 +65,7 @@ fn what_had_arrived_when_it_went_down_is_in_cache_and_index() {
     let differences = Differences { missing, ..Differences::default() };
     assert_serves(&driver_index(&place.cache()), sim.world(), &differences);
 
+    sim.answer_all();
     sim.come_up().unwrap();
     sim.reset_stats();
     let _ended = place.loader(&sim.base_url()).run().with_code(0);

@@ -13,6 +13,7 @@ fn the_index_grows_while_boards_are_fetched_and_the_closing_lines_come_once() {
     let options = SimOptions { catalog, entries: 3000, drivers: 500, latency, ..SimOptions::default() };
     let sim = Simulator::start(options).unwrap();
     let loader = place.loader(&sim.base_url()).set("index.every", "200ms");
+    sim.answer_only(72);
     let mut running = loader.spawn();
     let mut drivers = 0;
     until("the index has drivers", || {
@@ -25,6 +26,7 @@ fn the_index_grows_while_boards_are_fetched_and_the_closing_lines_come_once() {
     assert_eq!(read_status(&place.cache())["fetch_in_progress"], true);
     let asked = sim.stats().distinct_boards;
     assert!(asked < 144, "boards are still being fetched: {asked}");
+    sim.answer_all();
     let ended = running.wait().with_code(0);
     assert!(driver_index(&place.cache()).0.len() > drivers);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());

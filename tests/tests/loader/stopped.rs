@@ -31,6 +31,7 @@ fn stopped(running: Running, name: &str, code: i32) -> Ended {
 fn a_run_that_was_stopped_is_gone_on_with() {
     for (name, code) in SIGNALS {
         let (sim, place) = world(Duration::from_millis(5));
+        sim.answer_only(72);
         let running = place.loader(&sim.base_url()).spawn();
         until("half of the boards were asked for", || sim.stats().listing_requests >= 72);
         let ended = stopped(running, name, code);
@@ -43,6 +44,7 @@ fn a_run_that_was_stopped_is_gone_on_with() {
         assert_eq!(status["fetch_in_progress"], false);
         assert_eq!(status["last_scrape_end"], "0001-01-01T00:00:00Z", "it has not come to its end");
 
+        sim.answer_all();
         let next = place.loader(&sim.base_url()).run().with_code(0);
         assert_eq!(next.boards("left_by_interrupted_run"), staged.len() as u64);
         let further: u64 = sim.world().boards().map(|board| u64::from(board.len() / 1500)).sum();
@@ -61,9 +63,9 @@ fn a_service_that_hangs_holds_nobody_up() {
         for boards in [false, true] {
             sim.reset_stats();
             sim.set_latency(if boards { Duration::ZERO } else { Duration::from_mins(10) });
+            sim.answer_only(0);
             let running = place.loader(&sim.base_url()).set("upstream.timeout", "20m").spawn();
             until("it asks", || sim.stats().requests > 0);
-            sim.set_latency(Duration::from_mins(10));
             if boards {
                 until("all places are taken", || sim.stats().in_flight == 4);
             }

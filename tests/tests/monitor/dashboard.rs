@@ -54,6 +54,8 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
     let fetched = "Number(document.querySelector('progress').value)";
     let before = browser.value(fetched).as_f64().unwrap();
     browser.until(&format!("{fetched} > {before}"));
+    // From now on it stands still, so that it is at work as long as it is looked at.
+    sim.answer_only(0);
     let points = "Number([...document.querySelectorAll('#memory figure')].find((it) => it.innerText.includes('r3e-refresher')).dataset.points)";
     assert!(browser.value(points).as_f64().unwrap() > 2.0);
     for id in ["memory", "counts"] {
@@ -97,6 +99,8 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
     assert_eq!(written.stdout, "report.html\n");
     server.stop();
     browser.until("/does not answer since/.test(document.querySelector('#state').innerText)");
+    // With the page goes what it still asks for.
+    browser.open("about:blank");
     browser.complaints.clear();
     browser.requests.clear();
 

@@ -130,7 +130,7 @@ fn opens_in_go_tool_pprof(place: &Place) {
 #[test]
 fn profiling_can_be_switched_on_and_off_while_a_program_runs() {
     let (sim, place) = service();
-    sim.set_latency(Duration::from_millis(50));
+    sim.set_latency(Duration::from_millis(500));
     let running = loader(&place, &sim, "ready").spawn();
     until("its socket is there", || !json(&place, &["stats"]).as_array().unwrap().is_empty());
     let pid = running.pid().to_string();
@@ -144,6 +144,8 @@ fn profiling_can_be_switched_on_and_off_while_a_program_runs() {
         seen.code() == Some(0)
             && seen.json()["functions"].as_array().unwrap().iter().any(|it| is_ours(it["function"].as_str().unwrap()))
     });
+    // It is at work as long as it is looked at.
+    sim.answer_only(0);
     let off = monitor(&place, &["profile", "off", "loader"]).run().with_code(0).stdout;
     assert!(off.contains("not sampled any more"), "{off}");
     let anew = json(&place, &["profile", "on", "loader", "--reset"]);

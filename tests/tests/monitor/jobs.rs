@@ -97,6 +97,7 @@ fn jobs_at_work_are_shown_as_they_are() {
 
         running.signal("TERM");
         let _ended = running.wait().with_code(143);
+        until("the service has seen it go", || sim.stats().connections_open == 0);
     }
     assert_eq!(asked(&place, &["list"]), Value::Array(Vec::new()), "their sockets are gone with them");
 }

@@ -83,6 +83,8 @@ fn tasks_descriptors_and_connections_of_a_program_are_shown() {
     let place = Place::new();
     let running = quiet_watch(&place);
     let pid = running.pid().to_string();
+    // It tells that it watches a moment before it begins.
+    until("its tasks are at work", || json(&place, &["tasks", &pid]).len() == 2);
     let tasks = json(&place, &["tasks", &pid]);
     let names: Vec<_> = tasks.iter().map(|task| task["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["taking samples", "having programs purge"]);

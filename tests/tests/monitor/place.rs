@@ -1,7 +1,9 @@
 //! What these tests have in common: where a monitor runs, what jobs leave for it, and its history, read with SQLite itself.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use r3e_tests::harness::{Invocation, Place, Running};
 use rusqlite::Connection;
@@ -41,14 +43,18 @@ pub(crate) fn runs(place: &Place) -> PathBuf {
     place.path("run/runs")
 }
 
-/// Leaves the record of a run, as a job does: whole, or not at all. A run has its number as process id and peak.
+/// Leaves the record of a run of last week, as a job does: whole, or not at all. A run has its number as process id and peak.
 pub(crate) fn leave_record(place: &Place, number: u32) {
     let folder = runs(place);
-    fs::create_dir_all(&folder).unwrap();
-    let started_ms = 1_793_505_600_000_u64 + u64::from(number) * 1000;
+    // As a program makes it, whatever may be usual here: a folder that others can write to is refused.
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+    let started = SystemTime::now() - Duration::from_hours(7 * 24) + Duration::from_secs(number.into());
+    let ended = started + Duration::from_secs(90);
+    let started_ms = started.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let text = |moment| humantime::format_rfc3339_millis(moment).to_string();
     let record = json!({
         "program": "r3e-loader", "pid": number, "version": "0.1.0", "doing": "load",
-        "started_at": "2026-11-01T04:00:00Z", "ended_at": "2026-11-01T04:01:30Z", "seconds": 90.0,
+        "started_at": text(started), "ended_at": text(ended), "seconds": 90.0,
         "outcome": "done", "exit_code": 0, "peak_rss_bytes": number, "rss_bytes": 1, "allocated_bytes": 1,
         "boards": {"fetched": number, "failed": 0},
     });

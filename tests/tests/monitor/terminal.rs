@@ -137,7 +137,10 @@ impl<'a> Terminal<'a> {
 
     /// Checks that the terminal is as it was.
     pub(crate) fn is_as_before(&self) {
-        assert_eq!(self.asked(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim(), "0 1");
+        // It may have to read what was written last.
+        self.until("it is as before", || {
+            self.asked(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim() == "0 1"
+        });
         let after = self.place.path("after");
         let _none_before = fs::remove_file(&after);
         self.type_line("stty -g > after.part; mv after.part after");

@@ -1,7 +1,6 @@
 //! `top`, in a real terminal, on programs that run.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use r3e_tests::harness::{Place, grid, signal, until};
@@ -12,8 +11,9 @@ use crate::terminal::Terminal;
 
 /// A place among the lines where that is.
 #[track_caller]
-fn line_of(shown: &str, what: &str) -> usize {
-    shown.lines().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what} in\n{shown}"))
+/// None where it is not there, or not yet.
+fn line_of(shown: &str, what: &str) -> Option<usize> {
+    shown.lines().position(|line| line.contains(what))
 }
 
 fn purges(place: &Place, pid: &str) -> u64 {
@@ -28,6 +28,7 @@ fn programs_at_work_are_seen_looked_into_and_purged() {
     let options = SimOptions { catalog, entries: 2000, drivers: 300, ..SimOptions::default() };
     let sim = Simulator::start(options).unwrap();
     sim.set_latency(Duration::from_millis(100));
+    sim.answer_only(40);
     let top = terminal.start_top("", "");
     terminal.shows("no program runs that has a control socket in");
 
@@ -37,12 +38,11 @@ fn programs_at_work_are_seen_looked_into_and_purged() {
     let loader = place.loader(&sim.base_url()).set("memory.limit_mb", "500").spawn();
     let pid = loader.pid().to_string();
     terminal.shows_all(&["r3e-monitor", "watching", "r3e-loader", &pid, "fetching", "█", "% of 500 MB", "▁"]);
-    until("it has a rate", || sim.stats().requests > 20);
-    // From now on it stands still.
-    sim.set_latency(Duration::from_mins(10));
+    // Which it still has when it stands still.
+    until("it has a rate", || sim.stats().requests > 40);
     let shown = terminal.shown();
     let lines: Vec<&str> = shown.lines().collect();
-    let row = lines[line_of(&shown, &pid)];
+    let row = lines[line_of(&shown, &pid).unwrap()];
     let percent = row.split_whitespace().find_map(|it| it.strip_suffix('%')).unwrap();
     assert!(percent.parse::<u8>().unwrap() <= 100, "{row}");
     assert_eq!(lines.len(), 24);
@@ -52,7 +52,7 @@ fn programs_at_work_are_seen_looked_into_and_purged() {
     let before = |first: &str, second: &str| {
         terminal.until("they are in order", || {
             let shown = terminal.shown();
-            line_of(&shown, first) < line_of(&shown, second)
+            line_of(&shown, first).zip(line_of(&shown, second)).is_some_and(|(first, second)| first < second)
         });
     };
     before(&pid, " watching ");
@@ -178,7 +178,8 @@ fn whatever_ends_it_the_terminal_is_as_it_was() {
     let pid = terminal.start_top("", "");
     terminal.shows(nobody);
     terminal.hang_up();
-    until("it is gone", || !Path::new(&format!("/proc/{pid}")).exists());
+    // Or there for its parent only, where that looks at no child.
+    until("it is gone", || fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |it| it.contains(") Z ")));
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn a_board_is_at_its_final_path_when_it_has_arrived_and_the_index_follows_every_
     change(&sim, &changed);
     sim.set_latency(Duration::from_millis(4));
     let before = files(&place, &sim);
+    sim.answer_only(40);
     let running = place.refresher(&sim.base_url(), &["incremental"]).spawn();
     until("some were asked for", || sim.stats().distinct_boards >= 40);
     assert!(board_files(&place.staging()).is_empty(), "nothing is staged");
@@ -50,6 +51,7 @@ fn a_board_is_at_its_final_path_when_it_has_arrived_and_the_index_follows_every_
     let arrived = rewritten(&before, &files(&place, &sim)).len() as u64;
     assert!(arrived + 4 >= asked && arrived > 0, "of {asked} that were asked for, {arrived} had arrived");
 
+    sim.answer_all();
     let ended = place.refresher(&sim.base_url(), &["incremental"]).run().with_code(0);
     assert_eq!(ended.boards("changed"), 250 - arrived);
     // At first, after a hundred and two hundred changed ones as far as there were so many left, at last.

@@ -39,7 +39,7 @@ fn set_settled(place: &Place, at: &str) {
 
 #[test]
 fn one_refresh_is_started_at_four_o_clock_in_winter_and_in_summer_and_on_the_day_between() {
-    for before_four in ["2026-01-15 02:59:58", "2026-07-15 01:59:58", "2026-03-29 01:59:58", "2026-10-25 02:59:58"] {
+    for before_four in ["2026-01-15 02:59:55", "2026-07-15 01:59:55", "2026-03-29 01:59:55", "2026-10-25 02:59:55"] {
         let place = Place::new();
         let Some(jobs) = at(quiet(&place), before_four) else { return };
         let running = jobs.spawn();

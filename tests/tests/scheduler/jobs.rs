@@ -66,7 +66,7 @@ fn what_fails_is_tried_again_as_often_as_said_and_what_cannot_get_better_is_not(
 fn a_job_that_takes_too_long_is_stopped_and_one_that_will_not_is_killed() {
     let place = Place::new();
     let jobs = with_told_jobs(&place, &["patient", "deaf", "0"]);
-    let running = jobs.set("schedule.job_timeout", "100ms").set("runtime.stop_grace", "100ms").spawn();
+    let running = jobs.set("schedule.job_timeout", "2s").set("runtime.stop_grace", "2s").spawn();
     logged(&place, "the load has ended: exit 0: done", 1);
     let log = stopped(&place, running);
     assert_eq!(log.matches("takes too long: it is stopped").count(), 2, "{log}");

@@ -14,6 +14,7 @@ fn the_job_of_a_killed_scheduler_stops_and_the_next_one_goes_on_with_its_work() 
     let latency = std::time::Duration::from_millis(20);
     let options = SimOptions { catalog, entries: 2000, drivers: 500, latency, ..SimOptions::default() };
     let sim = Simulator::start(options).unwrap();
+    sim.answer_only(60);
     let jobs = scheduler(&place)
         .set("catalog.path", "catalog.toml")
         .set("upstream.base_url", &sim.base_url())
@@ -30,6 +31,7 @@ fn the_job_of_a_killed_scheduler_stops_and_the_next_one_goes_on_with_its_work() 
     assert!((20..120).contains(&staged), "{staged} boards are staged");
 
     sim.set_latency(std::time::Duration::ZERO);
+    sim.answer_all();
     let running = jobs.spawn();
     logged(&place, "the load has ended: exit 0: done", 1);
     let log = crate::place::stopped(&place, running);

@@ -25,8 +25,6 @@ fn held(place: &Place, pid: u32) -> Held {
     };
     monitor(&["--json", "purge", "scheduler"]);
     let stats = monitor(&["--json", "stats", "scheduler"])[0].clone();
-    // The connection of whoever asked is closed a moment later.
-    let fds = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     let threads = || figure(pid, "Threads");
     until("the threads of the purge have ended", || threads() <= 5);
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
@@ -37,9 +35,13 @@ fn held(place: &Place, pid: u32) -> Held {
         // What the caches of its threads hold is free, and bounded.
         live: stats["allocated_bytes"].as_u64().unwrap() - stats["thread_cache_bytes"].as_u64().unwrap(),
         tasks: stats["tasks"].as_u64().unwrap(),
-        fds: fds(),
+        fds: fds(pid),
         children: children.split_whitespace().count(),
     }
+}
+
+fn fds(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
 fn figure(pid: u32, name: &str) -> u64 {
@@ -54,7 +56,7 @@ fn a_hundred_jobs_leave_what_two_did() {
     let bad = ["1", "69", "killed", "75", "deaf", "74", "killed", "patient", "101"];
     let told: Vec<&str> = ["0", "0"].into_iter().chain(bad.into_iter().cycle().take(97)).chain(["0"]).collect();
     let jobs = with_told_jobs(&place, &told).set("schedule.attempts", "100").set("schedule.trigger_poll", "10ms");
-    let running = jobs.set("schedule.job_timeout", "400ms").set("runtime.stop_grace", "50ms").spawn();
+    let running = jobs.set("schedule.job_timeout", "1s").set("runtime.stop_grace", "50ms").spawn();
     let pid = running.pid();
     logged(&place, "has ended: exit 0: done", 1);
     trigger(&place, "1693");
@@ -63,6 +65,8 @@ fn a_hundred_jobs_leave_what_two_did() {
     trigger(&place, "1693");
     logged(&place, "has ended: exit 0: done", 3);
     assert_eq!(started(&place).len(), 100);
+    // The connection of whoever asked is closed a moment later.
+    until("no more descriptors are open", || fds(pid) <= second.fds);
     let hundredth = held(&place, pid);
     println!("after the second job {second:?}, after the hundredth {hundredth:?}");
     let equal = |held: Held| (held.threads, held.tasks, held.fds, held.children);

@@ -7,20 +7,26 @@ use std::path::{Path, PathBuf};
 use r3e_tests::harness::{Invocation, Place, Running, until};
 
 /// A job that does as it is told: its n-th start, counting all of a place, does what the n-th line of `told` says, or else
-/// succeeds. Each start is a line in `started`.
+/// succeeds. Each start is a line in `started`. It starts no other program before it listens to signals, so that it soon does.
 const JOB: &str = r#"#!/bin/sh
-echo "$(basename "$0") $*" >> started
-number=$(wc -l < started)
-told=$(sed -n "${number}p" told 2>/dev/null)
+echo "${0##*/} $*" >> started
+number=0
+while read -r _; do number=$((number + 1)); done < started
+line=0 told=0
+while read -r word || [ -n "$word" ]; do
+    line=$((line + 1))
+    [ "$line" = "$number" ] && told=$word
+done < told
 case $told in
     deaf) trap '' TERM INT ;;
     patient) trap 'exit 143' TERM INT ;;
 esac
 echo "a word of number $number" >&2
-case ${told:-0} in
+case $told in
+    held) until [ -e go ]; do sleep 0.01; done ;;
     killed) kill -9 $$ ;;
     deaf | patient) sleep 1000 & while :; do wait; done ;;
-    *) exit "${told:-0}" ;;
+    *) exit "$told" ;;
 esac
 "#;
 

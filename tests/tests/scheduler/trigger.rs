@@ -108,10 +108,11 @@ fn a_taken_file_that_cannot_be_removed_starts_nothing_anew() {
 #[test]
 fn while_a_job_is_at_work_it_is_kept_and_what_is_written_late_is_not_lost() {
     let place = Place::new();
-    let jobs = with_told_jobs(&place, &["patient", "0", "0", "0"]);
+    let jobs = with_told_jobs(&place, &["deaf", "held", "0", "0"]);
     let running = jobs
         .set("schedule.trigger_poll", "20ms")
-        .set("schedule.job_timeout", "2s")
+        .set("schedule.job_timeout", "3s")
+        .set("runtime.stop_grace", "2s")
         .set("schedule.attempts", "1")
         .spawn();
     logged(&place, "a word of number 1", 1);
@@ -120,9 +121,11 @@ fn while_a_job_is_at_work_it_is_kept_and_what_is_written_late_is_not_lost() {
     slow.write_all(b"1693\n").unwrap();
     logged(&place, "the load takes too long", 1);
     assert!(path.exists(), "it is kept while the load is at work");
-    until("it is taken", || !path.exists());
+    logged(&place, "a word of number 2", 1);
+    assert!(!path.exists(), "it is taken");
     slow.write_all(b"1778\n").unwrap();
-    fs::write(&path, "5276-8600").unwrap();
+    trigger(&place, "5276-8600");
+    fs::write(place.path("go"), "").unwrap();
     logged(&place, "a word of number 4", 1);
     logged(&place, "has ended: exit 0: done", 3);
     let log = stopped(&place, running);
@@ -143,9 +146,9 @@ fn what_is_no_file_is_refused_once_and_what_follows_is_taken() {
     fs::create_dir(&path).unwrap();
     logged(&place, "refused: a folder", 1);
     fs::remove_dir(&path).unwrap();
-    fs::write(&path, vec![b' '; 2 << 20]).unwrap();
+    trigger(&place, &" ".repeat(2 << 20));
     logged(&place, "refused: 2097152 bytes, expected at most 1048576", 1);
-    fs::write(&path, "1693").unwrap();
+    trigger(&place, "1693");
     logged(&place, "has ended: exit 0: done", 1);
     let log = stopped(&place, running);
     assert_eq!(log.matches("refused: ").count(), 3, "{log}");
@@ -160,9 +163,15 @@ fn a_scheduler_that_was_killed_sees_it_through_the_next_time() {
     let running = patient.spawn();
     logged(&place, "a word of number 1", 1);
     let _killed = running.kill();
-    for pid in crate::place::working_in(&place.path("")) {
-        r3e_tests::harness::signal(pid, "KILL");
-    }
+    // Until it is gone with all that it starts meanwhile.
+    until("its job is gone", || {
+        let left = crate::place::working_in(&place.path(""));
+        for pid in &left {
+            // It may have gone by itself.
+            let _sent = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).output().unwrap();
+        }
+        left.is_empty()
+    });
     let running = patient.spawn();
     logged(&place, "has ended: exit 0: done", 1);
     stopped(&place, running);

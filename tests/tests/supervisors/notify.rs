@@ -50,7 +50,7 @@ impl Socket {
     /// Checks that nothing comes for several times as long as a word is due.
     fn assert_silent(&mut self) {
         while self.within(Duration::from_millis(1)).is_some() {}
-        assert_eq!(self.within(WATCHDOG * 10), None);
+        assert_eq!(self.within(WATCHDOG * 5), None);
     }
 }
 
