@@ -53,9 +53,7 @@ fn is_ours(name: &str) -> bool {
 #[test]
 fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocator() {
     let (sim, place) = service();
-    // Without caches of threads, of which the allocator's account is wrong by a tenth where there are hundreds of threads:
-    // what it counts is then what is held.
-    let mut running = loader(&place, &sim, "on").variable("_RJEM_MALLOC_CONF", "tcache:false").spawn();
+    let mut running = loader(&place, &sim, "on").spawn();
     in_the_middle(&sim, &mut running);
     let pid = running.pid();
     assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "r3e-loader\n", "it began anew as itself");
