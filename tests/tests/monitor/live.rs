@@ -12,7 +12,11 @@ use crate::place::{busy_watch, count, history, log, logged, monitor};
 /// A watch that does little, at work.
 fn quiet_watch(place: &Place) -> Running {
     let running = logged(monitor(place, &["watch"]));
-    until("it is at work", || log(place).contains("watching"));
+    // It says so a moment before it begins; with its first sample it has opened all that it needs.
+    let sampled = || {
+        history(place).exists() && count(&Connection::open(history(place)).unwrap(), "SELECT count(*) FROM samples") > 0
+    };
+    until("it is at work", || log(place).contains("watching") && sampled());
     running
 }
 
