@@ -155,8 +155,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    // Whose lock a folder is does not belong to what it holds.
-    for file in files(from).into_iter().filter(|file| file.file_name().unwrap() != ".writer.lock") {
+    for file in files(from) {
         let target = to.join(file.strip_prefix(from).unwrap());
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::copy(&file, &target).unwrap();
