@@ -25,7 +25,7 @@ pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTR
 pub use cache::{Buffers, Cache, ReadError, Within};
 pub use fs::{NewFile, StoreError};
 pub use lock::{Holder, LockError, WriterLock};
-pub use published::{NotPublished, Published};
+pub use published::{DRIVER_INDEX, NotPublished, Published, TOP_COMBINATIONS};
 pub use staging::{FullRefresh, Leftovers, Promoted, Staging};
 pub use staging_state::StagingError;
 pub use status::{FailedFetch, NEVER, Status, StatusFile, timestamp};

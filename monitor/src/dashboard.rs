@@ -14,11 +14,3 @@ pub(crate) use past::{SLOTS, past};
 pub(crate) use report::write_report;
 pub(crate) use verdicts::verdicts;
 pub(crate) use work::Work;
-
-use std::time::SystemTime;
-
-/// In milliseconds since 1970.
-pub(crate) fn milliseconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}

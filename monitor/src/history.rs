@@ -19,3 +19,15 @@ pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
 pub(crate) use records::{Run, Unusable, not_taken_in};
 pub(crate) use series::{Point, Series, Thinned};
 pub(crate) use write::{Batch, Sample, Writer, started_ms};
+
+use std::time::{Duration, SystemTime};
+
+/// In milliseconds since 1970, as the history tells moments.
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
+    whole_ms(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+/// In milliseconds, as the history tells how long something is.
+pub(crate) fn whole_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

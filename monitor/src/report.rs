@@ -17,8 +17,16 @@ pub(crate) use live::{Arenas, List, Purges, StatsReport, Tasks, stats_json};
 pub(crate) use verdict::{Verdicts, growth};
 
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
+
+/// What is said where the history has nothing of that time.
+fn no_samples(f: &mut fmt::Formatter<'_>, since: Duration, file: &Path) -> fmt::Result {
+    let (since, file) = (humantime::format_duration(since), file.display());
+    writeln!(f, "no samples of the last {since} in {file}; r3e-monitor watch takes them")
+}
 
 /// A result: a text, or one line of JSON.
 pub(crate) trait Report: fmt::Display {

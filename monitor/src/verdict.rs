@@ -148,28 +148,30 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
         visible: trend.visible(LEAK_Z).max(if span > 0.0 { figure.floor() / span } else { 0.0 }),
     };
     Judgement {
-        verdict: lasting(figure, samples, after_warm_up.len()),
+        verdict: lasting(figure, samples, after_warm_up.len(), (&judged, &cycles)),
         per_cycle: Some(growth(&cycles, judged.cycles())),
         per_hour: Some(growth(&hours, judged.hours())),
         ..too_few
     }
 }
 
-/// What the last `judged` of the samples say. A leak is one that showed before, too: of many looks at what wanders one may
-/// mislead, less often two.
-fn lasting(figure: Figure, samples: &[Point], judged: usize) -> Verdict {
-    let seen = |without: usize| verdict(figure, &samples[..samples.len() - without], judged - without);
-    match seen(0) {
-        Verdict::Leak if judged < FEWEST_FOR_LEAK || seen(APART) != Verdict::Leak => Verdict::Suspect,
+/// What the last `count` of the samples say, which are those judged, with their trend. A leak is one that showed before, too: of
+/// many looks at what wanders one may mislead, less often two.
+fn lasting(figure: Figure, samples: &[Point], count: usize, last: (&Judged, &Trend)) -> Verdict {
+    let showed = || {
+        let (samples, count) = (&samples[..samples.len() - APART], count - APART);
+        let judged = Judged::new(&samples[samples.len() - count..]);
+        let whole = Trend::of(&judged.by_cycle);
+        whole.is_some_and(|whole| verdict(figure, samples, count, (&judged, &whole)) == Verdict::Leak)
+    };
+    match verdict(figure, samples, count, last) {
+        Verdict::Leak if count < FEWEST_FOR_LEAK || !showed() => Verdict::Suspect,
         seen => seen,
     }
 }
 
-/// What the last `judged` of the samples look like.
-fn verdict(figure: Figure, samples: &[Point], judged: usize) -> Verdict {
-    let rose = rose(samples, judged);
-    let judged = Judged::new(&samples[samples.len() - judged..]);
-    let Some(whole) = Trend::of(&judged.by_cycle) else { return Verdict::TooFewSamples };
+/// What the last `count` of the samples look like.
+fn verdict(figure: Figure, samples: &[Point], count: usize, (judged, whole): (&Judged, &Trend)) -> Verdict {
     let (span, floor) = (judged.cycles(), figure.floor());
     let clear = whole.z.max(whole.ratio);
     if clear < SUSPECT_Z || whole.slope * span < floor {
@@ -184,5 +186,5 @@ fn verdict(figure: Figure, samples: &[Point], judged: usize) -> Verdict {
         .into_iter()
         .all(|(half, other)| half >= LASTING * other);
     let certain = clear >= LEAK_Z && whole.low * span >= floor / 2.0;
-    if lasts && certain && rose { Verdict::Leak } else { Verdict::Suspect }
+    if lasts && certain && rose(samples, count) { Verdict::Leak } else { Verdict::Suspect }
 }

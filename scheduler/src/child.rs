@@ -37,6 +37,12 @@ impl Group {
             let _gone = killpg(Pid::from_raw(number), Signal::SIGKILL);
         }
     }
+
+    /// Kills what is left of it; its number may be another's from now on.
+    fn end(&self) {
+        self.kill();
+        self.0.store(0, Ordering::Release);
+    }
 }
 
 /// A child at work. Killed with all of its group when dropped.
@@ -122,8 +128,7 @@ impl Running {
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let ended = self.child.wait().await;
         // At once: its number is free from now on, but for the group's sake.
-        self.group.kill();
-        self.group.0.store(0, Ordering::Release);
+        self.group.end();
         ended
     }
 
@@ -177,14 +182,13 @@ impl Running {
         grace: Duration,
         haste: impl Future<Output = ()>,
     ) -> Option<io::Result<ExitStatus>> {
+        // A second signal would cut short what it is doing to end in order.
+        if !self.was_pressed() {
+            self.ask(signal, grace);
+        }
         let until = match self.press {
-            Press::No => {
-                self.ask(signal, grace);
-                Instant::now() + grace
-            }
-            // A second signal would cut short what it is doing to end in order.
             Press::Asked { until } => until,
-            Press::Killed => Instant::now(),
+            Press::No | Press::Killed => Instant::now(),
         };
         let why = tokio::select! {
             ended = self.wait() => return Some(ended),
@@ -215,8 +219,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.group.kill();
-        self.group.0.store(0, Ordering::Release);
+        self.group.end();
         for output in &self.outputs {
             output.abort();
         }

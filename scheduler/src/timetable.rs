@@ -25,8 +25,7 @@ const BELIEVED_AHEAD: SignedDuration = SignedDuration::from_hours(25);
 const MOST_COUNTED: u32 = 1000;
 
 /// Whether a clock that says it is now may have said before that runs are settled up to then.
-#[must_use]
-pub fn is_believed(settled: Timestamp, now: Timestamp) -> bool {
+fn is_believed(settled: Timestamp, now: Timestamp) -> bool {
     settled.duration_since(now) <= BELIEVED_AHEAD
 }
 
@@ -118,6 +117,14 @@ impl Timetable {
         // The first after what is settled is now later than now, also where what is settled is later: where the clock was
         // set back, what is due again was done.
         Look { due, next: self.first }
+    }
+
+    /// Goes by what was kept where that is further and the clock allows it. Runs are settled further than a clock has come by a
+    /// machine, for example, that begins in 1970 until it has asked somebody.
+    pub fn believe_again(&mut self, kept: Timestamp, now: Timestamp) {
+        if kept > self.settled && is_believed(kept, now) {
+            self.settle_until(kept);
+        }
     }
 
     fn disbelieve_far_future(&mut self, now: Timestamp) {

@@ -169,9 +169,8 @@ fn report(trials: &[Trial], measured: &[Measured]) -> anyhow::Result<()> {
             let false_alarms: Vec<String> = some
                 .iter()
                 .filter_map(|(trial, found)| {
-                    let mut names: Vec<&str> =
+                    let names: Vec<&str> =
                         found.keys().filter(|it| !may_grow(kind, **it)).map(|it| it.name()).collect();
-                    names.dedup();
                     (!names.is_empty()).then(|| format!("seed {}: {}", trial.seed, names.join(", ")))
                 })
                 .collect();

@@ -12,13 +12,8 @@ use super::generation::Generation;
 use super::output::{Output, cannot_write};
 use super::stream;
 use crate::domain::{Catalog, Ordinal};
+pub use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
 use crate::store::{NewFile, fs};
-
-/// The index's name without compression; with it, `.gz` is appended.
-pub const DRIVER_INDEX: &str = "driver_index.json";
-
-/// The name of the list of the largest boards.
-pub const TOP_COMBINATIONS: &str = "top_combinations.json";
 
 /// How many boards that list has at most.
 const TOP: usize = 1000;

@@ -111,9 +111,7 @@ impl Options {
     #[must_use]
     pub fn for_stderr(level: Level, format: Format, environment: &Environment) -> Self {
         let stderr = std::io::stderr();
-        let plain = environment.variable("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || environment.variable("TERM").is_some_and(|value| value == "dumb");
-        let colours = stderr.is_terminal() && !plain;
+        let colours = stderr.is_terminal() && !environment.is_plain();
         Self { level, format, colours, times: !is_journal(&stderr, environment.variable("JOURNAL_STREAM")) }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::config::{Config, ConfigArgs, Environment, Flag};
 use super::control::{Control, Facts};
@@ -150,7 +150,8 @@ pub fn run_job(
         }
         Err(error) => (error.exit(), error.to_string(), Value::Null),
     };
-    leave_record(&record, begun.elapsed(), (outcome, exit, boards), &config.runtime.dir);
+    let boards = boards.as_object().cloned().unwrap_or_default();
+    record.leave(begun.elapsed(), outcome, exit, boards, &config.runtime.dir);
     drop(control);
     let summary = match result {
         Ok(summary) => summary,
@@ -188,15 +189,4 @@ fn stop_with(parent: u32) -> Result<(), Exit> {
     }
     tracing::error!("--parent {parent}: is gone already");
     Err(Exit::Terminated)
-}
-
-/// Leaves behind what the run was, for who looks later. A run does not fail for want of it.
-fn leave_record(run: &Run, took: Duration, (outcome, exit, boards): (String, Exit, Value), runtime_dir: &Path) {
-    let boards = if let Value::Object(boards) = boards { boards } else { Map::new() };
-    let left = memory::figures().map_err(|error| error.to_string()).and_then(|figures| {
-        run.ended(took, outcome, exit, &figures, boards).leave(runtime_dir).map_err(|error| error.to_string())
-    });
-    if let Err(error) = left {
-        tracing::warn!(error, "this run leaves no record");
-    }
 }

@@ -89,18 +89,29 @@ impl Run {
             boards,
         }
     }
-}
 
-impl Run {
-    /// Ends the run of a daemon that was stopped: leaves its record, as jobs do, for without it would be taken for killed; a run
-    /// does not fail for want of it. Gives the exit code, which tells whether the memory limit was `reached`.
-    pub fn end_daemon(&self, took: Duration, reached: bool, runtime_dir: &Path) -> Exit {
-        let (outcome, exit) = if reached { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
+    /// Leaves the record of this run, without which it would be taken for killed. A run does not fail for want of it.
+    pub fn leave(
+        &self,
+        took: Duration,
+        outcome: impl Into<String>,
+        exit: Exit,
+        boards: Map<String, Value>,
+        runtime_dir: &Path,
+    ) {
         let figures =
             memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
-        if let Err(error) = self.ended(took, outcome, exit, &figures, Map::new()).leave(runtime_dir) {
+        if let Err(error) = self.ended(took, outcome, exit, &figures, boards).leave(runtime_dir) {
             tracing::warn!(%error, "this run leaves no record");
         }
+    }
+
+    /// Ends the run of a daemon that was stopped, leaving its record. Gives the exit code, which tells whether the memory limit
+    /// was `reached`.
+    #[must_use]
+    pub fn end_daemon(&self, took: Duration, reached: bool, runtime_dir: &Path) -> Exit {
+        let (outcome, exit) = if reached { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
+        self.leave(took, outcome, exit, Map::new(), runtime_dir);
         exit
     }
 }

@@ -7,6 +7,16 @@ use super::cache::{board_name, board_of};
 use super::fs::{self, Beneath, StoreError};
 use crate::domain::Combination;
 
+/// The index's name without compression; with it, `.gz` is appended.
+pub const DRIVER_INDEX: &str = "driver_index.json";
+const DRIVER_INDEX_FILE: &str = "driver_index.json.gz";
+
+/// The name of the list of the largest boards.
+pub const TOP_COMBINATIONS: &str = "top_combinations.json";
+
+/// The name of what is said of the last run.
+pub(super) const STATUS: &str = "status.json";
+
 /// A file that is published. There are no others: what else lies in the cache is the programs' own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
@@ -33,10 +43,10 @@ impl FromStr for Published {
     /// By its path in the cache, in the one form that it has.
     fn from_str(path: &str) -> Result<Self, NotPublished> {
         match path {
-            "driver_index.json" => Ok(Self::DriverIndex),
-            "driver_index.json.gz" => Ok(Self::DriverIndexFile),
-            "top_combinations.json" => Ok(Self::TopCombinations),
-            "status.json" => Ok(Self::Status),
+            DRIVER_INDEX => Ok(Self::DriverIndex),
+            DRIVER_INDEX_FILE => Ok(Self::DriverIndexFile),
+            TOP_COMBINATIONS => Ok(Self::TopCombinations),
+            STATUS => Ok(Self::Status),
             _ => {
                 let (folder, file) = path.split_once('/').ok_or(NotPublished)?;
                 board_of(folder, file).map(Self::Board).ok_or(NotPublished)
@@ -53,9 +63,9 @@ impl Published {
     pub fn open(self, cache: &Path) -> Result<Option<Beneath>, StoreError> {
         let board;
         let path = match self {
-            Self::DriverIndex | Self::DriverIndexFile => "driver_index.json.gz",
-            Self::TopCombinations => "top_combinations.json",
-            Self::Status => "status.json",
+            Self::DriverIndex | Self::DriverIndexFile => DRIVER_INDEX_FILE,
+            Self::TopCombinations => TOP_COMBINATIONS,
+            Self::Status => STATUS,
             Self::Board(it) => {
                 board = board_name(it);
                 &board

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::Combination;
 
 use super::fs::{self, At as _, NewFile, StoreError};
+use super::published::STATUS;
 
 /// The moment that stands for never.
 pub const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -149,7 +150,7 @@ impl StatusFile {
     /// The status file in that cache folder.
     #[must_use]
     pub fn new(cache: &Path) -> Self {
-        Self { path: cache.join("status.json"), lock: cache.join(".status.lock") }
+        Self { path: cache.join(STATUS), lock: cache.join(".status.lock") }
     }
 
     /// Where it stands.

@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 use super::fs::{At as _, StoreError};
-use super::published::Published;
+use super::published::{Published, STATUS};
 use super::status::{FailedFetch, MAX_BYTES};
 
 /// What the pipeline is doing and last did, with the first of the boards that failed.
@@ -31,7 +31,7 @@ impl StatusView {
         let Some(file) = Published::Status.open(cache)? else { return Ok(None) };
         let mut reader = serde_json::Deserializer::from_reader(BufReader::new(file.take(MAX_BYTES)));
         let view = reader.deserialize_map(Keys { most }).and_then(|view| reader.end().map(|()| view));
-        view.map(Some).map_err(std::io::Error::from).at("read", &cache.join("status.json"))
+        view.map(Some).map_err(std::io::Error::from).at("read", &cache.join(STATUS))
     }
 
     /// A number of it.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Asked, Written, print, try_print};
 use crate::cli::{HistoryArguments, ReportArguments, RunsArguments};
 use crate::dashboard::write_report;
-use crate::history::{Reader, latest_runs};
+use crate::history::{Reader, latest_runs, milliseconds, whole_ms};
 use crate::report::{History, Report as _, Runs, sample_line};
 
 /// People see a span of time in so many parts.
@@ -23,12 +23,12 @@ impl Asked<'_> {
     /// `history`
     pub(crate) fn history(self, asked: &HistoryArguments) -> anyhow::Result<Exit> {
         let file = self.config.monitor.history.clone();
-        let from_ms = milliseconds((self.clock)(), asked.since);
+        let from_ms = since_ms((self.clock)(), asked.since);
         let reader = Reader::open(&file)?;
         if self.json {
             return all(reader.as_ref(), from_ms);
         }
-        let slot_ms = i64::try_from((asked.since / SLOTS).as_millis()).unwrap_or(i64::MAX);
+        let slot_ms = whole_ms(asked.since / SLOTS);
         let rows = reader.map_or_else(|| Ok(Vec::new()), |it| it.condensed(from_ms, slot_ms))?;
         print(&History { rows, since: asked.since, file, zone: self.zone() }.to_string())
     }
@@ -75,7 +75,6 @@ fn all(reader: Option<&Reader>, from_ms: i64) -> anyhow::Result<Exit> {
 }
 
 /// So long before that moment, in milliseconds since 1970.
-pub(super) fn milliseconds(now: SystemTime, before: Duration) -> i64 {
-    let moment = now.checked_sub(before).and_then(|it| it.duration_since(SystemTime::UNIX_EPOCH).ok());
-    moment.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
+pub(super) fn since_ms(now: SystemTime, before: Duration) -> i64 {
+    now.checked_sub(before).map_or(0, milliseconds)
 }

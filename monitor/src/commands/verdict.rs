@@ -3,13 +3,12 @@
 use anyhow::bail;
 use r3e_common::process::exit::Exit;
 
-use super::past::milliseconds;
+use super::past::since_ms;
 use super::{Asked, print, which};
 use crate::cli::VerdictArguments;
-use crate::history::{Process, Reader};
+use crate::history::Reader;
 use crate::report::{Report as _, Verdicts};
 use crate::sockets::meant;
-use crate::verdict::{Figure, Judgement, judge};
 
 /// So many samples of a process are read at most: ten days of a purge every 15 minutes.
 const MOST: u32 = 960;
@@ -27,7 +26,7 @@ impl Asked<'_> {
     /// `verdict`
     pub(crate) fn verdict(self, asked: &VerdictArguments) -> anyhow::Result<Exit> {
         let file = self.config.monitor.history.clone();
-        let from_ms = milliseconds((self.clock)(), asked.since);
+        let from_ms = since_ms((self.clock)(), asked.since);
         let reader = Reader::open(&file)?;
         let seen = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
         let named = which(&asked.selected);
@@ -39,7 +38,7 @@ impl Asked<'_> {
         let mut rows = Vec::new();
         if let Some(reader) = &reader {
             for process in processes {
-                let judgements = judged(reader, &process, from_ms)?;
+                let judgements = reader.after_purges(process.id, from_ms, MOST)?.judgements().collect();
                 rows.push((process, judgements));
             }
         }
@@ -48,14 +47,4 @@ impl Asked<'_> {
         let leaks: Vec<String> = report.leaks().map(|(process, names)| format!("{process}: {names}")).collect();
         if leaks.is_empty() { Ok(printed) } else { bail!("leaks: {}", leaks.join("; ")) }
     }
-}
-
-/// What is to be said of a process, figure by figure.
-fn judged(reader: &Reader, process: &Process, from_ms: i64) -> anyhow::Result<Vec<Judgement>> {
-    let held = reader.after_purges(process.id, from_ms, MOST)?;
-    let of = |figure: Figure| {
-        let points: Vec<_> = held.moments.iter().map(|it| it.point(figure)).collect();
-        judge(figure, &points, held.earlier)
-    };
-    Ok(Figure::ALL.into_iter().map(of).collect())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::history::{HistoryError, Point, Reader, Series, Thinned};
+use crate::history::{HistoryError, Point, Reader, Series, Thinned, whole_ms};
 
 /// A chart of any span has about so many points.
 pub(crate) const SLOTS: u32 = 240;
@@ -31,10 +31,6 @@ pub(crate) fn past(history: &Path, span: Duration, now_ms: i64, every: Duration)
         "from_ms": from_ms, "to_ms": now_ms, "slot_ms": slot_ms, "every_ms": whole_ms(every),
         "series": thinned.series.iter().map(columns).collect::<Value>(), "left_out": thinned.left_out, "note": note,
     }))
-}
-
-fn whole_ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// One series, column by column: a third of the bytes of an object for each point.

@@ -9,8 +9,9 @@ use r3e_common::store::fs;
 use serde_json::{Value, json};
 
 use super::assets::{ASSETS, PAGE};
-use super::{Work, milliseconds, now, past, verdicts};
+use super::{Work, now, past, verdicts};
 use crate::ask::Question;
+use crate::history::milliseconds;
 use crate::survey::ask_everyone;
 
 /// Writes the report of a span of time that ends now. It appears at its path whole, or not at all.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::history::{AfterPurges, HistoryError, Process, Reader};
-use crate::verdict::{Figure, JUDGED, Point, Verdict, judge};
+use crate::history::{AfterPurges, HistoryError, Process, Reader, whole_ms};
+use crate::verdict::{JUDGED, Verdict};
 
 /// How far back samples are judged.
 const SPAN: Duration = Duration::from_hours(48);
@@ -20,7 +20,7 @@ const MOST_PROCESSES: usize = 64;
 /// When the history is there and cannot be read.
 pub(crate) fn verdicts(history: &Path, now_ms: i64) -> Result<Value, HistoryError> {
     let Some(reader) = Reader::open(history)? else { return Ok(json!([])) };
-    let from_ms = now_ms.saturating_sub(i64::try_from(SPAN.as_millis()).unwrap_or(i64::MAX));
+    let from_ms = now_ms.saturating_sub(whole_ms(SPAN));
     let mut processes = reader.processes(from_ms)?;
     // Those that have run for long are those that can be judged: jobs come and go by the hundred.
     processes.sort_by_key(|it| it.started_ms);
@@ -31,11 +31,7 @@ pub(crate) fn verdicts(history: &Path, now_ms: i64) -> Result<Value, HistoryErro
 }
 
 fn of(Process { program, pid, started_ms, .. }: &Process, held: &AfterPurges) -> Value {
-    let judge = |figure: Figure| {
-        let points: Vec<Point> = held.moments.iter().map(|it| it.point(figure)).collect();
-        judge(figure, &points, held.earlier)
-    };
-    let judgements: Vec<_> = Figure::ALL.into_iter().map(judge).collect();
+    let judgements: Vec<_> = held.judgements().collect();
     let worst = judgements.iter().map(|it| it.verdict).max().unwrap_or(Verdict::TooFewSamples);
     json!({
         "program": program, "pid": pid, "started_ms": started_ms, "verdict": worst.name(), "figures": judgements,

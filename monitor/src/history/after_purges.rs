@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::error::{At as _, HistoryError};
 use super::read::Reader;
 use super::write::{Sample, Writer, amount, started_ms};
-use crate::verdict::{Figures, Moment, WARM_UP};
+use crate::verdict::{Figure, Figures, Judgement, Moment, WARM_UP, judge};
 
 /// A process that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,6 +28,16 @@ pub(crate) struct AfterPurges {
     pub(crate) moments: Vec<Moment>,
     /// So many more there were before these; more than belong to a warm-up are not counted.
     pub(crate) earlier: usize,
+}
+
+impl AfterPurges {
+    /// What is to be said of it, figure by figure.
+    pub(crate) fn judgements(&self) -> impl Iterator<Item = Judgement> {
+        Figure::ALL.into_iter().map(|figure| {
+            let points: Vec<_> = self.moments.iter().map(|it| it.point(figure)).collect();
+            judge(figure, &points, self.earlier)
+        })
+    }
 }
 
 impl Reader {

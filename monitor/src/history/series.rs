@@ -1,6 +1,6 @@
 //! What processes held over a span of time, thinned so that a chart of any span has about as many points.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::error::HistoryError;
 use super::read::Reader;
@@ -65,15 +65,22 @@ pub(crate) struct Thinned {
 }
 
 impl Thinned {
-    fn add(&mut self, row: Series, most: usize) {
-        let Some(&point) = row.points.first() else { return };
-        match self.series.iter_mut().rev().find(|it| it.process == row.process) {
-            None => self.series.push(row),
+    /// Adds a sample of a process. Of most samples only figures and phase are looked at.
+    fn add(&mut self, process: i64, row: &Row<'_>, point: Point, most: usize) -> rusqlite::Result<()> {
+        match self.series.iter_mut().rev().find(|it| it.process == process) {
+            None => self.series.push(Series {
+                program: row.get("program")?,
+                pid: row.get("pid")?,
+                started_ms: row.get("started_ms")?,
+                phase: row.get("phase")?,
+                points: vec![point],
+                process,
+            }),
             Some(series) => {
-                series.phase = row.phase;
+                row.get_ref("phase")?.as_str()?.clone_into(&mut series.phase);
                 if let Some(last) = series.points.last_mut().filter(|it| it.at_ms == point.at_ms) {
                     *last = last.and(point);
-                    return;
+                    return Ok(());
                 }
                 series.points.push(point);
             }
@@ -81,10 +88,11 @@ impl Thinned {
         self.points += 1;
         let gone_first = |(_, it): &(usize, &Series)| it.points.last().map(|it| it.at_ms);
         while self.points > most && self.series.len() > 1 {
-            let Some((oldest, _)) = self.series.iter().enumerate().min_by_key(gone_first) else { return };
+            let Some((oldest, _)) = self.series.iter().enumerate().min_by_key(gone_first) else { break };
             self.points -= self.series.remove(oldest).points.len();
             self.left_out += 1;
         }
+        Ok(())
     }
 }
 
@@ -123,16 +131,7 @@ impl Reader {
                     open_fds: amount(row, "open_fds")?,
                     connections: amount(row, "connections")?,
                 };
-                let series = Series {
-                    program: row.get("program")?,
-                    pid: row.get("pid")?,
-                    started_ms: row.get("started_ms")?,
-                    phase: row.get("phase")?,
-                    points: vec![point],
-                    process: last.1,
-                };
-                thinned.add(series, most);
-                Ok(())
+                thinned.add(last.1, row, point, most)
             })?;
             if rows < page {
                 return Ok(thinned);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::Report;
 use super::table::Table;
 use super::units::{bytes, moment, or_dash, rfc3339, seconds};
+use super::{Report, no_samples};
 use crate::history::{Condensed, MOST_CONDENSED, Run, SampleRow};
 
 /// `history`, for people.
@@ -28,8 +28,7 @@ pub(crate) struct History {
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rows.is_empty() {
-            let (since, file) = (humantime::format_duration(self.since), self.file.display());
-            return writeln!(f, "no samples of the last {since} in {file}; r3e-monitor watch takes them");
+            return no_samples(f, self.since, &self.file);
         }
         let mut table = Table::new(&[
             "FROM",

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Report;
 use super::table::Table;
 use super::units::{bytes, rfc3339};
+use super::{Report, no_samples};
 use crate::history::Process;
 use crate::verdict::{Figure, Judgement, Verdict, WARM_UP};
 
@@ -46,8 +46,7 @@ pub(crate) fn growth(figure: Figure, amount: f64) -> String {
 impl fmt::Display for Verdicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rows.is_empty() {
-            let (since, file) = (humantime::format_duration(self.since), self.file.display());
-            return writeln!(f, "no samples of the last {since} in {file}; r3e-monitor watch takes them");
+            return no_samples(f, self.since, &self.file);
         }
         let mut table = Table::new(&[
             "PROGRAM",

@@ -3,6 +3,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use hyper::Request;
+use hyper::header::HeaderName;
+
+/// A header of a request, if it is text.
+pub(super) fn header<'r, B>(request: &'r Request<B>, name: &HeaderName) -> Option<&'r str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
 /// The form in which something that lies there compressed is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {

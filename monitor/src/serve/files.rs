@@ -9,8 +9,8 @@ use flate2::read::GzDecoder;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    LAST_MODIFIED, RANGE, RETRY_AFTER, VARY,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    RETRY_AFTER, VARY,
 };
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
@@ -18,7 +18,7 @@ use r3e_common::store::fs::Beneath;
 use r3e_common::store::{Published, StoreError};
 use tokio::sync::Semaphore;
 
-use super::conditions::{Coding, Part, State, coding, part};
+use super::conditions::{Coding, Part, State, coding, header, part};
 use super::reply::{Content, JSON, Reply, for_all_origins, refusal, reply, set, set_text};
 use super::stream::{FileStream, PIECE_BYTES, Source};
 
@@ -87,12 +87,12 @@ impl Files {
         };
         let known = opened.state.is_known(header(request, &IF_NONE_MATCH), header(request, &IF_MODIFIED_SINCE));
         if known {
-            return opened.described(StatusCode::NOT_MODIFIED, Content::from(Bytes::new()));
+            return opened.described(StatusCode::NOT_MODIFIED);
         }
         let (length, is_head) = (opened.file.length(), request.method() == Method::HEAD);
         if opened.coding == Some(Coding::Identity) {
             if is_head {
-                return opened.described(StatusCode::OK, Content::from(Bytes::new()));
+                return opened.described(StatusCode::OK);
             }
             return opened
                 .sent(StatusCode::OK, |file| FileStream::new(Source::Inflated(GzDecoder::new(file).into()), place));
@@ -112,7 +112,7 @@ impl Files {
             }
         };
         let mut answer = if is_head {
-            opened.described(status, Content::from(Bytes::new()))
+            opened.described(status)
         } else if count <= PIECE_BYTES as u64 {
             // Most boards: read at once, and the place is free again.
             let (described, file) = opened.split(status);
@@ -136,10 +136,9 @@ impl Files {
 }
 
 impl Opened {
-    /// An answer with that body, and all headers that the file calls for.
-    fn described(&self, status: StatusCode, body: Content) -> Reply {
+    /// An answer without a body, and all headers that the file calls for.
+    fn described(&self, status: StatusCode) -> Reply {
         let mut answer = reply(status, self.kind, Bytes::new());
-        *answer.body_mut() = body;
         // It may be kept, and is asked for again each time: a file is replaced when it likes.
         set(&mut answer, CACHE_CONTROL, "no-cache");
         set_text(&mut answer, ETAG, &self.state.tag);
@@ -163,7 +162,7 @@ impl Opened {
     }
 
     fn split(self, status: StatusCode) -> (Reply, Beneath) {
-        let described = self.described(status, Content::from(Bytes::new()));
+        let described = self.described(status);
         (described, self.file)
     }
 
@@ -189,10 +188,6 @@ fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Res
 fn whole(file: &Beneath, offset: u64, count: u64) -> Result<Bytes, StoreError> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     file.read_at(offset, count).map(Bytes::from)
-}
-
-fn header<'r>(request: &'r Request<Incoming>, name: &HeaderName) -> Option<&'r str> {
-    request.headers().get(name)?.to_str().ok()
 }
 
 fn not_here() -> Reply {

@@ -1,4 +1,4 @@
-//! The files of the page, compressed once when the server starts: they are sent to everyone who looks.
+//! The files of the page, compressed once, when the first of them is asked for: they are sent to everyone who looks.
 
 use std::io::Write as _;
 

@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONNECTION, HOST, HeaderName, IF_NONE_MATCH, VARY};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONNECTION, HOST, IF_NONE_MATCH, VARY};
 use hyper::{Method, Request, StatusCode};
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{Format, Stats};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::conditions::header;
 use super::files::Files;
 use super::fresh::Fresh;
 use super::hosts::Hosts;
@@ -19,7 +20,8 @@ use super::metrics;
 use super::page::Page;
 use super::reply::{JSON, Reply, refusal, reply, secure, set};
 use crate::ask::Question;
-use crate::dashboard::{SLOTS, Work, milliseconds, now, past, verdicts};
+use crate::dashboard::{SLOTS, Work, now, past, verdicts};
+use crate::history::milliseconds;
 use crate::survey::{self, ask_everyone};
 
 /// The spans of time that the page offers: a chart of each is worked out once for all who look at it.
@@ -245,8 +247,4 @@ fn told(read: Result<Bytes, String>) -> Reply {
             reply(StatusCode::SERVICE_UNAVAILABLE, JSON, json(&json!({ "error": error })))
         }
     }
-}
-
-fn header<'r>(request: &'r Request<Incoming>, name: &HeaderName) -> Option<&'r str> {
-    request.headers().get(name)?.to_str().ok()
 }

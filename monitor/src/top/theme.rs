@@ -16,14 +16,12 @@ pub(super) struct Theme {
 const NEAR_PERCENT: u64 = 75;
 
 /// From what share of it, as one that will stop soon.
-const AT_PERCENT: u64 = 90;
+pub(super) const AT_PERCENT: u64 = 90;
 
 impl Theme {
     /// What suits this terminal: no colours where someone asked for none (`NO_COLOR`), nor on a dumb one.
     pub(super) fn of(no_colour: bool, environment: &Environment) -> Self {
-        let is = |name, test: fn(&std::ffi::OsStr) -> bool| environment.variable(name).is_some_and(test);
-        let dumb = is("TERM", |value| value == "dumb");
-        Self { colours: !(no_colour || dumb || is("NO_COLOR", |value| !value.is_empty())), letters: dumb }
+        Self { colours: !(no_colour || environment.is_plain()), letters: environment.is_dumb() }
     }
 
     fn coloured(self, colour: Color, otherwise: Modifier) -> Style {

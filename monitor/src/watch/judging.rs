@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::history::{Batch, HistoryError, Sample, Writer};
 use crate::report::growth;
-use crate::verdict::{Figure, JUDGED, Judgement, Verdict, judge};
+use crate::verdict::{Figure, JUDGED, Judgement, Verdict};
 
 /// What was told of each process and figure.
 #[derive(Debug, Default)]
@@ -23,9 +23,8 @@ impl Judging {
         for sample in purged {
             let Some((id, held)) = history.last_purges(sample, JUDGED)? else { continue };
             known.push(id);
-            for figure in Figure::ALL {
-                let points: Vec<_> = held.moments.iter().map(|it| it.point(figure)).collect();
-                self.tell(id, sample, &judge(figure, &points, held.earlier));
+            for it in held.judgements() {
+                self.tell(id, sample, &it);
             }
         }
         // Those that did not purge are gone, or will be told of anew.

@@ -11,7 +11,7 @@ use r3e_common::store::fs;
 
 use super::judging::Judging;
 use super::trouble::Trouble;
-use crate::history::{Batch, HistoryError, Run, Unusable, Writer, not_taken_in};
+use crate::history::{Batch, HistoryError, Run, Unusable, Writer, milliseconds, not_taken_in};
 
 /// So many batches may wait for a slow disk.
 const WAITING: usize = 16;
@@ -212,8 +212,7 @@ impl Work {
         }
         self.dropped_at = Some(Instant::now());
         let Some(moment) = (self.clock)().checked_sub(self.keep) else { return Ok(()) };
-        let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let moment_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let moment_ms = milliseconds(moment);
         for _piece in 0..PIECES {
             if !self.database()?.drop_before(moment_ms)? {
                 break;

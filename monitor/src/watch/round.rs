@@ -9,7 +9,7 @@ use r3e_common::process::memory;
 
 use super::trouble::Trouble;
 use crate::ask::Question;
-use crate::history::{Batch, Sample, started_ms};
+use crate::history::{Batch, Sample, milliseconds, started_ms};
 use crate::kernel;
 use crate::survey::{Reply, ask_everyone};
 
@@ -43,7 +43,7 @@ impl Round {
         let alive = replies.iter().filter(|reply| !reply.is_dead());
         let alive = alive.map(|reply| (reply.socket.program.clone(), reply.socket.pid)).collect();
         let samples = replies.into_iter().filter_map(|reply| sample(reply.answer.ok()?, false)).collect();
-        Batch { at_ms: now_ms(self.clock), samples, alive: Some(alive) }
+        Batch { at_ms: milliseconds((self.clock)()), samples, alive: Some(alive) }
     }
 
     /// Tells once that a program does not answer, and once that it does again.
@@ -92,12 +92,7 @@ pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
     if !purged_ourselves {
         purge_this_process().await;
     }
-    Batch { at_ms: now_ms(clock), samples, alive: None }
-}
-
-fn now_ms(clock: fn() -> SystemTime) -> i64 {
-    let since = clock().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    Batch { at_ms: milliseconds(clock()), samples, alive: None }
 }
 
 /// What is kept of an answer; none of one that does not say since when it runs, and so cannot be told from others.

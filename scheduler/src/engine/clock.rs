@@ -4,21 +4,16 @@ use std::time::Duration;
 
 use super::{Engine, now};
 use crate::agenda::Start;
-use crate::calendar::Calendar;
 use crate::job::Why;
 use crate::settled;
-use crate::timetable::{Due, Look, Timetable, is_believed};
+use crate::timetable::{Due, Look};
 
 impl Engine<'_> {
     /// Asks for what is due, or says why not, and keeps what is settled by that.
     pub(super) fn look_at_clock(&mut self) {
         let now = now(self.around.clock);
-        // Runs are settled further than this clock has come: by a machine, for example, that begins in 1970 until it has asked
-        // somebody. What was kept stays, and is believed again as soon as the clock allows it.
-        let kept = self.saved.filter(|saved| *saved > self.timetable.settled());
-        if kept.is_some_and(|kept| is_believed(kept, now)) {
-            let calendar = Calendar::of(&self.config.schedule);
-            self.timetable = Timetable::new(calendar, self.config.schedule.catch_up, kept, now);
+        if let Some(saved) = self.saved {
+            self.timetable.believe_again(saved, now);
         }
         let Look { due, next } = self.timetable.look(now);
         self.next = next;

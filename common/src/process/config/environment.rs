@@ -56,6 +56,18 @@ impl Environment {
         self.variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
     }
 
+    /// Whether the terminal shows plain text only (`TERM=dumb`).
+    #[must_use]
+    pub fn is_dumb(&self) -> bool {
+        self.variable("TERM").is_some_and(|value| value == "dumb")
+    }
+
+    /// Whether text is to be without colours: on a dumb terminal, or where someone asked for it (`NO_COLOR`).
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.is_dumb() || self.variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+    }
+
     /// The values that variables give to keys, the winning ones first; and the variables that look like ours without
     /// having a key's form, wrong only if they mean a key.
     pub(super) fn given(&self) -> (Vec<Given>, Vec<Given>) {

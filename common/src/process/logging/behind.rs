@@ -32,7 +32,10 @@ impl Stream {
     /// Writes, as far as anyone reads.
     fn write(self, bytes: &[u8]) {
         let _unheard = match self {
-            Self::Out => io::stdout().lock().write_all(bytes).and_then(|()| io::stdout().lock().flush()),
+            Self::Out => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes).and_then(|()| out.flush())
+            }
             Self::Err => io::stderr().lock().write_all(bytes),
         };
     }

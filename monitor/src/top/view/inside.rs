@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Modifier, Style};
 
 use super::line::{left, right, sparkline};
-use super::list::share;
+use super::list::of_limit;
 use crate::report::units::{bytes, seconds};
 use crate::top::app::{App, Inside, Process, State, Tab};
 use crate::top::series::Held;
@@ -83,10 +83,7 @@ fn who(out: &mut Buffer, app: &App, process: &Process, theme: Theme) {
 fn figures(out: &mut Buffer, process: &Process, theme: Theme) {
     let Some(stats) = &process.stats else { return };
     let (width, it) = (out.area.width, &stats.figures);
-    let limit = match (process.percent_of_limit(), stats.limit_bytes) {
-        (Some(percent), Some(limit)) => format!("{} of {}", share(percent), bytes(limit)),
-        _ => "no limit".to_owned(),
-    };
+    let limit = of_limit(process);
     let (up, version) = (seconds(stats.uptime_s), &stats.version);
     let [resident, peak, shared_out] = [it.rss_bytes, it.peak_rss_bytes, stats.pss_bytes].map(bytes);
     let [allocated, cached] = [it.allocated_bytes, it.thread_cache_bytes].map(bytes);

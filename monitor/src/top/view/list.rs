@@ -10,7 +10,7 @@ use crate::report::units::{bytes, seconds};
 use crate::top::app::{App, Process, State};
 use crate::top::series::Held;
 use crate::top::sort::percent_done;
-use crate::top::theme::Theme;
+use crate::top::theme::{AT_PERCENT, Theme};
 
 /// From so many columns on, a process has two lines.
 const WIDE: u16 = 70;
@@ -187,7 +187,15 @@ fn count(number: u64) -> String {
 
 /// The share of its limit that a process has, with a mark where it will stop soon.
 pub(super) fn share(percent: u64) -> String {
-    format!("{}%{}", percent.min(999), if percent >= 90 { "!" } else { "" })
+    format!("{}%{}", percent.min(999), if percent >= AT_PERCENT { "!" } else { "" })
+}
+
+/// What a process has of its limit, in words.
+pub(super) fn of_limit(process: &Process) -> String {
+    match (process.percent_of_limit(), process.stats.as_ref().and_then(|it| it.limit_bytes)) {
+        (Some(percent), Some(limit)) => format!("{} of {}", share(percent), bytes(limit)),
+        _ => "no limit".to_owned(),
+    }
 }
 
 /// The columns of what it has of its limit.
@@ -203,11 +211,7 @@ fn second(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
     let roomy = width >= ROOMY;
     let (allocated, resident) = if roomy { ("allocated", "resident") } else { ("alloc", "res") };
     let is_current = process.state == State::Answers;
-    let limit = match (process.percent_of_limit(), stats.limit_bytes) {
-        _ if !is_current => "last known".to_owned(),
-        (Some(percent), Some(limit)) => format!("{} of {}", share(percent), bytes(limit)),
-        _ => "no limit".to_owned(),
-    };
+    let limit = if is_current { of_limit(process) } else { "last known".to_owned() };
     let labels = if roomy { 9 + 8 } else { 5 + 3 };
     let lines = width.saturating_sub(2 + labels + 2 * (1 + NUMBER + 1) + 2 + 2 + LIMIT) / 2;
     let or_faint = |style| if is_current { style } else { theme.faint() };
