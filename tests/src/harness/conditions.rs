@@ -9,6 +9,7 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use super::running::Invocation;
@@ -19,7 +20,10 @@ pub const NOBODY: u32 = 65534;
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     user: Option<u32>,
-    file_bytes: Option<u64>,
+    /// Soft and hard.
+    limits: Vec<(Resource, u64, u64)>,
+    umask: Option<Mode>,
+    ignored: Vec<Signal>,
     one_processor: bool,
     descriptors: Vec<(i32, OwnedFd)>,
 }
@@ -32,10 +36,30 @@ impl Invocation {
         self
     }
 
+    /// With a limit, the soft one and the hard one.
+    #[must_use]
+    pub fn limit(mut self, resource: Resource, soft: u64, hard: u64) -> Self {
+        self.conditions.limits.push((resource, soft, hard));
+        self
+    }
+
     /// Where no file may grow beyond that; what would is an error, no signal.
     #[must_use]
-    pub fn with_files_up_to(mut self, bytes: u64) -> Self {
-        self.conditions.file_bytes = Some(bytes);
+    pub fn with_files_up_to(self, bytes: u64) -> Self {
+        self.limit(Resource::RLIMIT_FSIZE, bytes, bytes).ignoring(Signal::SIGXFSZ)
+    }
+
+    /// With that mask for the modes of new files.
+    #[must_use]
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.conditions.umask = Some(Mode::from_bits_truncate(mask));
+        self
+    }
+
+    /// With a signal ignored, as by `nohup`.
+    #[must_use]
+    pub fn ignoring(mut self, signal: Signal) -> Self {
+        self.conditions.ignored.push(signal);
         self
     }
 
@@ -55,37 +79,39 @@ impl Invocation {
 }
 
 impl Conditions {
-    /// Lets a command run under these, with signals that do what they do by default: a test that was started in the
-    /// background ignores some.
+    /// Lets a command run under these. Signals do what they do by default, or are ignored as told here: a test that was
+    /// started in the background ignores some.
     pub(super) fn apply(&self, command: &mut Command) {
         if let Some(user) = self.user {
             // By root this also leaves all other groups.
             command.uid(user).gid(user);
         }
         if !self.descriptors.is_empty() {
-            let mappings = self.descriptors.iter();
-            let mappings = mappings
-                .map(|(child_fd, file)| FdMapping { parent_fd: file.try_clone().unwrap(), child_fd: *child_fd });
-            command.fd_mappings(mappings.collect()).unwrap();
+            let mapping = |(child_fd, file): &(i32, OwnedFd)| FdMapping {
+                parent_fd: file.try_clone().unwrap(),
+                child_fd: *child_fd,
+            };
+            command.fd_mappings(self.descriptors.iter().map(mapping).collect()).unwrap();
         }
-        let (file_bytes, one_processor) = (self.file_bytes, self.one_processor);
-        let mut first = CpuSet::new();
-        first.set(first_processor()).unwrap();
+        let (limits, mask, ignored) = (self.limits.clone(), self.umask, self.ignored.clone());
+        let processor = self.one_processor.then(first_processor);
         let prepare = move || {
             // SAFETY: no handler is installed.
-            unsafe {
-                for it in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
-                    signal(it, SigHandler::SigDfl)?;
-                }
-                if file_bytes.is_some() {
-                    signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
-                }
+            let set = |it, action| unsafe { signal(it, action) };
+            for it in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM] {
+                set(it, SigHandler::SigDfl)?;
             }
-            if let Some(bytes) = file_bytes {
-                setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?;
+            for &it in &ignored {
+                set(it, SigHandler::SigIgn)?;
             }
-            if one_processor {
-                sched_setaffinity(Pid::from_raw(0), &first)?;
+            for &(resource, soft, hard) in &limits {
+                setrlimit(resource, soft, hard)?;
+            }
+            if let Some(mask) = mask {
+                umask(mask);
+            }
+            if let Some(processor) = &processor {
+                sched_setaffinity(Pid::from_raw(0), processor)?;
             }
             Ok(())
         };
@@ -97,7 +123,9 @@ impl Conditions {
 }
 
 /// One that this process may run on.
-fn first_processor() -> usize {
+fn first_processor() -> CpuSet {
     let ours = nix::sched::sched_getaffinity(Pid::from_raw(0)).unwrap();
-    (0..CpuSet::count()).find(|&it| ours.is_set(it).unwrap()).unwrap()
+    let mut first = CpuSet::new();
+    first.set((0..CpuSet::count()).find(|&it| ours.is_set(it).unwrap()).unwrap()).unwrap();
+    first
 }
