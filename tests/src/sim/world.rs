@@ -27,8 +27,35 @@ pub struct World {
     /// How many entries the boards before each one have together.
     offsets: Vec<u64>,
     total: u64,
-    /// How often each changed board has changed.
-    generations: RwLock<HashMap<usize, u64>>,
+    /// The boards that have changed.
+    versions: RwLock<HashMap<usize, Version>>,
+}
+
+/// What has happened to a board.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Version {
+    /// How often it has changed as a whole.
+    pub(super) generation: u64,
+    /// What has happened to one of its entries since.
+    pub(super) edit: Option<Edit>,
+}
+
+/// A change of one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edit {
+    /// Somebody new is in front, as fast as the leader.
+    Inserted,
+    /// The second entry is gone.
+    Removed,
+}
+
+impl Edit {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Inserted => "+",
+            Self::Removed => "-",
+        }
+    }
 }
 
 impl World {
@@ -61,7 +88,7 @@ impl World {
             sizes,
             offsets,
             total: entries,
-            generations: RwLock::default(),
+            versions: RwLock::default(),
         })
     }
 
@@ -71,10 +98,12 @@ impl World {
         &self.catalog
     }
 
-    /// How many entries all boards have together, nameless ones included.
+    /// How many entries all boards have together as they are now, nameless ones included.
     #[must_use]
     pub fn total_entries(&self) -> u64 {
-        self.total
+        let versions = self.versions.read().unwrap_or_else(PoisonError::into_inner);
+        let edits = |edit| versions.values().filter(|version| version.edit == Some(edit)).count() as u64;
+        self.total + edits(Edit::Inserted) - edits(Edit::Removed)
     }
 
     /// How many boards have entries.
@@ -83,18 +112,21 @@ impl World {
         self.sizes.iter().filter(|&&size| size > 0).count()
     }
 
-    /// How many entries a board has, nameless ones included; 0 for one that is not in the catalogue.
+    /// How many entries a board has now, nameless ones included; 0 for one that is not in the catalogue.
     #[must_use]
     pub fn entry_count(&self, combination: Combination) -> u32 {
-        self.place(combination).map_or(0, |place| self.sizes[place])
+        self.place(combination).map_or(0, |place| match self.version(place).edit {
+            None => self.sizes[place],
+            Some(Edit::Inserted) => self.sizes[place] + 1,
+            Some(Edit::Removed) => self.sizes[place] - 1,
+        })
     }
 
     /// A board as it is now; none for one that is not in the catalogue.
     #[must_use]
     pub fn board(&self, combination: Combination) -> Option<Board<'_>> {
         let place = self.place(combination)?;
-        let generation = self.generations.read().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
-        Some(Board::new(self, combination, place, generation.unwrap_or(0)))
+        Some(Board::new(self, combination, place, self.version(place)))
     }
 
     /// All boards as they are now, in catalogue order.
@@ -123,8 +155,33 @@ impl World {
     /// gives the same entries in every world of that seed.
     pub(super) fn change(&self, combination: Combination) -> Result<(), SimError> {
         let place = self.place(combination).ok_or_else(|| unknown(combination))?;
-        *self.generations.write().unwrap_or_else(PoisonError::into_inner).entry(place).or_default() += 1;
+        let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
+        let version = versions.entry(place).or_default();
+        *version = Version { generation: version.generation + 1, edit: None };
         Ok(())
+    }
+
+    /// Changes one entry of a board, if that shows at the row `shown` behind it and nothing of the kind has happened to the
+    /// board. Tells whether it was done.
+    pub(super) fn edit(&self, combination: Combination, edit: Edit, shown: u64) -> bool {
+        let Some(place) = self.place(combination) else { return false };
+        let size = self.sizes[place];
+        let possible = match edit {
+            // Nobody is on a board twice.
+            Edit::Inserted => shown < u64::from(size) && size < self.drivers,
+            Edit::Removed => (2..u64::from(size)).contains(&shown),
+        };
+        let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
+        let version = versions.get(&place).copied().unwrap_or_default();
+        let done = possible && version.edit.is_none();
+        if done {
+            versions.insert(place, Version { edit: Some(edit), ..version });
+        }
+        done
+    }
+
+    fn version(&self, place: usize) -> Version {
+        self.versions.read().unwrap_or_else(PoisonError::into_inner).get(&place).copied().unwrap_or_default()
     }
 
     fn place(&self, combination: Combination) -> Option<usize> {
@@ -164,15 +221,24 @@ pub struct Board<'w> {
     pub(super) world: &'w World,
     pub(super) combination: Combination,
     pub(super) place: u64,
-    pub(super) generation: u64,
-    /// Who is at each position, and how many milliseconds behind the leader.
-    rows: Vec<(u32, u32)>,
+    pub(super) version: Version,
+    rows: Vec<Row>,
+}
+
+/// An entry, as its board knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) person: u32,
+    /// How many milliseconds behind the leader.
+    pub(super) gap_millis: u32,
+    /// What the rest of the entry is made from: its position when the board was made.
+    pub(super) origin: u32,
 }
 
 impl<'w> Board<'w> {
-    fn new(world: &'w World, combination: Combination, place: usize, generation: u64) -> Self {
+    fn new(world: &'w World, combination: Combination, place: usize, version: Version) -> Self {
         let size = world.sizes[place];
-        let mut rng = derive(world.seed, Purpose::Columns, &[place as u64, generation]);
+        let mut rng = derive(world.seed, Purpose::Columns, &[place as u64, version.generation]);
         let mut people = draw_people(&mut rng, world.drivers, size, world.residents(place));
         rng.shuffle(&mut people);
         // A crowded board is spread wider: up to a minute and a half from first to last.
@@ -181,20 +247,24 @@ impl<'w> Board<'w> {
             *gap += if row == 0 { 0 } else { rng.u32(0..=widest) };
             Some(*gap)
         });
-        let rows = people.into_iter().zip(gaps).collect();
-        Self { world, combination, place: place as u64, generation, rows }
+        let row = |((person, gap_millis), origin)| Row { person, gap_millis, origin };
+        let mut rows: Vec<Row> = people.into_iter().zip(gaps).zip(0..).map(row).collect();
+        match version.edit {
+            None => {}
+            Some(Edit::Inserted) => {
+                let present: HashSet<u32> = rows.iter().map(|row| row.person).collect();
+                let new = (0..world.drivers).find(|person| !present.contains(person));
+                rows.splice(..0, new.map(|person| Row { person, gap_millis: 0, origin: size }));
+            }
+            Some(Edit::Removed) => drop(rows.remove(1)),
+        }
+        Self { world, combination, place: place as u64, version, rows }
     }
 
     /// Which board it is.
     #[must_use]
     pub fn combination(&self) -> Combination {
         self.combination
-    }
-
-    /// How often it has changed.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// How many entries it has, nameless ones included.
@@ -222,11 +292,11 @@ impl<'w> Board<'w> {
     }
 
     pub(super) fn person(&self, row: u32) -> u32 {
-        self.rows[row as usize].0
+        self.row(row).person
     }
 
-    pub(super) fn gap_millis(&self, row: u32) -> u32 {
-        self.rows[row as usize].1
+    pub(super) fn row(&self, row: u32) -> Row {
+        self.rows[row as usize]
     }
 
     fn is_nameless(&self, row: u32) -> bool {
