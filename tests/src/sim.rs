@@ -50,8 +50,12 @@ pub use world::{Board, World};
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod manner_tests;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod socket_tests;
+#[cfg(test)]
+mod wire_tests;
 #[cfg(test)]
 mod world_tests;
