@@ -15,6 +15,7 @@
 
 mod accept;
 mod answers;
+mod board;
 pub mod cli;
 mod connection;
 mod counters;
@@ -34,18 +35,20 @@ mod sessions;
 mod simulator;
 mod sizes;
 mod socket;
+mod stats;
 mod text;
 mod tls;
 mod world;
 
-pub use counters::Stats;
+pub use board::Board;
 pub use entry::{Oddity, ServedEntry};
 pub use faults::{FaultKind, Faults};
 pub use options::{SimError, SimOptions};
 pub use sessions::{Cookies, SessionEnd};
 pub use simulator::Simulator;
+pub use stats::Stats;
 pub use tls::{BadCertificate, Tls};
-pub use world::{Board, World};
+pub use world::World;
 
 #[cfg(test)]
 mod fault_tests;

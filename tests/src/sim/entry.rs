@@ -1,9 +1,10 @@
 //! One entry, written as the service writes it; a few are odd.
 
+use super::board::Board;
 use super::people::{self, Person};
 use super::random::{Purpose, derive};
 use super::text::{Escapes, duration, number, padded, string};
-use super::world::{Board, World};
+use super::world::World;
 
 /// The fields that an oddity can strike: all beside the driver.
 const FIELDS: &[&str] = &[

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use r3e_common::domain::Combination;
 
+use super::board::{Board, Edit, Version};
 use super::entry;
 use super::random::{Purpose, derive};
 use super::text;
-use super::world::{Board, Edit, Version, World};
+use super::world::World;
 
 /// The most entries on a page, whatever is asked for.
 pub(super) const PAGE_CAP: u64 = 1500;

@@ -17,13 +17,13 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::answers::{JSON, LOGIN_PATH, accepts_gzip, html_response, json_response, session_ended, values};
+use super::board::Edit;
 use super::connection::Connection;
 use super::counters::Counters;
 use super::faulty::faulty;
 use super::limits::{self, Limits};
 use super::page::{Asked, PAGE_CAP, Page};
 use super::sessions::{Admission, Sessions};
-use super::world::Edit;
 use super::{FaultKind, Faults, SessionEnd, SimOptions, World};
 
 /// Where the counters are.
