@@ -53,7 +53,7 @@ fn with_no_board_left_nothing_is_touched() {
         ),
         (&["--from", "empty.txt"], &["no board to refresh"]),
         (&["--from", "none.txt"], &["--from", "none.txt", "No such file"]),
-        (&["--from", "binary"], &["--from", "binary", "utf-8"]),
+        (&["--from", "binary"], &["--from", "binary", "UTF-16, expected UTF-8"]),
         (&["--from", "."], &["--from", "directory"]),
         (&[], &["BOARDS"]),
     ];

@@ -76,6 +76,8 @@ fn a_file_that_is_no_toml_is_told_with_line_and_column_beside_the_other_mistakes
     R3E_INDEX__PLAIN: index.plain = "1": expected true or false
     "#);
     insta::assert_snapshot!(World::with_file(b"[cache]\n# \xff").mistakes(&[]), @"./r3e.toml:2:3: not TOML: byte 0xff is not UTF-8");
+    insta::assert_snapshot!(World::with_file(b"\xff\xfe[\x00").mistakes(&[]), @"./r3e.toml:1:1: not TOML: UTF-16, expected UTF-8 (hint: save the file as UTF-8)");
+    insta::assert_snapshot!(World::with_file(b"\xef\xbb\xbf[cache]\n\xff").mistakes(&[]), @"./r3e.toml:2:1: not TOML: byte 0xff is not UTF-8");
     insta::assert_snapshot!(World::with_file("[log]\nlevel = 'info'\nlevel = 'warn'").mistakes(&[]), @"./r3e.toml:3:1: not TOML: duplicate key");
 }
 
