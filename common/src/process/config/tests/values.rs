@@ -21,7 +21,7 @@ fn the_ends_of_each_range_are_accepted_and_what_is_beyond_is_not() {
     let ranges: [(&str, u32, u32); 8] = [
         ("UPSTREAM__REQUESTS_PER_SECOND", 1, 100_000),
         ("UPSTREAM__CONCURRENCY", 1, 256),
-        ("UPSTREAM__PAGE_SIZE", 1, 1500),
+        ("UPSTREAM__PAGE_SIZE", 2, 1500),
         ("UPSTREAM__MAX_BODY_MB", 1, 1024),
         ("UPSTREAM__MAX_IDLE_PER_HOST", 0, 256),
         ("UPSTREAM__ATTEMPTS", 1, 20),
