@@ -77,7 +77,8 @@ fn no_entry_is_lost_or_doubled_and_every_failed_board_is_named() {
     let index = driver_index(&place.cache());
     assert_serves(&index, sim.world(), &Differences { missing });
     let stats = sim.stats();
-    assert_eq!(stats.faults.len(), FaultKind::ALL.len(), "every kind struck: {:?}", stats.faults);
+    let common: Vec<_> = FaultKind::ALL.iter().filter(|kind| kind.is_common()).collect();
+    assert!(stats.faults.keys().eq(common), "every kind struck: {:?}", stats.faults);
     // A connection that is given up in the middle of a large answer looks idle until its end is seen: so idle ones are
     // not counted here.
     assert!(stats.connections_open_peak <= 4 && stats.in_flight_peak <= 4, "{stats:?}");
