@@ -16,6 +16,12 @@ fn program(place: &Place, arguments: &[&str]) -> Invocation {
 
 /// The program once it is ready, and where it listens.
 fn ready(place: &Place, arguments: &[&str]) -> (Running, String) {
+    let (running, url) = ready_at(place, arguments);
+    (running, url.strip_prefix("http://").unwrap().to_owned())
+}
+
+/// Likewise, and its base address.
+fn ready_at(place: &Place, arguments: &[&str]) -> (Running, String) {
     let output = place.path("output");
     let running = program(place, arguments).stdout_to(output.clone()).spawn();
     let mut line = String::new();
@@ -23,8 +29,7 @@ fn ready(place: &Place, arguments: &[&str]) -> (Running, String) {
         line = fs::read_to_string(&output).unwrap();
         line.ends_with('\n')
     });
-    let address = line.trim_end().strip_prefix("listening on http://").unwrap().to_owned();
-    (running, address)
+    (running, line.trim_end().strip_prefix("listening on ").unwrap().to_owned())
 }
 
 fn get(address: &str, path: &str) -> String {
@@ -72,6 +77,21 @@ fn what_was_asked_wrongly_is_told_and_exits_2_and_a_taken_port_1() {
         assert!(ended.stderr.contains(message), "{arguments:?}: {}", ended.stderr);
         assert_eq!(ended.stdout, "", "{arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn who_trusts_the_authority_that_it_writes_can_ask_over_https() {
+    let place = Place::new();
+    let ca = place.path("ca.pem");
+    let (_running, url) = ready_at(&place, &["--entries", "900", "--tls", "http2", "--ca-file", ca.to_str().unwrap()]);
+    rustls::crypto::ring::default_provider().install_default().unwrap();
+    let authority = reqwest::Certificate::from_pem(&std::fs::read(&ca).unwrap()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
+    let answer = client.get(format!("{url}/__stats")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
+    let refused = program(&place, &["--tls", "both", "--ca-file", "/nowhere/ca.pem"]).run().with_code(1);
+    assert_eq!(refused.stdout, "");
+    assert!(refused.stderr.contains("--ca-file: cannot create /nowhere/"), "{}", refused.stderr);
 }
 
 #[test]

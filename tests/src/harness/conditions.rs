@@ -8,7 +8,7 @@ use std::process::Command;
 use command_fds::{CommandFdExt as _, FdMapping};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
@@ -17,13 +17,14 @@ use super::running::Invocation;
 /// The user that owns nothing.
 pub const NOBODY: u32 = 65534;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Conditions {
     user: Option<u32>,
     /// Soft and hard.
     limits: Vec<(Resource, u64, u64)>,
     umask: Option<Mode>,
     ignored: Vec<Signal>,
+    blocked: SigSet,
     one_processor: bool,
     descriptors: Vec<(i32, OwnedFd)>,
 }
@@ -63,6 +64,13 @@ impl Invocation {
         self
     }
 
+    /// With a signal blocked.
+    #[must_use]
+    pub fn blocking(mut self, signal: Signal) -> Self {
+        self.conditions.blocked.add(signal);
+        self
+    }
+
     /// On one processor only.
     #[must_use]
     pub fn on_one_processor(mut self) -> Self {
@@ -75,6 +83,13 @@ impl Invocation {
     pub fn descriptor(mut self, number: i32, file: impl Into<OwnedFd>) -> Self {
         self.conditions.descriptors.push((number, file.into()));
         self
+    }
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        let (limits, ignored, descriptors) = (Vec::new(), Vec::new(), Vec::new());
+        Self { user: None, limits, umask: None, ignored, blocked: SigSet::empty(), one_processor: false, descriptors }
     }
 }
 
@@ -93,7 +108,8 @@ impl Conditions {
             };
             command.fd_mappings(self.descriptors.iter().map(mapping).collect()).unwrap();
         }
-        let (limits, mask, ignored) = (self.limits.clone(), self.umask, self.ignored.clone());
+        let (limits, mask) = (self.limits.clone(), self.umask);
+        let (ignored, blocked) = (self.ignored.clone(), self.blocked);
         let processor = self.one_processor.then(first_processor);
         let prepare = move || {
             // SAFETY: no handler is installed.
@@ -104,6 +120,7 @@ impl Conditions {
             for &it in &ignored {
                 set(it, SigHandler::SigIgn)?;
             }
+            blocked.thread_set_mask()?;
             for &(resource, soft, hard) in &limits {
                 setrlimit(resource, soft, hard)?;
             }

@@ -20,6 +20,7 @@ use crate::programs;
 pub struct Invocation {
     program: &'static str,
     executable: Option<PathBuf>,
+    wrapper: Vec<OsString>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     /// What differs from what this process has itself.
@@ -37,6 +38,7 @@ impl Invocation {
         Self {
             program,
             executable: None,
+            wrapper: Vec::new(),
             arguments: Vec::new(),
             variables: Vec::new(),
             conditions: Conditions::default(),
@@ -80,6 +82,14 @@ impl Invocation {
         self
     }
 
+    /// Started by another program, which gets the program and its arguments as its last arguments and has to replace itself
+    /// by it: the process is to be the program's.
+    #[must_use]
+    pub fn started_by(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(OsString::from).collect();
+        self
+    }
+
     /// With that to read from standard input, by a pipe.
     #[must_use]
     pub fn input(mut self, text: &str) -> Self {
@@ -117,7 +127,14 @@ impl Invocation {
     #[must_use]
     pub fn spawn(&self) -> Running {
         let program = self.executable.clone().unwrap_or_else(|| programs::program(self.program).unwrap());
-        let mut command = command(&program, &self.folder);
+        let mut command = match self.wrapper.split_first() {
+            None => command(&program, &self.folder),
+            Some((wrapper, arguments)) => {
+                let mut command = command(wrapper.as_ref(), &self.folder);
+                command.args(arguments).arg(program);
+                command
+            }
+        };
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         self.conditions.apply(&mut command);
         let [stdout, stderr] = self
