@@ -105,7 +105,7 @@ fn conditions_are_those_of_the_program() {
     let place = Place::new();
     let account = account(&place, |job| {
         let job = job.with_files_up_to(4096).on_one_processor().umask(0o027);
-        job.limit(Resource::RLIMIT_NOFILE, 100, 200).ignoring(Signal::SIGHUP)
+        job.limit(Resource::RLIMIT_NOFILE, 100, 200).ignoring(&[Signal::SIGHUP])
     });
     assert!(account("Cpus_allowed_list:").parse::<u32>().is_ok(), "{}", account("Cpus_allowed_list:"));
     assert_eq!(account("Max file size"), "4096 4096 bytes");

@@ -83,9 +83,10 @@ fn what_was_asked_wrongly_is_told_and_exits_2_and_a_taken_port_1() {
 async fn who_trusts_the_authority_that_it_writes_can_ask_over_https() {
     let place = Place::new();
     let ca = place.path("ca.pem");
-    let (_running, url) = ready_at(&place, &["--entries", "900", "--tls", "http2", "--ca-file", ca.to_str().unwrap()]);
+    let arguments = ["--entries", "900", "--tls", "http2", "--ca-file", ca.to_str().unwrap()];
+    let (_running, url) = ready_at(&place, &arguments);
     rustls::crypto::ring::default_provider().install_default().unwrap();
-    let authority = reqwest::Certificate::from_pem(&std::fs::read(&ca).unwrap()).unwrap();
+    let authority = reqwest::Certificate::from_pem(&fs::read(&ca).unwrap()).unwrap();
     let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
     let answer = client.get(format!("{url}/__stats")).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));

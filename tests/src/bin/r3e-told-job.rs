@@ -9,16 +9,12 @@
 //! - `killed`: is killed;
 //! - `patient`: goes on until SIGTERM or SIGINT, with a process that it has started;
 //! - `deaf`: goes on whatever signal comes, with such a process.
-//!
-//! `r3e-told-job leaves COUNT [PROGRAM ARGUMENT…]` starts as many processes, which end once there is a file `over`. Then it
-//! becomes that program, or ends.
 #![expect(clippy::print_stderr, reason = "its log")]
 #![expect(clippy::unwrap_used, reason = "for tests: whatever is wrong is a panic")]
 #![expect(clippy::disallowed_methods, reason = "for tests: outside the programs, and their rules for files")]
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -32,18 +28,10 @@ const COMPANION: &str = "companion-of-a-job";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
-        [COMPANION, "over"] => {
-            until("there is a file over", || Path::new("over").exists());
-            return ExitCode::SUCCESS;
-        }
-        [COMPANION, told] => return wait_for_signals(told, listen()),
-        ["leaves", count, program @ ..] => {
-            (0..count.parse().unwrap()).for_each(|_| start_companion("over"));
-            let Some((program, arguments)) = program.split_first() else { return ExitCode::SUCCESS };
-            panic!("{program}: {}", Command::new(program).args(arguments).exec());
-        }
-        _ => {}
+    if let [_, first, told] = &arguments[..]
+        && first == COMPANION
+    {
+        return wait_for_signals(told, listen());
     }
     let name = Path::new(&arguments[0]).file_name().unwrap().to_string_lossy();
     let line = format!("{name} {}\n", arguments[1..].join(" "));
@@ -56,7 +44,8 @@ fn main() -> ExitCode {
     eprintln!("a word of number {number}");
     match (told, signals) {
         (_, Some(signals)) => {
-            start_companion(told);
+            #[expect(clippy::zombie_processes, reason = "what a job leaves is what is tested")]
+            let _companion = Command::new("/proc/self/exe").args([COMPANION, told]).spawn().unwrap();
             return wait_for_signals(told, signals);
         }
         ("killed", _) => raise(Signal::SIGKILL).unwrap(),
@@ -71,11 +60,6 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-#[expect(clippy::zombie_processes, reason = "what is left is what is tested")]
-fn start_companion(told: &str) {
-    let _companion = Command::new("/proc/self/exe").args([COMPANION, told]).spawn().unwrap();
 }
 
 fn listen() -> Signals {

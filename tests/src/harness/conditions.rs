@@ -17,16 +17,16 @@ use super::running::Invocation;
 /// The user that owns nothing.
 pub const NOBODY: u32 = 65534;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Conditions {
     user: Option<u32>,
     /// Soft and hard.
     limits: Vec<(Resource, u64, u64)>,
     umask: Option<Mode>,
-    ignored: Vec<Signal>,
-    blocked: SigSet,
     one_processor: bool,
     descriptors: Vec<(i32, OwnedFd)>,
+    blocked: Vec<Signal>,
+    ignored: Vec<Signal>,
 }
 
 impl Invocation {
@@ -46,8 +46,9 @@ impl Invocation {
 
     /// Where no file may grow beyond that; what would is an error, no signal.
     #[must_use]
-    pub fn with_files_up_to(self, bytes: u64) -> Self {
-        self.limit(Resource::RLIMIT_FSIZE, bytes, bytes).ignoring(Signal::SIGXFSZ)
+    pub fn with_files_up_to(mut self, bytes: u64) -> Self {
+        self.conditions.ignored.push(Signal::SIGXFSZ);
+        self.limit(Resource::RLIMIT_FSIZE, bytes, bytes)
     }
 
     /// With that mask for the modes of new files.
@@ -57,24 +58,24 @@ impl Invocation {
         self
     }
 
-    /// With a signal ignored, as by `nohup`.
-    #[must_use]
-    pub fn ignoring(mut self, signal: Signal) -> Self {
-        self.conditions.ignored.push(signal);
-        self
-    }
-
-    /// With a signal blocked.
-    #[must_use]
-    pub fn blocking(mut self, signal: Signal) -> Self {
-        self.conditions.blocked.add(signal);
-        self
-    }
-
     /// On one processor only.
     #[must_use]
     pub fn on_one_processor(mut self) -> Self {
         self.conditions.one_processor = true;
+        self
+    }
+
+    /// With those signals blocked.
+    #[must_use]
+    pub fn blocking(mut self, signals: &[Signal]) -> Self {
+        self.conditions.blocked.extend(signals);
+        self
+    }
+
+    /// With those signals ignored.
+    #[must_use]
+    pub fn ignoring(mut self, signals: &[Signal]) -> Self {
+        self.conditions.ignored.extend(signals);
         self
     }
 
@@ -86,41 +87,35 @@ impl Invocation {
     }
 }
 
-impl Default for Conditions {
-    fn default() -> Self {
-        let (limits, ignored, descriptors) = (Vec::new(), Vec::new(), Vec::new());
-        Self { user: None, limits, umask: None, ignored, blocked: SigSet::empty(), one_processor: false, descriptors }
-    }
-}
-
 impl Conditions {
-    /// Lets a command run under these. Signals do what they do by default, or are ignored as told here: a test that was
-    /// started in the background ignores some.
+    /// Lets a command run under these, with signals that do what they do by default: a test that was started in the
+    /// background ignores some.
     pub(super) fn apply(&self, command: &mut Command) {
         if let Some(user) = self.user {
             // By root this also leaves all other groups.
             command.uid(user).gid(user);
         }
         if !self.descriptors.is_empty() {
-            let mapping = |(child_fd, file): &(i32, OwnedFd)| FdMapping {
-                parent_fd: file.try_clone().unwrap(),
-                child_fd: *child_fd,
-            };
-            command.fd_mappings(self.descriptors.iter().map(mapping).collect()).unwrap();
+            let mappings = self.descriptors.iter();
+            let mappings = mappings
+                .map(|(child_fd, file)| FdMapping { parent_fd: file.try_clone().unwrap(), child_fd: *child_fd });
+            command.fd_mappings(mappings.collect()).unwrap();
         }
         let (limits, mask) = (self.limits.clone(), self.umask);
-        let (ignored, blocked) = (self.ignored.clone(), self.blocked);
+        let blocked: SigSet = self.blocked.iter().copied().collect();
+        let ignored = self.ignored.clone();
         let processor = self.one_processor.then(first_processor);
         let prepare = move || {
             // SAFETY: no handler is installed.
-            let set = |it, action| unsafe { signal(it, action) };
-            for it in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM] {
-                set(it, SigHandler::SigDfl)?;
+            unsafe {
+                for it in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+                    signal(it, SigHandler::SigDfl)?;
+                }
+                for &it in &ignored {
+                    signal(it, SigHandler::SigIgn)?;
+                }
             }
-            for &it in &ignored {
-                set(it, SigHandler::SigIgn)?;
-            }
-            blocked.thread_set_mask()?;
+            blocked.thread_block()?;
             for &(resource, soft, hard) in &limits {
                 setrlimit(resource, soft, hard)?;
             }

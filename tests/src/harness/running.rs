@@ -20,7 +20,6 @@ use crate::programs;
 pub struct Invocation {
     program: &'static str,
     executable: Option<PathBuf>,
-    wrapper: Vec<OsString>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     /// What differs from what this process has itself.
@@ -38,7 +37,6 @@ impl Invocation {
         Self {
             program,
             executable: None,
-            wrapper: Vec::new(),
             arguments: Vec::new(),
             variables: Vec::new(),
             conditions: Conditions::default(),
@@ -75,18 +73,19 @@ impl Invocation {
         self
     }
 
+    /// Started by another program, which gets the program and its arguments as its last arguments and becomes it.
+    #[must_use]
+    pub fn started_by(mut self, wrapper: &Path, arguments: &[&str]) -> Self {
+        let program = self.executable.replace(wrapper.to_owned()).unwrap_or_else(|| built(self.program));
+        let arguments = arguments.iter().map(OsString::from).chain([program.into_os_string()]);
+        self.arguments.splice(..0, arguments);
+        self
+    }
+
     /// From that executable, instead of from where cargo builds it.
     #[must_use]
     pub fn executable(mut self, path: PathBuf) -> Self {
         self.executable = Some(path);
-        self
-    }
-
-    /// Started by another program, which gets the program and its arguments as its last arguments and has to replace itself
-    /// by it: the process is to be the program's.
-    #[must_use]
-    pub fn started_by(mut self, wrapper: &[&str]) -> Self {
-        self.wrapper = wrapper.iter().map(OsString::from).collect();
         self
     }
 
@@ -126,15 +125,8 @@ impl Invocation {
     /// Starts it.
     #[must_use]
     pub fn spawn(&self) -> Running {
-        let program = self.executable.clone().unwrap_or_else(|| programs::program(self.program).unwrap());
-        let mut command = match self.wrapper.split_first() {
-            None => command(&program, &self.folder),
-            Some((wrapper, arguments)) => {
-                let mut command = command(wrapper.as_ref(), &self.folder);
-                command.args(arguments).arg(program);
-                command
-            }
-        };
+        let program = self.executable.clone().unwrap_or_else(|| built(self.program));
+        let mut command = command(&program, &self.folder);
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         self.conditions.apply(&mut command);
         let [stdout, stderr] = self
@@ -149,6 +141,10 @@ impl Invocation {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         Running { child, output: Some([stdout.map(collect), stderr.map(collect)]) }
     }
+}
+
+fn built(program: &str) -> PathBuf {
+    programs::program(program).unwrap()
 }
 
 /// What comes out of a pipe.

@@ -92,7 +92,8 @@ fn stuck(place: &Place, sim: &Simulator, grace: &str) -> (Running, File) {
 fn one_that_was_started_under_nohup_outlives_its_terminal() {
     let (sim, place) = world(Duration::from_millis(5));
     sim.answer_only(72);
-    let running = place.loader(&sim.base_url()).ignoring(Signal::SIGHUP).ignoring(Signal::SIGINT).spawn();
+    let nohup = place.loader(&sim.base_url()).ignoring(&[Signal::SIGHUP, Signal::SIGINT]);
+    let running = nohup.spawn();
     until("half of the boards were asked for", || sim.stats().listing_requests >= 72);
     for ignored in ["HUP", "INT", "HUP"] {
         running.signal(ignored);

@@ -10,15 +10,12 @@ use crate::place::{logged, started, stopped, with_told_jobs};
 
 #[test]
 fn signals_that_the_parent_had_blocked_or_ignored_do_not_matter() {
-    const STOPPING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
-    let left: [fn(Invocation) -> Invocation; 3] = [
-        |it| STOPPING.into_iter().fold(it.blocking(Signal::SIGCHLD), Invocation::blocking),
-        |it| it.ignoring(Signal::SIGCHLD),
-        |it| STOPPING.into_iter().fold(it, Invocation::ignoring),
-    ];
-    for (number, left) in left.into_iter().enumerate() {
+    use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+    for (blocked, ignored) in
+        [(&[SIGTERM, SIGINT, SIGHUP, SIGCHLD][..], &[][..]), (&[], &[SIGCHLD]), (&[], &[SIGTERM, SIGINT, SIGHUP])]
+    {
         let place = Place::new();
-        let running = left(with_told_jobs(&place, &["3", "patient"])).spawn();
+        let running = with_told_jobs(&place, &["3", "patient"]).blocking(blocked).ignoring(ignored).spawn();
         logged(&place, "the load has ended: exit 3: done, but some boards failed", 1);
         running.signal("HUP");
         logged(&place, "the configuration was read again", 1);
@@ -26,7 +23,7 @@ fn signals_that_the_parent_had_blocked_or_ignored_do_not_matter() {
         crate::place::trigger(&place, "1693");
         logged(&place, "a word of number 2", 1);
         let log = stopped(&place, running);
-        assert!(log.contains("has ended: exit 143") && !log.contains("is killed"), "{number}: {log}");
+        assert!(log.contains("has ended: exit 143") && !log.contains("is killed"), "{blocked:?} {ignored:?}: {log}");
     }
 }
 
@@ -37,11 +34,9 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 #[test]
-fn a_child_that_another_program_left_when_it_became_the_scheduler_is_reaped() {
+fn a_child_that_a_shell_left_when_it_became_the_scheduler_is_reaped() {
     let place = Place::new();
-    let told_job = program_beside("r3e-told-job");
-    let left = [told_job.to_str().unwrap(), "leaves", "1"];
-    let running = with_told_jobs(&place, &["held", "0"]).started_by(&left).spawn();
+    let running = with_told_jobs(&place, &["held", "0"]).started_by(&program_beside("r3e-orphans"), &["1"]).spawn();
     logged(&place, "a word of number 1", 1);
     until("both are its children", || children(running.pid()).len() == 2);
     fs::write(place.path("over"), "").unwrap();
@@ -51,15 +46,15 @@ fn a_child_that_another_program_left_when_it_became_the_scheduler_is_reaped() {
     stopped(&place, running);
 }
 
-/// Starts it as the first process of a pid namespace, and then another one there, which leaves five orphans. None, which is
-/// recorded, where that is not allowed.
+/// Starts it as the first process of a pid namespace, and then a program there, which leaves five orphans. None, which is said, where
+/// that is not allowed.
 fn first_with_orphans(first: Invocation) -> Option<Running> {
     let folder = first.folder().to_owned();
     // The namespace is that of the children of one thread.
     let started = std::thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWPID).ok()?;
         let running = first.spawn();
-        let left = command(&program_beside("r3e-told-job"), &folder).args(["leaves", "5"]).status().unwrap();
+        let left = command(&program_beside("r3e-orphans"), &folder).arg("5").status().unwrap();
         assert!(left.success());
         Some(running)
     });
