@@ -12,7 +12,7 @@ use r3e_tests::sim::{SimOptions, Simulator};
 /// How many requests beyond the first a board takes once the service has sent a full page: one that is at least half as long
 /// may not be the last, and the next begins with its last entry.
 fn further_pages(entries: u32) -> u64 {
-    (0..).take_while(|page| entries.saturating_sub(page * 1499) >= 750).count() as u64
+    (0..entries).take_while(|page| entries.saturating_sub(page * 1499) >= 750).count() as u64
 }
 
 #[test]
@@ -70,7 +70,8 @@ fn every_entry_is_in_the_index_once_and_nothing_is_asked_twice() {
     let further: u64 = old.iter().map(|&board| further_pages(world.entry_count(board))).sum();
     let stats = sim.stats();
     assert_eq!(stats.distinct_boards, old.len() as u64);
-    let (least, filled) = (old.len() as u64 + further, old.iter().filter(|&&board| world.entry_count(board) > 0).count());
+    let (least, filled) =
+        (old.len() as u64 + further, old.iter().filter(|&&board| world.entry_count(board) > 0).count());
     assert!((least..=least + filled as u64).contains(&stats.listing_requests), "{} of {least}", stats.listing_requests);
     assert_eq!((ended.boards("due"), ended.boards("fetched")), (old.len() as u64, old.len() as u64));
     let now = board_files(&place.cache());
