@@ -8,6 +8,7 @@ use r3e_common::domain::Catalog;
 use tempfile::TempDir;
 
 use super::running::Invocation;
+use crate::sim::Simulator;
 
 /// A folder that is gone when the test is over. The program runs in it.
 #[derive(Debug)]
@@ -81,6 +82,17 @@ impl Place {
     #[must_use]
     pub fn refresher(&self, upstream: &str, arguments: &[&str]) -> Invocation {
         self.job("r3e-refresher", upstream).arguments(arguments)
+    }
+
+    /// The certificate of the simulator's authority in a file, for `SSL_CERT_FILE`.
+    ///
+    /// # Panics
+    /// When the simulator does not speak TLS.
+    #[must_use]
+    pub fn authority(&self, simulator: &Simulator) -> String {
+        let path = self.path("ca.pem");
+        fs::write(&path, simulator.ca_pem().unwrap()).unwrap();
+        path.to_string_lossy().into_owned()
     }
 
     fn job(&self, program: &'static str, upstream: &str) -> Invocation {
