@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
+mod certificates;
 mod damaged;
 mod down;
 mod faults;
@@ -9,7 +10,9 @@ mod golden;
 mod hostile;
 mod killed;
 mod limits;
+mod network;
 mod periodic;
+mod proxies;
 mod stopped;
 mod whole;
 mod writers;
