@@ -17,8 +17,8 @@ pub(super) fn render(replies: &[Reply<Stats>], work: &Work, format: Format) -> S
         ([("program", &*reply.socket.program), ("pid", pid.as_str())], f64::from(u8::from(reply.answer.is_ok())))
     });
     text.family("r3e_answers", "", "gauge", "Whether the process answers what it holds.", answers);
-    let stats: Vec<Stats> = replies.iter().filter_map(|it| it.answer.as_ref().ok().cloned()).collect();
-    text.processes(&stats);
+    let answered = alive.iter().filter_map(|(reply, pid)| Some((pid.as_str(), reply.answer.as_ref().ok()?)));
+    text.processes(&answered.collect::<Vec<_>>());
     cache(&mut text, work);
     runs(&mut text, &work.runs);
     let trouble = work.trouble.len();
@@ -120,6 +120,7 @@ mod tests {
         Run {
             program: "r3e-loader".into(),
             pid: 7,
+            pid_namespace: 0,
             version: "0.1.0".into(),
             doing: "load".into(),
             started_ms: ended_ms - 2500,
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn it_tells_of_processes_cache_and_runs() {
-        let socket = |pid| Socket { program: "r3e-loader".into(), pid, path: "x".into() };
+        let socket = |pid: u32| Socket { program: "r3e-loader".into(), pid: pid.into(), path: "x".into() };
         let said = Stats { program: "r3e-loader".into(), pid: 7, ..Stats::default() };
         let late = NoAnswer::Late(Duration::from_secs(2));
         let replies = [

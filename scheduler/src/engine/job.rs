@@ -5,9 +5,10 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use r3e_common::process::memory;
 use tokio::time::Instant;
 
-use super::{Engine, settle_down};
+use super::Engine;
 use crate::agenda::{Ending, Start, told};
 use crate::child::Running;
 
@@ -58,7 +59,7 @@ impl Engine<'_> {
             tracing::error!(pid, seconds, attempt, "the {job} has ended: {how}");
         }
         self.settle(start, ending);
-        settle_down();
+        memory::give_back();
     }
 
     /// Draws the consequences of how a job has ended.

@@ -10,6 +10,7 @@ mod dashboard;
 mod full;
 mod heap;
 mod http;
+mod idle;
 mod jobs;
 mod killed;
 mod live;
