@@ -8,8 +8,13 @@ use crate::dashboard::Work;
 use crate::history::Run;
 use crate::survey::Reply;
 
-/// The text in that format.
-pub(super) fn render(replies: &[Reply<Stats>], work: &Work, format: Format) -> String {
+/// The text in that format. Of each source it is told whether it could be read.
+pub(super) fn render(
+    replies: &[Reply<Stats>],
+    work: &Work,
+    sources: &[(&'static str, bool)],
+    format: Format,
+) -> String {
     let mut text = Exposition::new(format);
     let alive: Vec<(&Reply<Stats>, String)> =
         replies.iter().filter(|it| !it.is_dead()).map(|it| (it, it.socket.pid.to_string())).collect();
@@ -25,6 +30,9 @@ pub(super) fn render(replies: &[Reply<Stats>], work: &Work, format: Format) -> S
     #[expect(clippy::cast_precision_loss, reason = "there are two at most")]
     let trouble = [([], trouble as f64)];
     text.family("r3e_unreadable_sources", "", "gauge", "Of history and status, what cannot be read.", trouble);
+    let failed = sources.iter().map(|(source, failed)| ([("source", *source)], f64::from(u8::from(*failed))));
+    let help = "Whether what a source tells could not be read for this answer, and is left out.";
+    text.family("r3e_scrape_error", "", "gauge", help, failed);
     text.finish()
 }
 
@@ -111,6 +119,7 @@ fn seconds(ms: i64) -> f64 {
 mod tests {
     use super::*;
     use crate::ask::NoAnswer;
+    use crate::dashboard::Origin;
     use crate::sockets::Socket;
     use r3e_common::store::StatusView;
     use serde_json::json;
@@ -149,8 +158,8 @@ mod tests {
             "last_index_update": "2026-11-23T04:00:00Z", "index_build_time_ms": 1500, "failed_fetch_count": 3});
         let status = StatusView { figures: figures.as_object().unwrap().clone(), ..StatusView::default() };
         let runs = vec![run(1_000_000, Some(0)), run(2_000_000, Some(3)), run(3_000_000, None)];
-        let work = Work { runs, status: Some(status), trouble: vec!["x".into()] };
-        let text = render(&replies, &work, Format::Text);
+        let work = Work { runs, status: Some(status), trouble: vec![(Origin::Runs, "x".into())] };
+        let text = render(&replies, &work, &[("runs", true), ("status", false)], Format::Text);
         let shown: Vec<&str> = text
             .lines()
             .filter(|it| {
