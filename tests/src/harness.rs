@@ -15,6 +15,7 @@ mod leaky;
 mod moment;
 mod place;
 mod running;
+mod signals;
 mod wait;
 
 pub use cache::{

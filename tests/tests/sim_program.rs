@@ -1,5 +1,6 @@
 //! The program `r3e-sim`, run as people and scripts run it.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
+#![allow(clippy::disallowed_methods, reason = "tests look at the disk without the programs' own code")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -19,11 +20,16 @@ fn output(arguments: &[&str]) -> Output {
 
 /// The program once it is ready, and where it listens.
 fn ready(arguments: &[&str]) -> (Child, String) {
+    let (child, url) = ready_at(arguments);
+    (child, url.strip_prefix("http://").unwrap().to_owned())
+}
+
+/// Likewise, and its base address.
+fn ready_at(arguments: &[&str]) -> (Child, String) {
     let mut child = program(arguments).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim_end().strip_prefix("listening on http://").unwrap().to_owned();
-    (child, address)
+    (child, line.trim_end().strip_prefix("listening on ").unwrap().to_owned())
 }
 
 fn get(address: &str, path: &str) -> String {
@@ -72,6 +78,23 @@ fn what_was_asked_wrongly_is_told_and_exits_2_and_a_taken_port_1() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn who_trusts_the_authority_that_it_writes_can_ask_over_https() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let (mut child, url) = ready_at(&["--entries", "900", "--tls", "http2", "--ca-file", ca.to_str().unwrap()]);
+    rustls::crypto::ring::default_provider().install_default().unwrap();
+    let authority = reqwest::Certificate::from_pem(&std::fs::read(&ca).unwrap()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
+    let answer = client.get(format!("{url}/__stats")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let refused = output(&["--tls", "both", "--ca-file", "/nowhere/ca.pem"]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("--ca-file: cannot create /nowhere/"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::wait::BOUND;
+use super::{signals, wait::BOUND};
 use crate::programs;
 
 /// A program that is about to run.
@@ -97,6 +97,7 @@ impl Invocation {
     /// Starts it.
     #[must_use]
     pub fn spawn(&self) -> Running {
+        signals::inherit_defaults();
         let program = programs::program(self.program).unwrap();
         let mut command = match self.wrapper.split_first() {
             None => programs::command(&program),

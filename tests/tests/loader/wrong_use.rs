@@ -121,7 +121,11 @@ fn an_unusable_catalogue_exits_78_and_tells_where() {
         refused(&arguments(&place, &["--catalog", "catalog.toml"]), 78, &parts);
     }
     fs::write(&catalog, b"\xff").unwrap();
-    refused(&arguments(&place, &["--catalog", "catalog.toml"]), 78, &["catalog.toml", "utf-8"]);
+    refused(
+        &arguments(&place, &["--catalog", "catalog.toml"]),
+        78,
+        &["catalog.toml", "byte 0xff at offset 0 is not UTF-8"],
+    );
     refused(
         &arguments(&place, &["--catalog", "none.toml"]),
         78,

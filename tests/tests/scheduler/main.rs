@@ -10,5 +10,6 @@ mod killed;
 mod many;
 mod place;
 mod real;
+mod signals;
 mod stops;
 mod trigger;

@@ -76,5 +76,5 @@ fn a_hundred_jobs_leave_what_two_did() {
     // It idles small: what answering the monitor needed is given back a few seconds later.
     until("it has less than 3 MB of its own again", || figure(pid, "RssAnon") < 3 << 10);
     let log = stopped(&place, running);
-    assert!(log.contains("started=100 failed=97 skipped=0"), "{log}");
+    assert!(log.contains("started=100 failed=97"), "{log}");
 }

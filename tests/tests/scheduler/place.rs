@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use r3e_tests::harness::{Invocation, Place, Running, until};
 
 /// A job that does as it is told: its n-th start, counting all of a place, does what the n-th line of `told` says, or else
-/// succeeds. Each start is a line in `started`. It starts no other program before it listens to signals, so that it soon does.
+/// succeeds: an exit code, `held` until `go` is there and then as it says, or failing until `up` is. Each start is a line in
+/// `started`. It starts no other program before it listens to signals, so that it soon does.
 const JOB: &str = r#"#!/bin/sh
 echo "${0##*/} $*" >> started
 number=0
@@ -23,7 +24,8 @@ case $told in
 esac
 echo "a word of number $number" >&2
 case $told in
-    held) until [ -e go ]; do sleep 0.01; done ;;
+    held*) until [ -e go ]; do sleep 0.01; done; exit "0${told#held}" ;;
+    up) [ -e up ] || exit 69 ;;
     killed) kill -9 $$ ;;
     deaf | patient) sleep 1000 & while :; do wait; done ;;
     *) exit "$told" ;;
@@ -40,8 +42,6 @@ pub(crate) fn scheduler(place: &Place) -> Invocation {
         // And so those of its jobs.
         .stdout_to(place.path("out"))
         .stderr_to(place.path("log"))
-        // Where this test itself was started in the background, SIGINT is ignored until a program listens to it: not there.
-        .started_by(&["env", "--default-signal"])
 }
 
 /// Likewise, with jobs that do as they are told.

@@ -79,7 +79,7 @@ const FAMILIES: &[Family] = &[
         "When the scheduler's next run is due, in seconds since 1970.",
         |it| seconds(it.schedule.as_ref()?.next_run_at.as_ref()?),
     ),
-    gauge("r3e_job_attempt", "", "Which attempt the scheduler's job at work is, from 1.", |it| {
+    gauge("r3e_job_attempt", "", "Which attempt the scheduler's job is, from 1.", |it| {
         number(it.schedule.as_ref()?.attempt?.into())
     }),
     counter("r3e_jobs_started", "Jobs the scheduler started, each attempt by itself.", |it| {
@@ -201,7 +201,7 @@ mod tests {
         # HELP r3e_next_run_time_seconds When the scheduler's next run is due, in seconds since 1970.
         r3e_next_run_time_seconds{program="r3e-scheduler",pid="0"} 1795492800
         # TYPE r3e_job_attempt gauge
-        # HELP r3e_job_attempt Which attempt the scheduler's job at work is, from 1.
+        # HELP r3e_job_attempt Which attempt the scheduler's job is, from 1.
         r3e_job_attempt{program="r3e-scheduler",pid="0"} 2
         # TYPE r3e_jobs_started counter
         # HELP r3e_jobs_started Jobs the scheduler started, each attempt by itself.

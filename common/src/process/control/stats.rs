@@ -54,7 +54,7 @@ pub struct BoardsProgress {
 pub struct ScheduleFigures {
     /// When the next run is due, in RFC 3339; none where no run is due.
     pub next_run_at: Option<String>,
-    /// Which attempt the job at work is, from 1; none while none is at work.
+    /// Which attempt the job is that is at work or waits to be tried again, from 1; none where there is none.
     pub attempt: Option<u32>,
     /// Jobs that were started, each attempt by itself.
     pub jobs_started: u64,
