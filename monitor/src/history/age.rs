@@ -49,8 +49,8 @@ mod tests {
         let (mut right, mut kept) = (NOW, None);
         for (off, watched, ahead) in runs {
             right += off * DAY;
-            let judged = (0..=*watched).map(|day| now_ms(kept, day * DAY, right + (day + ahead) * DAY));
-            kept = judged.last().unwrap().or(kept);
+            let mut judged = (0..=*watched).map(|day| now_ms(kept, day * DAY, right + (day + ahead) * DAY));
+            kept = judged.next_back().unwrap().or(kept);
             right += watched * DAY;
         }
         (right - kept.unwrap()) / DAY

@@ -54,17 +54,17 @@ impl Source {
         let until = Instant::now() + PATIENCE;
         let turn = timeout_at(until, Arc::clone(&self.turn).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(NoLook::Hangs(self.name)) };
-        let (seen, sees) = oneshot::channel();
+        let (found, answer) = oneshot::channel();
         let work = move || {
-            let found = look();
+            let seen = look();
             // Before the answer is had, so that whoever has it may look again.
             drop(turn);
-            let _nobody_waits = seen.send(found);
+            let _nobody_waits = found.send(seen);
         };
         let thread = std::thread::Builder::new().name(self.name.into()).stack_size(STACK_BYTES).spawn(work);
         thread.map_err(|error| NoLook::NoThread(self.name, error.to_string()))?;
-        match timeout_at(until, sees).await {
-            Ok(Ok(found)) => Ok(found),
+        match timeout_at(until, answer).await {
+            Ok(Ok(seen)) => Ok(seen),
             Ok(Err(_)) => Err(NoLook::Panicked(self.name)),
             Err(_) => Err(NoLook::Hangs(self.name)),
         }
@@ -80,17 +80,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_hangs_holds_up_nothing_but_its_source_and_is_not_begun_twice() {
         let (stuck, other) = (Source::new("disk"), Source::new("kernel"));
-        let (begin, begun) = channel();
+        let (looking, is_looking) = channel();
         let (end, ended) = channel::<()>();
         let looks = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&looks);
         let hangs = stuck.look(move || {
             counted.fetch_add(1, Ordering::Relaxed);
-            begin.send(()).unwrap();
+            looking.send(()).unwrap();
             ended.recv().unwrap_err();
         });
         assert_eq!(hangs.await.unwrap_err().to_string(), "disk: no answer within 3s");
-        begun.recv_timeout(Duration::from_secs(60)).unwrap();
+        is_looking.recv_timeout(Duration::from_mins(1)).unwrap();
         for _ in 0..5 {
             let counted = Arc::clone(&looks);
             let next = stuck.look(move || counted.fetch_add(1, Ordering::Relaxed));

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use hyper::header::{
+    HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+};
 
 /// What is to be done with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +90,7 @@ struct Tags<'h>(Vec<&'h [u8]>);
 impl<'h> Tags<'h> {
     /// None where there is no such header.
     fn of(headers: &'h HeaderMap, name: &HeaderName) -> Option<Self> {
-        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|it| it.as_bytes()).collect();
+        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
         (!lines.is_empty()).then_some(Self(lines))
     }
 
@@ -133,7 +135,6 @@ impl<'h> Iterator for Elements<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::HeaderValue;
     use proptest::prelude::*;
 
     const TAG: &str = "\"a,b\"";

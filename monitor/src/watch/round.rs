@@ -111,7 +111,7 @@ fn sample(stats: Stats, after_purge: bool) -> Option<Sample> {
     // In another namespace its number is another process's here.
     let is_here = stats.pid_namespace.is_none_or(|it| pid_namespace() == Some(it));
     let start_ticks = if is_here { kernel::start_ticks(stats.pid) } else { None };
-    Some(Sample { start_ticks, stats, after_purge })
+    Some(Sample { stats, start_ticks, after_purge })
 }
 
 /// For a watch that has no control socket.
