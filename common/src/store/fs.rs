@@ -24,7 +24,7 @@ pub use beneath::{Beneath, open_beneath};
 pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use scratch::Scratch;
-pub use seen::{FileId, FolderId, Kind, Seen, folder_id, identity, is_folder, look};
+pub use seen::{FileId, FolderId, Inode, Kind, Seen, folder_id, identity, inode, is_folder, look};
 pub use text::{NotText, text, without_bom};
 
 /// The file system refused something.
@@ -221,6 +221,14 @@ pub fn remove_empty_folder(path: &Path) -> Result<bool, StoreError> {
 /// When the system refuses.
 pub fn open_lock(path: &Path) -> Result<File, StoreError> {
     File::options().read(true).write(true).create(true).truncate(false).open(path).at("open", path)
+}
+
+/// Opens a folder, for a lock to be held on it.
+///
+/// # Errors
+/// When the system refuses.
+pub fn open_folder(path: &Path) -> Result<File, StoreError> {
+    File::open(path).at("open", path)
 }
 
 /// Opens a pipe that someone reads, to write to it without ever waiting.
