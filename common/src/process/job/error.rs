@@ -85,7 +85,7 @@ impl JobError {
             Self::Lock(LockError::Busy { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(_)) | Self::Store(_) | Self::Index(IndexError::Store(_)) => Exit::Disk,
-            Self::Index(IndexError::Stopped | IndexError::TooMany(_))
+            Self::Index(IndexError::Stopped | IndexError::TooMany(_) | IndexError::NotCompressed(_))
             | Self::Client(_)
             | Self::Panicked(_)
             | Self::Guard(_) => Exit::Unexpected,
