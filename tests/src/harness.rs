@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the disk from outside, without the programs' own code")]
 
 mod cache;
+mod control_group;
 mod disk;
 mod expected;
 mod faults;
@@ -21,6 +22,7 @@ pub use cache::{
     BoardFile, Snapshot, age, board_at, board_file, board_files, gunzip, gzip, read_json, read_status, snapshot,
     top_combinations,
 };
+pub use control_group::{Ballast, ControlGroup};
 pub use disk::{ReadOnlyFolder, SmallDisk};
 pub use expected::{Differences, assert_serves};
 pub use faults::{Call, What, was_struck};

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test that cannot be run says so")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
+mod control_group;
 mod damaged;
 mod down;
 mod faults;
