@@ -9,6 +9,7 @@ use r3e_common::process::exit::Exit;
 use r3e_common::process::memory;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::program::{configure, parse, say};
+use r3e_common::process::signals;
 use r3e_common::store::StoreError;
 
 use crate::cli::{Arguments, Command};
@@ -18,6 +19,7 @@ use crate::{serve, top, watch};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    signals::unblock();
     // What ends early has been told.
     started(arguments).unwrap_or_else(|exit| exit)
 }

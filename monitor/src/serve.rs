@@ -28,6 +28,7 @@ use r3e_common::process::memory::ladder::Role;
 use r3e_common::process::memory::limit::Limits;
 use r3e_common::process::run_record::Run;
 use r3e_common::process::shutdown::Shutdown;
+use r3e_common::process::signals::Reaper;
 use tokio::net::TcpListener;
 
 use crate::watch::Limited;
@@ -101,7 +102,10 @@ pub(crate) fn run(
     }
     runtime.block_on(async {
         let purging = memory::purge_periodically(&tasks, &stop, config.memory.purge_every);
-        accept::accept(listener, &site, Bounds::default(), &tasks, &stop).await;
+        tokio::select! {
+            () = accept::accept(listener, &site, Bounds::default(), &tasks, &stop) => {}
+            () = Reaper::reap_all() => {}
+        }
         purging.stop().await;
     });
     drop(control);

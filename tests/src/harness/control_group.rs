@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::processes::{command, program_beside};
 use super::wait::until;
 
 /// A control group in that of this process, until it is dropped.
@@ -17,9 +18,19 @@ pub struct ControlGroup {
 }
 
 impl ControlGroup {
-    /// Makes one with that limit; none where this is not allowed, as it is to root as a rule.
+    /// Makes one with that limit; none, which is recorded as a skipped test, where this is not allowed, as it is to root as a
+    /// rule.
+    #[track_caller]
     #[must_use]
     pub fn with_limit(limit_bytes: u64) -> Option<Self> {
+        let group = Self::make(limit_bytes);
+        if group.is_none() {
+            r3e_needs::missing("control groups that may be made and limited");
+        }
+        group
+    }
+
+    fn make(limit_bytes: u64) -> Option<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("r3e-tests-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
@@ -84,10 +95,10 @@ pub struct Ballast<'g> {
 }
 
 impl<'g> Ballast<'g> {
-    /// Starts one, by the program `r3e-in-group`, that holds nothing yet.
+    /// Starts one in that folder, which holds nothing yet.
     #[must_use]
-    pub fn start(program: &str, group: &'g ControlGroup) -> Self {
-        let mut command = Command::new(program);
+    pub fn start(group: &'g ControlGroup, folder: &Path) -> Self {
+        let mut command = command(&program_beside("r3e-in-group"), folder);
         command.arg(group.processes()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap());

@@ -3,28 +3,18 @@
 use std::fs;
 use std::time::Duration;
 
-use r3e_tests::harness::{Ballast, ControlGroup, Invocation, Place, board_files, grid, until};
+use r3e_tests::harness::{Ballast, ControlGroup, Invocation, Place, board_files, grid, program_beside, until};
 use r3e_tests::sim::{SimOptions, Simulator};
 
-/// Joins a group, then becomes another program.
-const IN_GROUP: &str = env!("CARGO_BIN_EXE_r3e-in-group");
-
-/// A group of 256 MB; none where this machine does not allow it, which is said.
-fn group() -> Option<ControlGroup> {
-    let group = ControlGroup::with_limit(256 << 20);
-    if group.is_none() {
-        println!("skipped: no control group with a memory limit can be made here");
-    }
-    group
-}
+const LIMIT_BYTES: u64 = 256 << 20;
 
 fn within(group: &ControlGroup, program: Invocation) -> Invocation {
-    program.started_by(&[IN_GROUP, &group.processes().to_string_lossy()])
+    program.started_by(&program_beside("r3e-in-group"), &[&group.processes().to_string_lossy()])
 }
 
 #[test]
 fn the_smaller_of_the_configured_limit_and_the_groups_counts() {
-    let Some(group) = group() else { return };
+    let Some(group) = ControlGroup::with_limit(LIMIT_BYTES) else { return };
     let place = Place::with_catalog(&grid(2, 2));
     let in_force = |limit_mb: &str| {
         let loader = place.loader("http://127.0.0.1:9").argument("--cached-only").set("memory.limit_mb", limit_mb);
@@ -39,7 +29,7 @@ fn the_smaller_of_the_configured_limit_and_the_groups_counts() {
 
 #[test]
 fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
-    let Some(group) = group() else { return };
+    let Some(group) = ControlGroup::with_limit(LIMIT_BYTES) else { return };
     let catalog = grid(12, 12);
     let latency = Duration::from_millis(5);
     let options =
@@ -51,7 +41,7 @@ fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
     let mut watch = within(&group, watch.stderr_to(log.clone())).spawn();
     let watch_log = || fs::read_to_string(&log).unwrap();
     until("the watch keeps to the group's limit", || watch_log().contains("memory is limited"));
-    let mut ballast = Ballast::start(IN_GROUP, &group);
+    let mut ballast = Ballast::start(&group, &place.path(""));
 
     // Fetching, while others take what is left: an orderly stop.
     sim.answer_only(72);
