@@ -37,3 +37,4 @@ pub use budget::Budget;
 pub use build::{BoardState, Built, Damaged, IndexError, build};
 pub use export::{DRIVER_INDEX, Exported, TOP_COMBINATIONS, export};
 pub use generation::Generation;
+pub use gzip::NotCompressed;

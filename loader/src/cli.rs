@@ -39,7 +39,8 @@ Examples:
   r3e-loader catalog import r3e-data.json -o catalog.toml
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 some boards failed, 69 service unavailable, 74 disk failed,
-75 another writer is at work, 78 configuration, 130 and 143 stopped by a signal.";
+75 another writer is at work or the memory limit was reached, 78 configuration or a memory limit that is too small,
+130 and 143 stopped by a signal.";
 
 /// What the loader does beside loading.
 #[derive(Debug, Subcommand)]

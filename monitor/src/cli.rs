@@ -84,8 +84,7 @@ PROGRAM is a program's name, with or without r3e-; PID is a process id.
 
 Exit codes: 0 done (of watch and serve: stopped as asked), 1 a program did not do what was asked, a leak was found
 by verdict, or unexpected, 2 usage, or a name that no process has, 74 disk failed, 75 another watch keeps this history,
-the port is taken, or the memory limit was reached, 78 configuration, or a history of a
-later version.";
+the port is taken, or the memory limit was reached, 78 configuration, or a history of a later version.";
 
 /// What is asked for.
 #[derive(Debug, Clone, Subcommand)]
@@ -249,7 +248,7 @@ pub struct VerdictArguments {
     /// Which programs.
     #[command(flatten)]
     pub selected: Selected,
-    /// How far back: some 25 purges, or nothing can be said
+    /// How far back. The first 20 purges of a process are its warm-up; a verdict takes 12 more, a leak 30 more
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "24h")]
     pub since: Duration,
 }

@@ -13,6 +13,7 @@ use anyhow::bail;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
 use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
 use r3e_common::process::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
 
@@ -28,8 +29,8 @@ use crate::survey::{Reply, ask_all, ask_everyone};
 #[derive(Debug, thiserror::Error)]
 #[error("no program that runs is called {names} (sockets in {folder}); r3e-monitor list shows those that run")]
 pub(crate) struct Unknown {
-    names: String,
-    folder: String,
+    pub(crate) names: String,
+    pub(crate) folder: String,
 }
 
 /// A process of which the kernel has no account here.
@@ -86,6 +87,9 @@ impl Asked<'_> {
         let shutdown = Shutdown::listen(self.config.runtime.stop_grace)?;
         // A name that is wrong from the beginning is an error; later on, a process has come to its end.
         let mut report = self.stats_once(&named).await?;
+        let every_purge = self.config.memory.purge_every;
+        let _purging =
+            memory::purge_periodically_unlogged(&r3e_common::pipeline::Tasks::default(), shutdown.token(), every_purge);
         loop {
             let clear = if !self.json && std::io::IsTerminal::is_terminal(&std::io::stdout()) { CLEAR } else { "" };
             match try_print(&format!("{clear}{}", report.show(self.json))) {

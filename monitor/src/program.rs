@@ -99,3 +99,44 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::Watch(_) => watch::run(config, &runtime, supervisor, SystemTime::now),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    use r3e_common::process::memory::guard::Reached;
+    use r3e_common::process::memory::limit::{By, Limit, Origin, Used};
+
+    #[test]
+    fn every_error_has_its_exit_code() {
+        let store =
+            || StoreError { action: "write", path: "x".into(), cause: io::Error::from(io::ErrorKind::StorageFull) };
+        let used =
+            || Used { bytes: 1, by: By::Process, limit: Limit { bytes: 1, origin: Origin::ControlGroup("x".into()) } };
+        let cannot_listen = |kind| serve::NotListening { address: ([0; 4], 0).into(), cause: io::Error::from(kind) };
+        let database =
+            || HistoryError::Database { action: "open", path: "x".into(), cause: rusqlite::Error::InvalidQuery };
+        let unknown = || commands::Unknown { names: "x".to_owned(), folder: "x".to_owned() };
+        let table: Vec<(anyhow::Error, Exit)> = vec![
+            (HistoryError::Newer { path: "x".into(), found: 9, known: 1 }.into(), Exit::Configuration),
+            (HistoryError::Foreign { path: "x".into() }.into(), Exit::Configuration),
+            (HistoryError::Store(store()).into(), Exit::Disk),
+            (database().into(), Exit::Disk),
+            (store().into(), Exit::Disk),
+            (cannot_listen(io::ErrorKind::AddrInUse).into(), Exit::TryAgain),
+            (cannot_listen(io::ErrorKind::AddrNotAvailable).into(), Exit::Configuration),
+            (cannot_listen(io::ErrorKind::PermissionDenied).into(), Exit::Configuration),
+            (cannot_listen(io::ErrorKind::OutOfMemory).into(), Exit::Unexpected),
+            (watch::Busy("x".into()).into(), Exit::TryAgain),
+            (watch::Limited(Reached(used())).into(), Exit::TryAgain),
+            (unknown().into(), Exit::Usage),
+            (top::NotHere::Json.into(), Exit::Usage),
+            (io::Error::from(io::ErrorKind::WouldBlock).into(), Exit::Unexpected),
+        ];
+        for (error, exit) in table {
+            assert_eq!(exit_of(&error), exit, "{error}");
+            assert_eq!(exit_of(&error.context("more about it")), exit);
+        }
+    }
+}

@@ -18,7 +18,6 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -26,8 +25,10 @@ use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{Control, Facts};
 use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
 use r3e_common::process::memory::guard::Guard;
-use r3e_common::process::memory::limit::Limit;
+use r3e_common::process::memory::ladder::Role;
+use r3e_common::process::memory::limit::Limits;
 use r3e_common::process::run_record::Run;
 use r3e_common::process::shutdown::Shutdown;
 use r3e_common::process::signals::Reaper;
@@ -44,8 +45,8 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on monitor.listen = {address}: {cause}{}", hint(cause))]
 pub(crate) struct NotListening {
-    address: SocketAddr,
-    cause: io::Error,
+    pub(crate) address: SocketAddr,
+    pub(crate) cause: io::Error,
 }
 
 impl NotListening {
@@ -85,9 +86,10 @@ pub(crate) fn run(
     let run = Run { program: PROGRAM, doing: "serve".to_owned(), started: clock() };
     let begun = Instant::now();
     let stop = shutdown.token().clone();
-    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
-    let facts = Facts::new(PROGRAM, run.started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
-    let guard = Guard::start(limit, 1, runtime.handle().clone(), stop.clone())?;
+    let limits = Limits::of(config);
+    let facts =
+        Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
+    let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), stop.clone())?;
     facts.set_phase("serving");
     let tasks = Tasks::default();
     let listed = tasks.clone();
@@ -102,10 +104,12 @@ pub(crate) fn run(
         tracing::warn!("everyone who reaches this address may read the dashboard, and no name of a host is refused");
     }
     runtime.block_on(async {
+        let purging = memory::purge_periodically(&tasks, &stop, config.memory.purge_every);
         tokio::select! {
             () = accept::accept(listener, &site, Bounds::default(), &tasks, &stop) => {}
             () = Reaper::reap_all() => {}
         }
+        purging.stop().await;
     });
     drop(control);
     let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &config.runtime.dir);

@@ -24,8 +24,13 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::{Config, Environment};
 use r3e_common::process::exit::Exit;
+use r3e_common::process::memory;
+use r3e_common::process::memory::guard::Guard;
+use r3e_common::process::memory::ladder::Role;
+use r3e_common::process::memory::limit::Limits;
 use r3e_common::process::shutdown::Shutdown;
 use ratatui::Terminal;
 use signal_hook::consts::SIGTSTP;
@@ -34,6 +39,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::TopArguments;
+use crate::watch::Limited;
 use app::App;
 use backend::Drawn;
 use gather::Gather;
@@ -60,7 +66,7 @@ const REST_OF_A_KEY: Duration = Duration::from_millis(50);
 /// Shows it until someone quits, or a signal comes.
 ///
 /// # Errors
-/// When this is no terminal, or it cannot be drawn on.
+/// When this is no terminal, it cannot be drawn on, or the memory limit was reached.
 pub(crate) fn run(
     config: &Config,
     runtime: &tokio::runtime::Runtime,
@@ -82,8 +88,18 @@ pub(crate) fn run(
     let stop = shutdown.token().clone();
     let screen = Screen::take().context("cannot draw on this terminal")?;
     let view = View::new(config, arguments.every, theme, &screen)?;
-    let ended = runtime.block_on(view.show(&stop));
+    let guard = Guard::start(Limits::of(config), Role::Daemon, runtime.handle().clone(), stop.clone())?;
+    let ended = runtime.block_on(async {
+        let tasks = Tasks::default();
+        let purging = memory::purge_periodically_unlogged(&tasks, &stop, config.memory.purge_every);
+        let ended = view.show(&stop).await;
+        purging.stop().await;
+        ended
+    });
     drop(screen);
+    if let Some(reached) = guard.reached() {
+        return Err(Limited(reached.clone()).into());
+    }
     match ended {
         // A terminal that is gone is no failure: whoever looked has left.
         Err(error) if !is_gone(&error) => Err(error),

@@ -19,7 +19,8 @@ use r3e_common::process::config::Config;
 use r3e_common::process::control::{Control, Facts};
 use r3e_common::process::exit::Exit;
 use r3e_common::process::memory::guard::{Guard, Reached};
-use r3e_common::process::memory::limit::Limit;
+use r3e_common::process::memory::ladder::Role;
+use r3e_common::process::memory::limit::Limits;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::run_record::Run;
 use r3e_common::process::shutdown::Shutdown;
@@ -35,7 +36,7 @@ use supervised::Supervised;
 /// Another watch writes this history: each of the two would have every process purge and every sample written twice.
 #[derive(Debug, thiserror::Error)]
 #[error("another watch keeps the history {}", .0.display())]
-pub(crate) struct Busy(PathBuf);
+pub(crate) struct Busy(pub(crate) PathBuf);
 
 /// What this program is called where programs are named.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
@@ -62,10 +63,10 @@ pub(crate) fn run(
     let run = Run { program: PROGRAM, doing: "watch".to_owned(), started: clock() };
     let begun = Instant::now();
     let stop = shutdown.token().clone();
-    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
-    let facts = Facts::new(PROGRAM, run.started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
-    // A watch has no boards in flight that could be fewer.
-    let guard = Guard::start(limit, 1, runtime.handle().clone(), stop.clone())?;
+    let limits = Limits::of(config);
+    let facts =
+        Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
+    let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), stop.clone())?;
     let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
     facts.set_phase("watching");
     let tasks = Tasks::default();

@@ -36,7 +36,8 @@ Examples:
   r3e-refresher incremental --track 1693 --limit 20
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 some boards failed, 69 service unavailable, 74 disk failed,
-75 another writer is at work, 78 configuration, 130 and 143 stopped by a signal.";
+75 another writer is at work or the memory limit was reached, 78 configuration or a memory limit that is too small,
+130 and 143 stopped by a signal.";
 
 /// What can be refreshed.
 #[derive(Debug, Subcommand)]

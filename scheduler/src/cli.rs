@@ -51,7 +51,7 @@ Examples:
   r3e-scheduler check                     is the configuration right?
 
 Exit codes: 0 done (of a running scheduler: stopped as asked), 1 unexpected, 2 usage, 74 disk failed, 75 another scheduler
-is at work on this cache, 78 configuration.";
+is at work on this cache or the memory limit was reached, 78 configuration.";
 
 /// What can be asked for instead of scheduling.
 #[derive(Debug, Clone, Subcommand)]

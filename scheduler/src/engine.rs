@@ -1,7 +1,7 @@
 //! The scheduler at work: one loop that waits for whichever comes first of a signal, the end of the job, the clock and the
 //! trigger file, and does what it calls for.
 //!
-//! It waits for the disk now and then (what is settled, the trigger file), and for nobody else; nothing is spawned but what
+//! It waits for the disk now and then (what is settled, the trigger file), and for nobody else; it spawns nothing but what
 //! passes on the output of the one job there may be.
 
 mod clock;

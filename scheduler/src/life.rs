@@ -12,7 +12,8 @@ use r3e_common::process::exit::Exit;
 use r3e_common::process::logging;
 use r3e_common::process::memory;
 use r3e_common::process::memory::guard::Guard;
-use r3e_common::process::memory::limit::Limit;
+use r3e_common::process::memory::ladder::Role;
+use r3e_common::process::memory::limit::Limits;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::run_record::Run;
 use r3e_common::process::shutdown::Shutdown;
@@ -35,7 +36,7 @@ const CLOSING: Duration = Duration::from_millis(800);
 /// Another scheduler would start every job twice.
 #[derive(Debug, thiserror::Error)]
 #[error("another scheduler is at work on {}", .0.display())]
-pub(crate) struct Busy(PathBuf);
+pub(crate) struct Busy(pub(crate) PathBuf);
 
 /// Schedules until a signal comes.
 ///
@@ -62,18 +63,26 @@ pub(crate) fn run(
     // One thread is enough to wait, and the one that starts jobs has to live as long as the process.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
-    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
-    let facts = Facts::new(PROGRAM, run.started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
+    let limits = Limits::of(&config);
+    let facts =
+        Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
     let facts = Arc::new(facts);
     let tasks = Tasks::default();
     let listed = tasks.clone();
     facts.set_tasks(Some(Arc::new(move || listed.list())));
-    let guard = Guard::start(limit, 1, runtime.handle().clone(), shutdown.token().clone())?;
+    let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
     let runtime_dir = config.runtime.dir.clone();
     let control = Control::open_or_say(&runtime_dir, Arc::clone(&facts));
 
     let around = Around { shutdown: &shutdown, supervisor, facts: &facts, tasks: &tasks, group: &group, clock };
-    let counts = runtime.block_on(async { anyhow::Ok(Engine::new(config, programs, around)?.run().await) })?;
+    let purge_every = config.memory.purge_every;
+    let counts = runtime.block_on(async {
+        let engine = Engine::new(config, programs, around)?;
+        let purging = memory::purge_periodically(&tasks, shutdown.token(), purge_every);
+        let counts = engine.run().await;
+        purging.stop().await;
+        anyhow::Ok(counts)
+    })?;
     supervisor.stopping("closing");
     drop(control);
     let Counts { started, failed } = counts;

@@ -60,3 +60,26 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Exit::Unexpected
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn every_error_has_its_exit_code() {
+        let store =
+            || StoreError { action: "write", path: "x".into(), cause: io::Error::from(io::ErrorKind::StorageFull) };
+        let table: [(anyhow::Error, Exit); 5] = [
+            (SettledError::Newer { path: "x".into(), found: 9 }.into(), Exit::Configuration),
+            (SettledError::Store(store()).into(), Exit::Disk),
+            (store().into(), Exit::Disk),
+            (life::Busy("x".into()).into(), Exit::TryAgain),
+            (io::Error::from(io::ErrorKind::WouldBlock).into(), Exit::Unexpected),
+        ];
+        for (error, exit) in table {
+            assert_eq!(exit_of(&error), exit, "{error}");
+            assert_eq!(exit_of(&error.context("more about it")), exit);
+        }
+    }
+}

@@ -24,13 +24,15 @@ fn keeping(mut new: Config, old: &Config) -> (Config, Vec<&'static str>) {
         ("runtime.dir", new.runtime.dir != old.runtime.dir),
         ("runtime.stop_grace", new.runtime.stop_grace != old.runtime.stop_grace),
         ("memory.limit_mb", new.memory.limit_mb != old.memory.limit_mb),
+        ("memory.purge_every", new.memory.purge_every != old.memory.purge_every),
+        ("memory.profile", new.memory.profile != old.memory.profile),
         ("log.level", new.log.level != old.log.level),
         ("log.format", new.log.format != old.log.format),
     ];
     new.cache.dir.clone_from(&old.cache.dir);
     new.cache.staging_dir.clone_from(&old.cache.staging_dir);
     new.runtime.clone_from(&old.runtime);
-    new.memory.limit_mb = old.memory.limit_mb;
+    new.memory.clone_from(&old.memory);
     new.log.clone_from(&old.log);
     (new, differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect())
 }

@@ -8,6 +8,7 @@
 
 mod cache;
 mod conditions;
+mod control_group;
 mod disk;
 mod expected;
 mod faults;
@@ -24,6 +25,7 @@ pub use cache::{
     top_combinations,
 };
 pub use conditions::NOBODY;
+pub use control_group::{Ballast, ControlGroup};
 pub use disk::{BindMount, ReadOnlyFolder, SmallDisk, may_mount};
 pub use expected::{Differences, assert_serves};
 pub use faults::{Call, What, was_struck};

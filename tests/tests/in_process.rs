@@ -66,8 +66,8 @@ fn held(runtime: &Runtime) -> Held {
 
 fn run(runtime: &Runtime, config: &Config, stop: CancellationToken) -> Outcome {
     let facts = Arc::new(Facts::new("test", SystemTime::now(), runtime.handle().clone(), None));
-    let (doing, limit, wait, style) = ("testing".to_owned(), None, Duration::ZERO, Style::Hidden);
-    let options = Options { facts, doing, limit, wait, style, clock: SystemTime::now };
+    let (doing, limits, wait, style) = ("testing".to_owned(), None, Duration::ZERO, Style::Hidden);
+    let options = Options { facts, doing, limits, wait, style, clock: SystemTime::now };
     let plan = |job: &job::Job, states: &[_]| Ok(Choice::default().plan(config, job, states));
     runtime.block_on(job::run(config, &options, stop, plan)).unwrap().outcome
 }

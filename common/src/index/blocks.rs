@@ -30,7 +30,7 @@ pub(super) fn write(
             let number = first + number;
             let mut text = Vec::with_capacity(BLOCK_BYTES);
             write_rows((shards, order), catalog, number * BLOCK_ROWS, number + 1 == blocks, &mut text);
-            let block = Block::new(&text);
+            let block = Block::new(&text)?;
             let length = text.len();
             made.push((number, length, block, if keep_text { text } else { Vec::new() }));
             Ok(())

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{Budget, Plan};
+use super::gzip::NotCompressed;
 use super::order::{self, Order};
 use super::parallel;
 use super::shard::Shard;
@@ -32,10 +33,13 @@ pub enum IndexError {
     /// More entries than can be numbered.
     #[error("{0} entries: an index takes at most {MOST_ROWS}")]
     TooMany(usize),
+    /// The compressor failed.
+    #[error(transparent)]
+    NotCompressed(#[from] NotCompressed),
     /// It cannot be made in the memory it was given.
     #[error("the index needs {needed} bytes of memory, and was given {given}")]
     BudgetTooSmall {
-        /// How many bytes it needs, as far as that is known by now.
+        /// The least number of bytes in which what did not fit would have.
         needed: u64,
         /// How many it was given.
         given: u64,

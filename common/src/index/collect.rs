@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::budget::Plan;
 use super::build::IndexError;
 use super::order::push_key;
 use super::record::{NAME, Reading, Record, TEXTS, compare_keys, key_prefix};
@@ -29,6 +30,7 @@ struct Slot {
 #[derive(Debug)]
 pub(super) struct Collector<'p> {
     place: &'p Place,
+    plan: Plan,
     bytes: Vec<u8>,
     records: Vec<Slot>,
     /// For the key of the record that is coming in.
@@ -38,17 +40,23 @@ pub(super) struct Collector<'p> {
     runs: Vec<Run>,
 }
 
+/// The bytes for records, and for what tells their places, of `most` bytes in all.
+fn rooms(most: usize, buffer_bytes: usize) -> (usize, usize) {
+    // Writing a run needs the largest record a few times over.
+    let room = most.saturating_sub(buffer_bytes) / 16 * 15;
+    // A record of the usual size takes seven times what tells its place. Offsets have 32 bits.
+    ((room / 8 * 7).min(u32::MAX as usize), room / 8)
+}
+
 impl<'p> Collector<'p> {
-    /// Holds at most `most` bytes of memory, the buffer for writing included.
-    pub(super) fn new(place: &'p Place, most: usize, buffer_bytes: usize) -> Self {
-        // Writing a run needs the largest record a few times over.
-        let room = most.saturating_sub(buffer_bytes) / 16 * 15;
-        // A record of the usual size takes seven times what tells its place.
-        let (bytes, records) = (room / 8 * 7, room / 8 / size_of::<Slot>());
-        // Offsets have 32 bits.
-        let bytes = bytes.min(u32::MAX as usize);
+    /// Holds at most `most` bytes of memory, the buffer for writing included: a share of that plan.
+    pub(super) fn new(place: &'p Place, most: usize, plan: Plan) -> Self {
+        let buffer_bytes = plan.buffer;
+        let (bytes, slots) = rooms(most, buffer_bytes);
+        let records = slots / size_of::<Slot>();
         Self {
             place,
+            plan,
             bytes: Vec::with_capacity(bytes),
             records: Vec::with_capacity(records),
             key: String::new(),
@@ -62,8 +70,8 @@ impl<'p> Collector<'p> {
     pub(super) fn push(&mut self, record: &Record<'_>) -> Result<(), IndexError> {
         let most = record.most_bytes();
         if most > self.bytes.capacity() / LARGEST_PART {
-            let (needed, given) = (most * LARGEST_PART, self.bytes.capacity());
-            return Err(IndexError::BudgetTooSmall { needed: needed as u64, given: given as u64 });
+            let fits = |records: usize, plan: &Plan| most <= rooms(records, plan.buffer).0 / LARGEST_PART;
+            return Err(self.plan.too_small(|it| fits(it.usual.records, it) && fits(it.large.records, it)));
         }
         if self.bytes.len() + most > self.bytes.capacity() || self.records.len() == self.records.capacity() {
             self.spill()?;

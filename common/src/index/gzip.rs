@@ -4,7 +4,7 @@
 //! together in order. Browsers that fetch these files refuse anything after the first member, so there is only one.
 
 use crc32fast::Hasher;
-use flate2::{Compress, Compression, FlushCompress, Status};
+use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 
 use super::generation::Generation;
 
@@ -22,23 +22,55 @@ pub(super) struct Block {
     sum: Hasher,
 }
 
+/// The compressor did not do what it is there for: what it gave is in no file.
+#[derive(Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("compressing the index failed: {why} after {taken} of {given} bytes")]
+pub struct NotCompressed {
+    why: String,
+    taken: u64,
+    given: usize,
+}
+
 impl Block {
     /// Compresses `text`. The compressor is a new one each time, for the bytes may depend on nothing but the text.
-    pub(super) fn new(text: &[u8]) -> Self {
+    pub(super) fn new(text: &[u8]) -> Result<Self, NotCompressed> {
+        let mut compress = Compress::new(Compression::new(6), false);
+        let step = |rest: &[u8], bytes: &mut Vec<u8>| {
+            let status = compress.compress_vec(rest, bytes, FlushCompress::Sync);
+            (compress.total_in(), status)
+        };
+        let bytes = compressed(text, step)?;
         let mut sum = Hasher::new();
         sum.update(text);
-        let mut compress = Compress::new(Compression::new(6), false);
-        let mut bytes = Vec::with_capacity(text.len() / 4 + 256);
-        loop {
-            let rest = &text[usize::try_from(compress.total_in()).unwrap_or(text.len())..];
-            let status = compress.compress_vec(rest, &mut bytes, FlushCompress::Sync);
-            debug_assert!(matches!(status, Ok(Status::Ok | Status::BufError)), "{status:?}");
-            // With room left in the output, all of the input is in it and flushed.
-            if bytes.len() < bytes.capacity() {
-                return Self { bytes, sum };
-            }
-            bytes.reserve(bytes.capacity() / 2);
+        Ok(Self { bytes, sum })
+    }
+}
+
+/// All of `text` compressed and flushed. `step` compresses as much of what it gets as there is room for, and says how much of
+/// the text it has taken by then.
+fn compressed(
+    text: &[u8],
+    mut step: impl FnMut(&[u8], &mut Vec<u8>) -> (u64, Result<Status, CompressError>),
+) -> Result<Vec<u8>, NotCompressed> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 + 256);
+    let mut taken = 0;
+    loop {
+        let failed = |why: String, taken| NotCompressed { why, taken, given: text.len() };
+        let rest = usize::try_from(taken).ok().and_then(|taken| text.get(taken..));
+        let rest = rest.ok_or_else(|| failed("it claims more than it was given".to_owned(), taken))?;
+        let status;
+        (taken, status) = step(rest, &mut bytes);
+        match status {
+            Ok(Status::Ok | Status::BufError) => {}
+            Ok(Status::StreamEnd) => return Err(failed("the stream ended".to_owned(), taken)),
+            Err(error) => return Err(failed(error.to_string(), taken)),
         }
+        // With room left in the output, all of the input is in it and flushed.
+        if bytes.len() < bytes.capacity() {
+            let is_all = usize::try_from(taken) == Ok(text.len());
+            return if is_all { Ok(bytes) } else { Err(failed("it stopped".to_owned(), taken)) };
+        }
+        bytes.reserve(bytes.capacity() / 2);
     }
 }
 
@@ -78,7 +110,7 @@ mod tests {
     fn member(parts: &[Vec<u8>]) -> Vec<u8> {
         let (mut file, mut trailer, mut length) = (HEADER.to_vec(), Trailer::default(), 0);
         for part in parts {
-            let block = Block::new(part);
+            let block = Block::new(part).unwrap();
             trailer.add(&block);
             length += part.len() as u64;
             file.extend(&block.bytes);
@@ -104,7 +136,53 @@ mod tests {
         check(&[]);
     }
 
+    #[test]
+    fn a_compressor_that_fails_is_an_error_and_no_block() {
+        let text = [b'x'; 1000];
+        let error = |taken, status: fn() -> Result<Status, CompressError>| {
+            compressed(&text, |_, bytes| {
+                bytes.push(0);
+                (taken, status())
+            })
+            .unwrap_err()
+            .to_string()
+        };
+        let ok = || Ok(Status::Ok);
+        assert_eq!(error(10, ok), "compressing the index failed: it stopped after 10 of 1000 bytes");
+        assert_eq!(error(0, || Ok(Status::BufError)), "compressing the index failed: it stopped after 0 of 1000 bytes");
+        let ended = error(1000, || Ok(Status::StreamEnd));
+        assert_eq!(ended, "compressing the index failed: the stream ended after 1000 of 1000 bytes");
+        // A real error: data after the end of a stream.
+        let misused = || {
+            let mut compress = Compress::new(Compression::new(6), false);
+            compress.compress_vec(b"", &mut Vec::with_capacity(100), FlushCompress::Finish)?;
+            compress.compress_vec(b"more", &mut Vec::with_capacity(100), FlushCompress::None)
+        };
+        assert!(error(4, misused).ends_with("after 4 of 1000 bytes"));
+        // It fills its output, and claims what it did not get.
+        let claims = compressed(&text, |_, bytes| {
+            bytes.resize(bytes.capacity(), 0);
+            (1001, ok())
+        });
+        assert_eq!(claims.unwrap_err().taken, 1001);
+    }
+
     proptest! {
+        /// However little a compressor takes at a time, it gets all of it.
+        #[test]
+        fn a_compressor_may_take_any_steps(text in proptest::collection::vec(any::<u8>(), 0..5000), steps in 1_usize..9) {
+            let mut seen = Vec::new();
+            let done = compressed(&text, |rest, bytes| {
+                seen.extend_from_slice(&rest[..rest.len().min(text.len() / steps + 1)]);
+                // A full output says that there is more to do.
+                bytes.resize(bytes.capacity(), 0);
+                bytes.reserve(usize::from(seen.len() == text.len()));
+                (seen.len() as u64, Ok(Status::Ok))
+            });
+            prop_assert!(done.is_ok());
+            prop_assert_eq!(seen, text);
+        }
+
         #[test]
         fn any_parts_are_one_member(parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2000), 0..6)) {
             check(&parts);

@@ -68,7 +68,7 @@ pub(super) fn merge<'b>(sorted: &'b Sorted, stop: &CancellationToken) -> Result<
     // A run that is written takes about as much as one that is read.
     let together = (plan.cursors / cost).saturating_sub(1).max(1);
     if together < 2 && runs.len() > 1 {
-        return Err(plan.too_small(3 * cost, plan.cursors));
+        return Err(plan.too_small(|plan| plan.cursors >= 3 * cost));
     }
     let mut runs: std::collections::VecDeque<Run> = runs.iter().cloned().collect();
     while runs.len() > together {

@@ -98,7 +98,7 @@ pub(super) fn build(
         nameless: 0,
     });
     let new = |shares: Shares| Reader {
-        collector: Collector::new(&place, shares.records, plan.buffer),
+        collector: Collector::new(&place, shares.records, plan),
         buffers: Buffers::default(),
         most: shares.board,
         plan,
@@ -130,11 +130,15 @@ pub(super) fn build(
     large.sort_unstable();
     if !large.is_empty() {
         let mut reader = new(plan.large);
+        let mut too_large = 0;
         for ordinal in large {
             if stop.is_cancelled() {
                 return Err(IndexError::Stopped);
             }
-            reader.read_large(ordinal)?;
+            too_large = reader.read_large(ordinal)?.max(too_large);
+        }
+        if too_large > 0 {
+            return Err(plan.too_small(|plan| plan.large.board >= too_large));
         }
         runs.append(&mut reader.collector.end()?);
         (budget.give_back)();
@@ -183,7 +187,7 @@ impl Reader<'_> {
                 // Few names, each for many boards: where they would fill their share, some board has been tampered with.
                 let needed = found.boards.names.bytes() + 2 * head.name.len();
                 if needed > self.plan.names {
-                    return Err(self.plan.too_small(needed, self.plan.names));
+                    return Err(self.plan.too_small(|plan| plan.names >= needed));
                 }
                 let name = found.boards.names.intern(&head.name);
                 let number = ordinal.0 as usize;
@@ -202,18 +206,19 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a board that was too large to be read beside others.
-    fn read_large(&mut self, ordinal: Ordinal) -> Result<(), IndexError> {
-        let Some(board) = self.combination(ordinal) else { return Ok(()) };
+    /// Reads a board that was too large to be read beside others. Returns how many bytes it would take where it is too large
+    /// for that too, else 0.
+    fn read_large(&mut self, ordinal: Ordinal) -> Result<usize, IndexError> {
+        let Some(board) = self.combination(ordinal) else { return Ok(0) };
         if self.read(ordinal)? {
-            return Ok(());
+            return Ok(0);
         }
         match self.cache.measure(board) {
-            Ok(bytes) => Err(self.plan.too_small(bytes, self.most)),
+            Ok(bytes) => Ok(bytes),
             Err(ReadError::Damaged { path, damage }) => {
                 let damaged = Damaged::found(board, path, damage)?;
                 lock(self.found).damaged.push((ordinal, damaged));
-                Ok(())
+                Ok(0)
             }
             Err(ReadError::Store(error)) => Err(error.into()),
         }

@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::build::IndexError;
-use super::gzip::Block;
+use super::gzip::{Block, NotCompressed};
 use super::merge;
 use super::output::{BLOCK_BYTES, BLOCK_ROWS, Output};
 use super::parallel::Workers;
@@ -29,7 +29,7 @@ pub(super) fn write(
     stop: &CancellationToken,
     output: &mut Output<'_>,
 ) -> Result<usize, IndexError> {
-    let compress = |text: Vec<u8>| (Block::new(&text), text);
+    let compress = |text: Vec<u8>| Block::new(&text).map(|block| (block, text));
     Workers::with(threads, compress, |workers| {
         let most = threads * 2;
         let mut stream = Stream { sorted, workers, output, most, text: Vec::new(), spare: None, held: 0 };
@@ -43,7 +43,7 @@ pub(super) fn write(
 
 struct Stream<'a, 'f> {
     sorted: &'a Sorted,
-    workers: &'a mut Workers<Vec<u8>, (Block, Vec<u8>)>,
+    workers: &'a mut Workers<Vec<u8>, Result<(Block, Vec<u8>), NotCompressed>>,
     output: &'a mut Output<'f>,
     /// How many blocks there may be at a time, however small.
     most: usize,
@@ -160,7 +160,7 @@ impl Stream<'_, '_> {
             self.take()?;
         }
         if needed > self.allowed() {
-            return Err(self.sorted.plan.too_small(needed, self.allowed()));
+            return Err(self.sorted.plan.too_small(|plan| plan.blocks >= needed));
         }
         self.text.reserve_exact(grown - length);
         Ok(())
@@ -173,7 +173,7 @@ impl Stream<'_, '_> {
     /// Waits for the first block under way and writes it; returns where its text was.
     fn take(&mut self) -> Result<Vec<u8>, IndexError> {
         // A thread that has panicked ends its caller too, as soon as this returns.
-        let (block, text) = self.workers.take().ok_or(IndexError::Stopped)?;
+        let (block, text) = self.workers.take().ok_or(IndexError::Stopped)??;
         self.held -= cost(text.capacity());
         self.output.block(&block, text.len(), &text)?;
         Ok(text)

@@ -139,6 +139,7 @@ fn plan(readers: usize, records: usize, board: usize) -> Plan {
     let shares = |board| Shares { records, board };
     Plan {
         given: 0,
+        combinations: 9,
         names: 1 << 20,
         readers,
         usual: shares(board),
@@ -224,21 +225,57 @@ fn too_little_memory_is_told_before_anything_is_read() {
     assert_eq!(world.held(), world.export(&build_in(least).unwrap(), 2));
 }
 
+/// Writes a board of so many entries over the first one, and gives its path and the file.
+fn write_large(world: &World, entries: usize, entry: &str) -> (std::path::PathBuf, Vec<u8>) {
+    let board = world.catalog.combinations().next().unwrap();
+    let mut encoder = BoardEncoder::new(board, "T", &Validators::default());
+    for _ in 0..entries {
+        assert!(encoder.push(&serde_json::value::RawValue::from_string(entry.to_owned()).unwrap()));
+    }
+    let (path, whole) = (world.cache.board_path(board), encoder.finish("t").bytes);
+    fs::write_whole(&path, &whole).unwrap();
+    (path, whole)
+}
+
 #[test]
 fn a_board_that_does_not_fit_at_all_is_told_but_a_damaged_one_is_only_damaged() {
     let world = World::new(1, &[1; 9]);
-    let board = world.catalog.combinations().next().unwrap();
-    let mut encoder = BoardEncoder::new(board, "T", &Validators::default());
-    for _ in 0..3000 {
-        assert!(encoder.push(&serde_json::value::RawValue::from_string(entry(&mut Rng::with_seed(7))).unwrap()));
-    }
-    let (path, whole) = (world.cache.board_path(board), encoder.finish("t").bytes);
+    let (path, whole) = write_large(&world, 3000, &entry(&mut Rng::with_seed(7)));
     let small = Plan { large: Shares { records: 40_000, board: 100_000 }, ..plan(1, 40_000, 5000) };
-    fs::write_whole(&path, &whole).unwrap();
     assert!(matches!(world.sorted(small), Err(IndexError::BudgetTooSmall { needed: 10_000.., given: 0 })));
     fs::write_whole(&path, &[&whole[..whole.len() - 8], b"\0\0\0\0\0\0\xff\0"].concat()).unwrap();
     let built = world.sorted(small).unwrap();
-    assert!(built.damaged.iter().any(|damaged| damaged.board == board), "{:?}", built.damaged);
+    assert!(built.damaged.iter().any(|damaged| world.cache.board_path(damaged.board) == path), "{:?}", built.damaged);
+}
+
+#[test]
+fn an_index_can_be_made_in_the_budget_that_an_error_names() {
+    let (small, text) = (entry(&mut Rng::with_seed(7)), "x".repeat(100_000));
+    // A board of 20 MB, and an entry that few records of its size have room beside.
+    for (entries, entry) in [(120_000, small), (80, format!(r#"{{"driver":{{"name":"a"}},"team":"{text}"}}"#))] {
+        let world = World::new(1, &[2; 9]);
+        let (_, _) = write_large(&world, entries, &entry);
+        let spill = world.folder.path().join("spill");
+        let make = |bytes| {
+            let budget = Budget { bytes: Some(bytes), spill: &spill, give_back: || {} };
+            let built = build(&world.cache, &world.catalog, 2, &budget, &CancellationToken::new())?;
+            let folder = world.folder.path();
+            export(&built, &world.catalog, folder, false, 2, &CancellationToken::new()).map(|_| ())
+        };
+        let mut bytes = Budget::least(&world.catalog);
+        let mut named = Vec::new();
+        while let Err(error) = make(bytes) {
+            let IndexError::BudgetTooSmall { needed, given } = error else { panic!("{error}") };
+            assert!(needed > given && given == bytes, "{needed} {given}");
+            bytes = needed;
+            named.push(bytes);
+        }
+        assert!((1..=3).contains(&named.len()), "{named:?}");
+        // Asked beforehand, boards are known.
+        let least = Budget::least_for(&world.cache, &world.catalog, 2).unwrap();
+        assert!(least <= bytes, "{least} {named:?}");
+        assert!(entries < 1000 || make(least).is_ok(), "{least} {named:?}");
+    }
 }
 
 #[test]

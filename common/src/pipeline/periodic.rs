@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::tasks::Tasks;
 
@@ -45,19 +45,19 @@ impl Rhythm {
 /// A running periodic task. It has to be stopped: dropping it cancels it, but waits for nothing.
 #[derive(Debug)]
 pub struct Periodic {
-    stop: CancellationToken,
+    stop: DropGuard,
     task: JoinHandle<()>,
 }
 
 impl Periodic {
     /// Does `work` in that rhythm, on a thread where it may block. The work gets the token that ends it, and is never done
-    /// twice at a time. At the end the task says `farewell`.
+    /// twice at a time. At the end the task logs `farewell`, if there is one.
     #[track_caller]
     pub fn start(
         tasks: &Tasks,
         stop: &CancellationToken,
         mut rhythm: Rhythm,
-        (name, farewell): (&'static str, &'static str),
+        (name, farewell): (&'static str, Option<&'static str>),
         work: impl Fn(&CancellationToken) + Clone + Send + 'static,
     ) -> Self {
         let stop = stop.child_token();
@@ -72,15 +72,17 @@ impl Periodic {
                         break;
                     }
                 }
-                tracing::info!("{farewell}");
+                if let Some(farewell) = farewell {
+                    tracing::info!("{farewell}");
+                }
             })
         };
-        Self { stop, task }
+        Self { stop: stop.drop_guard(), task }
     }
 
     /// Ends the task and waits until it is gone.
     pub async fn stop(self) {
-        self.stop.cancel();
+        drop(self.stop);
         if self.task.await.is_err() {
             tracing::error!("a periodic task panicked");
         }
@@ -93,7 +95,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    const NAMES: (&str, &str) = ("test", "bye");
+    const NAMES: (&str, Option<&str>) = ("test", Some("bye"));
 
     /// Work that counts how often it was done, and tells when that was `times`.
     fn counting(times: usize) -> (Arc<tokio::sync::Notify>, impl Fn(&CancellationToken) + Clone + Send + 'static) {
@@ -139,6 +141,14 @@ mod tests {
         let rhythm = Rhythm::Growth { of, by: 1000 };
         soon(Periodic::start(&tasks, &stop, rhythm, NAMES, |_| unreachable!()).stop()).await;
         assert!(tasks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_dropped_ends_too() {
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let never = Rhythm::Every(Duration::from_hours(1));
+        drop(Periodic::start(&tasks, &stop, never, NAMES, |_| unreachable!()));
+        soon(tasks.ended()).await;
     }
 
     #[tokio::test]

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::config::Config;
 use super::control::{BoardsProgress, Facts};
 use super::memory::guard::Guard;
-use super::memory::limit::Limit;
+use super::memory::ladder::Role;
+use super::memory::limit::Limits;
 use super::memory::{self, Purged};
 use crate::domain::Catalog;
-use crate::index::{BoardState, IndexError};
+use crate::index::{BoardState, Budget, IndexError};
 use crate::pipeline::{Periodic, Progress, PublishError, Publisher, Rhythm, Room, Snapshot, Tasks};
 use crate::store::{self, Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
 use crate::upstream::{Client, Settings};
@@ -65,8 +66,9 @@ pub struct Job {
     pub begun: Instant,
     /// What others are told of it.
     pub facts: Arc<Facts>,
-    /// Keeps it below its memory limit.
+    /// Keeps it below its memory limits.
     pub guard: Guard,
+    limits: Option<Limits>,
     memory: Periodic,
     tasks_before: usize,
 }
@@ -75,15 +77,19 @@ impl Job {
     /// Takes the writer's lock, checks what an interrupted run left, and begins to purge from time to time.
     ///
     /// # Errors
-    /// When another writer is at work, the catalogue is no good, or the file system refuses.
+    /// When the memory limit is too small for any index, another writer is at work, the catalogue is no good, or the file
+    /// system refuses.
     pub async fn open(config: &Config, options: &Options, stop: CancellationToken) -> Result<Self, JobError> {
         let begun = Instant::now();
         let tasks_before = Handle::current().metrics().num_alive_tasks();
         let catalog = Arc::new(load_catalog(config)?);
+        let limits = options.limits.clone();
+        if let Some(limits) = &limits {
+            check_limit(limits, &Cache::new(&config.cache.dir), &catalog)?;
+        }
         // From here on: what an interrupted run left may be large.
-        let runtime = Handle::current();
-        let guard = Guard::start(options.limit.clone(), config.upstream.concurrency, runtime.clone(), stop.clone());
-        let guard = guard.map_err(JobError::Guard)?;
+        let role = Role::Job { boards: config.upstream.concurrency };
+        let guard = Guard::start(limits.clone(), role, Handle::current(), stop.clone()).map_err(JobError::Guard)?;
         let lock = lock(config, options, &stop).await?;
         let known = |board| catalog.ordinal(board).is_some();
         let cache = &config.cache.dir;
@@ -97,8 +103,8 @@ impl Job {
             catalog: Arc::clone(&catalog),
             status,
             plain: config.index.plain,
-            threads: std::thread::available_parallelism().map_or(1, Into::into),
-            room: room(options.limit.clone()),
+            threads: threads(),
+            room: room(limits.clone()),
             give_back: memory::give_back,
             clock: options.clock,
             totals: std::sync::Mutex::default(),
@@ -106,11 +112,22 @@ impl Job {
         let (tasks, progress) = (Tasks::default(), Arc::new(Progress::new()));
         let facts = Arc::clone(&options.facts);
         tell(&facts, &tasks, &progress);
-        let names = ("giving memory back", "⏹️ Memory monitoring stopped");
-        let every = Rhythm::Every(config.memory.purge_every);
-        let memory = Periodic::start(&tasks, &stop, every, names, move |_| purge_and_say(&runtime));
+        let memory = memory::purge_periodically(&tasks, &stop, config.memory.purge_every);
         let publisher = Arc::new(publisher);
-        Ok(Self { catalog, publisher, tasks, progress, stop, leftovers, begun, facts, guard, memory, tasks_before })
+        Ok(Self {
+            catalog,
+            publisher,
+            tasks,
+            progress,
+            stop,
+            leftovers,
+            begun,
+            facts,
+            guard,
+            limits,
+            memory,
+            tasks_before,
+        })
     }
 
     /// The client that the configuration asks for.
@@ -139,7 +156,7 @@ impl Job {
     /// Publishes what is staged; see [`Publisher::publish`]. Nothing where it was stopped before it was done.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// When the file system refuses, or there is not enough memory.
     pub async fn publish(&self) -> Result<Option<Vec<BoardState>>, JobError> {
         let (publisher, stop, runtime) = (Arc::clone(&self.publisher), self.stop.clone(), Handle::current());
         let publishing =
@@ -147,7 +164,12 @@ impl Job {
         match publishing.await.map_err(JobError::Panicked)? {
             Ok(done) => Ok(Some(done)),
             Err(PublishError::Index(IndexError::Stopped)) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(match (&self.limits, error) {
+                (Some(limits), PublishError::Index(IndexError::BudgetTooSmall { needed, .. })) => {
+                    not_enough(limits, needed, self.publisher.staging.cache(), &self.catalog)
+                }
+                (_, error) => error.into(),
+            }),
         }
     }
 
@@ -156,7 +178,7 @@ impl Job {
     #[must_use]
     pub fn publish_periodically(&self, rhythm: Rhythm) -> Periodic {
         let (publisher, runtime) = (Arc::clone(&self.publisher), Handle::current());
-        let names = ("periodic indexing", "⏹️ Periodic indexing task exiting");
+        let names = ("periodic indexing", Some("⏹️ Periodic indexing task exiting"));
         Periodic::start(&self.tasks, &self.stop, rhythm, names, move |stop| {
             match publish_and_purge(&publisher, &runtime, stop) {
                 Ok(_) | Err(PublishError::Index(IndexError::Stopped)) => {}
@@ -231,25 +253,44 @@ fn publish_and_purge(
     result
 }
 
-fn purge_and_say(runtime: &Handle) {
-    if let Some(purged) = purge(runtime) {
-        tracing::info!("{}", purged.after.periodic_line());
-    }
-}
-
 fn purge(runtime: &Handle) -> Option<Purged> {
     memory::purge_all(runtime).inspect_err(|error| tracing::warn!(%error, "no purge")).ok()
 }
 
-/// What an index may take below that limit, each time it is asked. What was freed before is given back first.
-fn room(limit: Option<Limit>) -> Room {
+/// What an index may take below the limits, each time it is asked. What was freed before is given back first.
+fn room(limits: Option<Limits>) -> Room {
     Room(Arc::new(move || {
-        let limit = limit.as_ref()?;
+        let limits = limits.as_ref()?;
         memory::give_back();
-        let resident = memory::rss_bytes().inspect_err(|error| tracing::error!(%error, "no room is known of"));
-        // Without the kernel's figure no limit can be kept, and nothing is to be held.
-        Some(resident.map_or(0, |bytes| limit.room_bytes(bytes)))
+        let usage = limits.usage().inspect_err(|error| tracing::error!(%error, "cannot read how much memory is left"));
+        // Without the kernel's figures no limit can be kept, and nothing is to be held.
+        Some(usage.map_or(0, |usage| usage.room_bytes()))
     }))
+}
+
+/// Refuses a limit in which no index of this catalogue can be made whatever happens, before there is anything to be stopped.
+fn check_limit(limits: &Limits, cache: &Cache, catalog: &Catalog) -> Result<(), JobError> {
+    let least = Budget::least(catalog);
+    let room = limits.usage().map_err(JobError::Figures)?.own.room_bytes();
+    if room < least { Err(not_enough(limits, least, cache, catalog)) } else { Ok(()) }
+}
+
+/// The error for an index that takes so many bytes at least, which there are not. All boards are looked at, so that the limit that
+/// it names is enough for them.
+fn not_enough(limits: &Limits, needed: u64, cache: &Cache, catalog: &Catalog) -> JobError {
+    let for_boards = match Budget::least_for(cache, catalog, threads()) {
+        Ok(bytes) => bytes,
+        Err(error) => return error.into(),
+    };
+    match limits.usage() {
+        Ok(usage) => JobError::Memory(usage.not_enough(needed.max(for_boards))),
+        Err(error) => JobError::Figures(error),
+    }
+}
+
+/// Threads that do what takes processor time.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
 }
 
 /// Lets the control socket tell what the job is at.

@@ -1,9 +1,9 @@
 //! What this process holds, by the allocator's account and by the kernel's, and giving it back.
 //!
-//! Every program allocates with jemalloc, tuned small. Figures cost microseconds; a purge can take a tenth of a second
-//! and never runs on an async thread of a program that holds more than a megabyte. Facts about jemalloc: its manual,
-//! `jemalloc(3)`; about the kernel's account: `proc(5)`. What a process may hold, and how it gives way, is in [`limit`],
-//! [`ladder`] and [`guard`]; what its code holds, function by function, in [`profile`].
+//! Every program allocates with jemalloc, tuned small. Figures cost a tenth of a millisecond; a purge can take a tenth of a second,
+//! and runs on an async thread only in the scheduler, which holds little and has nothing else to do meanwhile. Facts about
+//! jemalloc: its manual, `jemalloc(3)`; about the kernel's account: `proc(5)`. What a process may hold, and how it gives way, is in
+//! [`limit`], [`ladder`] and [`guard`]; what its code holds, function by function, in [`profile`].
 
 mod arenas;
 mod cgroup;
@@ -12,6 +12,7 @@ pub mod guard;
 mod kernel;
 pub mod ladder;
 pub mod limit;
+mod periodic;
 pub mod profile;
 mod purge;
 mod raw;
@@ -20,6 +21,7 @@ mod tuning;
 pub use arenas::{Arena, arenas};
 pub use figures::{Figures, figures};
 pub use kernel::{pss_bytes, rss_bytes};
+pub use periodic::{purge_periodically, purge_periodically_unlogged};
 pub use purge::{Purged, flush_if_asked, give_back, purge, purge_all};
 pub use tuning::check_tuning;
 

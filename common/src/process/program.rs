@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,7 +12,7 @@ use super::config::{Config, ConfigArgs, Environment, Flag};
 use super::control::{Control, Facts};
 use super::exit::Exit;
 use super::job::{self, Job, JobError, Options, Outcome, Plan};
-use super::memory::limit::Limit;
+use super::memory::limit::Limits;
 use super::progress::Style;
 use super::run_record::Run;
 use super::shutdown::Shutdown;
@@ -127,14 +126,14 @@ pub fn run_job(
         Err(error) => return unexpected("cannot start the runtime", error),
     };
     let (begun, started) = (Instant::now(), SystemTime::now());
-    let limit = Limit::find(config.memory.limit_bytes(), Path::new("/"));
-    let facts = Facts::new(program, started, runtime.handle().clone(), limit.as_ref().map(|it| it.bytes));
+    let limits = Limits::of(config);
+    let facts = Facts::new(program, started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
     let facts = Arc::new(facts);
     let control = Control::open_or_say(&config.runtime.dir, Arc::clone(&facts));
     let record = Run { program, doing: doing.clone(), started };
     let style = Style::for_stderr(quiet);
     let wait = arguments.wait.unwrap_or_default();
-    let options = Options { facts, doing, limit, wait, style, clock: SystemTime::now };
+    let options = Options { facts, doing, limits, wait, style, clock: SystemTime::now };
 
     let result = runtime.block_on(job::run(config, &options, shutdown.token().clone(), plan));
     // A name that is being looked up cannot be called off.

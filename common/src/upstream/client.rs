@@ -78,7 +78,7 @@ pub enum FetchError {
 /// The client could not be built: there are no root certificates, mostly.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)")]
-pub struct SetupError(String);
+pub struct SetupError(pub(crate) String);
 
 /// What was asked of the service so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

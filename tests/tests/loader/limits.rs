@@ -1,4 +1,4 @@
-//! A memory limit is kept, or the job stops in order with 75.
+//! A memory limit is kept, or refused where it is too small.
 
 use std::fs;
 use std::sync::Arc;
@@ -7,8 +7,16 @@ use std::time::{Duration, SystemTime};
 use r3e_common::pipeline::{Allowance, End, Fetcher, Progress, Tasks};
 use r3e_common::store::{Cache, Destination, Holder, Staging, WriterLock};
 use r3e_common::upstream::{Client, Settings};
-use r3e_tests::harness::{Differences, Place, assert_serves, board_files, driver_index, grid, read_status, snapshot};
+use r3e_tests::harness::{
+    Differences, Ended, Place, assert_serves, board_files, driver_index, grid, read_status, snapshot,
+};
 use r3e_tests::sim::{SimOptions, Simulator};
+
+/// The limit that a message says is enough, in megabytes.
+fn named_limit(ended: &Ended) -> String {
+    let (_, rest) = ended.stderr.split_once("it needs at least ").unwrap();
+    rest.split_once(" MB").unwrap().0.to_owned()
+}
 
 #[test]
 fn a_limit_that_no_work_fits_in_costs_nothing_but_the_run() {
@@ -17,15 +25,21 @@ fn a_limit_that_no_work_fits_in_costs_nothing_but_the_run() {
     let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));
     let _ended = place.loader(&sim.base_url()).run().with_code(0);
     let before = snapshot(&place.cache());
-    for arguments in [&["--cached-only"][..], &[]] {
+    let mut named = String::new();
+    for (arguments, limit) in [(&["--cached-only"][..], "3"), (&[], "3"), (&[], "12")] {
         let limited = place.loader(&sim.base_url()).arguments(arguments).set("cache.max_age", "0s");
-        let ended = limited.variable("MEMORY_LIMIT_MB", "3").run().with_code(75);
-        assert!(ended.stderr.contains("memory"), "{}", ended.stderr);
+        let ended = limited.variable("MEMORY_LIMIT_MB", limit).run().with_code(78);
+        let error =
+            format!("the memory limit is too small to make the index: memory.limit_mb = {limit} (MEMORY_LIMIT_MB)");
+        assert!(ended.stderr.contains(&error), "{}", ended.stderr);
+        named = named_limit(&ended);
         assert_eq!(snapshot(&place.cache()), before);
         assert!(board_files(&place.staging()).is_empty());
         assert_eq!(read_status(&place.cache())["fetch_in_progress"], false);
     }
-    let _ended = place.loader(&sim.base_url()).set("cache.max_age", "0s").run().with_code(0);
+    // The limit that it names is enough, for fetching too.
+    let limited = place.loader(&sim.base_url()).set("cache.max_age", "0s").variable("MEMORY_LIMIT_MB", &named);
+    let _ended = limited.run().with_code(0);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
 }
 

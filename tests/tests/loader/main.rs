@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
 mod certificates;
+mod control_group;
 mod damaged;
 mod down;
 mod faults;

@@ -95,7 +95,8 @@ fn what_is_older_than_monitor_keep_is_dropped() {
 fn a_watch_that_cannot_live_in_its_limit_stops_in_order_with_75() {
     let place = Place::new();
     let ended = monitor(&place, &["watch", "--memory-limit-mb", "4"]).run().with_code(75);
-    assert!(ended.stderr.contains("the memory limit of 4 MB by memory.limit_mb is reached"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("memory limit reached: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains(" resident, memory.limit_mb = 4 (--memory-limit-mb)"), "{}", ended.stderr);
     assert!(ended.stderr.contains("⏹️ Memory monitoring stopped"), "{}", ended.stderr);
     let runs = monitor(&place, &["runs", "--json"]).run().with_code(0).json();
     assert_eq!((&runs[0]["outcome"], &runs[0]["exit_code"]), (&"memory limit".into(), &75.into()));

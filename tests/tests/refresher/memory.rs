@@ -54,4 +54,16 @@ fn no_job_passes_100_mb_and_none_grows_with_its_boards() {
     let limited = place.refresher(&sim.base_url(), &["full"]).variable("MEMORY_LIMIT_MB", "48").run().with_code(0);
     assert!(peak(&limited) <= 48 << 20, "{} bytes; it said {}", peak(&limited), limited.stderr);
     assert!(exports() == unlimited);
+
+    // Told to live in what no index fits in, it names a limit in which one does, large boards included.
+    let cached_only = |limit_mb: &str| {
+        place.loader(&sim.base_url()).argument("--cached-only").variable("MEMORY_LIMIT_MB", limit_mb).run()
+    };
+    let refused = cached_only("16").with_code(78).stderr;
+    let (_, rest) = refused.split_once("it needs at least ").unwrap();
+    let named = rest.split_once(" MB").unwrap().0;
+    fs::remove_file(place.cache().join("driver_index.json.gz")).unwrap();
+    let limited = cached_only(named).with_code(0);
+    assert!(peak(&limited) <= named.parse::<u64>().unwrap() << 20, "{} bytes in {named} MB", peak(&limited));
+    assert!(exports() == unlimited);
 }

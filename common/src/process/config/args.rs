@@ -36,7 +36,8 @@ pub struct ConfigArgs {
     /// The most boards in flight [default: 4]
     #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
     pub concurrency: Option<OsString>,
-    /// The most resident memory, in megabytes [default: $MEMORY_LIMIT_MB, or no limit]
+    /// The most resident memory, in megabytes; a smaller limit of the control group counts before it [default:
+    /// $MEMORY_LIMIT_MB, or none]
     #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
     pub memory_limit_mb: Option<OsString>,
     /// Log these and more severe events: error, warn, info, debug or trace [default: info]

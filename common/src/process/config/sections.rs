@@ -8,6 +8,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use reqwest::Url;
 
+use super::error::Origin;
 use super::reader::Setting;
 use crate::process::cron::Cron;
 use crate::process::logging::{Format, Level};
@@ -39,6 +40,14 @@ pub struct Config {
     pub log: Log,
     /// Each key as it was read, with its origin, in the order of the list of keys.
     pub(super) settings: Vec<Setting>,
+}
+
+impl Config {
+    /// Who gave a key its value; none for a key that there is not.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        self.settings.iter().find(|setting| setting.key == key).map(|setting| &setting.origin)
+    }
 }
 
 /// Equal values are equal configurations, whoever gave them.

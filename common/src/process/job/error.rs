@@ -6,6 +6,8 @@ use crate::domain::CatalogError;
 use crate::index::IndexError;
 use crate::pipeline::{FetchFault, PublishError};
 use crate::process::exit::Exit;
+use crate::process::memory::MemoryError;
+use crate::process::memory::limit::NotEnough;
 use crate::store::{LockError, StagingError, StoreError};
 use crate::upstream::SetupError;
 
@@ -29,6 +31,12 @@ pub enum JobError {
     /// The system gives no thread to keep the memory limit.
     #[error("the memory limit cannot be kept: {0}")]
     Guard(std::io::Error),
+    /// There is not enough memory for the index below the limits.
+    #[error(transparent)]
+    Memory(NotEnough),
+    /// How much memory is in use is not known, and there is a limit.
+    #[error("the memory limit cannot be kept: {0}")]
+    Figures(MemoryError),
     /// It was asked to stop while it waited for another writer.
     #[error("stopped while waiting for another writer")]
     StoppedWaiting,
@@ -81,14 +89,118 @@ impl JobError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            // Waiting does not make a limit larger.
+            Self::Memory(NotEnough::LimitTooSmall { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => {
+                Exit::Configuration
+            }
             Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) => Exit::Configuration,
-            Self::Lock(LockError::Busy { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => Exit::TryAgain,
+            Self::Lock(LockError::Busy { .. }) | Self::Memory(NotEnough::InUse { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(_)) | Self::Store(_) | Self::Index(IndexError::Store(_)) => Exit::Disk,
-            Self::Index(IndexError::Stopped | IndexError::TooMany(_))
+            Self::Index(IndexError::Stopped | IndexError::TooMany(_) | IndexError::NotCompressed(_))
+            | Self::Figures(_)
             | Self::Client(_)
             | Self::Panicked(_)
             | Self::Guard(_) => Exit::Unexpected,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Catalog;
+    use crate::index::Budget;
+    use crate::process::memory::limit::{By, Limit, Origin, Used};
+    use crate::store::Holder;
+    use std::io;
+
+    /// The errors that there are: a new one does not compile here until it is in the table, too.
+    fn name(error: &JobError) -> &'static str {
+        match error {
+            JobError::Catalog { .. } => "Catalog",
+            JobError::CatalogFile(_) => "CatalogFile",
+            JobError::Lock(LockError::Busy { .. }) => "Lock(Busy)",
+            JobError::Lock(LockError::Store(_)) => "Lock(Store)",
+            JobError::Guard(_) => "Guard",
+            JobError::Memory(NotEnough::LimitTooSmall { .. }) => "Memory(LimitTooSmall)",
+            JobError::Memory(NotEnough::InUse { .. }) => "Memory(InUse)",
+            JobError::Figures(_) => "Figures",
+            JobError::StoppedWaiting => "StoppedWaiting",
+            JobError::Newer(_) => "Newer",
+            JobError::Store(_) => "Store",
+            JobError::Index(IndexError::Store(_)) => "Index(Store)",
+            JobError::Index(IndexError::Stopped) => "Index(Stopped)",
+            JobError::Index(IndexError::TooMany(_)) => "Index(TooMany)",
+            JobError::Index(IndexError::NotCompressed(_)) => "Index(NotCompressed)",
+            JobError::Index(IndexError::BudgetTooSmall { .. }) => "Index(BudgetTooSmall)",
+            JobError::Client(_) => "Client",
+            JobError::Panicked(_) => "Panicked",
+        }
+    }
+
+    fn store() -> StoreError {
+        StoreError { action: "write", path: "/x".into(), cause: io::Error::from(io::ErrorKind::StorageFull) }
+    }
+
+    async fn every_error() -> Vec<JobError> {
+        let limit = Limit { bytes: 1, origin: Origin::Configured(String::new()) };
+        let used = Used { bytes: 1, by: By::ControlGroup, limit: limit.clone() };
+        let task = tokio::spawn(std::future::pending::<()>());
+        task.abort();
+        let holder = Holder { program: "p".into(), pid: 1, since: String::new(), doing: String::new() };
+        vec![
+            JobError::Catalog { path: "c".into(), cause: Catalog::from_toml("?").unwrap_err() },
+            JobError::CatalogFile(store()),
+            LockError::Busy { folder: "f".into(), holder: Some(holder) }.into(),
+            LockError::Store(store()).into(),
+            JobError::Guard(io::Error::from(io::ErrorKind::WouldBlock)),
+            JobError::Memory(NotEnough::LimitTooSmall { limit, needed_mb: 2 }),
+            JobError::Memory(NotEnough::InUse { used, needed_mb: 2 }),
+            JobError::Figures(MemoryError::Kernel(store())),
+            JobError::StoppedWaiting,
+            StagingError::Newer { folder: "f".into(), found: 9 }.into(),
+            StagingError::Store(store()).into(),
+            PublishError::Index(IndexError::Store(store())).into(),
+            FetchFault::Store(store()).into(),
+            IndexError::Store(store()).into(),
+            IndexError::Stopped.into(),
+            IndexError::TooMany(1).into(),
+            IndexError::NotCompressed(crate::index::NotCompressed::default()).into(),
+            IndexError::BudgetTooSmall { needed: Budget::least(&Catalog::builtin()), given: 0 }.into(),
+            SetupError("no certificates".to_owned()).into(),
+            JobError::Panicked(task.await.unwrap_err()),
+        ]
+    }
+
+    #[tokio::test]
+    async fn every_error_has_its_exit_code() {
+        let mut table: Vec<String> = Vec::new();
+        for error in every_error().await {
+            assert!(!error.to_string().is_empty());
+            table.push(format!("{:>3} {}", error.exit().code(), name(&error)));
+        }
+        table.sort();
+        table.dedup();
+        insta::assert_snapshot!(table.join("\n"), @"
+          1 Client
+          1 Figures
+          1 Guard
+          1 Index(NotCompressed)
+          1 Index(Stopped)
+          1 Index(TooMany)
+          1 Panicked
+         74 Index(Store)
+         74 Lock(Store)
+         74 Store
+         75 Lock(Busy)
+         75 Memory(InUse)
+         78 Catalog
+         78 CatalogFile
+         78 Index(BudgetTooSmall)
+         78 Memory(LimitTooSmall)
+         78 Newer
+        143 StoppedWaiting
+        ");
     }
 }

@@ -259,3 +259,31 @@ impl fmt::Display for Summary {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_its_exit_code() {
+        let code = |outcome: &Outcome| match outcome {
+            Outcome::Done => 0,
+            Outcome::SomeBoardsFailed => 3,
+            Outcome::Unavailable(_) => 69,
+            Outcome::Stopped => 130,
+            Outcome::MemoryLimit(_) => 75,
+        };
+        let why = String::new;
+        let outcomes = [
+            Outcome::Done,
+            Outcome::SomeBoardsFailed,
+            Outcome::Unavailable(why()),
+            Outcome::Stopped,
+            Outcome::MemoryLimit(why()),
+        ];
+        for outcome in outcomes {
+            assert_eq!(outcome.exit(Some(Exit::Interrupted)).code(), code(&outcome), "{outcome:?}");
+        }
+        assert_eq!(Outcome::Stopped.exit(None), Exit::Terminated);
+    }
+}

@@ -15,7 +15,7 @@ use crate::pipeline::{Arrivals, End, FailedBoard, Fetched, Fetcher, Published, R
 use crate::process::config::Config;
 use crate::process::control::Facts;
 use crate::process::memory;
-use crate::process::memory::limit::Limit;
+use crate::process::memory::limit::Limits;
 use crate::process::progress::{Shown, Style};
 use crate::store::{Destination, Status, timestamp};
 use crate::upstream::Requests;
@@ -27,8 +27,8 @@ pub struct Options {
     pub facts: Arc<Facts>,
     /// What it was started to do, as another writer is told it.
     pub doing: String,
-    /// The most that it may have resident.
-    pub limit: Option<Limit>,
+    /// The most that it may hold.
+    pub limits: Option<Limits>,
     /// How long to wait for another writer to be done.
     pub wait: Duration,
     /// How progress is shown.

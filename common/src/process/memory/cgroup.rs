@@ -1,163 +1,190 @@
-//! The memory limits of this process's control group and of those above it, where there is the second version of
-//! control groups: `cgroups(7)`, and `memory.max`, `memory.high` of the kernel's `cgroup-v2.rst`.
+//! The memory limits of this process's control group and of those above it, and how much of each is in use. Both versions
+//! of control groups are read, and hybrid set-ups of the two: `cgroups(7)`, and the kernel's `cgroup-v1/memory.rst` and
+//! `cgroup-v2.rst`.
+//!
+//! Version 2 limits by `memory.max` (above it the kernel kills) and `memory.high` (above it the kernel slows down), version 1
+//! by `memory.limit_in_bytes`.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use super::limit::{Limit, Origin};
 use crate::store::fs::{self, StoreError};
 
-/// The files of a group that limit its memory: above the first the kernel kills, above the second it slows down.
-const FILES: [&str; 2] = ["memory.max", "memory.high"];
+/// A limit of version 1 this large is none: it is the largest number of bytes in whole pages, and pages have up to 64 KiB.
+const UNLIMITED: u64 = 0x7fff_ffff_ffff_0000;
 
-/// The smallest limit in force, with the file that says so.
+/// The most bytes of one of the kernel's files.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// How a version of control groups names things.
+#[derive(Debug)]
+struct Version {
+    /// The file system's type in `mountinfo`.
+    filesystem: &'static str,
+    /// The controller, as `/proc/self/cgroup` and the mount's options name it. Version 2 names none.
+    controller: &'static str,
+    /// The files that limit a group.
+    limits: &'static [&'static str],
+    /// The file with the bytes in use, page cache included.
+    usage: &'static str,
+    /// What of it the kernel takes back when it needs it: lines of `memory.stat`.
+    reclaimable: &'static [&'static str],
+    /// The file with the bytes in use by the kernel for the group, where `memory.stat` does not tell which of them it can take
+    /// back: nearly all are, for they are the entries of directories and the inodes of files that were read.
+    kernel: Option<&'static str>,
+}
+
+const VERSIONS: [Version; 2] = [
+    Version {
+        filesystem: "cgroup2",
+        controller: "",
+        limits: &["memory.max", "memory.high"],
+        usage: "memory.current",
+        reclaimable: &["active_file", "inactive_file", "slab_reclaimable"],
+        kernel: None,
+    },
+    Version {
+        filesystem: "cgroup",
+        controller: "memory",
+        limits: &["memory.limit_in_bytes"],
+        usage: "memory.usage_in_bytes",
+        reclaimable: &["total_active_file", "total_inactive_file"],
+        kernel: Some("memory.kmem.usage_in_bytes"),
+    },
+];
+
+/// A group that has a limit: the one of this process, or one above it.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    /// The smallest of its limits.
+    pub(super) limit: Limit,
+    /// Where its files are.
+    folder: PathBuf,
+    version: &'static Version,
+}
+
+impl Group {
+    /// The bytes that processes of the group hold between them and the kernel cannot take back: its working set. None are
+    /// where the group has gone.
+    ///
+    /// # Errors
+    /// When the kernel's files are there and cannot be read.
+    pub(super) fn used_bytes(&self) -> Result<u64, StoreError> {
+        let Version { usage, reclaimable, kernel, .. } = self.version;
+        let number = |name| Ok(read(&self.folder.join(name))?.as_deref().and_then(number).unwrap_or(0));
+        let usage: u64 = number(*usage)?;
+        let stat = read(&self.folder.join("memory.stat"))?.unwrap_or_default();
+        let stat: BTreeMap<&str, &str> = stat.lines().filter_map(|line| line.split_once(' ')).collect();
+        let reclaimable: u64 = reclaimable.iter().filter_map(|name| self::number(stat.get(name)?)).sum();
+        let kernel = kernel.map_or(Ok(0), number)?;
+        Ok(usage.saturating_sub(reclaimable).saturating_sub(kernel))
+    }
+}
+
+/// The group of this process and those above it, as far as they are seen from here and have a limit. The kernel's files are
+/// looked for below `root`.
 ///
 /// # Errors
 /// When the kernel's files are there and cannot be read.
-pub(super) fn smallest(root: &Path) -> Result<Option<(u64, PathBuf)>, StoreError> {
-    let Some(groups) = read(&root.join("proc/self/cgroup"))? else { return Ok(None) };
-    let Some(mounts) = read(&root.join("proc/self/mountinfo"))? else { return Ok(None) };
-    let (Some(group), Some(mount)) = (own_group(&groups), mount(&mounts)) else { return Ok(None) };
-    let mut smallest = None;
-    for folder in folders(group, &mount) {
-        for name in FILES {
-            let file = folder.join(name);
-            let below_root = file.strip_prefix("/").unwrap_or(&file);
-            let limit = read(&root.join(below_root))?.as_deref().and_then(limit);
-            smallest = smallest.into_iter().chain(limit.map(|bytes| (bytes, file))).min();
+pub(super) fn limited(root: &Path) -> Result<Vec<Group>, StoreError> {
+    let Some(own) = read(&root.join("proc/self/cgroup"))? else { return Ok(Vec::new()) };
+    let Some(mounts) = read(&root.join("proc/self/mountinfo"))? else { return Ok(Vec::new()) };
+    let mut groups = Vec::new();
+    for version in &VERSIONS {
+        let Some(own) = own_group(&own, version) else { continue };
+        let Some(mount) = mount(&mounts, own, version) else { continue };
+        for folder in folders(own, &mount) {
+            let below_root = root.join(folder.strip_prefix("/").unwrap_or(&folder));
+            let mut smallest = None;
+            for name in version.limits {
+                let bytes = read(&below_root.join(name))?.as_deref().and_then(limit);
+                smallest = smallest.into_iter().chain(bytes.map(|bytes| (bytes, folder.join(name)))).min();
+            }
+            groups.extend(smallest.map(|(bytes, file)| Group {
+                limit: Limit { bytes, origin: Origin::ControlGroup(file) },
+                folder: below_root,
+                version,
+            }));
         }
     }
-    Ok(smallest)
+    Ok(groups)
 }
 
 /// A file of the kernel's; none where it has no such file.
 fn read(path: &Path) -> Result<Option<String>, StoreError> {
     let mut bytes = Vec::new();
-    let there = fs::read_into(path, &mut bytes, 1 << 20)?;
+    let there = fs::read_into(path, &mut bytes, MAX_BYTES)?;
     Ok(there.map(|_| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// The group of this process in the second version, by `/proc/self/cgroup`: the line of hierarchy 0.
-fn own_group(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix("0::"))
-}
-
-/// Where groups of the second version are mounted.
-#[derive(Debug, PartialEq, Eq)]
-struct Mount<'a> {
-    /// The group that is seen at the mount point.
-    group: &'a str,
-    point: &'a str,
-}
-
-/// The mount of the second version, by `/proc/self/mountinfo`: `id parent device root point options… - type …`.
-fn mount(text: &str) -> Option<Mount<'_>> {
+/// The group of this process, by `/proc/self/cgroup`: `hierarchy:controller,…:/group`. Version 2 is hierarchy 0.
+fn own_group<'a>(text: &'a str, version: &Version) -> Option<&'a str> {
     text.lines().find_map(|line| {
-        let (mount, kind) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ').skip(3);
-        let (group, point) = (fields.next()?, fields.next()?);
-        (kind.split(' ').next() == Some("cgroup2")).then_some(Mount { group, point })
+        let (hierarchy, rest) = line.split_once(':')?;
+        let (controllers, group) = rest.split_once(':')?;
+        let is_first = (hierarchy == "0") == version.controller.is_empty();
+        (is_first && controllers.split(',').any(|it| it == version.controller)).then_some(group)
     })
 }
 
+/// Where groups are mounted.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    /// The group that is seen at the mount point.
+    group: String,
+    point: String,
+}
+
+/// The mount in which the group is seen, by `/proc/self/mountinfo`: `id parent device root point options… - type source options`.
+/// Where it is seen in none, the first mount there is: a group above it may be seen there.
+fn mount(text: &str, own: &str, version: &Version) -> Option<Mount> {
+    let mounts = text.lines().filter_map(|line| {
+        let (mount, kind) = line.split_once(" - ")?;
+        let mut kind = kind.split(' ');
+        let (filesystem, options) = (kind.next()?, kind.nth(1).unwrap_or_default());
+        let has_controller = version.controller.is_empty() || options.split(',').any(|it| it == version.controller);
+        let mut fields = mount.split(' ').skip(3);
+        let (group, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
+        (filesystem == version.filesystem && has_controller).then_some(Mount { group, point })
+    });
+    let mut mounts: Vec<Mount> = mounts.collect();
+    let sees_own = mounts.iter().position(|it| Path::new(own).starts_with(&it.group));
+    (!mounts.is_empty()).then(|| mounts.swap_remove(sees_own.unwrap_or(0)))
+}
+
+/// A path of `mountinfo`, where a space is `\040`, for example.
+fn unescaped(path: &str) -> String {
+    let mut parts = path.split('\\');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let escaped = part.split_at_checked(3).and_then(|(code, rest)| Some((u8::from_str_radix(code, 8).ok()?, rest)));
+        match escaped {
+            Some((character, rest)) => text.extend([&char::from(character).to_string(), rest]),
+            None => text.extend(["\\", part]),
+        }
+    }
+    text
+}
+
 /// The folders of the group and of all above it, as far as they are mounted here.
-fn folders(group: &str, mount: &Mount<'_>) -> Vec<PathBuf> {
-    let below = Path::new(group).strip_prefix(mount.group).unwrap_or(Path::new(group));
+fn folders(group: &str, mount: &Mount) -> Vec<PathBuf> {
+    let below = Path::new(group).strip_prefix(&mount.group).unwrap_or(Path::new(group));
     let names: Vec<Component<'_>> = below.components().filter(|it| *it != Component::RootDir).collect();
     // A group beside the one that is mounted is not seen: what is mounted is all there is to see.
     let seen = if names.iter().all(|it| matches!(it, Component::Normal(_))) { names.len() } else { 0 };
-    (0..=seen).rev().map(|depth| Path::new(mount.point).join(names[..depth].iter().collect::<PathBuf>())).collect()
+    (0..=seen).rev().map(|depth| Path::new(&mount.point).join(names[..depth].iter().collect::<PathBuf>())).collect()
 }
 
-/// What a file says: a number of bytes, or `max` for none.
-fn limit(text: &str) -> Option<u64> {
+/// A number of bytes.
+fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MOUNTS: &str = "\
-31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
-35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
-41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw
-";
-
-    #[test]
-    fn the_own_group_is_that_of_hierarchy_0() {
-        assert_eq!(own_group("4:memory:/old\n0::/user.slice/a.scope\n"), Some("/user.slice/a.scope"));
-        assert_eq!(own_group("0::/\n"), Some("/"));
-        assert_eq!(own_group("4:memory:/old\n"), None);
-    }
-
-    #[test]
-    fn the_mount_is_known_by_its_type() {
-        assert_eq!(mount(MOUNTS), Some(Mount { group: "/", point: "/sys/fs/cgroup/unified" }));
-        assert_eq!(mount(&MOUNTS.replace("cgroup2", "cgroup")), None);
-        for damaged in ["", " - cgroup2", "1 2 - cgroup2 x", "garbage"] {
-            assert_eq!(mount(damaged), None, "{damaged}");
-        }
-    }
-
-    #[test]
-    fn folders_go_from_the_group_up_to_the_mount() {
-        let folders = |group, root| {
-            let folders = folders(group, &Mount { group: root, point: "/c" });
-            folders.into_iter().map(|it| it.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(folders("/a/b", "/"), "/c/a/b /c/a /c/");
-        assert_eq!(folders("/", "/"), "/c/");
-        // In a container without a namespace of its own, its group is mounted at the root.
-        assert_eq!(folders("/docker/1/b", "/docker/1"), "/c/b /c/");
-        assert_eq!(folders("/docker/1", "/docker/1"), "/c/");
-        assert_eq!(folders("/../other", "/"), "/c/");
-    }
-
-    #[test]
-    fn a_limit_is_a_number() {
-        assert_eq!(limit("268435456\n"), Some(268_435_456));
-        assert_eq!(limit("0\n"), Some(0));
-        for none in ["max\n", "", "-1\n", "lots"] {
-            assert_eq!(limit(none), None, "{none}");
-        }
-    }
-
-    /// A root with these files.
-    fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        root
-    }
-
-    const CGROUP: (&str, &str) = ("proc/self/cgroup", "0::/a/b\n");
-    const MOUNTINFO: (&str, &str) = ("proc/self/mountinfo", MOUNTS);
-
-    #[test]
-    fn the_smallest_of_all_counts() {
-        let max = ("sys/fs/cgroup/unified/a/b/memory.max", "300\n");
-        let high = ("sys/fs/cgroup/unified/a/b/memory.high", "200\n");
-        let above = ("sys/fs/cgroup/unified/a/memory.max", "100\n");
-        let (none, beside) =
-            (("sys/fs/cgroup/unified/a/memory.high", "max\n"), ("sys/fs/cgroup/unified/a/c/memory.max", "1\n"));
-        let smallest = |files: &[(&str, &str)]| {
-            let root = root(files);
-            super::smallest(root.path()).unwrap().map(|(bytes, file)| (bytes, file.to_string_lossy().into_owned()))
-        };
-        let is = |bytes, file: &str| Some((bytes, format!("/sys/fs/cgroup/unified/{file}")));
-        assert_eq!(smallest(&[CGROUP, MOUNTINFO, max, none, beside]), is(300, "a/b/memory.max"));
-        assert_eq!(smallest(&[CGROUP, MOUNTINFO, max, high]), is(200, "a/b/memory.high"));
-        assert_eq!(smallest(&[CGROUP, MOUNTINFO, max, high, above]), is(100, "a/memory.max"));
-        assert_eq!(smallest(&[CGROUP, MOUNTINFO, none]), None);
-        assert_eq!(smallest(&[CGROUP]), None);
-        assert_eq!(smallest(&[max]), None);
-        assert_eq!(smallest(&[("proc/self/cgroup", "4:memory:/a/b\n"), MOUNTINFO, max]), None);
-    }
-
-    #[test]
-    fn this_machine_can_be_asked() {
-        super::smallest(Path::new("/")).unwrap();
-    }
+/// What a file limits to: a number of bytes; `max` and what is as good as infinite are none.
+fn limit(text: &str) -> Option<u64> {
+    number(text).filter(|bytes| *bytes < UNLIMITED)
 }
+
+#[cfg(test)]
+mod tests;

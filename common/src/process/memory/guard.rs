@@ -1,4 +1,4 @@
-//! Keeping a process below its limit: samples the kernel's figure, and does what the [`Ladder`] says.
+//! Keeping a process below its limits: samples the kernel's figures, and does what the [`Ladder`] says.
 //!
 //! A thread of its own, so that no work keeps it from looking; purges run on another, since one that takes long would
 //! keep it too, and a process was once killed for that. Without a limit there is no thread at all.
@@ -16,30 +16,25 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::ladder::{Ladder, Sample, Step};
-use super::limit::Limit;
-use super::{MemoryError, Purged, mb, purge_all, rss_bytes};
+use super::ladder::{Ladder, Role, Sample, Step};
+use super::limit::{Limits, Usage, Used};
+use super::{MemoryError, Purged, mb, purge_all};
 use crate::pipeline::Allowance;
 
 /// How often the kernel is asked.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// The limit was reached: why the process was told to stop.
+/// A limit was reached: why the process was told to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached {
-    /// What was resident.
-    pub rss_bytes: u64,
-    /// The limit.
-    pub limit: Limit,
-}
+pub struct Reached(pub Used);
 
 impl fmt::Display for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the memory limit of {} is reached: {} MB are resident", self.limit, mb(self.rss_bytes))
+        write!(f, "memory limit reached: {}", self.0)
     }
 }
 
-/// Keeps this process below its limit until it is dropped.
+/// Keeps this process below its limits until it is dropped.
 #[derive(Debug)]
 pub struct Guard {
     allowance: Allowance,
@@ -50,26 +45,31 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Begins to look, if there is a limit. Allows up to `boards` in flight to begin with; purges reach the workers of
-    /// `runtime`; `stop` is cancelled where nothing else helps.
+    /// Begins to look, if there is a limit. Purges reach the workers of `runtime`; `stop` is cancelled where nothing else
+    /// helps.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(limit: Option<Limit>, boards: usize, runtime: Handle, stop: CancellationToken) -> io::Result<Self> {
-        let means = Means { every: EVERY, rss: Box::new(rss_bytes), purge: Arc::new(move || purge_all(&runtime)) };
-        Self::start_with(limit, boards, stop, means)
+    pub fn start(limits: Option<Limits>, role: Role, runtime: Handle, stop: CancellationToken) -> io::Result<Self> {
+        let Some(limits) = limits else {
+            return Ok(Self {
+                allowance: Allowance::new(role.boards()),
+                reached: Arc::default(),
+                alive: None,
+                thread: None,
+            });
+        };
+        let smallest = limits.smallest();
+        tracing::info!(limit_mb = mb(smallest.bytes), limit = %smallest, "memory is limited");
+        let usage = Box::new(move || limits.usage());
+        Self::start_with(role, stop, Means { every: EVERY, usage, purge: Arc::new(move || purge_all(&runtime)) })
     }
 
-    fn start_with(limit: Option<Limit>, boards: usize, stop: CancellationToken, means: Means) -> io::Result<Self> {
-        let allowance = Allowance::new(boards);
+    fn start_with(role: Role, stop: CancellationToken, means: Means) -> io::Result<Self> {
+        let allowance = Allowance::new(role.boards());
         let reached = Arc::new(OnceLock::new());
-        let Some(limit) = limit else {
-            return Ok(Self { allowance, reached, alive: None, thread: None });
-        };
-        tracing::info!(limit_mb = mb(limit.bytes), "resident memory is limited to {limit}");
         let mut watch = Watch {
-            ladder: Ladder::new(limit.bytes, boards),
-            limit,
+            ladder: Ladder::new(role),
             allowance: allowance.clone(),
             reached: Arc::clone(&reached),
             stop,
@@ -109,14 +109,13 @@ impl Drop for Guard {
 /// How the guard sees and acts.
 struct Means {
     every: Duration,
-    rss: Box<dyn FnMut() -> Result<u64, MemoryError> + Send>,
+    usage: Box<dyn FnMut() -> Result<Usage, MemoryError> + Send>,
     purge: Arc<dyn Fn() -> Result<Purged, MemoryError> + Send + Sync>,
 }
 
 /// The thread's own.
 struct Watch {
     ladder: Ladder,
-    limit: Limit,
     allowance: Allowance,
     reached: Arc<OnceLock<Reached>>,
     stop: CancellationToken,
@@ -139,10 +138,10 @@ impl Watch {
     }
 
     fn look(&mut self, at: Duration) {
-        let rss_bytes = match (self.means.rss)() {
-            Ok(rss_bytes) => {
+        let usage = match (self.means.usage)() {
+            Ok(usage) => {
                 self.blind = false;
-                rss_bytes
+                usage
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.blind, true) {
@@ -154,25 +153,28 @@ impl Watch {
         if self.purging.as_ref().is_some_and(JoinHandle::is_finished) {
             self.join_purge();
         }
-        let step = self.ladder.step(Sample { at, rss_bytes, purging: self.purging.is_some() });
-        let (rss_mb, limit_mb, percent) = (mb(rss_bytes), mb(self.limit.bytes), self.ladder.percent(rss_bytes));
+        let group = usage.group().map_or(0, Used::percent);
+        let sample = Sample { at, own: usage.own.percent(), group, purging: self.purging.is_some() };
+        let step = self.ladder.step(sample);
+        let nearest = usage.nearest();
+        let (used_mb, limit, percent) = (mb(nearest.bytes), &nearest.limit, nearest.percent());
         match step {
             Step::None => {}
             Step::Purge => {
-                tracing::info!(rss_mb, limit_mb, percent, "near the memory limit: purging");
+                tracing::info!(used_mb, %limit, percent, "near the memory limit: purging");
                 self.purge();
             }
             Step::FewerBoards(boards) => {
-                tracing::warn!(rss_mb, limit_mb, percent, boards, "near the memory limit: fewer boards in flight");
+                tracing::warn!(used_mb, %limit, percent, boards, "near the memory limit: fewer boards in flight");
                 self.allowance.set(boards);
             }
             Step::MoreBoards(boards) => {
-                tracing::info!(rss_mb, limit_mb, percent, boards, "below the memory limit: more boards in flight");
+                tracing::info!(used_mb, %limit, percent, boards, "below the memory limit: more boards in flight");
                 self.allowance.set(boards);
             }
             Step::StopOrderly => {
-                let reached = Reached { rss_bytes, limit: self.limit.clone() };
-                tracing::error!(rss_mb, limit_mb, percent, "{reached}: stopping in order");
+                let reached = Reached(nearest.clone());
+                tracing::error!(used_mb, %limit, percent, "{reached}: stopping in order");
                 // It is told once, so it is set once.
                 self.reached.get_or_init(|| reached);
                 self.stop.cancel();
@@ -185,13 +187,12 @@ impl Watch {
             // Still at the one before.
             return;
         }
-        let limit_mb = mb(self.limit.bytes);
         let purge = Arc::clone(&self.means.purge);
         let work = move || match purge() {
             Ok(it) => {
                 let (before_mb, after_mb) = (mb(it.before.rss_bytes), mb(it.after.rss_bytes));
                 let took_ms = it.took.as_millis();
-                tracing::info!(before_mb, after_mb, limit_mb, took_ms, "purged near the memory limit");
+                tracing::info!(before_mb, after_mb, took_ms, "purged near the memory limit");
             }
             Err(error) => tracing::warn!(%error, "no purge"),
         };

@@ -1,6 +1,6 @@
 //! How a process gives way on the way to its limit: which step comes next. Pure: takes figures and times, does nothing.
 //!
-//! | resident, of the limit | step |
+//! | in use, of the limit | step |
 //! | --- | --- |
 //! | under 70 % for 10 s | twice as many boards in flight again, until it is as many as there were |
 //! | 75 % | a purge, and another each time it comes to a higher step; while it stays, after 5, 10, 20, … 60 s |
@@ -10,6 +10,10 @@
 //!
 //! The steps are those of programs that live with limits: a purge at 75 %, and at 0.7, 0.8, 0.9 harder ones each. Between
 //! 70 and 75 % nothing changes, so that a process at the edge does not go to and fro.
+//!
+//! A job counts whichever is nearer to its limit, what it has resident or what its control group holds: it gives way to daemons that
+//! share the group. A daemon purges when the group is near its limit, but stops only for what it has resident itself: what it
+//! could give would not help where a job is large.
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +43,18 @@ enum Height {
     Over,
 }
 
+impl Height {
+    fn of(percent: u64) -> Self {
+        match percent {
+            0..75 => Self::Low,
+            75..85 => Self::Purge,
+            85..95 => Self::Fewer,
+            95..100 => Self::Top,
+            100.. => Self::Over,
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -54,13 +70,38 @@ pub enum Step {
     StopOrderly,
 }
 
+/// Who gives way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A process that has up to so many boards in flight, and that can be run again.
+    Job {
+        /// How many, to begin with.
+        boards: usize,
+    },
+    /// A process that is to stay.
+    Daemon,
+}
+
+impl Role {
+    /// How many boards may be in flight, to begin with.
+    #[must_use]
+    pub fn boards(self) -> usize {
+        match self {
+            Self::Job { boards } => boards,
+            Self::Daemon => 1,
+        }
+    }
+}
+
 /// What is known at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     /// When, since the beginning.
     pub at: Duration,
-    /// What is resident, by the kernel's account.
-    pub rss_bytes: u64,
+    /// What this process has resident, in percent of its limit.
+    pub own: u64,
+    /// What its control group holds, in percent of the group's limit; 0 where it has none.
+    pub group: u64,
     /// Whether a purge is at work.
     pub purging: bool,
 }
@@ -68,7 +109,7 @@ pub struct Sample {
 /// Where a process stands.
 #[derive(Debug, Clone)]
 pub struct Ladder {
-    limit_bytes: u64,
+    role: Role,
     most_boards: usize,
     boards: usize,
     /// When the number of boards last changed.
@@ -88,11 +129,12 @@ struct Purged {
 }
 
 impl Ladder {
-    /// A ladder up to that limit, for a process that has up to `boards` in flight.
+    /// A ladder for a process that has just started.
     #[must_use]
-    pub fn new(limit_bytes: u64, boards: usize) -> Self {
+    pub fn new(role: Role) -> Self {
+        let boards = role.boards();
         Self {
-            limit_bytes,
+            role,
             most_boards: boards,
             boards,
             changed: None,
@@ -109,25 +151,15 @@ impl Ladder {
         self.boards
     }
 
-    /// What share of the limit that is, in percent.
-    #[must_use]
-    pub fn percent(&self, rss_bytes: u64) -> u64 {
-        let percent = (u128::from(rss_bytes) * 100).checked_div(self.limit_bytes.into());
-        percent.and_then(|it| it.try_into().ok()).unwrap_or(u64::MAX)
-    }
-
     /// Takes what is known now, and says what to do. What it says is taken to be done.
     pub fn step(&mut self, sample: Sample) -> Step {
         if self.stopping {
             return Step::None;
         }
-        let percent = self.percent(sample.rss_bytes);
-        let height = match percent {
-            0..75 => Height::Low,
-            75..85 => Height::Purge,
-            85..95 => Height::Fewer,
-            95..100 => Height::Top,
-            100.. => Height::Over,
+        let percent = sample.own.max(sample.group);
+        let height = match self.role {
+            Role::Job { .. } => Height::of(percent),
+            Role::Daemon => Height::of(sample.own).max(Height::of(sample.group).min(Height::Purge)),
         };
         if height < Height::Top {
             self.top_since = None;

@@ -126,3 +126,25 @@ fn long_values_that_do_not_go_together_make_no_long_message() {
 fn a_flag_is_not_taken_for_the_value_forgotten_before_it() {
     insta::assert_snapshot!(World::new().mistakes(&["--cache", "--quiet"]), @r#"--cache: cache.dir = "--quiet": expected a path, not empty (./-x if it begins with a hyphen)"#);
 }
+
+#[test]
+fn a_suggestion_is_made_only_where_one_is_near() {
+    let suggestion = |key: &str| {
+        let (section, name) = key.split_once('.').unwrap();
+        let file = World::with_file(format!("[{section}]\n{name} = 1")).mistakes(&[]);
+        let variable = format!("R3E_{}", key.to_uppercase().replace('.', "__"));
+        let variable = World::new().variable(&variable, "1").mistakes(&[]);
+        [file, variable].map(|mistakes| mistakes.split_once("; ").unwrap().1.to_owned())
+    };
+    for (key, file, variable) in [
+        ("memory.limt_mb", "did you mean memory.limit_mb?", "did you mean R3E_MEMORY__LIMIT_MB?"),
+        ("memroy.limit_mb", "did you mean memory.limit_mb?", "did you mean R3E_MEMORY__LIMIT_MB?"),
+        ("memroy.foo", "did you mean a key of [memory]?", "did you mean a key of [memory]?"),
+    ] {
+        assert_eq!(suggestion(key), [file, variable], "{key}");
+    }
+    for (key, expected) in [("foo.bar", "the sections are cache, "), ("log.bar", "the keys of [log] are level, format")]
+    {
+        assert!(suggestion(key).iter().all(|it| it.starts_with(expected)), "{key}: {:?}", suggestion(key));
+    }
+}

@@ -8,11 +8,17 @@ const EVERY: Duration = Duration::from_millis(100);
 /// What a process with 8 boards does that is resident with these shares of its limit, each for so many seconds: every
 /// step, with its time and share.
 fn told(course: &[(u64, u64)]) -> String {
-    let mut ladder = Ladder::new(1000, 8);
+    told_by(Role::Job { boards: 8 }, |percent| (percent, 0), course)
+}
+
+/// The same of a process in that role; `split` tells the process's own share and the control group's.
+fn told_by(role: Role, split: impl Fn(u64) -> (u64, u64), course: &[(u64, u64)]) -> String {
+    let mut ladder = Ladder::new(role);
     let (mut at, mut lines) = (Duration::ZERO, Vec::new());
     for &(percent, seconds) in course {
+        let (own, group) = split(percent);
         for _ in 0..seconds * 10 {
-            let step = ladder.step(Sample { at, rss_bytes: percent * 10, purging: false });
+            let step = ladder.step(Sample { at, own, group, purging: false });
             if step != Step::None {
                 lines.push(format!("{:.1} s, {percent} %: {step:?}", at.as_secs_f64()));
             }
@@ -93,9 +99,33 @@ fn a_rise_through_all_steps() {
 }
 
 #[test]
+fn a_job_gives_way_when_its_control_group_is_near_its_limit() {
+    let course = [(60, 1), (76, 1), (86, 3), (91, 2), (97, 1), (101, 1)];
+    for own in [0, 50] {
+        let of_group = told_by(Role::Job { boards: 8 }, |group| (own, group), &course);
+        assert_eq!(of_group, told(&course));
+    }
+}
+
+#[test]
+fn a_daemon_purges_for_its_control_group_and_stops_only_for_itself() {
+    let course = [(60, 1), (86, 3), (97, 10), (120, 10)];
+    insta::assert_snapshot!(told_by(Role::Daemon, |group| (10, group), &course), @"
+    1.0 s, 86 %: Purge
+    6.0 s, 97 %: Purge
+    16.0 s, 120 %: Purge
+    ");
+    insta::assert_snapshot!(told_by(Role::Daemon, |own| (own, 10), &course), @"
+    1.0 s, 86 %: Purge
+    4.0 s, 97 %: Purge
+    6.1 s, 97 %: StopOrderly
+    ");
+}
+
+#[test]
 fn a_purge_at_work_is_waited_for_but_not_for_ever() {
-    let mut ladder = Ladder::new(1000, 1);
-    let mut step = |ms, purging| ladder.step(Sample { at: Duration::from_millis(ms), rss_bytes: 1100, purging });
+    let mut ladder = Ladder::new(Role::Daemon);
+    let mut step = |ms, purging| ladder.step(Sample { at: Duration::from_millis(ms), own: 110, group: 0, purging });
     assert_eq!(step(0, false), Step::Purge);
     assert_eq!(step(100, true), Step::None);
     assert_eq!(step(900, true), Step::None);
@@ -105,35 +135,46 @@ fn a_purge_at_work_is_waited_for_but_not_for_ever() {
 
 #[test]
 fn a_limit_of_nothing_stops_at_once() {
-    let mut ladder = Ladder::new(0, 1);
-    let mut step = |ms| ladder.step(Sample { at: Duration::from_millis(ms), rss_bytes: 1, purging: false });
+    let mut ladder = Ladder::new(Role::Daemon);
+    let mut step = |ms| ladder.step(Sample { at: Duration::from_millis(ms), own: u64::MAX, group: 0, purging: false });
     assert_eq!([step(0), step(100), step(200)], [Step::Purge, Step::StopOrderly, Step::None]);
 }
 
 proptest! {
     /// Whatever the course: never more boards than there were and never none, a stop only at the top and with one
-    /// board, and nothing after it; above 75 % purges come first, and never two within a second for one height.
+    /// board, and nothing after it; above 75 % purges come first, and never two within a second for one height. What the group
+    /// holds has a daemon do nothing but purge.
     #[test]
-    fn whatever_comes(limit in 1_u64.., boards in 1_usize..300, rss in prop::collection::vec((any::<u64>(), 1_u64..5000, any::<bool>()), 1..200)) {
-        let mut ladder = Ladder::new(limit, boards);
+    fn whatever_comes(
+        boards in 1_usize..300,
+        is_daemon in any::<bool>(),
+        course in prop::collection::vec((percent(), percent(), 1_u64..5000, any::<bool>()), 1..200),
+    ) {
+        let role = if is_daemon { Role::Daemon } else { Role::Job { boards } };
+        let boards = role.boards();
+        let mut ladder = Ladder::new(role);
         let (mut at, mut purged, mut stopped) = (Duration::ZERO, false, false);
-        for (rss_bytes, ms, purging) in rss {
+        for (own, group, ms, purging) in course {
             at += Duration::from_millis(ms);
-            // Near the limit, where it matters.
-            let rss_bytes = if ms % 2 == 0 { rss_bytes % (limit / 4).saturating_mul(5).max(1) } else { rss_bytes };
             let before = ladder.boards();
-            let step = ladder.step(Sample { at, rss_bytes, purging });
-            let percent = ladder.percent(rss_bytes);
+            let step = ladder.step(Sample { at, own, group, purging });
+            let percent = own.max(group);
+            let counts = if is_daemon { own } else { percent };
             prop_assert!(!stopped || step == Step::None);
             prop_assert!((1..=boards).contains(&ladder.boards()));
             match step {
                 Step::None => {}
                 Step::Purge => { prop_assert!(percent >= 75); purged = true; }
-                Step::FewerBoards(now) => prop_assert!(purged && percent >= 85 && now < before && now == ladder.boards()),
+                Step::FewerBoards(now) => prop_assert!(purged && counts >= 85 && now < before && now == ladder.boards()),
                 Step::MoreBoards(now) => prop_assert!(percent < 70 && now > before && now == ladder.boards()),
-                Step::StopOrderly => { prop_assert!(purged && percent >= 95 && before == 1); stopped = true; }
+                Step::StopOrderly => { prop_assert!(purged && counts >= 95 && before == 1); stopped = true; }
             }
             if percent < 70 { purged = false; }
         }
     }
+}
+
+/// Near the limit as a rule, where it matters.
+fn percent() -> impl Strategy<Value = u64> {
+    prop_oneof![9 => 0_u64..130, 1 => any::<u64>()]
 }

@@ -1,0 +1,25 @@
+//! Joins a control group, then becomes another program, or holds as much memory as it is told: `r3e-in-group FILE PROGRAM …`,
+//! `r3e-in-group FILE`. `FILE` is the group's `cgroup.procs`. What it is to hold comes on standard input, one number of megabytes a
+//! line, each answered by `held`; it ends with its input.
+
+use std::io::{self, BufRead as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+#[expect(clippy::disallowed_methods, reason = "the file is the kernel's")]
+fn main() -> io::Result<()> {
+    let mut arguments = std::env::args_os().skip(1);
+    let group = arguments.next().ok_or_else(|| io::Error::other("expected the group's cgroup.procs"))?;
+    // The process that writes 0 is the one that is moved.
+    std::fs::write(group, "0")?;
+    if let Some(program) = arguments.next() {
+        return Err(Command::new(program).args(arguments).exec());
+    }
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    for line in io::stdin().lock().lines() {
+        let megabytes: usize = line?.trim().parse().map_err(io::Error::other)?;
+        held.resize_with(megabytes, || vec![1; 1 << 20]);
+        writeln!(io::stdout(), "held")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! A job and a daemon in one control group: its limit counts, the job gives way, the daemon stays.
+
+use std::fs;
+use std::time::Duration;
+
+use r3e_tests::harness::{Ballast, ControlGroup, Invocation, Place, board_files, grid, program_beside, until};
+use r3e_tests::sim::{SimOptions, Simulator};
+
+const LIMIT_BYTES: u64 = 256 << 20;
+
+fn within(group: &ControlGroup, program: Invocation) -> Invocation {
+    program.started_by(&program_beside("r3e-in-group"), &[&group.processes().to_string_lossy()])
+}
+
+#[test]
+fn the_smaller_of_the_configured_limit_and_the_groups_counts() {
+    let Some(group) = ControlGroup::with_limit(LIMIT_BYTES) else { return };
+    let place = Place::with_catalog(&grid(2, 2));
+    let in_force = |limit_mb: &str| {
+        let loader = place.loader("http://127.0.0.1:9").argument("--cached-only").set("memory.limit_mb", limit_mb);
+        let ended = within(&group, loader).run().with_code(0);
+        ended.stderr.lines().find(|line| line.contains("memory is limited")).unwrap().to_owned()
+    };
+    let of_group = format!("{} = 268435456 (256 MB)", group.limit_file().display());
+    assert!(in_force("500").contains(&of_group), "{}", in_force("500"));
+    let configured = in_force("255");
+    assert!(configured.contains("memory.limit_mb = 255 (R3E_MEMORY__LIMIT_MB)"), "{configured}");
+}
+
+#[test]
+fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
+    let Some(group) = ControlGroup::with_limit(LIMIT_BYTES) else { return };
+    let catalog = grid(12, 12);
+    let latency = Duration::from_millis(5);
+    let options =
+        SimOptions { catalog: catalog.clone(), entries: 3000, drivers: 500, latency, ..SimOptions::default() };
+    let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));
+    let log = place.path("watch.log");
+    let run_dir = place.path("run").to_string_lossy().into_owned();
+    let watch = Invocation::new("r3e-monitor", &place.path("")).argument("watch").set("runtime.dir", &run_dir);
+    let mut watch = within(&group, watch.stderr_to(log.clone())).spawn();
+    let watch_log = || fs::read_to_string(&log).unwrap();
+    until("the watch keeps to the group's limit", || watch_log().contains("memory is limited"));
+    let mut ballast = Ballast::start(&group, &place.path(""));
+
+    // Fetching, while others take what is left: an orderly stop.
+    sim.answer_only(72);
+    let loader = within(&group, place.loader(&sim.base_url())).spawn();
+    until("boards have come", || board_files(&place.staging()).len() > 20);
+    ballast.fill_to(96);
+    let ended = loader.wait().with_code(75);
+    assert!(ended.stderr.contains("near the memory limit: fewer boards in flight"), "{}", ended.stderr);
+    let reached = "memory limit reached: ";
+    let why = ended.stderr.lines().find(|line| line.contains(reached)).unwrap();
+    assert!(why.contains("in use by all processes of the control group"), "{why}");
+    let left = board_files(&place.staging()).len();
+    assert!(left > 20, "{left} boards are left in staging");
+
+    // Beginning, where others have left too little: later it would do.
+    sim.answer_all();
+    ballast.fill_to(85);
+    let ended = within(&group, place.loader(&sim.base_url())).run().with_code(75);
+    assert!(ended.stderr.contains("not enough memory left to make the index"), "{}", ended.stderr);
+
+    until("the watch has purged", || watch_log().contains("near the memory limit: purging"));
+    assert!(!watch.has_ended(), "{}", watch_log());
+    drop(ballast);
+    let ended = within(&group, place.loader(&sim.base_url())).run().with_code(0);
+    assert_eq!(ended.boards("cached"), 144);
+    watch.signal("TERM");
+    let _ended = watch.wait().with_code(0);
+    assert!(!watch_log().contains("memory limit reached"), "{}", watch_log());
+}
