@@ -52,7 +52,7 @@ pub(crate) fn told(status: ExitStatus) -> String {
         Some(Exit::SomeBoardsFailed) => "done, but some boards failed",
         Some(Exit::Unavailable) => "the service is unavailable",
         Some(Exit::Disk) => "the disk failed",
-        Some(Exit::TryAgain) => "another writer is at work, or the memory limit was reached",
+        Some(Exit::TryAgain) => "another writer is at work, or memory, threads or open files are short",
         Some(Exit::Configuration) => "configuration",
         Some(Exit::Usage) => "usage",
         Some(Exit::Interrupted | Exit::Terminated) => "stopped by a signal",
@@ -217,7 +217,7 @@ mod tests {
         Done - exit 3: done, but some boards failed
         Failed - exit 69: the service is unavailable
         Failed - exit 74: the disk failed
-        Failed - exit 75: another writer is at work, or the memory limit was reached
+        Failed - exit 75: another writer is at work, or memory, threads or open files are short
         Misconfigured - exit 78: configuration
         StoppedByOthers - exit 130: stopped by a signal
         StoppedByOthers - exit 143: stopped by a signal

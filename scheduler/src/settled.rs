@@ -74,13 +74,9 @@ pub fn load(staging: &Path) -> Result<Option<Timestamp>, SettledError> {
 /// When the system refuses; what was kept before is kept then.
 pub fn save(staging: &Path, settled: Timestamp) -> Result<(), SettledError> {
     let (path, content) = (staging.join(NAME), Content { format: FORMAT, settled_at: settled.to_string() });
-    let text = serde_json::to_vec(&content).map_err(|error| StoreError {
-        action: "write",
-        path: path.clone(),
-        cause: error.into(),
-    })?;
-    fs::create_folders(staging)?;
-    Ok(fs::write_whole(&path, &text)?)
+    let text = serde_json::to_vec(&content).map_err(|error| StoreError::new("write", &path, error.into()))?;
+    fs::publish_folders(staging)?;
+    Ok(fs::publish_whole(&path, &text)?)
 }
 
 #[cfg(test)]

@@ -193,9 +193,8 @@ impl Reader<'_> {
                 found.nameless += nameless;
                 Ok(true)
             }
-            Err(ReadError::Damaged { path, damage }) => {
-                let damaged = Damaged::found(board, path, damage)?;
-                lock(self.found).damaged.push((ordinal, damaged));
+            Err(ReadError::Damaged { path, damage, file }) => {
+                lock(self.found).damaged.push((ordinal, Damaged { board, path, damage, file }));
                 Ok(true)
             }
             Err(ReadError::Store(error)) => Err(error.into()),
@@ -210,9 +209,8 @@ impl Reader<'_> {
         }
         match self.cache.measure(board) {
             Ok(bytes) => Err(self.plan.too_small(bytes, self.most)),
-            Err(ReadError::Damaged { path, damage }) => {
-                let damaged = Damaged::found(board, path, damage)?;
-                lock(self.found).damaged.push((ordinal, damaged));
+            Err(ReadError::Damaged { path, damage, file }) => {
+                lock(self.found).damaged.push((ordinal, Damaged { board, path, damage, file }));
                 Ok(())
             }
             Err(ReadError::Store(error)) => Err(error.into()),

@@ -12,13 +12,13 @@ use super::allowance::Allowance;
 use super::progress::Progress;
 use super::tasks::Tasks;
 use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::{Arrival, Destination, Staging, StoreError, Validators, timestamp};
+use crate::store::{Arrival, Destination, Refusal, Staging, StoreError, Validators, timestamp};
 use crate::upstream::{Answer, Client, FetchError};
 
 /// How many boards that were kept are named.
 const NAMED: usize = 10;
 
-/// A board that could not be fetched.
+/// A board that could not be fetched, or not be stored.
 #[derive(Debug, Clone)]
 pub struct FailedBoard {
     /// Which.
@@ -200,7 +200,7 @@ impl Fetcher {
         Ok(Fetched { boards: outcome.boards, arrivals: outcome.arrivals, failed: outcome.failed, end })
     }
 
-    async fn one(&self, board: Combination, name: &str) -> Result<Result<(Arrival, usize), StoreError>, FetchError> {
+    async fn one(&self, board: Combination, name: &str) -> Result<Result<(Arrival, usize), Refusal>, FetchError> {
         let mut unless = self.staging.cache().validators(board);
         loop {
             let encoder = match self.client.fetch(board, name, &unless).await? {
@@ -222,6 +222,14 @@ impl Fetcher {
             };
             return Ok(self.client.blocking().run(write).await);
         }
+    }
+
+    /// Notes a board that could not be had, or not be stored.
+    fn failed(&self, board: Combination, ordinal: Ordinal, error: &dyn std::fmt::Display, queue: &Queue) {
+        tracing::debug!(%board, %error, "failed");
+        self.progress.failed();
+        let failed = FailedBoard { ordinal, error: error.to_string(), at: (self.clock)() };
+        queue.outcome().failed.push(failed);
     }
 }
 
@@ -259,20 +267,16 @@ async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
                 drop(outcome);
                 fetcher.progress.fetched(entries, arrival == Arrival::Changed);
             }
-            Ok(Err(error)) => {
+            Ok(Err(Refusal::All(error))) => {
                 queue.outcome().disk.get_or_insert(error);
                 queue.stop.cancel();
             }
+            Ok(Err(Refusal::Board(error))) => fetcher.failed(board, ordinal, &error, &queue),
             Err(FetchError::Unavailable(why)) => {
                 queue.outcome().unavailable.get_or_insert(why);
                 queue.stop.cancel();
             }
-            Err(error @ FetchError::Failed { .. }) => {
-                tracing::debug!(%board, %error, "failed");
-                fetcher.progress.failed();
-                let failed = FailedBoard { ordinal, error: error.to_string(), at: (fetcher.clock)() };
-                queue.outcome().failed.push(failed);
-            }
+            Err(error @ FetchError::Failed { .. }) => fetcher.failed(board, ordinal, &error, &queue),
         }
     }
 }

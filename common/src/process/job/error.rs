@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::CatalogError;
 use crate::index::IndexError;
-use crate::pipeline::{FetchFault, PublishError};
+use crate::pipeline::{BlockingError, FetchFault, PublishError};
 use crate::process::exit::Exit;
 use crate::store::{LockError, StagingError, StoreError};
 use crate::upstream::SetupError;
@@ -38,22 +38,37 @@ pub enum JobError {
     /// The file system refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file system refuses every board.
+    #[error(transparent)]
+    NoBoards(PublishError),
     /// There is no index.
     #[error(transparent)]
     Index(#[from] IndexError),
     /// The client cannot be set up.
     #[error(transparent)]
     Client(#[from] SetupError),
+    /// The system gives no thread to work on.
+    #[error("cannot start a thread: {0}")]
+    NoThread(std::io::Error),
     /// A task of the job panicked; its message stands above.
     #[error("a task panicked: {0}")]
-    Panicked(tokio::task::JoinError),
+    Panicked(String),
 }
 
 impl From<FetchFault> for JobError {
     fn from(error: FetchFault) -> Self {
         match error {
             FetchFault::Store(error) => error.into(),
-            FetchFault::Panicked(error) => Self::Panicked(error),
+            FetchFault::Panicked(error) => Self::Panicked(error.to_string()),
+        }
+    }
+}
+
+impl From<BlockingError> for JobError {
+    fn from(error: BlockingError) -> Self {
+        match error {
+            BlockingError::NoThread(error) => Self::NoThread(error),
+            BlockingError::Panicked(message) => Self::Panicked(message),
         }
     }
 }
@@ -63,6 +78,7 @@ impl From<PublishError> for JobError {
         match error {
             PublishError::Store(error) | PublishError::Index(IndexError::Store(error)) => error.into(),
             PublishError::Index(error) => error.into(),
+            PublishError::NoBoards { .. } => Self::NoBoards(error),
         }
     }
 }
@@ -84,11 +100,14 @@ impl JobError {
             Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) => Exit::Configuration,
             Self::Lock(LockError::Busy { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
-            Self::Lock(LockError::Store(_)) | Self::Store(_) | Self::Index(IndexError::Store(_)) => Exit::Disk,
-            Self::Index(IndexError::Stopped | IndexError::TooMany(_))
-            | Self::Client(_)
-            | Self::Panicked(_)
-            | Self::Guard(_) => Exit::Unexpected,
+            Self::Lock(LockError::Store(error)) | Self::Store(error) | Self::Index(IndexError::Store(error)) => {
+                Exit::of_store(error)
+            }
+            Self::NoBoards(_) => Exit::Disk,
+            Self::Guard(error) | Self::NoThread(error) => Exit::of_system(error),
+            Self::Index(IndexError::Stopped | IndexError::TooMany(_)) | Self::Client(_) | Self::Panicked(_) => {
+                Exit::Unexpected
+            }
         }
     }
 }

@@ -68,7 +68,7 @@ pub fn pss_bytes() -> Result<u64, MemoryError> {
 pub fn let_go_of_code() -> Result<(), MemoryError> {
     let maps = fs::read_text(Path::new(MAPS), 4 << 20)?;
     let let_go = raw::let_go_of_code(&maps);
-    let_go.map_err(|cause| StoreError { action: "let go of code in", path: PathBuf::from(MAPS), cause })?;
+    let_go.map_err(|cause| StoreError::new("let go of code in", Path::new(MAPS), cause))?;
     Ok(())
 }
 
@@ -86,7 +86,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 fn missing(path: &str, name: &str) -> StoreError {
-    StoreError { action: "read", path: PathBuf::from(path), cause: io::Error::other(format!("no {name}")) }
+    StoreError::new("read", Path::new(path), io::Error::other(format!("no {name}")))
 }
 
 /// Descriptors that are open.
