@@ -17,3 +17,4 @@ pub mod program;
 pub mod progress;
 pub mod run_record;
 pub mod shutdown;
+pub mod signals;

@@ -11,6 +11,7 @@ use r3e_common::process::limits::{self, LimitError};
 use r3e_common::process::memory;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::program::{self, configure, parse, say};
+use r3e_common::process::signals;
 use r3e_common::store::StoreError;
 
 use crate::cli::{Arguments, Command};
@@ -20,6 +21,7 @@ use crate::{serve, top, watch};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    signals::unblock();
     program::run(|| started(arguments))
 }
 

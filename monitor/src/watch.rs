@@ -24,6 +24,7 @@ use r3e_common::process::memory::limit::Limit;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::run_record::Run;
 use r3e_common::process::shutdown::Shutdown;
+use r3e_common::process::signals::Reaper;
 use r3e_common::store::fs;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -136,7 +137,7 @@ async fn watch(
             tasks.track("feeding the watchdog", supervised.feed_watchdog(period)).await;
         }
     };
-    let all = async { tokio::join!(sample, purge, watchdog) };
+    let all = async { tokio::join!(sample, purge, watchdog, Reaper::reap_all()) };
     let _stopped = stop.run_until_cancelled(all).await;
 }
 

@@ -10,6 +10,7 @@ use r3e_common::process::limits::LimitError;
 use r3e_common::process::memory;
 use r3e_common::process::notify::NOT_FOR_CHILDREN;
 use r3e_common::process::program::{self, configure, parse, say};
+use r3e_common::process::signals;
 use r3e_common::store::StoreError;
 
 use crate::cli::{Arguments, Command};
@@ -19,6 +20,7 @@ use crate::{commands, life};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    signals::unblock();
     program::run(|| run(arguments))
 }
 

@@ -144,8 +144,7 @@ pub fn run_job(
         tracing::error!("{error}");
         return error.exit();
     }
-    let listen = if arguments.parent.is_some() { Shutdown::listen_as_child } else { Shutdown::listen };
-    let shutdown = match listen(config.runtime.stop_grace) {
+    let shutdown = match Shutdown::listen(config.runtime.stop_grace) {
         Ok(shutdown) => shutdown,
         Err(error) => return refused("cannot listen for signals", error),
     };

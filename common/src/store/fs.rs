@@ -10,6 +10,7 @@ mod opened;
 mod private;
 mod scratch;
 mod seen;
+mod text;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -31,6 +32,7 @@ pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use scratch::Scratch;
 pub use seen::{FileId, FolderId, Kind, Seen, folder_id, identity, is_folder, look, stands_at};
+pub use text::{NotText, text, without_bom};
 
 /// `None` where there is no such file; every other refusal is an error.
 fn unless_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -56,7 +58,7 @@ pub fn read_into(path: &Path, into: &mut Vec<u8>, most: u64) -> Result<Option<Sy
     Ok(Some(modified))
 }
 
-/// Reads a text file of at most `most` bytes.
+/// Reads a text file of at most `most` bytes; a byte order mark is left out.
 ///
 /// # Errors
 /// When it is missing, unreadable, larger, or not UTF-8.
@@ -69,7 +71,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, StoreError> {
     if bytes.len() as u64 > most {
         return refuse(format!("larger than {most} bytes"));
     }
-    String::from_utf8(bytes).or_else(|error| refuse(error.to_string()))
+    text(&bytes).map(str::to_owned).or_else(|error| refuse(error.to_string()))
 }
 
 /// Reads the beginning of a file, at most `most` bytes of it; `None` where there is no such file.

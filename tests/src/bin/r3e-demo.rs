@@ -1,7 +1,7 @@
 //! The demonstration behind `cargo demo`: the real loader against the simulated service, with the whole catalogue.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use r3e_tests::programs;
@@ -68,9 +68,11 @@ fn load(loader: &Path, folder: &Path, sim: &Simulator) -> anyhow::Result<()> {
 }
 
 /// Removes what an earlier demonstration left.
-fn clear(folder: &PathBuf) -> anyhow::Result<()> {
-    let removed = Command::new("rm").args(["-rf", "--"]).arg(folder).status()?;
-    ensure!(removed.success(), "cannot remove {}", folder.display());
+#[expect(clippy::disallowed_methods, reason = "outside the programs, and their rules for files")]
+fn clear(folder: &Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
     Ok(r3e_common::store::fs::create_folders(folder)?)
 }
 

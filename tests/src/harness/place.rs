@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use r3e_common::domain::Catalog;
 use tempfile::TempDir;
 
+use super::processes::kill_all_of;
 use super::running::Invocation;
 
-/// A folder that is gone when the test is over. The program runs in it.
+/// A folder that is gone when the test is over, and with it every process that was started there. The program runs in it.
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
@@ -48,7 +49,8 @@ impl Place {
     /// Likewise, in that folder.
     #[must_use]
     pub fn with_catalog_in(folder: &Path, catalog: &Catalog) -> Self {
-        let place = Self { has_catalog: true, ..Self::within(folder) };
+        let mut place = Self::within(folder);
+        place.has_catalog = true;
         fs::write(place.path("catalog.toml"), catalog.to_toml()).unwrap();
         place
     }
@@ -69,6 +71,11 @@ impl Place {
     #[must_use]
     pub fn staging(&self) -> PathBuf {
         self.path("cache_temp")
+    }
+
+    /// Ends every process that was started here, and all that these start meanwhile.
+    pub fn kill_all(&self) {
+        kill_all_of(self.folder.path());
     }
 
     /// The loader, about to run here against the service at that address, impatient as tests are.
@@ -95,6 +102,12 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.kill_all();
+    }
+}
+
 impl Default for Place {
     fn default() -> Self {
         Self::new()
@@ -116,10 +129,15 @@ pub fn grid(tracks: u32, classes: u32) -> Catalog {
 }
 
 /// A file or folder beside the workspace, where trials to check against are kept; `R3E_SHARED` names another place.
-/// None where it is not there: a test that needs it says so and does nothing.
+/// None, which is recorded as a skipped test, where it is not there.
+#[track_caller]
 #[must_use]
 pub fn shared_folder(name: &str) -> Option<PathBuf> {
     let named = std::env::var_os("R3E_SHARED").map(PathBuf::from);
     let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
-    Some(folder.join(name)).filter(|path| path.exists())
+    let found = Some(folder.join(name)).filter(|path| path.exists());
+    if found.is_none() {
+        r3e_needs::missing_file(&format!("../shared/{name} beside the workspace, or R3E_SHARED"));
+    }
+    found
 }

@@ -3,11 +3,12 @@
 
 use std::os::unix::fs::chown;
 
+use nix::sys::resource::Resource;
 use r3e_tests::harness::{Ended, Invocation, Place};
 
 use super::cells::run_all;
 use super::job::JOBS;
-use super::permissions::started_by;
+use super::permissions::two_users;
 use super::world::{World, files};
 
 /// A user that has no other process: `RLIMIT_NPROC` counts all of a user.
@@ -43,8 +44,8 @@ fn a_file_that_may_not_grow_is_a_disk_that_fails() {
     for job in JOBS {
         for bytes in [1, 100, 1000] {
             let place = world.place();
-            let limit = format!("--fsize={bytes}:{bytes}");
-            let ended = job.at(&place, &world.sim).started_by(&["prlimit", &limit]).run().with_code(74);
+            let job = job.at(&place, &world.sim).limit(Resource::RLIMIT_FSIZE, bytes, bytes);
+            let ended = job.run().with_code(74);
             for part in ["File too large", &format!("limited to {bytes} bytes, RLIMIT_FSIZE"), "cannot "] {
                 assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
             }
@@ -57,15 +58,15 @@ fn a_file_that_may_not_grow_is_a_disk_that_fails() {
 #[test]
 fn few_open_files() {
     let world = World::new();
-    let hard = (4..=66).map(|it| (it, format!("--nofile={it}:{it}"), 78));
-    let soft = [4, 5, 8, 16, 32, 63].into_iter().map(|it| (it, format!("--nofile={it}:1024"), 0));
-    let cells = hard.chain(soft).map(|(files, limit, code)| (limit.clone(), (files, limit, code)));
-    run_all(cells, |(files, limit, code)| {
+    let limits = (4..=66).flat_map(|soft| [(soft, soft), (soft, 1024)]);
+    let cells = limits.map(|(soft, hard)| (format!("{soft} open files of {hard}"), (soft, hard)));
+    run_all(cells, |&(soft, hard)| {
         let place = world.place();
         for program in programs(&world, &place) {
-            let ended = program.started_by(&["prlimit", limit]).run();
-            assert_in_order(&ended, *code, "RLIMIT_NOFILE");
-            assert_eq!(ended.code() == Some(78), *code == 78 && *files < 64, "{}", ended.stderr);
+            let ended = program.limit(Resource::RLIMIT_NOFILE, soft, hard).run();
+            assert_in_order(&ended, 78, "RLIMIT_NOFILE");
+            // A soft limit is raised.
+            assert_eq!(ended.code() == Some(78), hard < 64, "{}", ended.stderr);
         }
         world.assert_nothing_lost(&place);
     });
@@ -73,26 +74,22 @@ fn few_open_files() {
 
 #[test]
 fn few_threads() {
-    let Some([setpriv, ..]) = started_by() else {
-        println!("not run: limits of threads do not count for root, and no other user can be had");
+    if !two_users() {
         return;
-    };
+    }
     let world = World::new();
-    let user = ALONE.to_string();
     // Beyond this many all have enough.
-    let enough = 12 + 4 * std::thread::available_parallelism().unwrap().get();
+    let enough = 12 + 4 * std::thread::available_parallelism().unwrap().get() as u64;
     let limits = (1..enough).map(|it| (format!("{it} threads"), it));
-    run_all(limits, |threads| {
+    run_all(limits, |&threads| {
         let place = world.place();
         for path in
             files(&place.path("")).iter().flat_map(|it| it.ancestors()).filter(|it| it.starts_with(place.path("")))
         {
             chown(path, Some(ALONE), Some(ALONE)).unwrap();
         }
-        let limit = format!("--nproc={threads}:{threads}");
-        let wrapper = ["prlimit", &limit, setpriv, "--reuid", &user, "--regid", &user, "--clear-groups"];
         for program in programs(&world, &place) {
-            let ended = program.started_by(&wrapper).run();
+            let ended = program.as_user(ALONE).limit(Resource::RLIMIT_NPROC, threads, threads).run();
             assert_in_order(&ended, 75, "RLIMIT_NPROC");
         }
         world.assert_nothing_lost(&place);

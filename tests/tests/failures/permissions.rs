@@ -5,29 +5,38 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
+use nix::unistd::Uid;
 use r3e_common::domain::Combination;
-use r3e_tests::harness::{Invocation, Place, board_file, read_status};
+use r3e_tests::harness::{Invocation, NOBODY, Place, board_file, read_status};
 use serde_json::Value;
 
 use super::cells::run_all;
 use super::job::JOBS;
 use super::world::{World, files};
 
-pub(crate) const NOBODY: u32 = 65534;
-const AS_NOBODY: [&str; 6] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+/// A job as permissions count for it: by root as nobody, by anyone else as it is.
+pub(crate) fn asking(job: Invocation) -> Invocation {
+    if Uid::effective().is_root() { job.as_user(NOBODY) } else { job }
+}
 
-/// How the programs are started so that permissions count: by root as nobody, by anyone else as they are. None where
-/// nobody may not start them.
-pub(crate) fn started_by() -> Option<&'static [&'static str]> {
-    let id = std::process::Command::new("id").arg("-u").output().unwrap();
-    if id.stdout != b"0\n" {
-        return Some(&[]);
+/// Whether nobody may start the programs.
+pub(crate) fn can_ask() -> bool {
+    // Where it may not look into the folders above, starting is a panic.
+    let version = || asking(Invocation::new("r3e-loader", Path::new("/"))).argument("--version").run().code();
+    let can_ask = std::panic::catch_unwind(version).is_ok_and(|code| code == Some(0));
+    if !can_ask {
+        r3e_needs::missing("a folder of the programs that every user may read");
     }
-    let tried = std::panic::catch_unwind(|| {
-        let version = Invocation::new("r3e-loader", Path::new("/")).argument("--version");
-        version.started_by(&AS_NOBODY).run().code() == Some(0)
-    });
-    tried.unwrap_or(false).then_some(&AS_NOBODY)
+    can_ask
+}
+
+/// Whether there can be files of another user than the programs run as.
+pub(crate) fn two_users() -> bool {
+    let root = Uid::effective().is_root();
+    if !root {
+        r3e_needs::missing("root, for files and processes of two users");
+    }
+    root && can_ask()
 }
 
 pub(crate) fn set_mode(path: &Path, mode: u32) {
@@ -73,10 +82,9 @@ pub(crate) fn failed_boards(place: &Place) -> BTreeMap<Combination, String> {
 
 #[test]
 fn permission_denied() {
-    let Some(wrapper) = started_by() else {
-        println!("not run: root cannot start the programs as nobody here");
+    if !can_ask() {
         return;
-    };
+    }
     let world = World::new();
     let boards: Vec<_> = world.sim.world().catalog().combinations().collect();
     let track = |folder: &str, number: usize| {
@@ -105,11 +113,11 @@ fn permission_denied() {
             fs::create_dir_all(&denied).unwrap();
             fs::write(denied.join(".keep"), "").unwrap();
         }
-        if !wrapper.is_empty() {
+        if Uid::effective().is_root() {
             give_to_nobody(&place);
         }
         set_mode(&denied, *mode);
-        let ended = job.at(&place, &world.sim).started_by(wrapper).run();
+        let ended = asking(job.at(&place, &world.sim)).run();
         set_mode(&denied, if denied.is_dir() { 0o755 } else { 0o644 });
         let ended = ended.with_code(*code);
         match code {
@@ -118,7 +126,7 @@ fn permission_denied() {
             _ => {}
         }
         world.assert_nothing_lost(&place);
-        let _next = next.at(&place, &world.sim).started_by(wrapper).run().with_code(0);
+        let _next = asking(next.at(&place, &world.sim)).run().with_code(0);
         world.assert_undisturbed(&place);
     });
 }

@@ -10,15 +10,6 @@ use r3e_tests::programs;
 use super::job::JOBS;
 use super::world::{World, files};
 
-fn under(umask: &str) -> [String; 3] {
-    ["sh".to_owned(), "-c".to_owned(), format!("umask {umask}; exec \"$0\" \"$@\"")]
-}
-
-fn at(umask: &str, invocation: Invocation) -> Invocation {
-    let wrapper = under(umask);
-    invocation.started_by(&wrapper.each_ref().map(String::as_str))
-}
-
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o7777
 }
@@ -41,11 +32,11 @@ fn assert_published(place: &Place) {
 fn jobs_publish_for_all_under_any_umask() {
     let world = World::new();
     for job in JOBS {
-        for umask in ["0077", "0027", "0000"] {
+        for umask in [0o077, 0o027, 0o000] {
             let place = Place::in_memory(world.sim.world().catalog());
             let program = job.at(&place, &world.sim).set("cache.dir", "deep/er/cache").set("index.plain", "true");
             let program = program.set("cache.staging_dir", "cache_temp");
-            let _ended = at(umask, program).run().with_code(0);
+            let _ended = program.umask(umask).run().with_code(0);
             fs::rename(place.path("deep/er/cache"), place.cache()).unwrap();
             assert_published(&place);
             assert_eq!((mode(&place.path("deep")), mode(&place.path("deep/er"))), (0o755, 0o755));
@@ -59,7 +50,7 @@ fn what_exists_keeps_its_mode() {
     let world = World::new();
     let place = world.place();
     fs::set_permissions(place.cache(), fs::Permissions::from_mode(0o750)).unwrap();
-    let _ended = at("0077", JOBS[0].at(&place, &world.sim)).run().with_code(0);
+    let _ended = JOBS[0].at(&place, &world.sim).umask(0o077).run().with_code(0);
     assert_eq!(mode(&place.cache()), 0o750);
 }
 
@@ -75,7 +66,7 @@ fn a_scheduler_and_its_jobs_publish_for_all() {
         .set("upstream.requests_per_second", "100000")
         .set("catalog.path", "catalog.toml")
         .set("runtime.dir", &place.path("run").to_string_lossy());
-    let scheduler = at("0077", scheduler).spawn();
+    let scheduler = scheduler.umask(0o077).spawn();
     let runs = place.path("run/runs");
     until("the load is over", || fs::read_dir(&runs).is_ok_and(|mut it| it.next().is_some()));
     let mut sockets = fs::read_dir(place.path("run")).unwrap().map(|it| it.unwrap().path());

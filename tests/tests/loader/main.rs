@@ -1,6 +1,5 @@
 //! The program `r3e-loader`, run as people and scripts run it, against the simulated service.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
-#![expect(clippy::print_stdout, reason = "a test that cannot be run says so")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
 mod damaged;

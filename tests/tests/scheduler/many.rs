@@ -80,5 +80,5 @@ fn a_hundred_jobs_leave_what_two_did() {
     // It idles small: what answering the monitor needed is let go of a few seconds later.
     until("it is below 6 MB again", || figure(pid, "VmRSS") < 6 << 10);
     let log = stopped(&place, running);
-    assert!(log.contains("started=100 failed=97 skipped=0"), "{log}");
+    assert!(log.contains("started=100 failed=97"), "{log}");
 }
