@@ -9,6 +9,7 @@ pub mod control;
 pub mod cron;
 pub mod exit;
 pub mod job;
+pub mod limits;
 pub mod logging;
 pub mod memory;
 pub mod notify;

@@ -44,10 +44,9 @@ impl Invocation {
         self
     }
 
-    /// Where no file may grow beyond that; what would is an error, no signal.
+    /// Where no file may grow beyond that.
     #[must_use]
-    pub fn with_files_up_to(mut self, bytes: u64) -> Self {
-        self.conditions.ignored.push(Signal::SIGXFSZ);
+    pub fn with_files_up_to(self, bytes: u64) -> Self {
         self.limit(Resource::RLIMIT_FSIZE, bytes, bytes)
     }
 

@@ -68,7 +68,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 fn missing(path: &str, name: &str) -> StoreError {
-    StoreError { action: "read", path: PathBuf::from(path), cause: io::Error::other(format!("no {name}")) }
+    StoreError::new("read", Path::new(path), io::Error::other(format!("no {name}")))
 }
 
 /// Descriptors that are open.
