@@ -12,6 +12,7 @@ pub mod job;
 pub mod logging;
 pub mod memory;
 pub mod notify;
+pub mod pid_namespace;
 pub mod program;
 pub mod progress;
 pub mod run_record;

@@ -14,10 +14,12 @@ mod connections;
 pub mod fuzzing;
 mod pace;
 mod page;
+mod pages;
 mod request;
 mod retry;
 mod session;
 
 pub use blocking::Blocking;
 pub use client::{Answer, Client, FetchError, Requests, Settings, SetupError};
+pub use pages::LastPage;
 pub use retry::Failure;

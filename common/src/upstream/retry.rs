@@ -29,6 +29,9 @@ pub enum Failure {
     /// An HTML page where JSON should be: maintenance, mostly.
     #[error("an HTML page instead of JSON")]
     Html,
+    /// Bytes that are no text in the charset and compression that the headers declare.
+    #[error("not a text: {0}")]
+    NotText(String),
     /// Not the JSON of a page.
     #[error("not a leaderboard page: {0}")]
     NotAPage(String),
@@ -44,17 +47,29 @@ pub enum Failure {
         /// How many were asked for.
         asked: usize,
     },
-    /// An earlier page came again.
-    #[error("the page from entry {start} on is one that came before")]
+    /// The first page came again where a further one was asked for.
+    #[error("the page from entry {start} on is the first page again")]
     Repeated {
         /// The number of the first entry asked for.
         start: usize,
+    },
+    /// Entries moved from one page to another while the board was fetched.
+    #[error("the board changed between two pages: entry {entry} is another one by now")]
+    Changed {
+        /// The number of the entry that ended a page, and should have begun the next.
+        entry: usize,
     },
     /// A board larger than any board is.
     #[error("a board of more than {entries} entries")]
     BoardTooLarge {
         /// How many it had when it was given up.
         entries: usize,
+    },
+    /// A board of more pages than any board has.
+    #[error("a board of more than {pages} pages")]
+    TooManyPages {
+        /// How many it had when it was given up.
+        pages: usize,
     },
 }
 
@@ -84,10 +99,16 @@ pub(super) fn classify(failure: &Failure) -> Verdict {
         | Failure::TimedOut(_)
         | Failure::Broken(_)
         | Failure::Html
+        | Failure::NotText(_)
         | Failure::NotAPage(_)
         | Failure::Overfull { .. }
         | Failure::Repeated { .. } => Verdict::Retry,
-        Failure::Status { .. } | Failure::BodyTooLarge { .. } | Failure::BoardTooLarge { .. } => Verdict::GiveUp,
+        Failure::Status { .. }
+        | Failure::BodyTooLarge { .. }
+        | Failure::BoardTooLarge { .. }
+        | Failure::TooManyPages { .. }
+        // What another try may mend is the board, not the page: `Client::fetch` begins again.
+        | Failure::Changed { .. } => Verdict::GiveUp,
     }
 }
 
@@ -171,11 +192,14 @@ mod tests {
             Failure::TimedOut(Duration::from_mins(2)),
             Failure::Broken("end of file".into()),
             Failure::Html,
+            Failure::NotText("not valid UTF-8".into()),
             Failure::NotAPage("EOF".into()),
             Failure::BodyTooLarge { limit: 33_554_432 },
             Failure::Overfull { asked: 1500 },
             Failure::Repeated { start: 1500 },
             Failure::BoardTooLarge { entries: 200_000 },
+            Failure::TooManyPages { pages: 10_000 },
+            Failure::Changed { entry: 1499 },
         ];
         for failure in others {
             writeln!(table, "{failure} => {:?}", classify(&failure)).unwrap();
@@ -210,11 +234,14 @@ mod tests {
         no whole answer within 2m => Retry
         the answer broke off: end of file => Retry
         an HTML page instead of JSON => Retry
+        not a text: not valid UTF-8 => Retry
         not a leaderboard page: EOF => Retry
         a body of more than 33554432 bytes => GiveUp
         more than the 1500 entries asked for => Retry
-        the page from entry 1500 on is one that came before => Retry
+        the page from entry 1500 on is the first page again => Retry
         a board of more than 200000 entries => GiveUp
+        a board of more than 10000 pages => GiveUp
+        the board changed between two pages: entry 1499 is another one by now => GiveUp
         ");
     }
 
