@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use r3e_tests::harness::{
     Differences, Ended, Place, Running, assert_serves, board_files, driver_index, grid, read_status, until,
 };
@@ -91,7 +92,7 @@ fn stuck(place: &Place, sim: &Simulator, grace: &str) -> (Running, File) {
 fn one_that_was_started_under_nohup_outlives_its_terminal() {
     let (sim, place) = world(Duration::from_millis(5));
     sim.answer_only(72);
-    let nohup = place.loader(&sim.base_url()).started_by(&["env", "--ignore-signal=HUP", "--ignore-signal=INT"]);
+    let nohup = place.loader(&sim.base_url()).ignoring(&[Signal::SIGHUP, Signal::SIGINT]);
     let running = nohup.spawn();
     until("half of the boards were asked for", || sim.stats().listing_requests >= 72);
     for ignored in ["HUP", "INT", "HUP"] {

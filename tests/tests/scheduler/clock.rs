@@ -8,16 +8,10 @@ use serde_json::{Value, json};
 
 use crate::place::{log, logged, started, stopped, trigger, with_told_jobs, working_in};
 
-/// Where Debian's package has the library, on any architecture.
-const LIBRARIES: &str = "/usr/lib";
-
-/// Begins at that time of UTC, from which its time goes on; none, which is told, where there is no libfaketime.
+/// Begins at that time of UTC, from which its time goes on; none, which is recorded, where there is no libfaketime.
+#[track_caller]
 pub(crate) fn at(scheduler: Invocation, time: &str) -> Option<Invocation> {
-    let folders = fs::read_dir(LIBRARIES).unwrap().map(|it| it.unwrap().path());
-    let Some(library) = folders.map(|it| it.join("faketime/libfaketime.so.1")).find(|it| it.exists()) else {
-        println!("skipped: there is no libfaketime below {LIBRARIES}");
-        return None;
-    };
+    let library = r3e_needs::program("/usr/lib/*/faketime/libfaketime.so.1")?;
     let shifted =
         scheduler.variable("LD_PRELOAD", &library.to_string_lossy()).variable("FAKETIME", &format!("@{time}"));
     Some(shifted.variable("FAKETIME_DONT_FAKE_MONOTONIC", "1").variable("TZ", "UTC"))

@@ -1,23 +1,21 @@
 //! What a parent left of signals, and children that other processes left.
 
 use std::fs;
-use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
-use r3e_tests::harness::{Invocation, Place, Running, until};
+use nix::sys::signal::Signal;
+use r3e_tests::harness::{Invocation, Place, Running, command, program_beside, until};
 
 use crate::place::{logged, started, stopped, with_told_jobs};
 
 #[test]
 fn signals_that_the_parent_had_blocked_or_ignored_do_not_matter() {
-    for left in [
-        &["--block-signal=TERM", "--block-signal=INT", "--block-signal=HUP", "--block-signal=CHLD"][..],
-        &["--ignore-signal=CHLD"],
-        &["--ignore-signal=TERM", "--ignore-signal=INT", "--ignore-signal=HUP"],
-    ] {
+    use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+    for (blocked, ignored) in
+        [(&[SIGTERM, SIGINT, SIGHUP, SIGCHLD][..], &[][..]), (&[], &[SIGCHLD]), (&[], &[SIGTERM, SIGINT, SIGHUP])]
+    {
         let place = Place::new();
-        let wrapper = [&["env"], left].concat();
-        let running = with_told_jobs(&place, &["3", "patient"]).started_by(&wrapper).spawn();
+        let running = with_told_jobs(&place, &["3", "patient"]).blocking(blocked).ignoring(ignored).spawn();
         logged(&place, "the load has ended: exit 3: done, but some boards failed", 1);
         running.signal("HUP");
         logged(&place, "the configuration was read again", 1);
@@ -25,7 +23,7 @@ fn signals_that_the_parent_had_blocked_or_ignored_do_not_matter() {
         crate::place::trigger(&place, "1693");
         logged(&place, "a word of number 2", 1);
         let log = stopped(&place, running);
-        assert!(log.contains("has ended: exit 143") && !log.contains("is killed"), "{left:?}: {log}");
+        assert!(log.contains("has ended: exit 143") && !log.contains("is killed"), "{blocked:?} {ignored:?}: {log}");
     }
 }
 
@@ -38,8 +36,7 @@ fn children(pid: u32) -> Vec<u32> {
 #[test]
 fn a_child_that_a_shell_left_when_it_became_the_scheduler_is_reaped() {
     let place = Place::new();
-    let left = "until [ -e over ]; do sleep 0.01; done & exec \"$@\"";
-    let running = with_told_jobs(&place, &["held", "0"]).started_by(&["sh", "-c", left, "sh"]).spawn();
+    let running = with_told_jobs(&place, &["held", "0"]).started_by(&program_beside("r3e-orphans"), &["1"]).spawn();
     logged(&place, "a word of number 1", 1);
     until("both are its children", || children(running.pid()).len() == 2);
     fs::write(place.path("over"), "").unwrap();
@@ -49,7 +46,7 @@ fn a_child_that_a_shell_left_when_it_became_the_scheduler_is_reaped() {
     stopped(&place, running);
 }
 
-/// Starts it as the first process of a pid namespace, and then a shell there, which leaves five orphans. None, which is said, where
+/// Starts it as the first process of a pid namespace, and then a program there, which leaves five orphans. None, which is said, where
 /// that is not allowed.
 fn first_with_orphans(first: Invocation) -> Option<Running> {
     let folder = first.folder().to_owned();
@@ -57,14 +54,13 @@ fn first_with_orphans(first: Invocation) -> Option<Running> {
     let started = std::thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWPID).ok()?;
         let running = first.spawn();
-        let orphans = "for i in 1 2 3 4 5; do { until [ -e over ]; do sleep 0.01; done; } & done";
-        let left = Command::new("sh").args(["-c", orphans]).current_dir(folder).status().unwrap();
+        let left = command(&program_beside("r3e-orphans"), &folder).arg("5").status().unwrap();
         assert!(left.success());
         Some(running)
     });
     let started = started.join().unwrap();
     if started.is_none() {
-        println!("skipped: a pid namespace is not allowed");
+        r3e_needs::missing("the right to make a pid namespace");
     }
     started
 }
