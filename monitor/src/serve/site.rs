@@ -88,7 +88,7 @@ impl Site {
         let past = |(name, span): (&'static str, Duration)| Past {
             name,
             span,
-            kept: Fresh::new((span / SLOTS).clamp(NOW_LASTS, MOST_PAST_LASTS)),
+            kept: Fresh::fallible((span / SLOTS).clamp(NOW_LASTS, MOST_PAST_LASTS)),
         };
         Self {
             clock,
@@ -98,7 +98,7 @@ impl Site {
             said: Fresh::new(NOW_LASTS),
             work: Fresh::new(WORK_LASTS),
             metrics: [Format::OpenMetrics, Format::Text].map(|it| (it, Fresh::new(NOW_LASTS))),
-            verdicts: Fresh::new(VERDICTS_LAST),
+            verdicts: Fresh::fallible(VERDICTS_LAST),
             pasts: SPANS.into_iter().map(past).collect(),
             sockets: Source::new("sockets"),
             runs: Source::new(Origin::Runs.name()),
