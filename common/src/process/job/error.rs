@@ -81,12 +81,14 @@ impl JobError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) => Exit::Configuration,
+            Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) | Self::Client(SetupError::Proxy(_)) => {
+                Exit::Configuration
+            }
             Self::Lock(LockError::Busy { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(_)) | Self::Store(_) | Self::Index(IndexError::Store(_)) => Exit::Disk,
             Self::Index(IndexError::Stopped | IndexError::TooMany(_))
-            | Self::Client(_)
+            | Self::Client(SetupError::Client(_))
             | Self::Panicked(_)
             | Self::Guard(_) => Exit::Unexpected,
         }
