@@ -10,7 +10,7 @@ pub mod json;
 mod selection;
 
 pub use catalog::{Catalog, CatalogError, Class, Ordinal, Track};
-pub use entry::{Entry, seconds_behind};
+pub use entry::{Entry, Lap, seconds_behind};
 pub use ids::{ClassId, Combination, IdError, TrackId};
 pub use import::{Imported, import_publisher_data};
 pub use selection::{Refused, Selection, TokenError};

@@ -19,7 +19,7 @@ mod status_view;
 mod validators;
 mod versioned;
 
-pub use arrival::{Arrival, Destination};
+pub use arrival::{Arrival, Destination, Shrinking, Shrunk, has_shrunk};
 pub use board_encoder::{BoardEncoder, EncodedBoard};
 pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
 pub use cache::{Buffers, Cache, ReadError, Within};

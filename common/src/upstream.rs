@@ -13,6 +13,7 @@ mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod page;
+mod pages;
 mod proxy;
 mod rate_limiter;
 mod request;
@@ -24,4 +25,5 @@ mod transport;
 pub use blocking::Blocking;
 pub use client::{Answer, Client, FetchError, Requests, Settings, SetupError};
 pub use failure::Failure;
+pub use pages::LastPage;
 pub use proxy::{Proxy, ProxyError};

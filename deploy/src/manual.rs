@@ -36,7 +36,7 @@ mod tests {
     use std::process::Command as Process;
 
     #[test]
-    fn there_is_a_page_for_each_command_and_man_reads_it_without_a_warning() {
+    fn there_is_a_page_for_each_command() {
         let man = tempfile::tempdir().unwrap();
         write(man.path()).unwrap();
         for name in [
@@ -47,12 +47,21 @@ mod tests {
             "man1/r3e-monitor-watch.1",
             "man5/r3e.toml.5",
         ] {
-            let path = man.path().join(name);
-            assert!(path.is_file(), "{name}");
-            let groff = Process::new("groff").args(["-man", "-Kutf8", "-Tutf8", "-ww", "-z"]).arg(&path).output();
-            match groff {
-                Ok(ran) => assert!(ran.status.success() && ran.stderr.is_empty(), "{name}: {ran:?}"),
-                Err(error) => eprintln!("groff is not here, so {name} is not checked: {error}"),
+            assert!(man.path().join(name).is_file(), "{name}");
+        }
+    }
+
+    #[test]
+    fn groff_reads_every_page_without_a_warning() {
+        let Some(groff) = r3e_needs::program("groff") else { return };
+        let man = tempfile::tempdir().unwrap();
+        write(man.path()).unwrap();
+        for section in ["man1", "man5"] {
+            for page in std::fs::read_dir(man.path().join(section)).unwrap() {
+                let page = page.unwrap().path();
+                let ran =
+                    Process::new(&groff).args(["-man", "-Kutf8", "-Tutf8", "-ww", "-z"]).arg(&page).output().unwrap();
+                assert!(ran.status.success() && ran.stderr.is_empty(), "{}: {ran:?}", page.display());
             }
         }
     }

@@ -9,6 +9,7 @@ use r3e_common::process::exit::Exit;
 use r3e_common::process::memory;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::program::{configure, parse, say};
+use r3e_common::process::signals;
 use r3e_common::store::StoreError;
 
 use crate::cli::{Arguments, Command};
@@ -18,6 +19,7 @@ use crate::{serve, top, watch};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    signals::unblock();
     // What ends early has been told.
     started(arguments).unwrap_or_else(|exit| exit)
 }
@@ -50,7 +52,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Exit::Disk
     } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
         Exit::TryAgain
-    } else if error.is::<commands::Unknown>() || error.is::<commands::NotSeen>() || error.is::<top::NotHere>() {
+    } else if error.is::<commands::Unknown>()
+        || error.is::<commands::NoAccount>()
+        || error.is::<commands::NotSeen>()
+        || error.is::<top::NotHere>()
+    {
         Exit::Usage
     } else {
         Exit::Unexpected
@@ -80,8 +86,8 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::Stats(it) => runtime.block_on(asked.stats(&it)),
         Command::Purge(it) => runtime.block_on(asked.purge(&it)),
         Command::Tasks(it) => runtime.block_on(asked.tasks(&it)),
-        Command::Connections(it) => asked.connections(&it),
-        Command::Fds(it) => asked.fds(&it),
+        Command::Connections(it) => runtime.block_on(asked.connections(&it)),
+        Command::Fds(it) => runtime.block_on(asked.fds(&it)),
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
         Command::Heap(it) => runtime.block_on(asked.heap(&it)),

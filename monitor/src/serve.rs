@@ -3,12 +3,15 @@
 
 mod accept;
 mod conditions;
+mod cors;
 mod files;
 mod fresh;
 mod hosts;
+mod look;
 mod metrics;
 mod page;
 mod patient;
+mod preconditions;
 mod reply;
 mod site;
 mod stream;
@@ -27,6 +30,7 @@ use r3e_common::process::memory::guard::Guard;
 use r3e_common::process::memory::limit::Limit;
 use r3e_common::process::run_record::Run;
 use r3e_common::process::shutdown::Shutdown;
+use r3e_common::process::signals::Reaper;
 use tokio::net::TcpListener;
 
 use crate::watch::Limited;
@@ -97,7 +101,12 @@ pub(crate) fn run(
     if !address.ip().is_loopback() {
         tracing::warn!("everyone who reaches this address may read the dashboard, and no name of a host is refused");
     }
-    runtime.block_on(accept::accept(listener, &site, Bounds::default(), &tasks, &stop));
+    runtime.block_on(async {
+        tokio::select! {
+            () = accept::accept(listener, &site, Bounds::default(), &tasks, &stop) => {}
+            () = Reaper::reap_all() => {}
+        }
+    });
     drop(control);
     let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &config.runtime.dir);
     shutdown.announced();

@@ -51,7 +51,7 @@ fn read(file: &Path) -> Result<String, Wrong> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(refused(format!("larger than {MAX_BYTES} bytes")));
     }
-    String::from_utf8(bytes).map_err(|error| refused(error.to_string()))
+    fs::text(&bytes).map(str::to_owned).map_err(|error| refused(error.to_string()))
 }
 
 #[cfg(test)]

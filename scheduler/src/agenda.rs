@@ -1,79 +1,28 @@
-//! What is to be started next, and what becomes of a job that has ended: pure, with time and chance passed in.
+//! What is started next, and what becomes of a job that has ended: pure, with time and chance passed in.
 
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
+mod ending;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use r3e_common::process::config::Schedule;
-use r3e_common::process::exit::Exit;
 use tokio::time::Instant;
 
 use crate::job::{Job, Why};
 
-/// How a job came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Done, all boards or most of them.
-    Done,
-    /// Trying again would end the same way: what it was asked for makes no sense.
-    Hopeless,
-    /// Trying again would end the same way until the configuration, or the catalogue, is another one.
-    Misconfigured,
-    /// Somebody else stopped it, in order.
-    StoppedByOthers,
-    /// It failed, and may do better later.
-    Failed,
-}
+pub(crate) use ending::{Ending, describe};
 
-impl Ending {
-    /// What this status says; `timed_out` where this process had to stop it.
-    pub(crate) fn of(status: ExitStatus, timed_out: bool) -> Self {
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
-        match code.and_then(Exit::from_code) {
-            Some(Exit::Done | Exit::SomeBoardsFailed) => Self::Done,
-            _ if timed_out => Self::Failed,
-            Some(Exit::Usage) => Self::Hopeless,
-            Some(Exit::Configuration) => Self::Misconfigured,
-            Some(Exit::Interrupted | Exit::Terminated) => Self::StoppedByOthers,
-            Some(Exit::Unexpected | Exit::Unavailable | Exit::Disk | Exit::TryAgain) | None => Self::Failed,
-        }
-    }
-}
-
-/// What a status means, in words.
-pub(crate) fn told(status: ExitStatus) -> String {
-    let Some(code) = status.code() else {
-        let signal = status.signal().unwrap_or_default();
-        let name = signal_name(signal);
-        return format!("killed by signal {signal} ({name})");
-    };
-    let why = match u8::try_from(code).ok().and_then(Exit::from_code) {
-        Some(Exit::Done) => "done",
-        Some(Exit::SomeBoardsFailed) => "done, but some boards failed",
-        Some(Exit::Unavailable) => "the service is unavailable",
-        Some(Exit::Disk) => "the disk failed",
-        Some(Exit::TryAgain) => "another writer is at work, or the memory limit was reached",
-        Some(Exit::Configuration) => "configuration",
-        Some(Exit::Usage) => "usage",
-        Some(Exit::Interrupted | Exit::Terminated) => "stopped by a signal",
-        Some(Exit::Unexpected) | None => "unexpected",
-    };
-    format!("exit {code}: {why}")
-}
-
-fn signal_name(number: i32) -> &'static str {
-    nix::sys::signal::Signal::try_from(number).map_or("unknown", nix::sys::signal::Signal::as_str)
-}
-
-/// How often a job that failed is tried, and how long it is waited between tries.
+/// When a job that failed is tried again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tries {
+pub(crate) struct Retries {
+    /// So many failures that waiting may not mend end it.
     attempts: u32,
     min: Duration,
     max: Duration,
 }
 
-impl Tries {
+impl Retries {
     pub(crate) fn of(schedule: &Schedule) -> Self {
         Self { attempts: schedule.attempts, min: schedule.backoff_min, max: schedule.backoff_max }
     }
@@ -86,223 +35,127 @@ impl Tries {
     }
 }
 
-/// What was started, and what was not.
+/// What was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Jobs that were started, each try by itself.
     pub(crate) started: u64,
     /// Tries that ended in failure.
     pub(crate) failed: u64,
-    /// Due runs that were skipped because a job was at work.
-    pub(crate) skipped: u64,
 }
 
-/// A job that is to be tried again.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Again {
-    job: Job,
-    attempt: u32,
-    at: Instant,
-}
-
-/// A job that is to be started now.
+/// A try of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Start {
+pub(crate) struct Try {
     pub(crate) job: Job,
-    /// The how manieth try, from 1.
+    /// The number of this try, from 1.
     pub(crate) attempt: u32,
+    /// How many tries before it failed in a way that waiting may not mend.
+    faults: u32,
 }
 
-/// What is to be started.
+/// A try that waits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Waiting {
+    what: Try,
+    /// None until the configuration is read again.
+    not_before: Option<Instant>,
+}
+
+/// What follows from the end of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The job is tried again after this pause.
+    Again(Duration),
+    /// It is tried again when the configuration is read again.
+    AtReload,
+    /// It has failed too often.
+    GivenUp,
+    /// A job waits that does its work.
+    Superseded,
+    /// It is done, or would end the same way.
+    Over,
+}
+
+/// The jobs that wait, at most one of each kind.
 #[derive(Debug)]
 pub(crate) struct Agenda {
-    pub(crate) tries: Tries,
+    pub(crate) retries: Retries,
     pub(crate) counts: Counts,
-    /// What is to be started at once, in this order: at most one of each kind.
-    ready: Vec<Job>,
-    /// What failed and is to be tried again: at most one of each kind.
-    again: Vec<Again>,
+    waiting: Vec<Waiting>,
 }
 
 impl Agenda {
-    pub(crate) fn new(tries: Tries) -> Self {
-        Self { tries, counts: Counts::default(), ready: Vec::new(), again: Vec::new() }
+    pub(crate) fn new(retries: Retries) -> Self {
+        Self { retries, counts: Counts::default(), waiting: Vec::new() }
     }
 
-    /// Asks for a job; one of its kind that is waiting is the same one.
-    pub(crate) fn ask(&mut self, job: Job) {
-        if matches!(job, Job::Refresh(_)) {
-            // A refresh does all that a load does, and a new one what is left of an earlier one.
-            self.ready.retain(|it| *it != Job::Load);
-            self.again.retain(|it| it.job != Job::Load && !it.job.is_like(job));
+    /// Asks for a job at once. It replaces those that wait and of which it does the work.
+    pub(crate) fn ask(&mut self, job: Job, now: Instant) {
+        self.waiting.retain(|it| !job.does_the_work_of(it.what.job));
+        self.waiting.push(Waiting { what: Try { job, attempt: 1, faults: 0 }, not_before: Some(now) });
+    }
+
+    /// A refresh is due. It waits for a job that is at work, but for a full refresh, which makes it unnecessary; says whether it
+    /// waits.
+    pub(crate) fn due(&mut self, why: Why, at_work: Option<Job>, now: Instant) -> bool {
+        let waits = !matches!(at_work, Some(Job::Refresh(_)));
+        if waits {
+            self.ask(Job::Refresh(why), now);
         }
-        if !self.ready.iter().any(|it| it.is_like(job)) {
-            self.ready.push(job);
-        }
+        waits
     }
 
-    /// A run is due. While a job is at work it is skipped, and counted; says whether it was taken.
-    pub(crate) fn due(&mut self, why: Why, at_work: bool) -> bool {
-        if at_work {
-            self.counts.skipped += 1;
-        } else {
-            self.ask(Job::Refresh(why));
-        }
-        !at_work
+    /// No longer asks for a job of that kind.
+    pub(crate) fn drop(&mut self, job: Job) {
+        self.waiting.retain(|it| !it.what.job.is_like(job));
     }
 
-    /// Whether a job that does the same is waiting.
-    pub(crate) fn has(&self, job: Job) -> bool {
-        let again = self.again.iter().map(|it| it.job);
-        self.ready.iter().copied().chain(again).any(|it| it.is_like(job))
+    /// The try that waits of a job of that kind.
+    pub(crate) fn waiting(&self, job: Job) -> Option<Try> {
+        self.waiting.iter().map(|it| it.what).find(|it| it.job.is_like(job))
     }
 
-    /// What is to be started now, when nothing is at work.
-    pub(crate) fn start(&mut self, now: Instant) -> Option<Start> {
-        let start = if self.ready.is_empty() {
-            let due = self.again.iter().position(|it| it.at <= now)?;
-            let Again { job, attempt, .. } = self.again.remove(due);
-            Start { job, attempt }
-        } else {
-            Start { job: self.ready.remove(0), attempt: 1 }
-        };
+    /// What waits to be tried again, and comes first.
+    pub(crate) fn again(&self) -> Option<Try> {
+        let again = self.waiting.iter().filter(|it| it.what.attempt > 1);
+        again.min_by_key(|it| (it.not_before.is_none(), it.not_before)).map(|it| it.what)
+    }
+
+    /// What is started now, when nothing is at work.
+    pub(crate) fn start(&mut self, now: Instant) -> Option<Try> {
+        let due = self.waiting.iter().position(|it| it.not_before.is_some_and(|at| at <= now))?;
         self.counts.started += 1;
-        Some(start)
+        Some(self.waiting.remove(due).what)
     }
 
     /// When there may be something to start.
     pub(crate) fn wake(&self) -> Option<Instant> {
-        self.again.iter().map(|it| it.at).min()
+        self.waiting.iter().filter_map(|it| it.not_before).min()
     }
 
-    /// A job has ended; says after which pause it is tried again, if at all.
-    pub(crate) fn ended(&mut self, start: Start, ending: Ending, now: Instant, chance: f64) -> Option<Duration> {
-        let Start { job, attempt } = start;
+    /// The configuration was read again, so all that waits may do better now.
+    pub(crate) fn reloaded(&mut self, retries: Retries, now: Instant) {
+        self.retries = retries;
+        for it in &mut self.waiting {
+            it.not_before = Some(now);
+        }
+    }
+
+    /// A try has ended.
+    pub(crate) fn ended(&mut self, tried: Try, ending: Ending, now: Instant, chance: f64) -> Next {
+        let Try { job, attempt, faults } = tried;
+        self.counts.failed += u64::from(ending != Ending::Done);
+        let faults = faults + u32::from(ending == Ending::Fault);
         match ending {
-            Ending::Done | Ending::StoppedByOthers => return None,
-            Ending::Hopeless | Ending::Misconfigured | Ending::Failed => self.counts.failed += 1,
+            Ending::Done | Ending::Hopeless => return Next::Over,
+            _ if self.waiting.iter().any(|it| it.what.job.does_the_work_of(job)) => return Next::Superseded,
+            Ending::Fault if faults >= self.retries.attempts => return Next::GivenUp,
+            Ending::Transient | Ending::Fault | Ending::Misconfigured => {}
         }
-        if ending != Ending::Failed || attempt >= self.tries.attempts || self.ready.iter().any(|it| it.is_like(job)) {
-            return None;
-        }
-        let pause = self.tries.pause(attempt, chance);
-        self.again.retain(|it| !it.job.is_like(job));
-        self.again.push(Again { job, attempt: attempt + 1, at: now + pause });
-        Some(pause)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const TRIES: Tries = Tries { attempts: 3, min: Duration::from_secs(10), max: Duration::from_mins(1) };
-
-    fn exited(code: i32) -> ExitStatus {
-        ExitStatus::from_raw(code << 8)
-    }
-
-    #[test]
-    fn the_whole_table_of_endings() {
-        let codes = Exit::ALL.map(|exit| i32::from(exit.code()));
-        let line = |status| format!("{:?} - {}", Ending::of(status, false), told(status));
-        let mut table: Vec<String> = codes.into_iter().chain([101]).map(|code| line(exited(code))).collect();
-        table.push(line(ExitStatus::from_raw(9)));
-        table.push(format!("{:?} {:?}", Ending::of(exited(143), true), Ending::of(exited(0), true)));
-        insta::assert_snapshot!(table.join("\n"), @"
-        Done - exit 0: done
-        Failed - exit 1: unexpected
-        Hopeless - exit 2: usage
-        Done - exit 3: done, but some boards failed
-        Failed - exit 69: the service is unavailable
-        Failed - exit 74: the disk failed
-        Failed - exit 75: another writer is at work, or the memory limit was reached
-        Misconfigured - exit 78: configuration
-        StoppedByOthers - exit 130: stopped by a signal
-        StoppedByOthers - exit 143: stopped by a signal
-        Failed - exit 101: unexpected
-        Failed - killed by signal 9 (SIGKILL)
-        Failed Done
-        ");
-    }
-
-    #[test]
-    fn a_failure_is_tried_again_after_a_longer_pause_each_time_and_then_given_up() {
-        let (mut agenda, now) = (Agenda::new(TRIES), Instant::now());
-        agenda.ask(Job::Load);
-        let first = agenda.start(now).unwrap();
-        assert_eq!(agenda.ended(first, Ending::Failed, now, 1.0), Some(Duration::from_secs(10)));
-        assert_eq!(agenda.start(now), None);
-        let later = now + Duration::from_secs(10);
-        assert_eq!(agenda.wake(), Some(later));
-        let second = agenda.start(later).unwrap();
-        assert_eq!(second, Start { job: Job::Load, attempt: 2 });
-        assert_eq!(agenda.ended(second, Ending::Failed, later, 0.0), Some(Duration::from_secs(10)));
-        let third = agenda.start(later + Duration::from_secs(10)).unwrap();
-        assert_eq!(agenda.ended(third, Ending::Failed, later, 0.0), None);
-        assert_eq!((agenda.start(later + Duration::from_hours(1)), agenda.wake()), (None, None));
-        assert_eq!(agenda.counts, Counts { started: 3, failed: 3, skipped: 0 });
-    }
-
-    #[test]
-    fn what_cannot_get_better_is_not_tried_again() {
-        for ending in [Ending::Hopeless, Ending::Misconfigured, Ending::Done, Ending::StoppedByOthers] {
-            let (mut agenda, now) = (Agenda::new(TRIES), Instant::now());
-            agenda.ask(Job::Boards);
-            let start = agenda.start(now).unwrap();
-            assert_eq!(agenda.ended(start, ending, now, 0.5), None, "{ending:?}");
-            assert_eq!(agenda.wake(), None, "{ending:?}");
-        }
-    }
-
-    #[test]
-    fn a_due_run_is_skipped_while_a_job_is_at_work_and_replaces_what_waits() {
-        let (mut agenda, now) = (Agenda::new(TRIES), Instant::now());
-        agenda.ask(Job::Load);
-        let load = agenda.start(now).unwrap();
-        assert!(!agenda.due(Why::Due, true));
-        assert_eq!(agenda.counts.skipped, 1);
-        assert!(agenda.ended(load, Ending::Failed, now, 0.5).is_some());
-        agenda.ask(Job::Boards);
-        assert!(agenda.due(Why::Due, false) && agenda.has(Job::Boards) && !agenda.has(Job::Load));
-        let order: Vec<_> =
-            std::iter::from_fn(|| agenda.start(now + Duration::from_hours(9))).map(|it| it.job).collect();
-        assert_eq!(order, [Job::Boards, Job::Refresh(Why::Due)]);
-        assert!(!agenda.has(Job::Boards));
-    }
-
-    proptest! {
-        /// Whatever is asked for and however jobs end, nothing queues without bound, and each kind waits once at most.
-        #[test]
-        fn nothing_piles_up(steps in prop::collection::vec((0_u8..5, 0_u8..5, any::<bool>()), 0..200)) {
-            let mut agenda = Agenda::new(TRIES);
-            let mut now = Instant::now();
-            let mut at_work: Option<Start> = None;
-            for (asked, ending, end) in steps {
-                now += Duration::from_secs(7);
-                match asked {
-                    0 => agenda.ask(Job::Load),
-                    1 => agenda.ask(Job::Boards),
-                    2 => agenda.ask(Job::Refresh(Why::Trigger)),
-                    _ => { agenda.due(Why::Due, at_work.is_some()); }
-                }
-                if at_work.is_none() {
-                    at_work = agenda.start(now);
-                    prop_assert!(at_work.is_none_or(|it| (1..=3).contains(&it.attempt)));
-                } else if let (true, Some(start)) = (end, at_work) {
-                    let ending = [Ending::Done, Ending::Hopeless, Ending::Misconfigured, Ending::StoppedByOthers, Ending::Failed][usize::from(ending)];
-                    agenda.ended(start, ending, now, 0.5);
-                    at_work = None;
-                }
-                prop_assert!(agenda.ready.len() <= 3 && agenda.again.len() <= 3);
-            }
-        }
-
-        #[test]
-        fn pauses_stay_within_their_bounds(attempt in 1_u32..=100, chance in 0.0_f64..=1.0) {
-            let pause = TRIES.pause(attempt, chance);
-            prop_assert!((TRIES.min / 2..=TRIES.max).contains(&pause), "{pause:?}");
-        }
+        let pause = (ending != Ending::Misconfigured).then(|| self.retries.pause(attempt, chance));
+        let what = Try { job, attempt: attempt.saturating_add(1), faults };
+        self.waiting.push(Waiting { what, not_before: pause.map(|pause| now + pause) });
+        pause.map_or(Next::AtReload, Next::Again)
     }
 }

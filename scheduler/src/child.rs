@@ -111,8 +111,8 @@ impl Running {
         Ok(running)
     }
 
-    pub(crate) fn pid(&self) -> i32 {
-        self.number.as_raw()
+    pub(crate) fn pid(&self) -> Pid {
+        self.number
     }
 
     pub(crate) fn begun(&self) -> Instant {
@@ -170,7 +170,7 @@ impl Running {
     fn send(&self, signal: Signal) {
         match killpg(self.number, signal) {
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(error) => tracing::error!(%error, pid = self.pid(), "the job cannot be sent {signal}"),
+            Err(error) => tracing::error!(%error, pid = self.number.as_raw(), "the job cannot be sent {signal}"),
         }
     }
 
@@ -196,7 +196,7 @@ impl Running {
             () = haste => "is to stop at once",
         };
         self.kill();
-        tracing::warn!(pid = self.pid(), "the job {why}: it is killed");
+        tracing::warn!(pid = self.number.as_raw(), "the job {why}: it is killed");
         timeout(DYING, self.wait()).await.ok()
     }
 
@@ -206,7 +206,7 @@ impl Running {
         for mut output in std::mem::take(&mut self.outputs) {
             if timeout_at(until, &mut output).await.is_err() {
                 tracing::warn!(
-                    pid = self.pid(),
+                    pid = self.number.as_raw(),
                     "something still holds the job's output: it is not passed on any more"
                 );
                 output.abort();

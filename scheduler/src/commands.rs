@@ -17,13 +17,19 @@ use crate::cli::NextArguments;
 use crate::settled;
 use crate::timetable::Timetable;
 
-use report::{Run, Summary};
+use report::{Run, Summary, Upcoming, Waiting};
 
 /// `next`
 pub(crate) fn next(config: &Config, asked: &NextArguments, json: bool, now: Timestamp) -> Exit {
     let calendar = Calendar::of(&config.schedule);
     let runs = Run::following(&calendar, now, asked.count);
-    print(&if json { report::runs_json(&runs) } else { report::runs_text(&runs) }, Exit::Done)
+    // Runs are due whatever is remembered.
+    let settled = settled::load(&config.cache.staging_dir)
+        .inspect_err(|error| tracing::warn!(%error, "whether a refresh waits is not known"));
+    let pending = settled.ok().flatten().and_then(|it| it.pending);
+    let waiting = pending.map(|pending| Waiting { pending, zone: calendar.zone(), now });
+    let next = Upcoming { waiting, runs, schedule: &config.schedule };
+    print(&if json { next.json() } else { next.text() }, Exit::Done)
 }
 
 /// `check`: all that a start reads before its first run. What is wrong with the configuration itself has been told by now.
@@ -40,8 +46,12 @@ pub(crate) fn check(config: &Config, json: bool, now: Timestamp) -> Exit {
         }
     };
     let calendar = Calendar::of(&config.schedule);
-    let look = Timetable::new(calendar.clone(), config.schedule.catch_up, settled, now).look(now);
+    let settled_at = settled.map(|it| it.at);
+    let look = Timetable::new(calendar.clone(), config.schedule.catch_up, settled_at, now).look(now);
+    let pending = settled.and_then(|it| it.pending);
     let summary = Summary {
+        waiting: pending.map(|pending| Waiting { pending, zone: calendar.zone(), now }),
+        schedule: &config.schedule,
         next: Run::following(&calendar, now, 1).pop(),
         calendar: &calendar,
         due: look.due,

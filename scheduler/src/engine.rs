@@ -14,18 +14,19 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
-use r3e_common::process::control::Facts;
+use r3e_common::process::control::{Facts, ScheduleFigures};
 use r3e_common::process::memory;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::shutdown::Shutdown;
+use r3e_common::process::signals::{self, Reaper};
 use tokio::time::{Instant, sleep_until};
 
-use crate::agenda::{Agenda, Counts, Start, Tries};
+use crate::agenda::{Agenda, Counts, Retries, Try};
 use crate::calendar::Calendar;
 use crate::child::{Group, Running};
-use crate::job::{Job, Programs};
+use crate::job::{Job, Programs, Why};
 use crate::reload;
-use crate::settled::{self, SettledError};
+use crate::settled::{self, Pending, Settled};
 use crate::timetable::Timetable;
 use crate::trigger::{Notice, Trigger, Wanted};
 
@@ -54,13 +55,16 @@ pub(crate) struct Engine<'a> {
     agenda: Agenda,
     trigger: Trigger,
     notice: Notice,
-    job: Option<(Start, Running)>,
+    reaper: Reaper,
+    job: Option<(Try, Running)>,
     /// What a trigger file that was taken asks for, until that is over.
     wanted: Option<Wanted>,
+    /// The refresh that was due and is not over.
+    pending: Option<Pending>,
     /// When the next run is due.
     next: Option<Timestamp>,
     /// What was last written of what is settled.
-    saved: Option<Timestamp>,
+    saved: Option<Settled>,
     /// When to look for the trigger file again.
     look_at: Instant,
     saving: Trouble,
@@ -72,15 +76,22 @@ impl<'a> Engine<'a> {
     /// A scheduler that has just started, to be called within the runtime.
     ///
     /// # Errors
-    /// When what is settled is told in a newer format, or the disk refuses.
-    pub(crate) fn new(config: Config, programs: Programs, around: Around<'a>) -> Result<Self, SettledError> {
+    /// When what is settled is told in a newer format, or the disk or the system refuses.
+    pub(crate) fn new(config: Config, programs: Programs, around: Around<'a>) -> anyhow::Result<Self> {
         let now = now(around.clock);
-        let settled = settled::load(&config.cache.staging_dir)?;
+        let saved = settled::load(&config.cache.staging_dir)?;
         Programs::put_in_force(&config)?;
+        let settled = saved.map(|it| it.at);
         let timetable = Timetable::new(Calendar::of(&config.schedule), config.schedule.catch_up, settled, now);
-        let mut agenda = Agenda::new(Tries::of(&config.schedule));
+        let mut agenda = Agenda::new(Retries::of(&config.schedule));
         if config.schedule.load_at_start {
-            agenda.ask(Job::Load);
+            agenda.ask(Job::Load, Instant::now());
+        }
+        let pending = saved.and_then(|it| it.pending);
+        let pending = pending.map(|it| Pending { attempt: 1, not_before: Some(now), ..it });
+        if let Some(Pending { due_at, .. }) = pending {
+            tracing::info!(%due_at, "resuming a due refresh that was not over when the scheduler stopped");
+            agenda.ask(Job::Refresh(Why::Due), Instant::now());
         }
         let (trigger, notice) = (Trigger::new(&config.cache.dir), Notice::new(&config.cache.dir));
         Ok(Self {
@@ -91,10 +102,12 @@ impl<'a> Engine<'a> {
             agenda,
             trigger,
             notice,
+            reaper: Reaper::new()?,
             job: None,
             wanted: None,
+            pending,
             next: None,
-            saved: settled,
+            saved,
             look_at: Instant::now(),
             saving: Trouble::default(),
             looking: Trouble::default(),
@@ -110,8 +123,10 @@ impl<'a> Engine<'a> {
         let (mut alive, mut settled_down) = (Instant::now(), Instant::now());
         self.look_at_clock();
         self.say_ready();
-        settle_down();
+        // Frees what starting needed: from here on there is little but waiting.
+        memory::give_back();
         while !stop.is_cancelled() {
+            signals::reap(self.job.as_ref().map(|(_, running)| running.pid()));
             self.look_at_clock();
             self.look_at_trigger();
             self.start_next();
@@ -124,7 +139,7 @@ impl<'a> Engine<'a> {
                 alive = Instant::now() + every;
             }
             if self.job.is_none() && settled_down.elapsed() >= SETTLE_DOWN {
-                settle_down();
+                memory::give_back();
                 settled_down = Instant::now();
             }
             let wake = self.wake(watchdog.map(|_| alive));
@@ -133,6 +148,7 @@ impl<'a> Engine<'a> {
                 () = stop.cancelled() => {}
                 () = reload.notified() => self.reload(),
                 ended = job::ended(&mut self.job) => self.ended(ended).await,
+                () = self.reaper.child_ended() => {}
                 () = self.notice.changed() => self.look_soon(),
                 () = sleep_until(wake) => {}
             }
@@ -169,46 +185,71 @@ impl<'a> Engine<'a> {
                 let settled = self.timetable.settled().max(now);
                 let calendar = Calendar::of(&config.schedule);
                 self.timetable = Timetable::new(calendar, config.schedule.catch_up, Some(settled), now);
-                self.agenda.tries = Tries::of(&config.schedule);
-                self.config = config;
-                // A trigger file that waits for another configuration is found again.
-                if self.job.is_none() && !self.waits_for_wanted() {
-                    self.wanted = None;
+                if !config.schedule.load_at_start {
+                    self.agenda.drop(Job::Load);
                 }
+                self.agenda.reloaded(Retries::of(&config.schedule), Instant::now());
+                if let Some(pending) =
+                    self.pending.as_mut().filter(|_| self.agenda.waiting(Job::Refresh(Why::Due)).is_some())
+                {
+                    pending.not_before = Some(now);
+                }
+                self.config = config;
                 self.look_at = Instant::now();
-                tracing::info!("the configuration was read again");
+                self.look_at_clock();
+                let next = self.next.map(tracing::field::display);
+                tracing::info!(next, "the configuration was read again");
             }
             Err(error) => tracing::error!("the configuration stays as it was: {error}"),
         }
-        self.look_at_clock();
         self.say_ready();
+    }
+
+    /// What is being done, in a word.
+    fn phase(&self) -> &'static str {
+        self.job.as_ref().map_or("waiting", |(Try { job, .. }, _)| job.phase())
     }
 
     /// What is being done, in a line.
     fn status(&self) -> String {
-        if let Some((Start { job, .. }, running)) = &self.job {
+        if let Some((Try { job, attempt, .. }, running)) = &self.job {
             let line = running.last_line();
             let said = if line.is_empty() { String::new() } else { format!(": {line}") };
-            return format!("{job}, pid {}{said}", running.pid());
+            let attempt = if *attempt > 1 { format!(", try {attempt}") } else { String::new() };
+            return format!("{job}, pid {}{attempt}{said}", running.pid());
         }
-        let Counts { started, failed, skipped } = self.agenda.counts;
+        let Counts { started, failed } = self.agenda.counts;
+        let again =
+            self.agenda.again().map_or_else(String::new, |it| format!(", {} before try {}", it.job, it.attempt));
         let next = self.next.map_or_else(|| "no run is due".to_owned(), |next| format!("next run at {next}"));
-        format!("waiting, {next}; {started} jobs started, {failed} failed, {skipped} skipped")
+        format!("waiting{again}, {next}; {started} jobs started, {failed} failed")
     }
 
     fn say_ready(&mut self) {
         self.said = self.status();
         self.around.supervisor.ready(&self.said);
-        self.around.facts.set_phase(self.said.clone());
+        self.report();
     }
 
     fn say_what_is_done(&mut self) {
         let status = self.status();
         if status != self.said {
             self.around.supervisor.status(&status);
-            self.around.facts.set_phase(status.clone());
             self.said = status;
+            self.report();
         }
+    }
+
+    /// Tells the control socket what is being done.
+    fn report(&self) {
+        let attempt = self.job.as_ref().map(|(tried, _)| tried.attempt);
+        self.around.facts.set_phase(self.phase());
+        self.around.facts.set_schedule(ScheduleFigures {
+            next_run_at: self.next.map(|next| next.to_string()),
+            attempt: attempt.or(self.agenda.again().map(|it| it.attempt)),
+            jobs_started: self.agenda.counts.started,
+            jobs_failed: self.agenda.counts.failed,
+        });
     }
 }
 
@@ -228,13 +269,6 @@ impl Trouble {
     fn over(&mut self) {
         self.0 = None;
     }
-}
-
-/// Gives back what starting, and starting a job, needed: from here on there is little but waiting. Takes a millisecond or two in
-/// a process as small as this one.
-fn settle_down() {
-    memory::give_back();
-    memory::let_go_of_code_or_say();
 }
 
 fn now(clock: fn() -> SystemTime) -> Timestamp {

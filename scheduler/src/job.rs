@@ -44,9 +44,23 @@ impl Job {
         }
     }
 
+    /// What a process that starts it is at, in a word.
+    pub(crate) fn phase(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Refresh(_) => "refresh",
+            Self::Boards => "boards",
+        }
+    }
+
     /// Whether the other one does the same.
     pub(crate) fn is_like(self, other: Self) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
+    /// Whether nothing is left of the other one to do when this is done: a refresh does all that a load does.
+    pub(crate) fn does_the_work_of(self, other: Self) -> bool {
+        self.is_like(other) || (matches!(self, Self::Refresh(_)) && other == Self::Load)
     }
 }
 
@@ -83,10 +97,11 @@ impl Programs {
         fs::write_whole(&in_force(config), config.render().as_bytes())
     }
 
-    /// The command that starts the job, reading the trigger file's content at `taken`.
+    /// The command that starts the job, reading the trigger file's content at `taken`. A refresh that was due so long ago resumes
+    /// an earlier one only if that was at work since.
     ///
     /// What only a start can change is told beside the configuration in force, as this process has it.
-    pub(crate) fn command(&self, job: Job, config: &Config, taken: &Path) -> Command {
+    pub(crate) fn command(&self, job: Job, config: &Config, taken: &Path, due_since: Option<Duration>) -> Command {
         let arguments = ConfigArgs {
             config: Some(in_force(config).into()),
             cache: Some(config.cache.dir.clone().into()),
@@ -117,6 +132,9 @@ impl Programs {
         command.env("R3E_RUNTIME__STOP_GRACE", format!("{}ns", config.runtime.stop_grace.as_nanos()));
         command.env("R3E_LOG__LEVEL", config.log.level.to_string());
         command.env("R3E_LOG__FORMAT", config.log.format.to_string());
+        if let Some(since) = due_since.filter(|since| *since < config.refresh.resume_within) {
+            command.env("R3E_REFRESH__RESUME_WITHIN", format!("{}ms", since.as_millis()));
+        }
         for name in self.not_inherited {
             command.env_remove(name);
         }
@@ -148,7 +166,7 @@ mod tests {
         let config = ConfigArgs { cache: Some("/c".into()), ..ConfigArgs::default() }.load(&environment).unwrap();
         let programs = Programs { folder: Some("/opt".into()), arguments, not_inherited: &["NOTIFY_SOCKET"] };
         let told = |job| {
-            let command = programs.command(job, &config, Path::new("/c/.taken"));
+            let command = programs.command(job, &config, Path::new("/c/.taken"), None);
             let command = command.as_std();
             let words = command.get_args().map(|it| it.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
             let variables = command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)));
@@ -161,5 +179,21 @@ mod tests {
         /opt/r3e-refresher full --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
         /opt/r3e-refresher boards --from=/c/.taken --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
         ");
+    }
+
+    #[test]
+    fn a_due_refresh_resumes_only_what_was_at_work_since_it_was_due() {
+        let config = ConfigArgs::default().load(&Environment::bare("/".into(), 7)).unwrap();
+        let programs = Programs { folder: None, arguments: ConfigArgs::default(), not_inherited: &[] };
+        let resume_within = |since| {
+            let command = programs.command(Job::Refresh(Why::Due), &config, Path::new("/taken"), since);
+            let mut variables = command.as_std().get_envs();
+            let found = variables.find(|(name, _)| *name == "R3E_REFRESH__RESUME_WITHIN")?.1?;
+            Some(found.to_str()?.to_owned())
+        };
+        assert_eq!(resume_within(Some(Duration::ZERO)).as_deref(), Some("0ms"));
+        assert_eq!(resume_within(Some(Duration::from_mins(20))).as_deref(), Some("1200000ms"));
+        assert_eq!(resume_within(Some(config.refresh.resume_within)), None);
+        assert_eq!(resume_within(None), None);
     }
 }

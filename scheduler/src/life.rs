@@ -76,8 +76,8 @@ pub(crate) fn run(
     let counts = runtime.block_on(async { anyhow::Ok(Engine::new(config, programs, around)?.run().await) })?;
     supervisor.stopping("closing");
     drop(control);
-    let Counts { started, failed, skipped } = counts;
-    tracing::info!(started, failed, skipped, "jobs of this run");
+    let Counts { started, failed } = counts;
+    tracing::info!(started, failed, "jobs of this run");
     let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &runtime_dir);
     drop(runtime);
     drop(lock);

@@ -8,6 +8,7 @@ use r3e_common::process::exit::Exit;
 use r3e_common::process::memory;
 use r3e_common::process::notify::NOT_FOR_CHILDREN;
 use r3e_common::process::program::{configure, parse, say};
+use r3e_common::process::signals;
 use r3e_common::store::StoreError;
 
 use crate::cli::{Arguments, Command};
@@ -17,6 +18,7 @@ use crate::{commands, life};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    signals::unblock();
     // What ends early has been told.
     run(arguments).unwrap_or_else(|exit| exit)
 }

@@ -1,4 +1,4 @@
-//! What the scheduler remembers from run to run: up to when all runs that were due have been started or skipped.
+//! What the scheduler remembers from run to run: up to when all due runs were noticed, and the one of them that is not over.
 //!
 //! It stands in the staging folder, which is on disk and ours to write, beside what jobs remember; they leave it alone.
 
@@ -44,36 +44,63 @@ impl SettledError {
     }
 }
 
+/// What is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Up to when all runs that were due were noticed: each of them is over, skipped, or pending.
+    #[serde(rename = "settled_at")]
+    pub at: Timestamp,
+    /// The run that is not over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+}
+
+/// A refresh that was due, and is at work or waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// When it was due.
+    pub due_at: Timestamp,
+    /// The number of the try that is at work or waits, from 1.
+    pub attempt: u32,
+    /// When that try starts or has started, unless another job is at work then; none until the configuration is read again.
+    pub not_before: Option<Timestamp>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     format: u32,
-    /// In RFC 3339.
-    settled_at: String,
+    #[serde(flatten)]
+    settled: Settled,
 }
 
-/// Up to when all runs are settled; none where nothing says so, or the file says nothing that can be understood, which is
-/// told.
+/// Where it is remembered.
+pub(crate) fn path(staging: &Path) -> PathBuf {
+    staging.join(NAME)
+}
+
+/// What is remembered; none where nothing is, or the file says nothing that can be understood, which is logged.
 ///
 /// # Errors
 /// When the file is there and cannot be read, or is of a newer format.
-pub fn load(staging: &Path) -> Result<Option<Timestamp>, SettledError> {
-    let path = staging.join(NAME);
-    let parsed = match read_versioned::<Content>(&path, FORMAT)? {
-        Versioned::Missing => return Ok(None),
-        Versioned::Newer(found) => return Err(SettledError::Newer { path, found }),
-        Versioned::Garbage(error) => Err(error.to_string()),
-        Versioned::Content(it) => it.settled_at.parse().map_err(|error| format!("settled_at: {error}")),
-    };
-    let told = |error: String| tracing::warn!(path = %path.display(), error, "not the scheduler's memory: begun anew");
-    Ok(parsed.map_err(told).ok())
+pub fn load(staging: &Path) -> Result<Option<Settled>, SettledError> {
+    let path = path(staging);
+    match read_versioned::<Content>(&path, FORMAT)? {
+        Versioned::Missing => Ok(None),
+        Versioned::Newer(found) => Err(SettledError::Newer { path, found }),
+        Versioned::Content(it) => Ok(Some(it.settled)),
+        Versioned::Garbage(error) => {
+            tracing::warn!(path = %path.display(), %error, "not the scheduler's memory: begun anew");
+            Ok(None)
+        }
+    }
 }
 
-/// Keeps up to when all runs are settled, synced, so that a power cut does not repeat what was done.
+/// Keeps it, synced, so that a power cut neither repeats nor loses a run.
 ///
 /// # Errors
 /// When the system refuses; what was kept before is kept then.
-pub fn save(staging: &Path, settled: Timestamp) -> Result<(), SettledError> {
-    let (path, content) = (staging.join(NAME), Content { format: FORMAT, settled_at: settled.to_string() });
+pub fn save(staging: &Path, settled: Settled) -> Result<(), SettledError> {
+    let (path, content) = (path(staging), Content { format: FORMAT, settled });
     let text = serde_json::to_vec(&content).map_err(|error| StoreError {
         action: "write",
         path: path.clone(),
@@ -87,8 +114,8 @@ pub fn save(staging: &Path, settled: Timestamp) -> Result<(), SettledError> {
 mod tests {
     use super::*;
 
-    fn at() -> Timestamp {
-        "2026-11-24T03:00:00Z".parse().unwrap()
+    fn at() -> Settled {
+        Settled { at: "2026-11-24T03:00:00Z".parse().unwrap(), pending: None }
     }
 
     #[test]
@@ -100,8 +127,14 @@ mod tests {
         let text = std::fs::read_to_string(staging.join(".scheduler.json")).unwrap();
         assert_eq!(text, r#"{"format":1,"settled_at":"2026-11-24T03:00:00Z"}"#);
         assert_eq!(load(&staging).unwrap(), Some(at()));
-        save(&staging, Timestamp::MAX).unwrap();
-        assert_eq!(load(&staging).unwrap(), Some(Timestamp::MAX));
+        let pending =
+            Pending { due_at: at().at, attempt: 3, not_before: Some("2026-11-24T03:04:05.5Z".parse().unwrap()) };
+        for pending in [pending, Pending { not_before: None, ..pending }] {
+            let settled = Settled { at: Timestamp::MAX, pending: Some(pending) };
+            save(&staging, settled).unwrap();
+            assert_eq!(load(&staging).unwrap(), Some(settled));
+        }
+        insta::assert_snapshot!(std::fs::read_to_string(staging.join(NAME)).unwrap(), @r#"{"format":1,"settled_at":"9999-12-30T22:00:00.999999999Z","pending":{"due_at":"2026-11-24T03:00:00Z","attempt":3,"not_before":null}}"#);
         let files = std::fs::read_dir(&staging).unwrap().count();
         assert_eq!(files, 1, "nothing else is left there");
     }
@@ -120,6 +153,7 @@ mod tests {
             r#"{"format":1,"settled_at":"yesterday"}"#,
             r#"{"format":1,"settled_at":"2026-11-24T03:00:00"}"#,
             r#"{"format":1,"settled_at":1795}"#,
+            r#"{"format":1,"settled_at":"2026-11-24T03:00:00Z","pending":{"due_at":7}}"#,
             &long,
         ] {
             std::fs::write(folder.path().join(NAME), garbage).unwrap();

@@ -66,6 +66,12 @@ impl Trigger {
         self.cache.join(TAKEN)
     }
 
+    /// Whether somebody has removed the taken file.
+    pub(crate) fn was_removed(&self) -> bool {
+        // What cannot be looked at is still there, as far as is known.
+        fs::look(&self.taken()).is_ok_and(|it| it.is_none())
+    }
+
     /// Looks for what an earlier scheduler took and did not see through, and then for a new one.
     ///
     /// To be called when nothing that a trigger asked for is left to do; a file has to stay the same for two looks, which the

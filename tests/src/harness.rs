@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the disk from outside, without the programs' own code")]
 
 mod cache;
+mod conditions;
 mod disk;
 mod expected;
 mod faults;
@@ -14,6 +15,7 @@ mod index;
 mod leaky;
 mod moment;
 mod place;
+mod processes;
 mod running;
 mod wait;
 
@@ -21,12 +23,14 @@ pub use cache::{
     BoardFile, Snapshot, age, board_at, board_file, board_files, gunzip, gzip, read_json, read_status, snapshot,
     top_combinations,
 };
-pub use disk::{ReadOnlyFolder, SmallDisk};
+pub use conditions::NOBODY;
+pub use disk::{BindMount, ReadOnlyFolder, SmallDisk, may_mount};
 pub use expected::{Differences, assert_serves};
 pub use faults::{Call, What, was_struck};
 pub use index::{DriverIndex, Row, driver_index, driver_index_and_generation, parse_driver_index};
 pub use leaky::Leaky;
 pub use moment::Moment;
 pub use place::{Place, grid, shared_folder};
-pub use running::{Ended, Invocation, Running, signal};
+pub use processes::{REAPER, command, processes_of, program_beside, reap, signal};
+pub use running::{Ended, Invocation, Running};
 pub use wait::{BOUND, until};

@@ -2,7 +2,7 @@
 //!
 //! [`World`] knows what is served: boards and entries, generated from a seed when they are asked for, so that ten
 //! million entries cost no memory. [`Faults`] say what goes wrong and how often, [`Stats`] what was asked.
-//! [`Simulator`] ties them to a socket. Nothing here knows the programs that are tested.
+//! [`Simulator`] ties them to a socket, with TLS and HTTP/2 if [`SimOptions::tls`] says so. Nothing here knows the programs that are tested.
 //!
 //! ```
 //! use r3e_tests::sim::{SimOptions, Simulator};
@@ -14,12 +14,16 @@
 //! ```
 
 mod accept;
+mod answers;
+mod board;
 pub mod cli;
+mod connection;
 mod counters;
 mod entry;
 mod fault_bodies;
 mod faults;
 mod faulty;
+mod limits;
 mod names;
 mod options;
 mod page;
@@ -30,21 +34,31 @@ mod server;
 mod sessions;
 mod simulator;
 mod sizes;
+mod socket;
+mod stats;
 mod text;
+mod tls;
 mod world;
 
-pub use counters::Stats;
+pub use board::Board;
 pub use entry::{Oddity, ServedEntry};
 pub use faults::{FaultKind, Faults};
 pub use options::{SimError, SimOptions};
+pub use sessions::{Cookies, SessionEnd};
 pub use simulator::Simulator;
-pub use world::{Board, World};
+pub use stats::Stats;
+pub use tls::{BadCertificate, Tls};
+pub use world::World;
 
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod manner_tests;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod socket_tests;
+#[cfg(test)]
+mod wire_tests;
 #[cfg(test)]
 mod world_tests;

@@ -60,6 +60,42 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Whose lap an entry is: what stays when other entries move it to another position, or change its gap to the leader.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Lap<'a> {
+    /// `driver.path`, which holds the user id; the name where there is none.
+    driver: Cow<'a, str>,
+    /// `laptime` without the gap that may follow it; `""` where there is none.
+    time: Cow<'a, str>,
+}
+
+impl<'a> Lap<'a> {
+    /// Reads it from an entry; one that does not tell its driver has none.
+    #[must_use]
+    pub fn read(raw: &'a RawValue) -> Option<Self> {
+        let (mut path, mut name, mut time) = Default::default();
+        json::members(raw.get(), |key, value| match key {
+            "driver" => {
+                set(&mut path, member(value, "path"));
+                set(&mut name, member(value, "name"));
+            }
+            "laptime" => set(&mut time, Some(value)),
+            _ => {}
+        })
+        .ok()?;
+        let driver = if path.is_empty() { name } else { path };
+        let time = match time {
+            Cow::Borrowed(it) => Cow::Borrowed(without_gap(it)),
+            Cow::Owned(it) => Cow::Owned(without_gap(&it).to_owned()),
+        };
+        (!driver.is_empty()).then_some(Self { driver, time })
+    }
+}
+
+fn without_gap(laptime: &str) -> &str {
+    laptime.split(',').next().unwrap_or_default()
+}
+
 fn set<'a>(field: &mut Cow<'a, str>, value: Option<&'a RawValue>) {
     *field = value.and_then(json::text).unwrap_or_default();
 }
@@ -143,6 +179,32 @@ mod tests {
             ["null", "7", "[]", "{}", r#"{"driver":"x"}"#, r#"{"driver":{"name":""}}"#, r#"{"driver":{"name":7}}"#]
         {
             assert_eq!(Entry::read(&raw(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lap_is_the_same_wherever_it_stands_on_the_board() {
+        let same = |one: &str, other: &str| {
+            let (one, other) = (raw(one), raw(other));
+            Lap::read(&one).unwrap() == Lap::read(&other).unwrap()
+        };
+        let lap = r#"{"driver":{"name":"x","path":"p"},"laptime":"1m 25.301s, +01.887s","index":7}"#;
+        for moved in [
+            r#"{"index":8,"laptime":"1m 25.301s","driver":{"path":"p","name":"x"}}"#,
+            r#"{"driver":{"name":"renamed","path":"p"},"laptime":"1m 25.301s\u002c +02.000s"}"#,
+        ] {
+            assert!(same(lap, moved), "{moved}");
+        }
+        for other in [
+            r#"{"driver":{"name":"x","path":"q"},"laptime":"1m 25.301s"}"#,
+            r#"{"driver":{"name":"x","path":"p"},"laptime":"1m 25.300s"}"#,
+            r#"{"driver":{"name":"x","path":"p"}}"#,
+        ] {
+            assert!(!same(lap, other), "{other}");
+        }
+        assert!(!same(r#"{"driver":{"name":"x"}}"#, r#"{"driver":{"name":"y"}}"#));
+        for nobody in ["7", "[]", "{}", r#"{"driver":{"name":""},"laptime":"1m"}"#, r#"{"driver":7}"#] {
+            assert_eq!(Lap::read(&raw(nobody)), None, "{nobody}");
         }
     }
 

@@ -12,11 +12,14 @@ use super::allowance::Allowance;
 use super::progress::Progress;
 use super::tasks::Tasks;
 use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::{Arrival, Destination, Staging, StoreError, Validators, timestamp};
-use crate::upstream::{Answer, Client, FetchError};
+use crate::store::{Arrival, Destination, Shrinking, Shrunk, Staging, StoreError, Validators, has_shrunk, timestamp};
+use crate::upstream::{Answer, Client, FetchError, LastPage};
 
-/// How many boards that were kept are named.
+/// How many boards that were kept, or have shrunk, are named.
 const NAMED: usize = 10;
+
+/// How often a board is fetched that is much smaller than the cached one, until two answers in a row agree.
+const MAX_ANSWERS: usize = 3;
 
 /// A board that could not be fetched.
 #[derive(Debug, Clone)]
@@ -107,6 +110,17 @@ pub enum FetchFault {
     Panicked(JoinError),
 }
 
+/// Why a board is not in the cache as the service has it.
+#[derive(Debug, thiserror::Error)]
+enum NotFetched {
+    #[error(transparent)]
+    Upstream(#[from] FetchError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{MAX_ANSWERS} answers with far fewer entries than the {cached} cached, and no two in a row agree")]
+    Unsteady { cached: usize },
+}
+
 /// What fetching needs.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
@@ -149,6 +163,7 @@ struct Outcome {
     boards: Vec<Ordinal>,
     arrivals: Arrivals,
     kept: Vec<Combination>,
+    shrunk: usize,
     failed: Vec<FailedBoard>,
     time_is_up: bool,
     unavailable: Option<String>,
@@ -190,6 +205,9 @@ impl Fetcher {
             let named = named.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
             tracing::warn!(boards, %first, named, "the service has no entries for boards that had some: they are kept");
         }
+        if outcome.shrunk > NAMED {
+            tracing::warn!(boards = outcome.shrunk, "many boards are much smaller than the cached ones");
+        }
         let complete = outcome.boards.len() + outcome.failed.len() == queue.boards.len();
         let end = match outcome.unavailable {
             Some(why) => End::Unavailable(why),
@@ -200,27 +218,41 @@ impl Fetcher {
         Ok(Fetched { boards: outcome.boards, arrivals: outcome.arrivals, failed: outcome.failed, end })
     }
 
-    async fn one(&self, board: Combination, name: &str) -> Result<Result<(Arrival, usize), StoreError>, FetchError> {
+    /// Fetches one board and takes it in. One that is much smaller than the cached board is fetched again, to its last entry and
+    /// unconditionally, and replaces it only if two answers in a row agree; the answer before is not held meanwhile.
+    async fn one(&self, board: Combination, name: &str, queue: &Queue) -> Result<(Arrival, usize), NotFetched> {
         let mut unless = self.staging.cache().validators(board);
+        let mut last_page = LastPage::Short;
+        // How many entries the answers had that were too small.
+        let mut doubted = Vec::new();
         loop {
-            let encoder = match self.client.fetch(board, name, &unless).await? {
+            let encoder = match self.client.fetch(board, name, &unless, last_page).await? {
                 Answer::Board(encoder) => encoder,
-                Answer::NotModified => match self.staging.renew(board) {
-                    Ok(true) => return Ok(Ok((Arrival::Unchanged, 0))),
-                    Err(error) => return Ok(Err(error)),
-                    Ok(false) => {
-                        // Someone has removed the file meanwhile.
-                        unless = Validators::default();
-                        continue;
-                    }
-                },
+                Answer::NotModified if self.staging.renew(board)? => return Ok((Arrival::Unchanged, 0)),
+                Answer::NotModified => {
+                    // Someone has removed the file meanwhile.
+                    unless = Validators::default();
+                    continue;
+                }
             };
             // Compressing the rest, comparing and writing take the disk's time, which is not the runtime's.
             let write = || {
                 let file = encoder.finish(&timestamp((self.clock)()));
-                self.staging.accept(&file, self.destination).map(|arrival| (arrival, file.entries))
+                let agrees = |before: &usize| !has_shrunk(*before, file.entries) && !has_shrunk(file.entries, *before);
+                let confirmed = doubted.last().is_some_and(agrees);
+                let shrinking = if confirmed { Shrinking::Accepted } else { Shrinking::Refused };
+                self.staging.accept(&file, self.destination, shrinking).map(|accepted| (accepted, file.entries))
             };
-            return Ok(self.client.blocking().run(write).await);
+            let (cached, entries) = match self.client.blocking().run(write).await? {
+                (Ok(arrival), entries) => return Ok((arrival, entries)),
+                (Err(Shrunk { cached }), entries) => (cached, entries),
+            };
+            doubted.push(entries);
+            if doubted.len() == MAX_ANSWERS {
+                return Err(NotFetched::Unsteady { cached });
+            }
+            queue.shrunk(board, cached, entries);
+            (unless, last_page) = (Validators::default(), LastPage::Empty);
         }
     }
 }
@@ -245,10 +277,10 @@ async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
         let result = tokio::select! {
             biased;
             () = queue.stop.cancelled() => return,
-            result = fetcher.one(board, &track.name) => result,
+            result = fetcher.one(board, &track.name, &queue) => result,
         };
         match result {
-            Ok(Ok((arrival, entries))) => {
+            Ok((arrival, entries)) => {
                 tracing::debug!(%board, entries, ?arrival, "fetched");
                 let mut outcome = queue.outcome();
                 outcome.boards.push(ordinal);
@@ -259,15 +291,15 @@ async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
                 drop(outcome);
                 fetcher.progress.fetched(entries, arrival == Arrival::Changed);
             }
-            Ok(Err(error)) => {
+            Err(NotFetched::Store(error)) => {
                 queue.outcome().disk.get_or_insert(error);
                 queue.stop.cancel();
             }
-            Err(FetchError::Unavailable(why)) => {
+            Err(NotFetched::Upstream(FetchError::Unavailable(why))) => {
                 queue.outcome().unavailable.get_or_insert(why);
                 queue.stop.cancel();
             }
-            Err(error @ FetchError::Failed { .. }) => {
+            Err(error) => {
                 tracing::debug!(%board, %error, "failed");
                 fetcher.progress.failed();
                 let failed = FailedBoard { ordinal, error: error.to_string(), at: (fetcher.clock)() };
@@ -278,6 +310,17 @@ async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
 }
 
 impl Queue {
+    /// A board is much smaller than the cached one. Said of the first few, so that a service that has lost much fills no log.
+    fn shrunk(&self, board: Combination, cached: usize, fetched: usize) {
+        let mut outcome = self.outcome();
+        outcome.shrunk += 1;
+        let named = outcome.shrunk <= NAMED;
+        drop(outcome);
+        if named {
+            tracing::warn!(%board, cached, fetched, "a board is much smaller than the cached one, fetching it again");
+        }
+    }
+
     fn outcome(&self) -> std::sync::MutexGuard<'_, Outcome> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -111,8 +111,7 @@ pub fn run_job(
     if let Err(error) = memory::check_tuning() {
         tracing::warn!(%error, "memory may be held longer than meant");
     }
-    let listen = if arguments.parent.is_some() { Shutdown::listen_as_child } else { Shutdown::listen };
-    let shutdown = match listen(config.runtime.stop_grace) {
+    let shutdown = match Shutdown::listen(config.runtime.stop_grace) {
         Ok(shutdown) => shutdown,
         Err(error) => return unexpected("cannot listen for signals", error),
     };

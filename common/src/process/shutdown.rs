@@ -1,5 +1,5 @@
 //! Stopping when a signal asks for it: orderly at the first, within a bound, and at once at the second (of a daemon: in haste,
-//! and at once at the third). A child of a daemon stops with it.
+//! and at once at the third). SIGHUP stops a job too, whose terminal is closed or whose parent is gone.
 //!
 //! A thread of its own waits for signals, so that a runtime that is stuck does not keep the process from ending.
 
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
-use super::logging;
+use super::{logging, signals};
 
 /// How long a daemon may take to end once a second signal has asked for haste.
 const HASTE: Duration = Duration::from_millis(800);
@@ -24,7 +24,7 @@ const HASTE: Duration = Duration::from_millis(800);
 /// How long may be waited for the log of what was asked for: whoever reads it may have stalled.
 const SAYING: Duration = Duration::from_millis(100);
 
-/// Listens for SIGTERM and SIGINT, as a daemon or its child for SIGHUP too, until it is dropped.
+/// Listens for SIGTERM, SIGINT and SIGHUP until it is dropped.
 #[derive(Debug)]
 pub struct Shutdown {
     asked: Asked,
@@ -45,36 +45,22 @@ struct Asked {
     said: Arc<Mutex<Vec<Receiver<()>>>>,
 }
 
-/// Whose process it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    /// Its own.
-    Alone,
-    /// That of a parent, with which it ends.
-    Child,
-    /// Its own, and it has others to end.
-    Daemon,
-}
-
 /// What is done last when a process is ended at once.
 type Farewell = Arc<dyn Fn() + Send + Sync>;
 
 impl Shutdown {
     /// Begins to listen. Once a signal came, the process has `grace` to end by itself; a second one ends it at once.
     ///
-    /// # Errors
-    /// When the system gives no handler or thread.
-    pub fn listen(grace: Duration) -> io::Result<Self> {
-        Self::start(grace, Manner::Alone, Arc::new(|| ()))
-    }
-
-    /// Begins to listen as the child of a daemon: also SIGHUP asks for a stop, however often it comes. The kernel sends it when the
-    /// parent dies, and may do so once for each of its threads; so it counts neither as a second signal nor as a first one.
+    /// SIGHUP asks for a stop however often it comes: the kernel sends it when the parent dies, perhaps once for each of its
+    /// threads; and when a terminal is closed, as the shell does too. So it counts neither as a second signal nor as a first one.
+    /// SIGHUP and SIGINT stay ignored where the parent had them ignored (`nohup`).
     ///
     /// # Errors
     /// When the system gives no handler or thread.
-    pub fn listen_as_child(grace: Duration) -> io::Result<Self> {
-        Self::start(grace, Manner::Child, Arc::new(|| ()))
+    pub fn listen(grace: Duration) -> io::Result<Self> {
+        let mut numbers = vec![SIGTERM];
+        numbers.extend([SIGINT, SIGHUP].into_iter().filter(|number| !signals::is_ignored(*number)));
+        Self::start(grace, &numbers, None, Arc::new(|| ()))
     }
 
     /// Begins to listen as a daemon that has a process of its own to end: a second signal asks for haste ([`Shutdown::haste`]),
@@ -84,12 +70,11 @@ impl Shutdown {
     /// # Errors
     /// When the system gives no handler or thread.
     pub fn listen_as_daemon(grace: Duration, farewell: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
-        Self::start(grace, Manner::Daemon, Arc::new(farewell))
+        Self::start(grace, &[SIGTERM, SIGINT, SIGHUP], Some(HASTE), Arc::new(farewell))
     }
 
-    fn start(grace: Duration, manner: Manner, farewell: Farewell) -> io::Result<Self> {
-        let numbers: &[i32] = if manner == Manner::Alone { &[SIGTERM, SIGINT] } else { &[SIGTERM, SIGINT, SIGHUP] };
-        let haste = (manner == Manner::Daemon).then_some(HASTE);
+    /// `haste` is how long a daemon may take to end once a second signal came; none where that ends the process at once.
+    fn start(grace: Duration, numbers: &[i32], haste: Option<Duration>, farewell: Farewell) -> io::Result<Self> {
         let mut signals = Signals::new(numbers)?;
         let (handle, asked) = (signals.handle(), Asked::default());
         let bounds = [Some((grace, "the time to stop in has passed")), haste.map(|it| (it, "haste was asked for"))];
@@ -105,17 +90,17 @@ impl Shutdown {
         let listen = move || {
             let mut watchdogs = watched.into_iter();
             let mut first = true;
-            let mut orphaned = false;
+            let mut hung_up = false;
             for number in signals.forever() {
                 match number {
-                    SIGHUP if manner == Manner::Daemon => {
+                    SIGHUP if haste.is_some() => {
                         told.reload.notify_one();
                         continue;
                     }
                     SIGHUP if !first => continue,
-                    SIGHUP => orphaned = true,
+                    SIGHUP => hung_up = true,
                     // The first that somebody sent asks for the stop that is under way.
-                    _ if std::mem::take(&mut orphaned) => continue,
+                    _ if std::mem::take(&mut hung_up) => continue,
                     _ => {}
                 }
                 let Some(watchdog) = watchdogs.next() else {
@@ -263,7 +248,7 @@ mod tests {
 
     /// One test for all manners: signals go to the whole process.
     #[test]
-    fn signals_ask_for_a_stop_and_of_a_daemon_for_haste_and_reload_and_of_its_child_only_once() {
+    fn signals_ask_for_a_stop_and_of_a_daemon_for_haste_and_reload_and_a_hang_up_counts_once() {
         let shutdown = Shutdown::listen(Duration::from_mins(1)).unwrap();
         assert_eq!((shutdown.exit(), shutdown.signal()), (None, None));
         assert!(!shutdown.token().is_cancelled());
@@ -287,12 +272,12 @@ mod tests {
         drop(daemon);
 
         // Neither more of them nor the first of the others ends this process at once.
-        let child = Shutdown::listen_as_child(Duration::from_mins(1)).unwrap();
+        let job = Shutdown::listen(Duration::from_mins(1)).unwrap();
         signal_hook::low_level::raise(SIGHUP).unwrap();
-        wait_for(child.token());
+        wait_for(job.token());
         for number in [SIGHUP, SIGHUP, SIGTERM, SIGHUP] {
             signal_hook::low_level::raise(number).unwrap();
         }
-        assert_eq!(child.exit(), Some(Exit::Terminated));
+        assert_eq!(job.exit(), Some(Exit::Terminated));
     }
 }

@@ -8,6 +8,18 @@ use super::board_file::{self, Entries};
 use super::cache::{Buffers, Cache, ReadError};
 use crate::domain::Entry;
 
+/// A board may have lost so many entries, or this share of them, before the answer is doubted: results are deleted now and then.
+const MAX_LOST_ENTRIES: usize = 5;
+const MAX_LOST_PERCENT: usize = 2;
+
+/// Whether a board of `after` entries is so much smaller than it was that something may be wrong with the answer. No entries
+/// at all are another matter: see [`Arrival::Kept`].
+#[must_use]
+pub fn has_shrunk(before: usize, after: usize) -> bool {
+    let lost = before.saturating_sub(after);
+    after > 0 && lost > MAX_LOST_ENTRIES && lost > before * MAX_LOST_PERCENT / 100
+}
+
 /// Where a board goes that says something new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
@@ -30,6 +42,22 @@ pub enum Arrival {
     Kept,
 }
 
+/// A board was not taken in: it is much smaller than the cached one, which was left as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shrunk {
+    /// How many entries the cached board has.
+    pub cached: usize,
+}
+
+/// What is done about a board that is much smaller than the cached one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shrinking {
+    /// It is not taken in: [`Shrunk`].
+    Refused,
+    /// It is taken in like any other: the service has sent it twice.
+    Accepted,
+}
+
 /// What the cache holds beside a board that was fetched.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Beside {
@@ -37,6 +65,8 @@ pub(super) struct Beside {
     pub(super) same: bool,
     /// A board with drivers. Looked for only where the fetched one has none.
     pub(super) drivers: bool,
+    /// A board of that many entries.
+    pub(super) entries: usize,
 }
 
 /// Reads the cached board, and compares.
@@ -53,7 +83,7 @@ pub(super) fn beside(cache: &Cache, board: &EncodedBoard) -> Result<Beside, Read
         cache.read(board.combination, &mut buffers, &mut normalised)?;
         same = Some(normalised.0.value()) == digest_of_values(board);
     }
-    Ok(Beside { same: same && same_name, drivers })
+    Ok(Beside { same: same && same_name, drivers, entries: cached.entries })
 }
 
 struct Cached {
@@ -146,7 +176,7 @@ mod tests {
         for (name, entries) in [("M", &[ONE, TWO][..]), ("N", &[TWO, ONE]), ("N", &[ONE]), ("N", &[ONE, TWO, TWO])] {
             assert!(!same(name, entries), "{name} {entries:?}");
         }
-        assert_eq!(beside(&cache, &encode("N", &[])).unwrap(), Beside { same: false, drivers: true });
+        assert_eq!(beside(&cache, &encode("N", &[])).unwrap(), Beside { same: false, drivers: true, entries: 2 });
     }
 
     #[test]
@@ -165,6 +195,18 @@ mod tests {
         assert!(beside(&cache, &encode("N", &[r#"{"driver":{"name":"x & y"},"index":0}"#])).unwrap().same);
         for other in [r#"{"driver":{"name":"x & y"},"index":1}"#, ONE, "{}"] {
             assert!(!beside(&cache, &encode("N", &[other])).unwrap().same, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_few_entries_may_be_lost_and_no_more() {
+        for (before, after) in
+            [(0, 0), (0, 9), (9, 9), (9, 12), (6, 1), (100, 95), (1000, 980), (3200, 3136), (3200, 0)]
+        {
+            assert!(!has_shrunk(before, after), "{before} to {after}");
+        }
+        for (before, after) in [(7, 1), (100, 94), (1000, 979), (3200, 3135), (3200, 1000), (3200, 1)] {
+            assert!(has_shrunk(before, after), "{before} to {after}");
         }
     }
 

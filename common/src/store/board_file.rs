@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::Combination;
 use crate::domain::json::{self, Found, Sink};
-use crate::store::fs::make_room;
+use crate::store::fs::{make_room, without_bom};
 
 /// The most bytes of JSON that one board may have: what a garbage file or a hostile service can make a job hold.
 /// Twice what 60,000 drivers, all on one board, would need.
@@ -86,7 +86,7 @@ pub(super) fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'
         return Err(measure(compressed).err().unwrap_or_else(|| Damage::Gzip(longer())));
     }
     match decoder.into_inner() {
-        [] => Ok(std::str::from_utf8(text)?),
+        [] => Ok(std::str::from_utf8(without_bom(text))?),
         rest => Err(Damage::Trailing(rest.len())),
     }
 }
@@ -208,6 +208,8 @@ mod tests {
         let text = b"{ \"entry_count\": 1, \"track_info\": {\n \"Data\": [ {\"a\": 1} ], \"ClassID\": \"3\",\n\
                      \"TrackID\": \"2\", \"Name\": \"N\" } }";
         assert_eq!(read(&gzip(text), "2-3"), Ok(("N".to_owned(), vec!["{\"a\": 1}".to_owned()])));
+        let marked = [b"\xef\xbb\xbf", &text[..]].concat();
+        assert_eq!(read(&gzip(&marked), "2-3"), read(&gzip(text), "2-3"));
         let text = b"{\"track_info\":{\"Name\":\"N\",\"TrackID\":\"2\",\"ClassID\":\"3\",\"Data\":null}}";
         assert_eq!(read(&gzip(text), "2-3"), Ok(("N".to_owned(), vec![])));
     }

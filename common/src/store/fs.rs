@@ -7,6 +7,7 @@ mod opened;
 mod private;
 mod scratch;
 mod seen;
+mod text;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -23,7 +24,8 @@ pub use beneath::{Beneath, open_beneath};
 pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use scratch::Scratch;
-pub use seen::{FileId, FolderId, Kind, Seen, folder_id, identity, is_folder, look};
+pub use seen::{FileId, FolderId, Inode, Kind, Seen, folder_id, identity, inode, is_folder, look};
+pub use text::{NotText, text, without_bom};
 
 /// The file system refused something.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +74,7 @@ pub fn read_into(path: &Path, into: &mut Vec<u8>, most: u64) -> Result<Option<Sy
     Ok(Some(modified))
 }
 
-/// Reads a text file of at most `most` bytes.
+/// Reads a text file of at most `most` bytes; a byte order mark is left out.
 ///
 /// # Errors
 /// When it is missing, unreadable, larger, or not UTF-8.
@@ -85,7 +87,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, StoreError> {
     if bytes.len() as u64 > most {
         return refuse(format!("larger than {most} bytes"));
     }
-    String::from_utf8(bytes).or_else(|error| refuse(error.to_string()))
+    text(&bytes).map(str::to_owned).or_else(|error| refuse(error.to_string()))
 }
 
 /// Reads the beginning of a file, at most `most` bytes of it; `None` where there is no such file.
@@ -219,6 +221,14 @@ pub fn remove_empty_folder(path: &Path) -> Result<bool, StoreError> {
 /// When the system refuses.
 pub fn open_lock(path: &Path) -> Result<File, StoreError> {
     File::options().read(true).write(true).create(true).truncate(false).open(path).at("open", path)
+}
+
+/// Opens a folder, for a lock to be held on it.
+///
+/// # Errors
+/// When the system refuses.
+pub fn open_folder(path: &Path) -> Result<File, StoreError> {
+    File::open(path).at("open", path)
 }
 
 /// Opens a pipe that someone reads, to write to it without ever waiting.

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::{self, Arrival, Beside, Destination};
+use super::arrival::{self, Arrival, Beside, Destination, Shrinking, Shrunk, has_shrunk};
 use super::board_encoder::EncodedBoard;
 use super::cache::{Buffers, Cache, ReadError, board_of};
 use super::fs::{self, At as _, FileId, NewFile, StoreError};
@@ -135,13 +135,18 @@ impl Staging {
     }
 
     /// Takes a fetched board in: where it says something new it is written, else the cached one's age is renewed. A board
-    /// with entries is not replaced by one without.
+    /// with entries is not replaced by one without, nor, where `shrinking` is refused, by one that is much smaller.
     ///
     /// # Errors
     /// When the file system refuses; nothing of the board is left then, and the cached one is what it was.
-    pub fn accept(&self, board: &EncodedBoard, to: Destination) -> Result<Arrival, StoreError> {
+    pub fn accept(
+        &self,
+        board: &EncodedBoard,
+        to: Destination,
+        shrinking: Shrinking,
+    ) -> Result<Result<Arrival, Shrunk>, StoreError> {
         let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        let Beside { same, drivers } = match arrival::beside(&self.cache, board) {
+        let Beside { same, drivers, entries: cached } = match arrival::beside(&self.cache, board) {
             Ok(beside) => beside,
             Err(ReadError::Store(error)) => return Err(error),
             Err(error @ ReadError::Damaged { .. }) => {
@@ -153,10 +158,13 @@ impl Staging {
         if empty && drivers {
             // It was asked for: others are older now.
             self.renew(board.combination)?;
-            return Ok(Arrival::Kept);
+            return Ok(Ok(Arrival::Kept));
         }
         if same && self.renew(board.combination)? {
-            return Ok(if empty { Arrival::Empty } else { Arrival::Unchanged });
+            return Ok(Ok(if empty { Arrival::Empty } else { Arrival::Unchanged }));
+        }
+        if shrinking == Shrinking::Refused && has_shrunk(cached, board.entries) {
+            return Ok(Err(Shrunk { cached }));
         }
         match to {
             Destination::Staging => {
@@ -165,7 +173,7 @@ impl Staging {
             }
             Destination::Cache => put(&self.cache, board, NewFile::commit)?,
         }
-        Ok(if empty { Arrival::Empty } else { Arrival::Changed })
+        Ok(Ok(if empty { Arrival::Empty } else { Arrival::Changed }))
     }
 
     /// Lets a cached board count as fetched now; says `false` where there is none.

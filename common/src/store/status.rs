@@ -215,7 +215,7 @@ impl StatusFile {
         if fs::read_into(&self.path, &mut bytes, MAX_BYTES)?.is_none() {
             return Ok(Map::new());
         }
-        match serde_json::from_slice(&bytes) {
+        match serde_json::from_slice(fs::without_bom(&bytes)) {
             Ok(status) => Ok(status),
             Err(error) => {
                 let aside = fs::parent(&self.path).join(".damaged/status.json");
@@ -278,6 +278,16 @@ mod tests {
         file.update(&Status { track_count: Some(9), ..Status::default() }).unwrap();
         assert_eq!(read(&file)["track_count"], 9);
         assert!(folder.path().join(".damaged/status.json").exists());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StatusFile::new(folder.path());
+        put(&file, "\u{feff}{\"total_drivers\":655}");
+        file.update(&Status { track_count: Some(9), ..Status::default() }).unwrap();
+        let status = read(&file);
+        assert_eq!((&status["total_drivers"], &status["track_count"]), (&json!(655), &json!(9)));
     }
 
     #[test]

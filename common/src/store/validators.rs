@@ -8,6 +8,8 @@ use std::io::Read as _;
 use flate2::bufread::GzDecoder;
 use serde::{Deserialize, Serialize};
 
+use super::fs::without_bom;
+
 /// The longest value that is kept; a longer one is no version but a burden.
 const LONGEST: usize = 256;
 
@@ -58,7 +60,7 @@ impl Validators {
         // What was inflated before the beginning is cut off is in `text` all the same.
         let _cut_off = GzDecoder::new(beginning).take(HEAD_BYTES as u64).read_to_end(&mut text);
         let read = || {
-            let rest = text.strip_prefix(BEGINNING.as_bytes())?;
+            let rest = without_bom(&text).strip_prefix(BEGINNING.as_bytes())?;
             let Self { etag, last_modified } = serde_json::Deserializer::from_slice(rest).into_iter().next()?.ok()?;
             Some(Self::new(etag.as_deref(), last_modified.as_deref()))
         };
@@ -90,6 +92,14 @@ mod tests {
                 assert_eq!(Validators::of_file(&file[..file.len().min(HEAD_BYTES)]), validators);
             }
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_does_not_hide_them() {
+        let validators = Validators::new(Some("\"x\""), None);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, format!("\u{feff}{{{},", validators.member()).as_bytes()).unwrap();
+        assert_eq!(Validators::of_file(&gzip.finish().unwrap()), validators);
     }
 
     #[test]

@@ -37,11 +37,12 @@ pub fn read_versioned<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<V
     if fs::read_into(path, &mut bytes, MAX_BYTES)?.is_none() {
         return Ok(Versioned::Missing);
     }
+    let text = fs::without_bom(&bytes);
     // The format alone: the rest of a newer one may be anything.
-    if let Ok(Format { format }) = serde_json::from_slice(&bytes)
+    if let Ok(Format { format }) = serde_json::from_slice(text)
         && format > newest
     {
         return Ok(Versioned::Newer(format));
     }
-    Ok(serde_json::from_slice(&bytes).map_or_else(Versioned::Garbage, Versioned::Content))
+    Ok(serde_json::from_slice(text).map_or_else(Versioned::Garbage, Versioned::Content))
 }

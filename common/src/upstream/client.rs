@@ -1,13 +1,10 @@
 //! Fetching whole boards: places, turns, tries and sessions.
 
-use std::collections::HashSet;
-use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reqwest::Url;
-use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -15,14 +12,15 @@ use super::blocking::Blocking;
 use super::circuit_breaker::CircuitBreaker;
 use super::failure::Failure;
 use super::page;
+use super::pages::{LastPage, LongestPage, Pages, Taken};
 use super::proxy::ProxyError;
 use super::rate_limiter::RateLimiter;
-use super::request::{Ask, validators};
+use super::request::Ask;
 use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
 use super::session::Session;
 use super::transport::{Reply, Transport};
 use crate::domain::Combination;
-use crate::store::{BoardEncoder, MAX_BOARD_ENTRIES, Validators};
+use crate::store::{BoardEncoder, Validators};
 
 /// What a request may take at most until the service has answered the first: one that hangs is found out soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +38,7 @@ pub struct Settings {
     pub concurrency: usize,
     /// What one request may take, its body included.
     pub timeout: Duration,
-    /// Entries asked for at once, at most 1500.
+    /// Entries asked for at once, 2 to 1500: each page after the first begins with the last entry of the one before.
     pub page_size: usize,
     /// Bytes a page may have, decompressed.
     pub max_body_bytes: usize,
@@ -110,6 +108,7 @@ pub struct Client {
     /// The one that further requests are sent in.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     random: Mutex<fastrand::Rng>,
+    longest_page: LongestPage,
     sent: AtomicU64,
     retries: AtomicU64,
     body_bytes: AtomicU64,
@@ -122,26 +121,6 @@ pub enum Answer {
     /// With all its entries.
     Board(Box<BoardEncoder>),
     /// It is the one whose version was asked after.
-    NotModified,
-}
-
-/// A board while its pages arrive.
-struct Pages<'a> {
-    board: Combination,
-    name: &'a str,
-    /// The version that the cached board has; empty after the first page.
-    unless: &'a Validators,
-    encoder: Option<BoardEncoder>,
-    /// How many results were listed by now.
-    start: usize,
-    /// The first entries of the pages that came.
-    firsts: HashSet<u64>,
-}
-
-/// How a page was taken.
-enum Taken {
-    /// So many results were listed in it.
-    Listed(usize),
     NotModified,
 }
 
@@ -161,6 +140,7 @@ impl Client {
             circuit_breaker: CircuitBreaker::default(),
             session: tokio::sync::Mutex::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            longest_page: LongestPage::default(),
             sent: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             body_bytes: AtomicU64::new(0),
@@ -186,44 +166,52 @@ impl Client {
     }
 
     /// Fetches all pages of a board into an encoder, unless it still is of the version that `unless` tells. `name` is the
-    /// track layout's, from the catalogue.
+    /// track layout's, from the catalogue. A board that changes between two of its pages is fetched again from its
+    /// beginning, at most `attempts` times in all.
     ///
     /// Needs a runtime of several threads: pages are parsed and compressed in place.
     ///
     /// # Errors
-    /// When a page cannot be had, or the service is plainly down.
-    pub async fn fetch(&self, board: Combination, name: &str, unless: &Validators) -> Result<Answer, FetchError> {
-        let mut pages = Pages { board, name, unless, encoder: None, start: 0, firsts: HashSet::new() };
+    /// When a page cannot be had, the board does not stop changing, or the service is plainly down.
+    pub async fn fetch(
+        &self,
+        board: Combination,
+        name: &str,
+        unless: &Validators,
+        last_page: LastPage,
+    ) -> Result<Answer, FetchError> {
+        let mut pages = Pages::new(board, name, unless, last_page);
+        let mut attempts = 1;
         loop {
-            let Taken::Listed(listed) = self.page(&mut pages).await? else { return Ok(Answer::NotModified) };
-            pages.start += listed;
-            if listed < self.settings.page_size {
-                let encoder = pages.encoder.unwrap_or_else(|| BoardEncoder::new(board, name, &Validators::default()));
-                return Ok(Answer::Board(Box::new(encoder)));
-            }
-            // Also where what was listed are no entries.
-            if pages.start >= MAX_BOARD_ENTRIES {
-                let failure = Failure::BoardTooLarge { entries: pages.start };
-                return Err(FetchError::Failed { failure, attempts: 1 });
+            match self.page(&mut pages).await? {
+                Taken::More => {}
+                Taken::NotModified => return Ok(Answer::NotModified),
+                Taken::Last => {
+                    self.left_out.fetch_add(pages.left_out() as u64, Ordering::Relaxed);
+                    return Ok(Answer::Board(Box::new(pages.finish())));
+                }
+                Taken::Changed if attempts < self.settings.attempts => {
+                    tracing::debug!(%board, attempts, "the board changed between two pages, fetching it again");
+                    attempts += 1;
+                    pages.restart();
+                }
+                Taken::Changed => {
+                    return Err(FetchError::Failed { failure: Failure::Changed { entry: pages.start() }, attempts });
+                }
             }
         }
     }
 
     /// Fetches one page with as many tries as it takes.
     async fn page(&self, pages: &mut Pages<'_>) -> Result<Taken, FetchError> {
-        let nothing = Validators::default();
         let mut tries = self.tries();
         loop {
-            let session = self.session(pages.board).await?;
-            let unless = if pages.start == 0 { pages.unless } else { &nothing };
-            let ask = Ask::Listing { board: pages.board, start: pages.start, unless };
-            let result = self.send(&mut tries, ask, &session).await;
-            let last_try = tries.failed + 1 == self.settings.attempts;
-            let result = match result {
+            let session = self.session(pages.board()).await?;
+            let result = match self.send(&mut tries, pages.ask(), &session).await {
                 Ok(Reply::Whole(headers, body)) => {
                     let read = || {
-                        let text = page::text(&body, last_try)?;
-                        self.take(&text, &headers, pages).map(Taken::Listed)
+                        let text = page::text(&body, &headers)?;
+                        pages.take(&text, &headers, self.settings.page_size, &self.longest_page)
                     };
                     self.blocking.run(read).await
                 }
@@ -241,31 +229,6 @@ impl Client {
                 Err(_) => {}
             }
         }
-    }
-
-    /// Checks a page, and only then takes its entries.
-    fn take(&self, text: &str, headers: &HeaderMap, pages: &mut Pages<'_>) -> Result<usize, Failure> {
-        let page = page::read(text, self.settings.page_size)?;
-        // A service that ignores `start` sends a page again that was there before.
-        if let Some(first) = page.entries.first()
-            && !pages.firsts.insert(foldhash::quality::FixedState::default().hash_one(first.get()))
-        {
-            return Err(Failure::Repeated { start: pages.start });
-        }
-        let left_out = (page.listed - page.entries.len()) as u64;
-        self.left_out.fetch_add(left_out, Ordering::Relaxed);
-        let encoder = pages.encoder.get_or_insert_with(|| {
-            // The version of a page says nothing of those that follow.
-            let only_page = page.listed < self.settings.page_size;
-            let validators = if only_page { validators(headers) } else { Validators::default() };
-            BoardEncoder::new(pages.board, pages.name, &validators)
-        });
-        for entry in page.entries {
-            if !encoder.push(entry) {
-                return Err(Failure::BoardTooLarge { entries: encoder.entries() });
-            }
-        }
-        Ok(page.listed)
     }
 
     /// The session that is open, or a new one.

@@ -50,6 +50,9 @@ pub enum Failure {
     /// An HTML page where JSON should be: maintenance, mostly.
     #[error("an HTML page instead of JSON")]
     Html,
+    /// Bytes that are no text in the charset and compression that the headers declare.
+    #[error("not a text: {0}")]
+    NotText(String),
     /// JSON without a list of entries: an error message, mostly.
     #[error("not a leaderboard page: no list at context.c.results")]
     NoList,
@@ -68,17 +71,29 @@ pub enum Failure {
         /// How many were asked for.
         asked: usize,
     },
-    /// An earlier page came again.
-    #[error("the page from entry {start} on is one that came before")]
+    /// The first page came again where a further one was asked for.
+    #[error("the page from entry {start} on is the first page again")]
     Repeated {
         /// The number of the first entry asked for.
         start: usize,
+    },
+    /// Entries moved from one page to another while the board was fetched.
+    #[error("the board changed between two pages: entry {entry} is another one by now")]
+    Changed {
+        /// The number of the entry that ended a page, and should have begun the next.
+        entry: usize,
     },
     /// A board larger than any board is.
     #[error("a board of more than {entries} entries")]
     BoardTooLarge {
         /// How many it had when it was given up.
         entries: usize,
+    },
+    /// A board of more pages than any board has.
+    #[error("a board of more than {pages} pages")]
+    TooManyPages {
+        /// How many it had when it was given up.
+        pages: usize,
     },
 }
 

@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 
+use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
 use super::Failure;
 use super::page;
 
-/// A body as text, as the client makes it.
+/// A body as text, where nothing declares its charset.
 ///
 /// # Errors
-/// When it is not UTF-8 and may not stay so.
-pub fn text(body: &[u8], stay: bool) -> Result<Cow<'_, str>, Failure> {
-    page::text(body, stay)
+/// When it is no valid text.
+pub fn text(body: &[u8]) -> Result<Cow<'_, str>, Failure> {
+    page::text(body, &HeaderMap::new())
 }
 
 /// The entries of a page, and how many elements its list has.
@@ -20,5 +21,5 @@ pub fn text(body: &[u8], stay: bool) -> Result<Cow<'_, str>, Failure> {
 /// # Errors
 /// When it is no page for which `asked` entries were asked.
 pub fn read(text: &str, asked: usize) -> Result<(Vec<&RawValue>, usize), Failure> {
-    page::read(text, asked).map(|page| (page.entries, page.listed))
+    page::read_first(text, asked).map(|page| (page.entries, page.listed))
 }

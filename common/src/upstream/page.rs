@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::{Encoding, UTF_8};
+use mime::Mime;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use serde_json::value::RawValue;
 
 use super::failure::{Failure, short};
@@ -14,23 +17,53 @@ const DEEPEST: usize = 100;
 /// held at once by whoever makes an index in little memory.
 const LARGEST: usize = 16 << 10;
 
+/// How gzip data begins.
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
+
 /// The entries of a page, in order, as raw text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Page<'a> {
     /// The entries that are objects.
     pub(super) entries: Vec<&'a RawValue>,
-    /// All that stood in the list: tells whether it was the last page.
+    /// How many elements the list has, entries or not.
     pub(super) listed: usize,
+    /// The first and the last element, entries or not.
+    pub(super) ends: Option<(&'a RawValue, &'a RawValue)>,
 }
 
-/// A body as text. Bytes that are no UTF-8 may have been damaged on the way, so they are asked for again; if they `stay`
-/// so, they cost themselves and not the page.
-pub(super) fn text(body: &[u8], stay: bool) -> Result<Cow<'_, str>, Failure> {
-    match std::str::from_utf8(body) {
-        Ok(text) => Ok(Cow::Borrowed(text)),
-        Err(_) if stay => Ok(String::from_utf8_lossy(body)),
-        Err(error) => Err(Failure::NotAPage(format!("not UTF-8: {error}"))),
+/// Decodes a body: by its byte order mark, which is dropped, else by the charset of `Content-Type`, else as UTF-8. Nothing is
+/// replaced: bytes that are not valid are a failure.
+pub(super) fn text<'b>(body: &'b [u8], headers: &HeaderMap) -> Result<Cow<'b, str>, Failure> {
+    // The client decodes gzip, and removes the header then.
+    if let Some(coding) = headers.get(CONTENT_ENCODING).filter(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Failure::NotText(short(&format!("Content-Encoding is {coding:?}, expected gzip or none"))));
     }
+    if body.starts_with(GZIP_MAGIC) {
+        return Err(Failure::NotText("gzip data that Content-Encoding does not declare".to_owned()));
+    }
+    let (encoding, text) = match Encoding::for_bom(body) {
+        Some((encoding, length)) => (encoding, &body[length..]),
+        None => (declared(headers)?, body),
+    };
+    let invalid = || Failure::NotText(format!("not valid {}", encoding.name()));
+    encoding.decode_without_bom_handling_and_without_replacement(text).ok_or_else(invalid)
+}
+
+/// The charset of `Content-Type`; UTF-8 where it has none, as JSON is.
+fn declared(headers: &HeaderMap) -> Result<&'static Encoding, Failure> {
+    let mime: Option<Mime> = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()?.parse().ok());
+    let Some(label) = mime.as_ref().and_then(|it| it.get_param(mime::CHARSET)) else { return Ok(UTF_8) };
+    let unknown = || Failure::NotText(short(&format!("unknown charset {:?} in Content-Type", label.as_str())));
+    Encoding::for_label_no_replacement(label.as_str().as_bytes()).ok_or_else(unknown)
+}
+
+/// Reads the first page of a board. One that has elements has an entry: anything else is another document.
+pub(super) fn read_first(text: &str, asked: usize) -> Result<Page<'_>, Failure> {
+    let page = read(text, asked)?;
+    if page.listed > 0 && page.entries.is_empty() {
+        return Err(Failure::NotAPage(format!("none of its {} results is an entry", page.listed)));
+    }
+    Ok(page)
 }
 
 /// Reads a page for which `asked` entries were asked.
@@ -38,12 +71,9 @@ pub(super) fn read(text: &str, asked: usize) -> Result<Page<'_>, Failure> {
     if text.trim_start().starts_with('<') {
         return Err(Failure::Html);
     }
-    let mut page = Collect { page: Page { entries: Vec::new(), listed: 0 }, asked };
+    let mut page = Collect { page: Page::default(), asked };
     match json::walk(text, &["context", "c", "results"], &mut page) {
         Ok(Found::Array) if page.page.listed > asked => Err(Failure::Overfull { asked }),
-        Ok(Found::Array) if page.page.listed > 0 && page.page.entries.is_empty() => {
-            Err(Failure::NotAPage(format!("none of its {} results is an entry", page.page.listed)))
-        }
         Ok(Found::Array) => Ok(page.page),
         Ok(Found::Null | Found::Nothing) => Err(Failure::NoList),
         Err(error) => Err(Failure::NotAPage(short(&error.to_string()))),
@@ -59,11 +89,12 @@ impl<'a> Sink<'a> for Collect<'a> {
     fn member(&mut self, _: usize, _: &str, _: &'a RawValue) {}
 
     fn begin(&mut self) {
-        self.page = Page { entries: Vec::new(), listed: 0 };
+        self.page = Page::default();
     }
 
     fn element(&mut self, value: &'a RawValue) {
         self.page.listed += 1;
+        self.page.ends = Some((self.page.ends.map_or(value, |(first, _)| first), value));
         let text = value.get();
         let usable = text.starts_with('{') && text.len() <= LARGEST && !json::nested_deeper_than(text, DEEPEST);
         if usable && self.page.listed <= self.asked {
@@ -76,9 +107,10 @@ impl<'a> Sink<'a> for Collect<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use reqwest::header::{HeaderName, HeaderValue};
 
     fn entries(text: &str) -> Result<(Vec<&str>, usize), Failure> {
-        read(text, 3).map(|page| (page.entries.iter().map(|it| it.get()).collect(), page.listed))
+        read_first(text, 3).map(|page| (page.entries.iter().map(|it| it.get()).collect(), page.listed))
     }
 
     fn page(list: &str) -> String {
@@ -102,10 +134,94 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_utf_8_are_asked_for_again_and_then_cost_themselves() {
-        assert_eq!(text("ü".as_bytes(), false), Ok(Cow::Borrowed("ü")));
-        assert!(matches!(text(b"a\xffb", false), Err(Failure::NotAPage(_))));
-        assert_eq!(text(b"a\xffb", true).unwrap(), "a\u{fffd}b");
+    fn a_page_tells_its_ends_whether_they_are_entries_or_not() {
+        let ends = |list: &str| {
+            let text = page(list);
+            let page = read(&text, 9).unwrap();
+            page.ends.map(|(first, last)| (first.get().to_owned(), last.get().to_owned()))
+        };
+        assert_eq!(ends("[]"), None);
+        assert_eq!(ends("[7]"), Some(("7".into(), "7".into())));
+        assert_eq!(ends("[{},7,null]"), Some(("{}".into(), "null".into())));
+    }
+
+    /// The text of a body with these headers.
+    fn decoded(headers: &[(HeaderName, &str)], body: &[u8]) -> Result<String, String> {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
+        text(body, &headers.collect()).map(Cow::into_owned).map_err(|it| it.to_string())
+    }
+
+    fn typed(content_type: &str, body: &[u8]) -> Result<String, String> {
+        decoded(&[(CONTENT_TYPE, content_type)], body)
+    }
+
+    /// `"ü€"` in UTF-16, its bytes in that order.
+    fn utf16(order: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        "\"ü€\"".encode_utf16().flat_map(order).collect()
+    }
+
+    #[test]
+    fn a_body_is_decoded_as_content_type_says() {
+        let utf8 = "\"ü€\"".as_bytes();
+        for content_type in
+            ["application/json", "application/json; charset=utf-8", "text/json;CHARSET=\"UTF-8\"", "nonsense", ""]
+        {
+            assert_eq!(typed(content_type, utf8).as_deref(), Ok("\"ü€\""), "{content_type}");
+        }
+        assert_eq!(decoded(&[], utf8).as_deref(), Ok("\"ü€\""));
+        let latin1 = typed("application/json; charset=ISO-8859-1", b"\"R\xe4ikk\xf6nen\"");
+        assert_eq!(latin1.as_deref(), Ok("\"Räikkönen\""));
+        assert_eq!(typed("application/json; charset=windows-1251", b"\xcf\xb8\xf2\xf0").as_deref(), Ok("Пётр"));
+        assert_eq!(typed("text/json; charset=shift_jis", b"\x93\xfa").as_deref(), Ok("日"));
+        let little = utf16(u16::to_le_bytes);
+        assert_eq!(typed("application/json; charset=utf-16", &little).as_deref(), Ok("\"ü€\""));
+        assert_eq!(typed("application/json; charset=utf-16be", &utf16(u16::to_be_bytes)).as_deref(), Ok("\"ü€\""));
+    }
+
+    #[test]
+    fn one_byte_order_mark_is_dropped_and_counts_more_than_content_type() {
+        let marked = |mark: &[u8], text: &[u8]| [mark, text].concat();
+        for content_type in ["application/json", "application/json; charset=iso-8859-1"] {
+            assert_eq!(typed(content_type, &marked(b"\xef\xbb\xbf", "ü".as_bytes())).as_deref(), Ok("ü"));
+            let (little, big) = (utf16(u16::to_le_bytes), utf16(u16::to_be_bytes));
+            assert_eq!(typed(content_type, &marked(b"\xff\xfe", &little)).as_deref(), Ok("\"ü€\""));
+            assert_eq!(typed(content_type, &marked(b"\xfe\xff", &big)).as_deref(), Ok("\"ü€\""));
+        }
+        let twice = "\u{feff}\u{feff}{}";
+        assert_eq!(typed("", twice.as_bytes()).as_deref(), Ok("\u{feff}{}"), "two are not");
+    }
+
+    #[test]
+    fn what_is_not_valid_is_a_failure_and_nothing_is_replaced() {
+        for (content_type, body, message) in [
+            ("application/json", &b"R\xe4ikk\xf6nen"[..], "not a text: not valid UTF-8"),
+            ("application/json", b"cut \xe2\x82", "not a text: not valid UTF-8"),
+            ("application/json; charset=utf-16", b"{\x00\x00\xd8}\x00", "not a text: not valid UTF-16LE"),
+            ("application/json; charset=utf-16", b"odd", "not a text: not valid UTF-16LE"),
+            ("application/json; charset=shift_jis", b"\x93", "not a text: not valid Shift_JIS"),
+            ("application/json; charset=klingon", b"{}", "not a text: unknown charset \"klingon\" in Content-Type"),
+            // A name that browsers know, for which they read nothing.
+            ("text/json; charset=iso-2022-kr", b"{}", "not a text: unknown charset \"iso-2022-kr\" in Content-Type"),
+            ("", b"\x1f\x8b\x08", "not a text: gzip data that Content-Encoding does not declare"),
+        ] {
+            assert_eq!(typed(content_type, body).unwrap_err(), message);
+        }
+        let coded = |coding| decoded(&[(CONTENT_ENCODING, coding)], b"{}");
+        assert_eq!(coded("identity").as_deref(), Ok("{}"));
+        for coding in ["br", "deflate", "gzip, gzip", "zstd"] {
+            let message = format!("not a text: Content-Encoding is {coding:?}, expected gzip or none");
+            assert_eq!(coded(coding).unwrap_err(), message);
+        }
+        let long = "x".repeat(5000);
+        assert!(typed(&format!("a/b; charset={long}"), b"").unwrap_err().len() < 400);
+        assert!(coded(&long).unwrap_err().len() < 400);
+    }
+
+    #[test]
+    fn control_characters_in_strings_are_no_json() {
+        for wrong in ["[{\"a\":\"x\0y\"}]", "[{}\0]", "[{\"a\0\":1}]"] {
+            assert!(matches!(entries(&page(wrong)), Err(Failure::NotAPage(_))), "{wrong:?}");
+        }
     }
 
     #[test]

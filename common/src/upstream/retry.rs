@@ -45,13 +45,17 @@ pub(super) fn classify(failure: &Failure, expired: bool) -> Verdict {
         | Failure::Broken(_)
         | Failure::Html
         | Failure::NoList
+        | Failure::NotText(_)
         | Failure::NotAPage(_)
         | Failure::Overfull { .. }
         | Failure::Repeated { .. } => Verdict::Retry,
         Failure::Status { .. }
         | Failure::Redirect { .. }
         | Failure::BodyTooLarge { .. }
-        | Failure::BoardTooLarge { .. } => Verdict::GiveUp,
+        | Failure::BoardTooLarge { .. }
+        | Failure::TooManyPages { .. }
+        // What another try may mend is the board, not the page: `Client::fetch` begins again.
+        | Failure::Changed { .. } => Verdict::GiveUp,
     }
 }
 
@@ -107,11 +111,14 @@ mod tests {
             Failure::Broken("end of file".into()),
             Failure::Html,
             Failure::NoList,
+            Failure::NotText("not valid UTF-8".into()),
             Failure::NotAPage("EOF".into()),
             Failure::BodyTooLarge { limit: 33_554_432 },
             Failure::Overfull { asked: 1500 },
             Failure::Repeated { start: 1500 },
             Failure::BoardTooLarge { entries: 200_000 },
+            Failure::TooManyPages { pages: 10_000 },
+            Failure::Changed { entry: 1499 },
         ];
         for failure in others {
             let [verdict, expired] = [false, true].map(|expired| classify(&failure, expired));
@@ -153,11 +160,14 @@ mod tests {
         the answer broke off: end of file => Retry
         an HTML page instead of JSON => Retry, of a session that had worked NewSession
         not a leaderboard page: no list at context.c.results => Retry, of a session that had worked NewSession
+        not a text: not valid UTF-8 => Retry
         not a leaderboard page: EOF => Retry
         a body of more than 33554432 bytes => GiveUp
         more than the 1500 entries asked for => Retry
-        the page from entry 1500 on is one that came before => Retry
+        the page from entry 1500 on is the first page again => Retry
         a board of more than 200000 entries => GiveUp
+        a board of more than 10000 pages => GiveUp
+        the board changed between two pages: entry 1499 is another one by now => GiveUp
         ");
     }
 

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use r3e_common::process::config::Schedule;
 use serde_json::{Value, json};
 
 use crate::calendar::{Calendar, Rule, Zone};
+use crate::settled::Pending;
 use crate::timetable::{Due, What};
 
 /// A run that is due.
@@ -36,20 +38,73 @@ impl<'a> Run<'a> {
     }
 }
 
-/// One line a run.
-pub(super) fn runs_text(runs: &[Run]) -> String {
-    let mut out = String::new();
-    for run in runs {
-        let rules: Vec<String> = run.rules.iter().map(ToString::to_string).collect();
-        let (at, until, rules) = (local(run.zone, run.at), time_until(run.in_seconds), rules.join(" and "));
-        let _infallible = writeln!(out, "{at}  in {until:<7}  {rules}");
-    }
-    out
+/// A refresh that was due and is not over, as the scheduler keeps it on disk.
+#[derive(Debug)]
+pub(super) struct Waiting<'a> {
+    pub(super) pending: Pending,
+    pub(super) zone: &'a Zone,
+    pub(super) now: Timestamp,
 }
 
-/// One line in all.
-pub(super) fn runs_json(runs: &[Run]) -> String {
-    format!("{}\n", runs.iter().map(Run::json).collect::<Value>())
+impl Waiting<'_> {
+    fn text(&self) -> String {
+        let Pending { attempt, not_before, .. } = self.pending;
+        match not_before.map(|at| at.duration_since(self.now).as_secs()) {
+            Some(seconds) if seconds > 0 => format!("try {attempt} in {}", time_until(seconds)),
+            Some(_) => format!("try {attempt}, at work or waiting for another job"),
+            None => format!("try {attempt} when the configuration is read again"),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let Pending { attempt, not_before, .. } = self.pending;
+        json!({"attempt": attempt, "not_before": not_before.map(|at| rfc3339(self.zone, at))})
+    }
+}
+
+/// What `next` shows.
+#[derive(Debug)]
+pub(super) struct Upcoming<'a> {
+    pub(super) waiting: Option<Waiting<'a>>,
+    pub(super) runs: Vec<Run<'a>>,
+    pub(super) schedule: &'a Schedule,
+}
+
+impl Upcoming<'_> {
+    /// One line a run, and one on what becomes of one that fails.
+    pub(super) fn text(&self) -> String {
+        let mut out = String::new();
+        if let Some(waiting) = &self.waiting {
+            let _infallible =
+                writeln!(out, "{}  waiting     {}", local(waiting.zone, waiting.pending.due_at), waiting.text());
+        }
+        for run in &self.runs {
+            let rules: Vec<String> = run.rules.iter().map(ToString::to_string).collect();
+            let (at, until, rules) = (local(run.zone, run.at), time_until(run.in_seconds), rules.join(" and "));
+            let _infallible = writeln!(out, "{at}  in {until:<7}  {rules}");
+        }
+        let _infallible = writeln!(out, "A refresh that fails is tried again {}.", retries(self.schedule));
+        out
+    }
+
+    /// One line in all.
+    pub(super) fn json(&self) -> String {
+        let waiting = self.waiting.iter().map(|waiting| {
+            let (zone, at) = (waiting.zone, waiting.pending.due_at);
+            let run = Run { at, in_seconds: at.duration_since(waiting.now).as_secs(), zone, rules: Vec::new() };
+            let mut run = run.json();
+            run["waiting"] = waiting.json();
+            run
+        });
+        format!("{}\n", waiting.chain(self.runs.iter().map(Run::json)).collect::<Value>())
+    }
+}
+
+/// When a refresh that failed is tried again.
+fn retries(schedule: &Schedule) -> String {
+    let Schedule { backoff_min, backoff_max, attempts, .. } = schedule;
+    let (min, max) = (humantime::format_duration(*backoff_min), humantime::format_duration(*backoff_max));
+    format!("after {min} to {max}, until it succeeds or the next one is due ({attempts} tries if waiting may not help)")
 }
 
 /// What a start would find.
@@ -58,7 +113,9 @@ pub(super) struct Summary<'a> {
     pub(super) calendar: &'a Calendar,
     /// What is due at once.
     pub(super) due: Option<Due>,
+    pub(super) waiting: Option<Waiting<'a>>,
     pub(super) next: Option<Run<'a>>,
+    pub(super) schedule: &'a Schedule,
     pub(super) boards: usize,
     /// The catalogue's file; none for the one that is built in.
     pub(super) catalog: Option<String>,
@@ -73,6 +130,10 @@ impl Summary<'_> {
         let mut lines = vec![("time zone", format!("{} ({chosen})", name(zone)))];
         let label = |place| if place == 0 { "rules" } else { "" };
         lines.extend(self.calendar.rules().iter().enumerate().map(|(place, rule)| (label(place), rule.to_string())));
+        if let Some(waiting) = &self.waiting {
+            let (at, state) = (local(zone, waiting.pending.due_at), waiting.text());
+            lines.push(("waiting", format!("{at}: {state}; a start resumes it")));
+        }
         if let Some(due) = &self.due {
             let further = if due.further > 0 { format!(", and {} before it", due.further) } else { String::new() };
             let what = if due.what.starts() { "a start makes up for it" } else { "a start skips it" };
@@ -81,6 +142,7 @@ impl Summary<'_> {
         if let Some(next) = &self.next {
             lines.push(("next run", format!("{}, in {}", local(zone, next.at), time_until(next.in_seconds))));
         }
+        lines.push(("retries", retries(self.schedule)));
         let catalog = self.catalog.as_deref().unwrap_or("built in");
         lines.push(("catalogue", format!("{} boards ({catalog})", self.boards)));
         lines.extend([("cache", self.cache.clone()), ("staging", self.staging.clone())]);
@@ -104,8 +166,14 @@ impl Summary<'_> {
         let summary = json!({
             "time_zone": zone.name(),
             "rules": self.calendar.rules().iter().map(rule_json).collect::<Vec<_>>(),
+            "waiting": self.waiting.as_ref().map(Waiting::json),
             "due": due,
             "next": self.next.as_ref().map(Run::json),
+            "retries": {
+                "backoff_min_seconds": self.schedule.backoff_min.as_secs_f64(),
+                "backoff_max_seconds": self.schedule.backoff_max.as_secs_f64(),
+                "attempts": self.schedule.attempts,
+            },
             "boards": self.boards,
             "catalog": self.catalog,
             "cache": self.cache,

@@ -1,28 +1,32 @@
-//! What is due by the clock.
+//! What is due by the clock, and what is remembered of it.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use tokio::time::Instant;
+
 use super::{Engine, now};
-use crate::agenda::Start;
-use crate::job::Why;
-use crate::settled;
+use crate::agenda::Try;
+use crate::job::{Job, Why};
+use crate::settled::{self, Pending, Settled};
 use crate::timetable::{Due, Look};
 
 impl Engine<'_> {
-    /// Asks for what is due, or says why not, and keeps what is settled by that.
+    /// Asks for what is due, or logs why not, and keeps what is settled by that.
     pub(super) fn look_at_clock(&mut self) {
         let now = now(self.around.clock);
         if let Some(saved) = self.saved {
-            self.timetable.believe_again(saved, now);
+            self.timetable.believe_again(saved.at, now);
         }
         let Look { due, next } = self.timetable.look(now);
         self.next = next;
-        let is_due = due.is_some();
-        if let Some(due) = due {
-            self.due(&due);
+        if let Some(due) = &due {
+            self.due(due, now);
         }
-        let settled = self.timetable.settled();
-        if self.saved == Some(settled) || (!is_due && self.saved.is_some_and(|saved| saved > settled)) {
+        // A clock that was set back unsettles nothing, unless a run is due by it.
+        let kept = self.saved.filter(|_| due.is_none()).map_or(Timestamp::MIN, |saved| saved.at);
+        let settled = Settled { at: self.timetable.settled().max(kept), pending: self.pending };
+        if self.saved == Some(settled) {
             return;
         }
         match settled::save(&self.config.cache.staging_dir, settled) {
@@ -34,7 +38,7 @@ impl Engine<'_> {
         }
     }
 
-    fn due(&mut self, due: &Due) {
+    fn due(&mut self, due: &Due, now: Timestamp) {
         let Due { at, late, what, further } = *due;
         let late = humantime::format_duration(Duration::from_secs(late.as_secs()));
         if !what.starts() {
@@ -42,11 +46,25 @@ impl Engine<'_> {
             return;
         }
         let why = if what.is_missed() { Why::Missed } else { Why::Due };
-        if !self.agenda.due(why, self.job.is_some()) {
-            let doing = self.job.as_ref().map_or_else(String::new, |(Start { job, .. }, _)| job.to_string());
-            tracing::warn!(%at, %late, skipped = self.agenda.counts.skipped, "a run is skipped: a {doing} is at work");
-        } else if what.is_missed() {
+        if what.is_missed() {
             tracing::warn!(%at, %late, further, "a run was missed: it is made up for");
         }
+        if let (Some(Pending { due_at, .. }), Some(failed)) =
+            (self.pending, self.agenda.waiting(Job::Refresh(why)).filter(|it| it.attempt > 1))
+        {
+            tracing::warn!(%due_at, attempts = failed.attempt - 1, next = %at, "a refresh that failed is not tried again: the next one is due");
+        }
+        let at_work = self.job.as_ref().map(|(Try { job, attempt, .. }, running)| (*job, *attempt, running.pid()));
+        let waits = self.agenda.due(why, at_work.map(|it| it.0), Instant::now());
+        if let Some((job, _, pid)) = at_work {
+            let (job, pid) = (job.phase(), pid.as_raw());
+            if waits {
+                tracing::info!(%at, job, pid, "a due refresh waits for the job that is at work");
+            } else {
+                tracing::info!(%at, job, pid, "a full refresh that is at work does the work of a due one");
+            }
+        }
+        let attempt = at_work.filter(|_| !waits).map_or(1, |it| it.1);
+        self.pending = Some(Pending { due_at: at, attempt, not_before: Some(now) });
     }
 }

@@ -5,14 +5,17 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use r3e_common::process::memory;
 use tokio::time::Instant;
 
-use super::{Engine, settle_down};
-use crate::agenda::{Ending, Start, told};
+use super::{Engine, now};
+use crate::agenda::{Ending, Next, Try, describe};
 use crate::child::Running;
+use crate::job::Job;
+use crate::settled;
 
 /// Waits for the end of the job; for ever where there is none.
-pub(super) async fn ended(job: &mut Option<(Start, Running)>) -> io::Result<ExitStatus> {
+pub(super) async fn ended(job: &mut Option<(Try, Running)>) -> io::Result<ExitStatus> {
     match job {
         Some((_, running)) => running.wait().await,
         None => std::future::pending().await,
@@ -23,68 +26,108 @@ impl Engine<'_> {
     /// Starts what is to be started, if nothing is at work.
     pub(super) fn start_next(&mut self) {
         while self.job.is_none() && !self.around.shutdown.token().is_cancelled() {
-            let Some(start) = self.agenda.start(Instant::now()) else { return };
-            let Start { job, attempt } = start;
-            let command = self.programs.command(job, &self.config, &self.trigger.taken());
+            self.forget_removed_trigger();
+            let Some(tried) = self.agenda.start(Instant::now()) else { return };
+            let Try { job, attempt, .. } = tried;
+            let due_since = self.due_since().filter(|_| matches!(job, Job::Refresh(_)));
+            let command = self.programs.command(job, &self.config, &self.trigger.taken(), due_since);
             let (group, tasks) = (self.around.group, self.around.tasks);
             match Running::start(command, job.program(), self.config.log.format, group, tasks) {
                 Ok(running) => {
-                    tracing::info!(program = job.program(), pid = running.pid(), attempt, "starting a {job}");
-                    self.job = Some((start, running));
+                    tracing::info!(program = job.program(), pid = running.pid().as_raw(), attempt, "starting a {job}");
+                    self.job = Some((tried, running));
                 }
                 Err(error) => {
                     tracing::error!(program = job.program(), attempt, %error, "cannot start a {job}");
-                    self.settle(start, Ending::Failed);
+                    self.settle(tried, Ending::of_start(&error));
                 }
             }
         }
     }
 
+    /// How long ago the refresh was due that is not over.
+    fn due_since(&self) -> Option<Duration> {
+        let due_at = self.pending?.due_at;
+        Some(Duration::try_from(now(self.around.clock).duration_since(due_at)).unwrap_or_default())
+    }
+
     /// The job has ended by itself, or because it was pressed to.
     pub(super) async fn ended(&mut self, status: io::Result<ExitStatus>) {
-        let Some((start, running)) = self.job.take() else { return };
+        let Some((tried, running)) = self.job.take() else { return };
         let timed_out = running.was_pressed();
         let seconds = running.begun().elapsed().as_secs_f64();
-        let pid = running.pid();
+        let pid = running.pid().as_raw();
         running.close().await;
         let (ending, how) = match status {
-            Ok(status) => (Ending::of(status, timed_out), told(status)),
-            Err(error) => (Ending::Failed, format!("how it ended cannot be told: {error}")),
+            Ok(status) => (Ending::of(status, timed_out), describe(status)),
+            Err(error) => (Ending::Fault, format!("how it ended cannot be told: {error}")),
         };
-        let (job, attempt) = (start.job, start.attempt);
+        let Try { job, attempt, .. } = tried;
         if ending == Ending::Done {
             tracing::info!(pid, seconds, "the {job} has ended: {how}");
         } else {
             tracing::error!(pid, seconds, attempt, "the {job} has ended: {how}");
         }
-        self.settle(start, ending);
-        settle_down();
+        self.settle(tried, ending);
+        memory::give_back();
     }
 
-    /// Draws the consequences of how a job has ended.
-    fn settle(&mut self, start: Start, ending: Ending) {
-        let job = start.job;
-        let again = self.agenda.ended(start, ending, Instant::now(), fastrand::f64());
-        if let Some(pause) = again {
-            let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-            let (pause, of) = (humantime::format_duration(pause), self.config.schedule.attempts);
-            tracing::info!(%pause, attempt = start.attempt + 1, of, "the {job} is tried again");
-        } else {
-            match ending {
-                Ending::Failed => tracing::error!(attempts = start.attempt, "the {job} is given up"),
-                Ending::Hopeless => tracing::error!("the {job} is not tried again: it would end the same way"),
-                Ending::Misconfigured => {
-                    tracing::error!(
-                        "the {job} is not tried again until the configuration is read again, by SIGHUP or a start"
-                    );
+    /// Draws the consequences of how a try has ended.
+    fn settle(&mut self, tried: Try, ending: Ending) {
+        let (job, attempt) = (tried.job, tried.attempt);
+        let next = self.agenda.ended(tried, ending, Instant::now(), fastrand::f64());
+        let not_before = match next {
+            Next::Again(pause) => {
+                let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                let not_before = now(self.around.clock).checked_add(pause).ok();
+                let (pause, attempt, to_drop) = (humantime::format_duration(pause), attempt + 1, self.to_drop(job));
+                tracing::info!(%pause, attempt, to_drop, "the {job} is tried again");
+                not_before
+            }
+            Next::AtReload => {
+                let to_drop = self.to_drop(job);
+                tracing::error!(
+                    to_drop,
+                    "the {job} is not tried again until the configuration is read again, by SIGHUP or a start"
+                );
+                None
+            }
+            Next::Superseded => {
+                tracing::info!("the {job} is not tried again: a job that does its work waits");
+                return;
+            }
+            Next::GivenUp | Next::Over => {
+                if next == Next::GivenUp {
+                    tracing::error!(attempts = attempt, "the {job} is given up");
+                } else if ending == Ending::Hopeless {
+                    tracing::error!("the {job} is not tried again: it would end the same way");
                 }
-                Ending::Done | Ending::StoppedByOthers => {}
-            }
-            // What a wrong configuration kept from being done is still wanted.
-            if ending != Ending::Misconfigured && !self.agenda.has(job) {
                 self.over(job);
+                return;
             }
+        };
+        if let Some(pending) = self.pending.as_mut().filter(|_| matches!(job, Job::Refresh(_))) {
+            (pending.attempt, pending.not_before) = (attempt + 1, not_before);
         }
+    }
+
+    /// How an operator drops a job that waits to be tried again.
+    fn to_drop(&self, job: Job) -> String {
+        let (taken, settled) = (self.trigger.taken(), settled::path(&self.config.cache.staging_dir));
+        let due = "stop the scheduler and remove";
+        match job {
+            Job::Load => "set schedule.load_at_start = false and send SIGHUP".to_owned(),
+            Job::Refresh(_) if self.pending.is_some() => format!("{due} {}", settled.display()),
+            Job::Refresh(_) | Job::Boards => format!("remove {}", taken.display()),
+        }
+    }
+
+    /// A job is over for good, and so is what asked for it.
+    fn over(&mut self, job: Job) {
+        if matches!(job, Job::Refresh(_)) {
+            self.pending = None;
+        }
+        self.trigger_over(job);
         // What was asked for meanwhile was kept.
         self.look_at = Instant::now();
     }
@@ -92,11 +135,11 @@ impl Engine<'_> {
     /// Has a job that takes too long end: first asked to, then killed.
     pub(super) fn press_job(&mut self) {
         let (timeout, grace) = (self.config.schedule.job_timeout, self.config.runtime.stop_grace);
-        let Some((Start { job, .. }, running)) = &mut self.job else { return };
+        let Some((Try { job, .. }, running)) = &mut self.job else { return };
         if running.deadline(timeout).is_none_or(|it| it > Instant::now()) {
             return;
         }
-        let pid = running.pid();
+        let pid = running.pid().as_raw();
         if running.was_pressed() {
             tracing::error!(pid, "the {job} has not stopped in time: it is killed");
         } else {
@@ -108,15 +151,16 @@ impl Engine<'_> {
 
     /// Ends the job, if one is at work: asked with the signal that asked us, killed when its time is over.
     pub(super) async fn stop(&mut self) {
-        let Some((Start { job, .. }, mut running)) = self.job.take() else { return };
+        let Some((Try { job, .. }, mut running)) = self.job.take() else { return };
+        self.around.facts.set_phase("stopping");
         self.around.supervisor.stopping(&format!("stopping the {job}"));
         let signal = self.around.shutdown.signal().and_then(|it| Signal::try_from(it).ok()).unwrap_or(Signal::SIGTERM);
         let haste = self.around.shutdown.haste().cancelled();
         let ended = running.end(signal, self.config.runtime.stop_grace, haste).await;
-        let pid = running.pid();
+        let pid = running.pid().as_raw();
         running.close().await;
         match ended {
-            Some(Ok(status)) => tracing::info!(pid, "the {job} has ended: {}", told(status)),
+            Some(Ok(status)) => tracing::info!(pid, "the {job} has ended: {}", describe(status)),
             Some(Err(error)) => tracing::error!(pid, %error, "how the {job} ended cannot be told"),
             None => tracing::error!(pid, "the {job} was killed, and the kernel has not ended it yet"),
         }

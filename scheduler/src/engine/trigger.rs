@@ -26,9 +26,18 @@ impl Engine<'_> {
         self.look_at = self.look_at.min(Instant::now() + SETTLING);
     }
 
-    /// Whether what a trigger file asked for is waiting to be started.
-    pub(super) fn waits_for_wanted(&self) -> bool {
-        self.wanted.is_some_and(|wanted| self.agenda.has(wanted.job()))
+    /// Drops what a trigger file asks for that an operator has removed after it was taken.
+    pub(super) fn forget_removed_trigger(&mut self) {
+        let Some(wanted) = self.wanted else { return };
+        if !self.trigger.was_removed() {
+            return;
+        }
+        tracing::info!(path = %self.trigger.taken().display(), "the taken trigger file was removed: what it asked for is dropped");
+        self.wanted = None;
+        // A refresh that is due is still to be done.
+        if wanted == Wanted::Boards || self.pending.is_none() {
+            self.agenda.drop(wanted.job());
+        }
     }
 
     /// Takes the trigger file, if there is one, no job is at work, and what an earlier one asked for is over.
@@ -52,7 +61,7 @@ impl Engine<'_> {
                         let job = wanted.job();
                         tracing::info!("the trigger file is taken: a {job}");
                         self.wanted = Some(wanted);
-                        self.agenda.ask(job);
+                        self.agenda.ask(job, now);
                     }
                 }
             }
@@ -61,7 +70,7 @@ impl Engine<'_> {
     }
 
     /// A job is over for good; if it was what a trigger file asked for, so is that.
-    pub(super) fn over(&mut self, job: Job) {
+    pub(super) fn trigger_over(&mut self, job: Job) {
         // A refresh of everything that was due does what a trigger asked for, too.
         if !self.wanted.is_some_and(|wanted| wanted.job().is_like(job)) {
             return;

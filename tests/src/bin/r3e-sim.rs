@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use r3e_common::store::fs::write_whole;
 use r3e_tests::sim::cli::{Arguments, Failure};
 use r3e_tests::sim::{SimError, Simulator};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,8 +22,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
-    let seconds = arguments.seconds;
+    let (seconds, ca_file) = (arguments.seconds, arguments.ca_file.clone());
     let simulator = Simulator::start(arguments.options()?)?;
+    if let (Some(path), Some(pem)) = (ca_file, simulator.ca_pem()) {
+        write_whole(&path, pem.as_bytes()).map_err(Failure::CaFile)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SimError::Thread)?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(SimError::Thread)?;

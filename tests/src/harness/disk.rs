@@ -1,30 +1,54 @@
-//! A small disk of a test's own, that can be full or read-only.
+//! Mounts of a test's own: a small disk that can be full or read-only, a folder in another's place. Gone when dropped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
+
+const NOTHING: Option<&str> = None;
+
+/// Whether this process may mount; a skipped test is recorded where not.
+#[track_caller]
+#[must_use]
+pub fn may_mount() -> bool {
+    SmallDisk::mount(4).is_some()
+}
 
 /// A `tmpfs`, mounted until it is dropped.
 #[derive(Debug)]
 pub struct SmallDisk {
-    folder: TempDir,
+    mounted: Mounted,
+    /// Removed once nothing is mounted there any more, if it is its own.
+    _folder: Option<TempDir>,
 }
 
 impl SmallDisk {
-    /// Mounts one of so many kilobytes; none where mounting is not allowed, as it is to root.
+    /// Mounts one of so many kilobytes; none, which is recorded as a skipped test, where mounting is not allowed, as it is to
+    /// root.
+    #[track_caller]
     #[must_use]
     pub fn mount(kilobytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
+        let mounted = Self::mount_at(folder.path(), kilobytes)?.mounted;
+        Some(Self { mounted, _folder: Some(folder) })
+    }
+
+    /// Likewise, in that folder.
+    #[track_caller]
+    #[must_use]
+    pub fn mount_at(folder: &Path, kilobytes: u32) -> Option<Self> {
+        fs::create_dir_all(folder).unwrap();
         let size = format!("size={kilobytes}k,mode=0777");
-        mount(&["-t", "tmpfs", "-o", &size, "r3e-tests"], folder.path()).then_some(Self { folder })
+        let mounted = mount(Some("r3e-tests"), folder, Some("tmpfs"), MsFlags::empty(), Some(size.as_str()));
+        Some(Self { mounted: Mounted::new(folder, mounted)?, _folder: None })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.mounted.0
     }
 
     /// Lets nothing be written any more, or lets it again. The system refuses the first while a file is open for writing.
@@ -32,8 +56,8 @@ impl SmallDisk {
     /// # Panics
     /// When the system refuses.
     pub fn set_read_only(&self, read_only: bool) {
-        let how = if read_only { "remount,ro" } else { "remount,rw" };
-        assert!(mount(&["-o", how], self.path()), "cannot {how}");
+        let how = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+        mount(NOTHING, self.path(), NOTHING, MsFlags::MS_REMOUNT | how, NOTHING).unwrap();
     }
 
     /// Fills it, but for so many kilobytes; what fills it is at the path returned.
@@ -42,59 +66,73 @@ impl SmallDisk {
     /// When it has less room than that.
     #[must_use]
     pub fn fill_but(&self, kilobytes: u64) -> PathBuf {
-        let told = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(self.path()).output().unwrap();
-        let text = String::from_utf8(told.stdout).unwrap();
-        let (free, block) = text.trim().split_once(' ').unwrap();
-        let free: u64 = free.parse::<u64>().unwrap() * block.parse::<u64>().unwrap();
+        let room = nix::sys::statvfs::statvfs(self.path()).unwrap();
+        let free = room.blocks_available() * room.fragment_size();
         let filler = self.path().join("filler");
         fs::write(&filler, vec![0; usize::try_from(free.checked_sub(kilobytes << 10).unwrap()).unwrap()]).unwrap();
         filler
     }
 }
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        unmount(self.path());
-    }
+/// A folder that stands in the place of another, until it is dropped.
+#[derive(Debug)]
+pub struct BindMount {
+    _mounted: Mounted,
 }
 
-/// Whether the system did as asked.
-fn mount(arguments: &[&str], folder: &Path) -> bool {
-    let told = Command::new("mount").args(arguments).arg(folder).stderr(Stdio::null()).status();
-    told.is_ok_and(|told| told.success())
+impl BindMount {
+    /// Mounts `from` at `to`; none, which is recorded as a skipped test, where mounting is not allowed.
+    #[track_caller]
+    #[must_use]
+    pub fn mount(from: &Path, to: &Path) -> Option<Self> {
+        let mounted = mount(Some(from), to, NOTHING, MsFlags::MS_BIND, NOTHING);
+        Some(Self { _mounted: Mounted::new(to, mounted)? })
+    }
 }
 
 /// A folder that is mounted onto itself read-only, until it is dropped.
 #[derive(Debug)]
 pub struct ReadOnlyFolder {
-    folder: PathBuf,
+    _mounted: BindMount,
 }
 
 impl ReadOnlyFolder {
-    /// Mounts it; none where mounting is not allowed.
+    /// Mounts it; none, which is recorded as a skipped test, where mounting is not allowed.
     ///
     /// # Panics
     /// When the system does it by half.
+    #[track_caller]
     #[must_use]
     pub fn mount(folder: &Path) -> Option<Self> {
-        if !mount(&["--bind", &folder.to_string_lossy()], folder) {
-            return None;
+        let mounted = BindMount::mount(folder, folder)?;
+        let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        mount(NOTHING, folder, NOTHING, read_only, NOTHING).unwrap();
+        Some(Self { _mounted: mounted })
+    }
+}
+
+#[derive(Debug)]
+struct Mounted(PathBuf);
+
+impl Mounted {
+    #[track_caller]
+    fn new(folder: &Path, mounted: nix::Result<()>) -> Option<Self> {
+        match mounted {
+            Ok(()) => Some(Self(folder.to_owned())),
+            Err(Errno::EPERM | Errno::EACCES) => {
+                r3e_needs::missing("the right to mount");
+                None
+            }
+            Err(error) => panic!("cannot mount {}: {error}", folder.display()),
         }
-        let mounted = Self { folder: folder.to_owned() };
-        assert!(mount(&["-o", "remount,bind,ro"], folder), "cannot make it read-only");
-        Some(mounted)
     }
 }
 
-impl Drop for ReadOnlyFolder {
+impl Drop for Mounted {
     fn drop(&mut self) {
-        unmount(&self.folder);
+        // A program that another test is just starting may have a handle of ours for a moment: the system then lets go of the
+        // disk a moment later.
+        let gone = umount2(&self.0, MntFlags::MNT_DETACH);
+        assert!(gone.is_ok() || std::thread::panicking(), "unmounting {}: {gone:?}", self.0.display());
     }
-}
-
-fn unmount(folder: &Path) {
-    // A program that another test is just starting may have a handle of ours for a moment: the system then lets go of the
-    // disk a moment later.
-    let told = Command::new("umount").arg("--lazy").arg(folder).status().unwrap();
-    assert!(told.success() || std::thread::panicking(), "umount {}: {told}", folder.display());
 }

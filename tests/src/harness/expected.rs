@@ -15,8 +15,6 @@ use crate::sim::{ServedEntry, World};
 pub struct Differences {
     /// Boards that are not in the cache, because they failed.
     pub missing: BTreeSet<Combination>,
-    /// Names may have lost a byte that was no UTF-8: it is `\u{FFFD}` in the index.
-    pub damaged_names: bool,
 }
 
 /// One line of an index, as far as the world tells it.
@@ -35,14 +33,13 @@ pub fn assert_serves(index: &DriverIndex, world: &World, differences: &Differenc
         let board = row.board().parse().unwrap();
         catalog.ordinal(board).unwrap_or_else(|| panic!("{board} is not in the catalogue")).0
     };
-    let mended = |text: &str| if differences.damaged_names { text.replace('\u{fffd}', "") } else { text.to_owned() };
     let mut found: BTreeMap<Line, Vec<&Row>> = BTreeMap::new();
     for (key, rows) in &index.0 {
         let order: Vec<_> = rows.iter().map(|row| (place(row), row.position)).collect();
         assert!(order.is_sorted(), "{key:?}: catalogue order, then position: {order:?}");
         for row in rows {
             assert_eq!(*key, row.name.to_lowercase(), "the key of {:?}", row.name);
-            let line = (mended(&row.name), place(row), row.position, row.track.clone(), row.total_entries);
+            let line = (row.name.clone(), place(row), row.position, row.track.clone(), row.total_entries);
             found.entry(line).or_default().push(row);
         }
     }

@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use r3e_common::process::control::{PurgeStats, Stats};
 
+use super::processes::command;
 use crate::leaky::PROGRAM;
-use crate::programs;
 
 /// The program at work; killed when dropped.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Leaky {
     /// # Errors
     /// When it does not get ready.
     pub fn start(program: &Path, runtime_dir: &Path, arguments: &[String]) -> io::Result<Self> {
-        let mut command = programs::command(program);
+        let mut command = command(program, Path::new("/"));
         command.arg("--runtime-dir").arg(runtime_dir).args(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let socket = runtime_dir.join(format!("{PROGRAM}-{}.sock", child.id()));

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use r3e_common::domain::Catalog;
 use tempfile::TempDir;
 
+use super::processes::kill_all_of;
 use super::running::Invocation;
+use crate::sim::Simulator;
 
-/// A folder that is gone when the test is over. The program runs in it.
+/// A folder that is gone when the test is over, and with it every process that was started there. The program runs in it.
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
@@ -48,7 +50,8 @@ impl Place {
     /// Likewise, in that folder.
     #[must_use]
     pub fn with_catalog_in(folder: &Path, catalog: &Catalog) -> Self {
-        let place = Self { has_catalog: true, ..Self::within(folder) };
+        let mut place = Self::within(folder);
+        place.has_catalog = true;
         fs::write(place.path("catalog.toml"), catalog.to_toml()).unwrap();
         place
     }
@@ -71,6 +74,11 @@ impl Place {
         self.path("cache_temp")
     }
 
+    /// Ends every process that was started here, and all that these start meanwhile.
+    pub fn kill_all(&self) {
+        kill_all_of(self.folder.path());
+    }
+
     /// The loader, about to run here against the service at that address, impatient as tests are.
     #[must_use]
     pub fn loader(&self, upstream: &str) -> Invocation {
@@ -83,6 +91,17 @@ impl Place {
         self.job("r3e-refresher", upstream).arguments(arguments)
     }
 
+    /// The certificate of the simulator's authority in a file, for `SSL_CERT_FILE`.
+    ///
+    /// # Panics
+    /// When the simulator does not speak TLS.
+    #[must_use]
+    pub fn authority(&self, simulator: &Simulator) -> String {
+        let path = self.path("ca.pem");
+        fs::write(&path, simulator.ca_pem().unwrap()).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
     fn job(&self, program: &'static str, upstream: &str) -> Invocation {
         let job = Invocation::new(program, self.folder.path())
             .argument("--json")
@@ -92,6 +111,12 @@ impl Place {
             .set("upstream.backoff_max", "50ms")
             .set("runtime.dir", &self.path("run").to_string_lossy());
         if self.has_catalog { job.set("catalog.path", "catalog.toml") } else { job }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.kill_all();
     }
 }
 
@@ -116,10 +141,15 @@ pub fn grid(tracks: u32, classes: u32) -> Catalog {
 }
 
 /// A file or folder beside the workspace, where trials to check against are kept; `R3E_SHARED` names another place.
-/// None where it is not there: a test that needs it says so and does nothing.
+/// None, which is recorded as a skipped test, where it is not there.
+#[track_caller]
 #[must_use]
 pub fn shared_folder(name: &str) -> Option<PathBuf> {
     let named = std::env::var_os("R3E_SHARED").map(PathBuf::from);
     let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
-    Some(folder.join(name)).filter(|path| path.exists())
+    let found = Some(folder.join(name)).filter(|path| path.exists());
+    if found.is_none() {
+        r3e_needs::missing_file(&format!("../shared/{name} beside the workspace, or R3E_SHARED"));
+    }
+    found
 }

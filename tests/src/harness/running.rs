@@ -2,24 +2,29 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::wait::BOUND;
+use super::conditions::Conditions;
+use super::processes::{command, signal};
+use super::wait::{BOUND, until};
 use crate::programs;
 
 /// A program that is about to run.
 #[derive(Debug)]
 pub struct Invocation {
     program: &'static str,
+    executable: Option<PathBuf>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
-    wrapper: Vec<OsString>,
+    /// What differs from what this process has itself.
+    pub(super) conditions: Conditions,
+    input: Vec<u8>,
     folder: PathBuf,
     /// Where standard output and standard error go, instead of to the one who started it.
     files: [Option<PathBuf>; 2],
@@ -29,8 +34,16 @@ impl Invocation {
     /// The program of that name, that runs in that folder, with no argument and no setting.
     #[must_use]
     pub fn new(program: &'static str, folder: &Path) -> Self {
-        let (arguments, variables, wrapper) = (Vec::new(), Vec::new(), Vec::new());
-        Self { program, arguments, variables, wrapper, folder: folder.to_owned(), files: [None, None] }
+        Self {
+            program,
+            executable: None,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            conditions: Conditions::default(),
+            input: Vec::new(),
+            folder: folder.to_owned(),
+            files: [None, None],
+        }
     }
 
     /// With one more argument.
@@ -60,11 +73,26 @@ impl Invocation {
         self
     }
 
-    /// Started by another program, which gets the program and its arguments as its last arguments and has to replace itself
-    /// by it: the process is to be the program's.
+    /// Started by another program, which gets the program and its arguments as its last arguments and becomes it.
     #[must_use]
-    pub fn started_by(mut self, wrapper: &[&str]) -> Self {
-        self.wrapper = wrapper.iter().map(OsString::from).collect();
+    pub fn started_by(mut self, wrapper: &Path, arguments: &[&str]) -> Self {
+        let program = self.executable.replace(wrapper.to_owned()).unwrap_or_else(|| built(self.program));
+        let arguments = arguments.iter().map(OsString::from).chain([program.into_os_string()]);
+        self.arguments.splice(..0, arguments);
+        self
+    }
+
+    /// From that executable, instead of from where cargo builds it.
+    #[must_use]
+    pub fn executable(mut self, path: PathBuf) -> Self {
+        self.executable = Some(path);
+        self
+    }
+
+    /// With that to read from standard input, by a pipe.
+    #[must_use]
+    pub fn input(mut self, text: &str) -> Self {
+        self.input = text.into();
         self
     }
 
@@ -97,25 +125,26 @@ impl Invocation {
     /// Starts it.
     #[must_use]
     pub fn spawn(&self) -> Running {
-        let program = programs::program(self.program).unwrap();
-        let mut command = match self.wrapper.split_first() {
-            None => programs::command(&program),
-            Some((wrapper, arguments)) => {
-                let mut command = programs::command(wrapper.as_ref());
-                command.args(arguments).arg(program);
-                command
-            }
-        };
+        let program = self.executable.clone().unwrap_or_else(|| built(self.program));
+        let mut command = command(&program, &self.folder);
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&self.folder).stdin(Stdio::null());
+        self.conditions.apply(&mut command);
         let [stdout, stderr] = self
             .files
             .each_ref()
             .map(|file| file.as_ref().map_or_else(Stdio::piped, |file| File::create(file).unwrap().into()));
-        let mut child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+        let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let mut child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().unwrap();
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(&self.input).unwrap();
+        }
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         Running { child, output: Some([stdout.map(collect), stderr.map(collect)]) }
     }
+}
+
+fn built(program: &str) -> PathBuf {
+    programs::program(program).unwrap()
 }
 
 /// What comes out of a pipe.
@@ -191,8 +220,12 @@ impl Running {
 
     fn collected(&mut self, status: ExitStatus) -> Ended {
         let [stdout, stderr] = self.output.take().unwrap();
-        let text =
-            |reader: Option<Pipe>| reader.map(|it| String::from_utf8(it.join().unwrap()).unwrap()).unwrap_or_default();
+        let text = |reader: Option<Pipe>| {
+            let Some(reader) = reader else { return String::new() };
+            // What it has started may have it too.
+            until("no process has its output open any more", || reader.is_finished());
+            String::from_utf8(reader.join().unwrap()).unwrap()
+        };
         Ended { status, stdout: text(stdout), stderr: text(stderr) }
     }
 }
@@ -204,12 +237,6 @@ impl Drop for Running {
             let _ended = self.child.kill().and_then(|()| self.child.wait());
         }
     }
-}
-
-/// Sends a signal to a process that a test has started.
-pub fn signal(pid: u32, name: &str) {
-    let told = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
-    assert!(told.success(), "kill -{name} {pid}: {told}");
 }
 
 /// How many characters of a result a message repeats: one may name thousands of boards.

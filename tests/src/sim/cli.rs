@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use r3e_common::domain::{Catalog, Combination, import_publisher_data};
+use r3e_common::store::StoreError;
 
-use super::{FaultKind, Faults, SimError, SimOptions};
+use super::{BadCertificate, Cookies, FaultKind, Faults, SessionEnd, SimError, SimOptions, Tls};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,17 +22,20 @@ Examples:
   r3e-sim --fault-rate 0.3 --fault slow-drip=0   all kinds but one
   r3e-sim --always gzip-bomb=5276-8600           one board that never answers well
   r3e-sim --catalog r3e-data.json --entries 10000000 --seconds 600
+  r3e-sim --tls both --ca-file ca.pem            HTTPS; r3e-loader trusts it with SSL_CERT_FILE=ca.pem
+  r3e-sim --fault latin1=1 --fault inserted=0.1
   curl http://127.0.0.1:8099/__stats
 
 Kinds of faults: too-many-requests, unavailable, internal-error, bad-gateway, close-before, cut-length, cut-chunked,
 maintenance, truncated-json, wrong-type, slow-drip, endless-body, gzip-bomb, invalid-utf8, duplicate-keys, deep-nesting,
-too-many-entries, ignores-start.
+too-many-entries, ignores-start; and, only if --fault or --always names them, latin1, utf16, bom (all three right),
+undeclared-latin1, inserted, removed (the board changes between its first page and another).
 
-Exit codes: 0 stopped as asked, 1 cannot listen, 2 usage.";
+Exit codes: 0 stopped as asked, 1 cannot listen or write, 2 usage.";
 
 /// Simulates the RaceRoom leaderboard service: seeded boards and entries, and every fault on demand.
 ///
-/// Prints `listening on http://ADDRESS` when it is ready, and stops on SIGTERM or SIGINT. `/__stats` answers what it
+/// Prints `listening on http://ADDRESS`, or https with --tls, when it is ready, and stops on SIGTERM or SIGINT. `/__stats` answers what it
 /// was asked.
 #[derive(Debug, Parser)]
 #[command(name = "r3e-sim", version, after_help = EXAMPLES)]
@@ -57,7 +61,7 @@ pub struct Arguments {
     /// How long every answer waits.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
     latency: Duration,
-    /// Share of listings that go wrong, all kinds alike.
+    /// Share of listings that go wrong, all kinds alike but the last six.
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
     fault_rate: f64,
     /// Share of listings that go wrong in that way, instead of its part of --fault-rate. Repeatable.
@@ -84,9 +88,39 @@ pub struct Arguments {
     /// Send an entity tag with each page, and 304 to who has the page already.
     #[arg(long)]
     etag: bool,
-    /// Listings that a session is good for; then 401.
+    /// Listings that a session is good for; then it has ended.
     #[arg(long, value_name = "N")]
     session_requests: Option<u64>,
+    /// How a listing is refused whose session has ended: 401, 302 to a login page, that page with 200, JSON with 200.
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    session_end: SessionEnd,
+    /// How the session's cookie is set: once, twice with the later one good, after an expired one, or anew with each listing.
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    cookies: Cookies,
+    /// The most entries on a page, whatever is asked for [default: 1500].
+    #[arg(long, value_name = "N")]
+    page_cap: Option<usize>,
+    /// Answer more requests a second than that with 429, without Retry-After.
+    #[arg(long, value_name = "N")]
+    rate_limit: Option<f64>,
+    /// Answer everything with 301 to that address and the path asked for.
+    #[arg(long, value_name = "URL")]
+    redirect: Option<String>,
+    /// Speak HTTPS, and offer that version of HTTP; the certificate is made at start.
+    #[arg(long, value_name = "VERSION", value_enum)]
+    tls: Option<Tls>,
+    /// Write the certificate of the authority that a client has to trust, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub ca_file: Option<PathBuf>,
+    /// Present a certificate that a client must not accept.
+    #[arg(long, value_name = "KIND", value_enum, requires = "tls")]
+    bad_certificate: Option<BadCertificate>,
+    /// The first connection goes silent after so many answers, as behind a NAT that forgot it.
+    #[arg(long, value_name = "N")]
+    silent_after: Option<u64>,
+    /// The first connection answers no stream after so many answers, but HTTP/2's pings.
+    #[arg(long, value_name = "N")]
+    silent_streams_after: Option<u64>,
     /// Stop by itself after that many seconds.
     #[arg(long, value_name = "N")]
     pub seconds: Option<u64>,
@@ -112,6 +146,15 @@ impl Arguments {
             gzip: !self.no_gzip,
             etag: self.etag,
             session_requests: self.session_requests,
+            session_end: self.session_end,
+            cookies: self.cookies,
+            page_cap: self.page_cap,
+            rate_limit: self.rate_limit,
+            redirect: self.redirect,
+            tls: self.tls,
+            bad_certificate: self.bad_certificate,
+            silent_after: self.silent_after,
+            silent_streams_after: self.silent_streams_after,
             faults: Faults {
                 rate: self.fault_rate,
                 rates: self.fault.into_iter().collect::<BTreeMap<_, _>>(),
@@ -129,6 +172,8 @@ impl Arguments {
 pub enum Failure {
     /// The catalogue's file, and what is wrong with it.
     Catalog(PathBuf, String),
+    /// The authority's certificate cannot be written.
+    CaFile(StoreError),
     /// The simulator does not start.
     Sim(SimError),
 }
@@ -139,7 +184,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Catalog(..) | Self::Sim(SimError::Refused { .. }) => ExitCode::from(2),
-            Self::Sim(_) => ExitCode::from(1),
+            Self::CaFile(_) | Self::Sim(_) => ExitCode::from(1),
         }
     }
 }
@@ -148,6 +193,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Catalog(path, why) => write!(f, "--catalog {}: {why}", path.display()),
+            Self::CaFile(error) => write!(f, "--ca-file: {error}"),
             Self::Sim(SimError::Refused { option, value, expected }) => {
                 write!(f, "--{option} {value}: expected {expected}")
             }
@@ -209,7 +255,7 @@ mod tests {
 
     #[test]
     fn wrong_values_are_refused_with_flag_value_and_what_was_expected() {
-        let cases: [(&[&str], &[&str]); 10] = [
+        let cases: [(&[&str], &[&str]); 17] = [
             (&["--fault-rate", "1.5"], &["--fault-rate", "1.5", "a number from 0 to 1"]),
             (&["--fault-rate", "NaN"], &["a number from 0 to 1"]),
             (&["--fault", "slow=0.1"], &["--fault", "slow=0.1", "one of too-many-requests"]),
@@ -219,6 +265,13 @@ mod tests {
             (&["--latency", "soon"], &["--latency", "soon", "such as 20ms"]),
             (&["--drivers", "0"], &["--drivers 0: expected at least 1"]),
             (&["--board", "1-1=5"], &["--board 1-1: expected a board of the catalogue"]),
+            (&["--tls", "http3"], &["--tls", "http3", "http1, http2, both"]),
+            (&["--bad-certificate", "expired"], &["--tls"]),
+            (&["--ca-file", "ca.pem"], &["--tls"]),
+            (&["--cookies", "none"], &["none", "plain, twice, deleted, rotating"]),
+            (&["--page-cap", "0"], &["--page-cap 0: expected at least 1"]),
+            (&["--rate-limit", "0"], &["--rate-limit 0: expected requests a second, above 0"]),
+            (&["--redirect", "elsewhere"], &["--redirect elsewhere: expected a base address such as https://"]),
             (&["--catalog", "/nowhere.toml"], &["--catalog", "/nowhere.toml: No such file"]),
         ];
         for (arguments, parts) in cases {

@@ -1,64 +1,15 @@
 //! What was asked, over how many connections, how much of it at once.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use r3e_common::domain::Combination;
-use serde::{Deserialize, Serialize};
 
-use super::FaultKind;
+use super::{FaultKind, Stats};
 
 /// How many different `User-Agent`s are told apart.
 const MOST_USER_AGENTS: usize = 16;
-
-/// What `/__stats` answers. Its own requests, and connections that it is the first request of, do not count.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stats {
-    /// All requests.
-    pub requests: u64,
-    /// Requests for the HTML page that makes a session.
-    pub page_requests: u64,
-    /// Requests for a listing, whatever was answered.
-    pub listing_requests: u64,
-    /// Of those, how many had a `start` above 0.
-    pub further_page_requests: u64,
-    /// Requests for anything else.
-    pub other_requests: u64,
-    /// How many different boards of the catalogue were asked for.
-    pub distinct_boards: u64,
-    /// Listings asked for without the header that tells a script: answered with HTML.
-    pub without_script_header: u64,
-    /// Listings asked for without a session: 403.
-    pub without_session: u64,
-    /// Listings asked for with a session that is no longer good: 401.
-    pub with_ended_session: u64,
-    /// Pages that the client had already: 304.
-    pub not_modified: u64,
-    /// What went wrong on purpose, by kind.
-    pub faults: BTreeMap<FaultKind, u64>,
-    /// Connections accepted.
-    pub connections_accepted: u64,
-    /// Connections open now.
-    pub connections_open: u64,
-    /// The most connections open at once.
-    pub connections_open_peak: u64,
-    /// Requests whose answer is not handed to the connection completely, now.
-    pub in_flight: u64,
-    /// The most requests in flight at once.
-    pub in_flight_peak: u64,
-    /// Connections whose last answer went out whole and that have asked nothing since, now; also those that the client
-    /// has closed already, until the server sees it.
-    pub idle: u64,
-    /// The most connections idle at once.
-    pub idle_peak: u64,
-    /// The most requests within any one second.
-    pub requests_per_second_peak: u64,
-    /// Bytes sent, heads included.
-    pub bytes_sent: u64,
-    /// How many requests each `User-Agent` made; the first sixteen different ones.
-    pub user_agents: BTreeMap<String, u64>,
-}
 
 /// A connection, as the counters know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,10 +25,18 @@ struct Inner {
     boards: HashSet<Combination>,
     last_second: VecDeque<Instant>,
     next: u64,
-    /// The connections that are open, and whether they are idle.
-    open: HashMap<ConnectionId, bool>,
-    /// Connections without a request so far, each with what the peak of open connections would be without it.
-    fresh: HashMap<ConnectionId, u64>,
+    open: HashMap<ConnectionId, Open>,
+}
+
+/// A connection that is open.
+#[derive(Debug, Default)]
+struct Open {
+    /// Only while it has asked nothing yet: what the peak of open connections would be without it.
+    peak_without: Option<u64>,
+    in_flight: u64,
+    idle: bool,
+    tls: bool,
+    http2: bool,
 }
 
 impl Counters {
@@ -106,32 +65,55 @@ impl Counters {
         inner.stats.connections_accepted += 1;
         inner.stats.connections_open += 1;
         let open = inner.stats.connections_open;
-        for without in inner.fresh.values_mut() {
+        for without in inner.open.values_mut().filter_map(|it| it.peak_without.as_mut()) {
             *without = (*without).max(open - 1);
         }
-        inner.fresh.insert(id, inner.stats.connections_open_peak);
+        let peak_without = Some(inner.stats.connections_open_peak);
         inner.stats.connections_open_peak = inner.stats.connections_open_peak.max(open);
-        inner.open.insert(id, false);
+        inner.open.insert(id, Open { peak_without, ..Open::default() });
         id
+    }
+
+    /// A TLS handshake is over.
+    pub(super) fn handshake(&self, id: ConnectionId, done: bool) {
+        let mut guard = self.inner();
+        let Inner { stats, open, .. } = &mut *guard;
+        if done {
+            stats.tls_handshakes += 1;
+            open.entry(id).and_modify(|it| it.tls = true);
+        } else {
+            stats.tls_handshakes_failed += 1;
+        }
+    }
+
+    /// A connection turns out to speak HTTP/2.
+    pub(super) fn http2(&self, id: ConnectionId) {
+        let mut guard = self.inner();
+        let Inner { stats, open, .. } = &mut *guard;
+        stats.http2_connections += 1;
+        open.entry(id).and_modify(|it| it.http2 = true);
     }
 
     /// A connection turns out to be for `/__stats`: as if it had never been, if that is its first request.
     pub(super) fn only_stats(&self, id: ConnectionId) -> bool {
-        let mut inner = self.inner();
-        let Some(peak) = inner.fresh.remove(&id) else { return false };
-        inner.open.remove(&id);
-        inner.stats.connections_accepted = inner.stats.connections_accepted.saturating_sub(1);
-        inner.stats.connections_open -= 1;
-        inner.stats.connections_open_peak = peak;
+        let mut guard = self.inner();
+        let Inner { stats, open, .. } = &mut *guard;
+        let Some(peak) = open.get(&id).and_then(|it| it.peak_without) else { return false };
+        let Some(Open { tls, http2, .. }) = open.remove(&id) else { return false };
+        // The counters may have been reset since it was opened.
+        stats.connections_accepted = stats.connections_accepted.saturating_sub(1);
+        stats.tls_handshakes = stats.tls_handshakes.saturating_sub(tls.into());
+        stats.http2_connections = stats.http2_connections.saturating_sub(http2.into());
+        stats.connections_open -= 1;
+        stats.connections_open_peak = peak;
         true
     }
 
     pub(super) fn closed(&self, id: ConnectionId) {
         let mut inner = self.inner();
-        inner.fresh.remove(&id);
-        if let Some(idle) = inner.open.remove(&id) {
+        if let Some(open) = inner.open.remove(&id) {
             inner.stats.connections_open -= 1;
-            inner.stats.idle -= u64::from(idle);
+            inner.stats.idle -= u64::from(open.idle);
         }
     }
 
@@ -142,9 +124,11 @@ impl Counters {
         stats.requests += 1;
         stats.in_flight += 1;
         stats.in_flight_peak = stats.in_flight_peak.max(stats.in_flight);
-        inner.fresh.remove(&id);
-        if let Some(idle) = inner.open.get_mut(&id) {
-            stats.idle -= u64::from(std::mem::take(idle));
+        if let Some(open) = inner.open.get_mut(&id) {
+            open.peak_without = None;
+            open.in_flight += 1;
+            stats.idle -= u64::from(std::mem::take(&mut open.idle));
+            stats.http2_streams += u64::from(open.http2);
         }
         inner.last_second.push_back(now);
         while inner.last_second.front().is_some_and(|&then| now.duration_since(then) >= Duration::from_secs(1)) {
@@ -166,13 +150,15 @@ impl Counters {
         }
     }
 
-    /// An answer is handed over whole, or given up because the connection ends.
-    pub(super) fn finished(&self, id: ConnectionId, whole: bool) {
+    /// An answer is handed over or given up; `kept` tells whether its connection stays open for more.
+    pub(super) fn finished(&self, id: ConnectionId, kept: bool) {
         let mut guard = self.inner();
         let inner = &mut *guard;
         inner.stats.in_flight -= 1;
-        if let Some(idle) = inner.open.get_mut(&id).filter(|_| whole) {
-            *idle = true;
+        let Some(open) = inner.open.get_mut(&id) else { return };
+        open.in_flight -= 1;
+        if kept && open.in_flight == 0 {
+            open.idle = true;
             inner.stats.idle += 1;
             inner.stats.idle_peak = inner.stats.idle_peak.max(inner.stats.idle);
         }
@@ -197,7 +183,8 @@ impl Counters {
             idle_peak: idle,
             ..Stats::default()
         };
-        inner.fresh.values_mut().for_each(|without| *without = connections_open.saturating_sub(1));
+        let fresh = inner.open.values_mut().filter_map(|it| it.peak_without.as_mut());
+        fresh.for_each(|without| *without = connections_open.saturating_sub(1));
         inner.boards.clear();
         inner.last_second.clear();
     }
@@ -235,6 +222,8 @@ mod tests {
         counters.began(a, Instant::now(), "");
         let before = counters.stats();
         let watcher = counters.opened();
+        counters.handshake(watcher, true);
+        counters.http2(watcher);
         assert!(counters.only_stats(watcher));
         counters.closed(watcher);
         assert_eq!(counters.stats(), before);
@@ -243,6 +232,26 @@ mod tests {
         assert!(counters.only_stats(watcher));
         assert_eq!(counters.stats().connections_open_peak, 3);
         assert!(!counters.only_stats(a), "it had another request first");
+    }
+
+    #[test]
+    fn a_connection_with_many_streams_is_idle_when_the_last_has_ended() {
+        let (counters, now) = (Counters::default(), Instant::now());
+        let id = counters.opened();
+        counters.handshake(id, true);
+        counters.http2(id);
+        for _ in 0..3 {
+            counters.began(id, now, "x");
+        }
+        counters.finished(id, true);
+        counters.finished(id, true);
+        let stats = counters.stats();
+        assert_eq!((stats.in_flight, stats.idle, stats.http2_streams, stats.http2_connections), (1, 0, 3, 1));
+        counters.finished(id, true);
+        assert_eq!((counters.stats().in_flight, counters.stats().idle), (0, 1));
+        counters.began(id, now, "x");
+        let stats = counters.stats();
+        assert_eq!((stats.in_flight, stats.idle, stats.in_flight_peak, stats.tls_handshakes), (1, 0, 3, 1));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! One entry, written as the service writes it; a few are odd.
 
+use super::board::Board;
 use super::people::{self, Person};
 use super::random::{Purpose, derive};
 use super::text::{Escapes, duration, number, padded, string};
-use super::world::{Board, World};
+use super::world::World;
 
 /// The fields that an oddity can strike: all beside the driver.
 const FIELDS: &[&str] = &[
@@ -100,7 +101,7 @@ fn oddity(rng: &mut fastrand::Rng) -> Oddity {
 }
 
 fn generator(board: &Board<'_>, row: u32) -> fastrand::Rng {
-    derive(board.world.seed, Purpose::Entry, &[board.place, board.generation, row.into()])
+    derive(board.world.seed, Purpose::Entry, &[board.place, board.version.generation, board.row(row).origin.into()])
 }
 
 /// The entry of a row below the board's length, and what is to be read from it.
@@ -127,7 +128,7 @@ pub(super) fn write(out: &mut String, board: &Board<'_>, row: u32) {
     let mut setting = derive(board.world.seed, Purpose::Board, &[board.place]);
     let escapes = if setting.u8(0..4) == 0 { Escapes::All } else { Escapes::Needed };
     let leader_millis = setting.u32(45_000..170_000);
-    let gap = board.gap_millis(row);
+    let gap = board.row(row).gap_millis;
     let person = board.world.people.person(board.person(row));
     let (track, class) = names(board);
 

@@ -7,10 +7,11 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_A
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use super::accept::Connection;
+use super::answers::{JSON, body_response, encoded, html_response, json_response, latin1, utf16};
+use super::connection::Connection;
 use super::fault_bodies::{bomb, cut, drip, endless};
 use super::page::{Asked, Page, deep, not_utf8};
-use super::server::{JSON, Service, body_response, encoded, html_response, json_response};
+use super::server::Service;
 use super::{FaultKind, Faults};
 
 /// Answers a listing in the wrong way asked for.
@@ -24,6 +25,8 @@ pub(super) async fn faulty(
 ) -> Response {
     let page = Page::new(&service.world, asked);
     let json = |text: String| json_response(text, gzip_accepted);
+    let body = |bytes, content_type| body_response(bytes, HeaderValue::from_static(content_type), gzip_accepted);
+    let which = asked.board.track.get() ^ asked.board.class.get();
     match kind {
         FaultKind::TooManyRequests => later(StatusCode::TOO_MANY_REQUESTS, faults),
         FaultKind::Unavailable => later(StatusCode::SERVICE_UNAVAILABLE, faults),
@@ -41,12 +44,9 @@ pub(super) async fn faulty(
         FaultKind::Maintenance => html_response("RaceRoom is down for maintenance", None),
         FaultKind::TruncatedJson => {
             let whole = page.right().into_bytes();
-            body_response(whole[..whole.len() / 2].to_vec(), gzip_accepted)
+            body_response(whole[..whole.len() / 2].to_vec(), JSON, gzip_accepted)
         }
-        FaultKind::WrongType => {
-            let which = asked.board.track.get() ^ asked.board.class.get();
-            json(page.wrong_type(which as usize))
-        }
+        FaultKind::WrongType => json(page.wrong_type(which as usize)),
         FaultKind::SlowDrip => {
             let bytes = Bytes::from(page.right());
             let length = bytes.len();
@@ -59,11 +59,20 @@ pub(super) async fn faulty(
             let body = tokio::task::spawn_blocking(bomb).await.unwrap_or_default();
             ([(CONTENT_TYPE, JSON), (CONTENT_ENCODING, HeaderValue::from_static("gzip"))], body).into_response()
         }
-        FaultKind::InvalidUtf8 => body_response(not_utf8(&page.right()), gzip_accepted),
+        FaultKind::InvalidUtf8 => body_response(not_utf8(&page.right()), JSON, gzip_accepted),
         FaultKind::DuplicateKeys => json(page.doubled()),
         FaultKind::DeepNesting => json(deep()),
         FaultKind::TooManyEntries => json(page.too_many()),
         FaultKind::IgnoresStart => json(page.first()),
+        FaultKind::Latin1 => body(latin1(&page.right()), "application/json; charset=ISO-8859-1"),
+        FaultKind::Utf16 => body(utf16(&page.right()), "application/json; charset=utf-16"),
+        FaultKind::Bom => json(format!("\u{feff}{}", page.right())),
+        FaultKind::UndeclaredLatin1 => {
+            let declared = ["application/json; charset=utf-8", "application/json"];
+            body(latin1(&page.right()), declared[which as usize % 2])
+        }
+        // The board itself is another now.
+        FaultKind::Inserted | FaultKind::Removed => json(page.right()),
     }
 }
 

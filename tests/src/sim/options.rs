@@ -5,9 +5,10 @@ use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::http::Uri;
 use r3e_common::domain::{Catalog, Combination};
 
-use super::Faults;
+use super::{BadCertificate, Cookies, Faults, SessionEnd, Tls};
 
 /// What to simulate. The default is the real service's size without any fault, on a free port.
 #[derive(Debug, Clone)]
@@ -35,8 +36,27 @@ pub struct SimOptions {
     pub gzip: bool,
     /// Send an `ETag` with each page, and 304 to who has it already.
     pub etag: bool,
-    /// How many listings one session is good for; then it answers 401.
+    /// How many listings one session is good for; then `session_end` happens.
     pub session_requests: Option<u64>,
+    /// How a listing is refused whose session has ended.
+    pub session_end: SessionEnd,
+    /// How the session's cookie is set.
+    pub cookies: Cookies,
+    /// The most entries on a page, whatever is asked for; none for the service's 1500.
+    pub page_cap: Option<usize>,
+    /// More requests a second than that are answered with 429, without `Retry-After`.
+    pub rate_limit: Option<f64>,
+    /// Everything is answered with 301 to that address and the path asked for.
+    pub redirect: Option<String>,
+    /// Speak TLS, and offer these versions of HTTP.
+    pub tls: Option<Tls>,
+    /// What is wrong with the certificate.
+    pub bad_certificate: Option<BadCertificate>,
+    /// The first connection goes silent when it is asked for anything after so many answers: nothing more is read from it or
+    /// written to it, and it is not closed. Others are answered.
+    pub silent_after: Option<u64>,
+    /// Streams of the first connection are not answered after so many answers, if it speaks HTTP/2; its pings are.
+    pub silent_streams_after: Option<u64>,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -56,9 +76,44 @@ impl Default for SimOptions {
             gzip: true,
             etag: false,
             session_requests: None,
+            session_end: SessionEnd::default(),
+            cookies: Cookies::default(),
+            page_cap: None,
+            rate_limit: None,
+            redirect: None,
+            tls: None,
+            bad_certificate: None,
+            silent_after: None,
+            silent_streams_after: None,
             faults: Faults::default(),
         }
     }
+}
+
+impl SimOptions {
+    /// Refuses values that are impossible; what concerns boards is refused when the world is made.
+    pub(super) fn check(&self) -> Result<(), SimError> {
+        self.faults.check()?;
+        if self.page_cap == Some(0) {
+            return Err(SimError::refused("page-cap", 0, "at least 1"));
+        }
+        if let Some(rate) = self.rate_limit.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
+            return Err(SimError::refused("rate-limit", rate, "requests a second, above 0"));
+        }
+        if let Some(url) = self.redirect.as_ref().filter(|url| !is_base_url(url)) {
+            return Err(SimError::refused("redirect", url, "a base address such as https://game.raceroom.com"));
+        }
+        if let (Some(_), None) = (self.bad_certificate, self.tls) {
+            return Err(SimError::refused("bad-certificate", "without --tls", "a version of HTTP with --tls"));
+        }
+        Ok(())
+    }
+}
+
+fn is_base_url(text: &str) -> bool {
+    text.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && uri.query().is_none()
+    })
 }
 
 /// Why a simulator does not start, or does not come up again.
@@ -82,6 +137,9 @@ pub enum SimError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A certificate cannot be made.
+    #[error("cannot make a certificate: {0}")]
+    Certificate(String),
     /// The system gave no thread or no runtime.
     #[error("cannot start the simulator's thread: {0}")]
     Thread(std::io::Error),

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use r3e_common::domain::Combination;
 
+use super::board::{Board, Edit, Version};
 use super::entry;
 use super::random::{Purpose, derive};
 use super::text;
-use super::world::{Board, World};
+use super::world::World;
 
 /// The most entries on a page, whatever is asked for.
 pub(super) const PAGE_CAP: u64 = 1500;
@@ -44,9 +45,10 @@ impl<'w> Page<'w> {
     /// What tells this page from others and from itself after a change.
     pub(super) fn tag(&self) -> String {
         let Asked { board, start, count } = self.asked;
-        let generation = self.board.as_ref().map_or(0, Board::generation);
-        let seed = self.board.as_ref().map_or(0, |board| board.world.seed);
-        format!("W/\"{board}-{start}-{count}-{generation}-{seed:x}\"")
+        let (version, seed) = self.board.as_ref().map_or_else(Default::default, |it| (it.version, it.world.seed));
+        let Version { generation, edit } = version;
+        let edit = edit.map_or("", Edit::name);
+        format!("W/\"{board}-{start}-{count}-{generation}{edit}-{seed:x}\"")
     }
 
     /// The page as it should be.

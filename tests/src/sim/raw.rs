@@ -1,7 +1,7 @@
 //! The plainest of clients, for the tests here: it sees what is really on the wire.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -158,6 +158,15 @@ impl Client {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line).unwrap_or(0);
         (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// Whether nothing has arrived that is not read yet, nor the end of the connection.
+    pub(super) fn has_nothing(&self) -> bool {
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        self.stream.buffer().is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Waits until the other side closes the connection.

@@ -6,31 +6,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Query, State};
-use axum::http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, SET_COOKIE,
-};
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use r3e_common::domain::Combination;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::accept::Connection;
+use super::answers::{JSON, LOGIN_PATH, accepts_gzip, html_response, json_response, session_ended, values};
+use super::board::Edit;
+use super::connection::Connection;
 use super::counters::Counters;
-use super::fault_bodies::gzip;
 use super::faulty::faulty;
-use super::page::{Asked, Page, html};
+use super::limits::{self, Limits};
+use super::page::{Asked, PAGE_CAP, Page};
 use super::sessions::{Admission, Sessions};
-use super::{FaultKind, Faults, SimOptions, World};
+use super::{FaultKind, Faults, SessionEnd, SimOptions, World};
 
 /// Where the counters are.
 pub(super) const STATS_PATH: &str = "/__stats";
 
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const SCRIPT_HEADER: HeaderName = HeaderName::from_static("x-requested-with");
 /// How many entries a page has when the request does not tell.
 const DEFAULT_COUNT: u64 = 30;
@@ -40,8 +38,11 @@ const DEFAULT_COUNT: u64 = 30;
 pub(super) struct Service {
     pub(super) world: World,
     pub(super) counters: Arc<Counters>,
+    limits: Arc<Limits>,
     gzip: bool,
     etag: bool,
+    page_cap: u64,
+    session_end: SessionEnd,
     sessions: Mutex<Sessions>,
     behaviour: RwLock<Behaviour>,
     /// Listings that have arrived; and the number of the last one that is answered, while those after it wait.
@@ -60,13 +61,17 @@ struct Behaviour {
 
 impl Service {
     pub(super) fn new(world: World, options: SimOptions) -> Self {
+        let counters: Arc<Counters> = Arc::default();
         Self {
-            sessions: Mutex::new(Sessions::new(options.seed, options.session_requests)),
+            sessions: Mutex::new(Sessions::new(&options)),
+            limits: Arc::new(Limits::new(&options, Arc::clone(&counters))),
             behaviour: RwLock::new(Behaviour { faults: Arc::new(options.faults), latency: options.latency }),
             world,
-            counters: Arc::default(),
+            counters,
             gzip: options.gzip,
             etag: options.etag,
+            page_cap: options.page_cap.map_or(PAGE_CAP, |cap| cap as u64),
+            session_end: options.session_end,
             arrived: AtomicU64::new(0),
             answering: watch::Sender::new(u64::MAX),
             attempts: Mutex::default(),
@@ -77,8 +82,10 @@ impl Service {
         Router::new()
             .route("/leaderboard/", get(session_page))
             .route("/leaderboard/listing/0", get(listing))
+            .route(LOGIN_PATH, get(login_page))
             .route(STATS_PATH, get(stats))
             .fallback(other)
+            .layer(middleware::from_fn_with_state(Arc::clone(&self.limits), limits::apply))
             .with_state(Arc::clone(self))
     }
 
@@ -113,7 +120,13 @@ impl Service {
         let mut attempts = lock(&self.attempts);
         let attempt = attempts.entry((asked.board, asked.start)).or_default();
         *attempt += 1;
-        faults.draw(self.world.seed, asked.board, asked.start, *attempt)
+        let kind = faults.draw(self.world.seed, asked.board, asked.start, *attempt)?;
+        let edited = match kind {
+            FaultKind::Inserted => self.world.edit(asked.board, Edit::Inserted, asked.start),
+            FaultKind::Removed => self.world.edit(asked.board, Edit::Removed, asked.start),
+            _ => true,
+        };
+        edited.then_some(kind)
     }
 }
 
@@ -157,6 +170,11 @@ async fn stats(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
+async fn login_page(State(service): State<Arc<Service>>) -> Response {
+    service.counters.count(|stats| stats.other_requests += 1);
+    html_response("Log in", None)
+}
+
 async fn other(State(service): State<Arc<Service>>) -> StatusCode {
     service.counters.count(|stats| stats.other_requests += 1);
     StatusCode::NOT_FOUND
@@ -179,83 +197,67 @@ async fn listing(
     let mut answering = service.answering.subscribe();
     // It cannot close: the service has its sender.
     drop(answering.wait_for(|last| number <= *last).await);
-    if let Some(refusal) = refusal(&service, &headers, &parameters) {
-        return refusal;
+    let cookie = match admit(&service, &headers) {
+        Admission::Granted(cookie) => cookie,
+        refused => return refusal(&service, &refused, parameters.board()),
+    };
+    let mut response = answer(&service, &faults, &parameters, &headers, &connection).await;
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+        response.headers_mut().append(SET_COOKIE, cookie);
     }
-    let gzip = service.gzip && accepts_gzip(&headers);
+    response
+}
+
+fn admit(service: &Service, headers: &HeaderMap) -> Admission {
+    if headers.get(SCRIPT_HEADER).is_none_or(|value| value != "XMLHttpRequest") {
+        return Admission::NoScript;
+    }
+    lock(&service.sessions).admit(headers)
+}
+
+fn refusal(service: &Service, refused: &Admission, board: Option<Combination>) -> Response {
+    service.counters.count(|stats| match refused {
+        Admission::Granted(_) => {}
+        Admission::NoScript => stats.without_script_header += 1,
+        Admission::NoSession => stats.without_session += 1,
+        Admission::Replaced => stats.with_replaced_cookie += 1,
+        Admission::Ended => stats.with_ended_session += 1,
+    });
+    match refused {
+        Admission::NoScript => html_response("Leaderboard", board),
+        Admission::Ended => session_ended(service.session_end),
+        _ => StatusCode::FORBIDDEN.into_response(),
+    }
+}
+
+async fn answer(
+    service: &Service,
+    faults: &Faults,
+    parameters: &Parameters,
+    headers: &HeaderMap,
+    connection: &Connection,
+) -> Response {
+    let gzip = service.gzip && accepts_gzip(headers);
     let Some(board) = parameters.board() else {
         return json_response(r#"{"context":{"c":{"results":[]}}}"#.into(), gzip);
     };
     if service.world.catalog().ordinal(board).is_some() {
         service.counters.board(board);
     }
-    let asked = Asked { board, start, count: parameters.count.unwrap_or(DEFAULT_COUNT) };
-    if let Some(kind) = service.fault(&faults, asked) {
+    let count = parameters.count.unwrap_or(DEFAULT_COUNT).min(service.page_cap);
+    let asked = Asked { board, start: parameters.start.unwrap_or(0), count };
+    if let Some(kind) = service.fault(faults, asked) {
         service.counters.fault(kind);
-        return faulty(&service, kind, &faults, asked, gzip, &connection).await;
+        return faulty(service, kind, faults, asked, gzip, connection).await;
     }
     let page = Page::new(&service.world, asked);
     if !service.etag {
         return json_response(page.right(), gzip);
     }
     let tag = page.tag();
-    if values(&headers, &IF_NONE_MATCH).any(|known| known.trim() == tag) {
+    if values(headers, &IF_NONE_MATCH).any(|known| known.trim() == tag) {
         service.counters.count(|stats| stats.not_modified += 1);
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
     }
     ([(ETAG, tag)], json_response(page.right(), gzip)).into_response()
-}
-
-/// What a listing gets that does not come from a script, or has no good session.
-fn refusal(service: &Service, headers: &HeaderMap, parameters: &Parameters) -> Option<Response> {
-    if headers.get(SCRIPT_HEADER).is_none_or(|value| value != "XMLHttpRequest") {
-        service.counters.count(|stats| stats.without_script_header += 1);
-        return Some(html_response("Leaderboard", parameters.board()));
-    }
-    match lock(&service.sessions).admit(headers) {
-        Admission::Granted => None,
-        Admission::NoSession => {
-            service.counters.count(|stats| stats.without_session += 1);
-            Some(StatusCode::FORBIDDEN.into_response())
-        }
-        Admission::Ended => {
-            service.counters.count(|stats| stats.with_ended_session += 1);
-            Some(StatusCode::UNAUTHORIZED.into_response())
-        }
-    }
-}
-
-pub(super) fn html_response(title: &str, board: Option<Combination>) -> Response {
-    ([(CONTENT_TYPE, HTML)], html(title, board)).into_response()
-}
-
-pub(super) fn json_response(text: String, gzip_accepted: bool) -> Response {
-    body_response(text.into_bytes(), gzip_accepted)
-}
-
-pub(super) fn body_response(bytes: Vec<u8>, gzip_accepted: bool) -> Response {
-    let (bytes, encoding) = encoded(bytes.into(), gzip_accepted);
-    ([(CONTENT_TYPE, JSON)], encoding, Body::from(bytes)).into_response()
-}
-
-/// The bytes as they are sent, and the header that tells how.
-pub(super) fn encoded(bytes: Bytes, gzip_accepted: bool) -> (Bytes, HeaderMap) {
-    if gzip_accepted {
-        let header = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
-        (gzip(&bytes), header)
-    } else {
-        (bytes, HeaderMap::new())
-    }
-}
-
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    values(headers, &ACCEPT_ENCODING).any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
-    })
-}
-
-/// The parts of a header that is a list.
-fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
 }

@@ -11,7 +11,9 @@ use r3e_common::domain::Combination;
 use tokio::sync::mpsc;
 
 use super::accept::{self, Command, Port};
+use super::connection::{Silence, Wire};
 use super::server::Service;
+use super::tls::Identity;
 use super::{Faults, SimError, SimOptions, Stats, World};
 
 /// The service on a socket; stops, with its thread joined, when dropped.
@@ -20,6 +22,7 @@ use super::{Faults, SimError, SimOptions, Stats, World};
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
+    ca_pem: Option<String>,
     service: Arc<Service>,
     /// Whoever sends one waits for the answer, so that no more can queue than there are callers.
     commands: Option<mpsc::UnboundedSender<Command>>,
@@ -32,17 +35,20 @@ impl Simulator {
     /// # Errors
     /// When the options are impossible, or the address cannot be listened on.
     pub fn start(options: SimOptions) -> Result<Self, SimError> {
-        options.faults.check()?;
+        options.check()?;
         let asked = options.listen;
         let listen_error = |source| SimError::Listen { address: asked, source };
         let port = Port::hold(asked).map_err(listen_error)?;
-        let service = Arc::new(Service::new(World::new(&options)?, options));
         let address = port.address().map_err(listen_error)?;
+        let identity = options.tls.map(|tls| Identity::new(tls, options.bad_certificate, address)).transpose()?;
+        let (acceptor, ca_pem) = identity.map(|it| (it.acceptor, it.ca_pem)).unzip();
+        let silence = Silence::new(&options);
+        let service = Arc::new(Service::new(World::new(&options)?, options));
+        let wire = Wire::new(silence, acceptor, &service);
         let (commands, inbox) = mpsc::unbounded_channel();
         let (tell, told) = answer::channel();
-        let (router, counters) = (service.router(), Arc::clone(&service.counters));
         let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(accept::serve(port, router, counters, inbox, |ready| {
+            Ok(runtime) => runtime.block_on(accept::serve(port, Arc::new(wire), inbox, |ready| {
                 // Who started it waits for this.
                 let _unheard = tell.send(ready.map_err(Refusal::Listen));
             })),
@@ -51,7 +57,7 @@ impl Simulator {
             }
         };
         let thread = std::thread::Builder::new().name("r3e-sim".to_owned()).spawn(run).map_err(SimError::Thread)?;
-        let simulator = Self { address, service, commands: Some(commands), thread: Some(thread) };
+        let simulator = Self { address, ca_pem, service, commands: Some(commands), thread: Some(thread) };
         match told.recv() {
             Ok(Ok(())) => Ok(simulator),
             Ok(Err(Refusal::Listen(error))) => Err(listen_error(error)),
@@ -66,10 +72,18 @@ impl Simulator {
         self.address
     }
 
-    /// Where it listens, as the client's base address: `http://127.0.0.1:41234`.
+    /// Where it listens, as the client's base address: `http://127.0.0.1:41234`, with TLS `https://127.0.0.1:41234`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The certificate of the authority that issued its own, as PEM: what `SSL_CERT_FILE` of a client has to hold. None
+    /// without TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// What it serves.
@@ -123,7 +137,8 @@ impl Simulator {
         self.service.world.change(board)
     }
 
-    /// Ends all sessions: listings answer 401 until the client asks for the page again.
+    /// Ends all sessions: listings are refused, as [`SimOptions::session_end`] says, until the client asks for the page
+    /// again.
     pub fn end_sessions(&self) {
         self.service.end_sessions();
     }

@@ -8,10 +8,9 @@ use std::sync::{PoisonError, RwLock};
 
 use r3e_common::domain::{Catalog, Combination};
 
-use super::entry::{self, ServedEntry};
+use super::board::{Board, Edit, Version};
 use super::options::{SimError, SimOptions, check_rate};
 use super::people::People;
-use super::random::{Purpose, derive};
 use super::sizes::{Demand, board_sizes};
 
 /// Every board of a catalogue.
@@ -22,13 +21,13 @@ pub struct World {
     pub(super) odd_rate: f64,
     pub(super) nameless_rate: f64,
     pub(super) people: People,
-    drivers: u32,
-    sizes: Vec<u32>,
+    pub(super) drivers: u32,
+    pub(super) sizes: Vec<u32>,
     /// How many entries the boards before each one have together.
     offsets: Vec<u64>,
     total: u64,
-    /// How often each changed board has changed.
-    generations: RwLock<HashMap<usize, u64>>,
+    /// The boards that have changed.
+    versions: RwLock<HashMap<usize, Version>>,
 }
 
 impl World {
@@ -61,7 +60,7 @@ impl World {
             sizes,
             offsets,
             total: entries,
-            generations: RwLock::default(),
+            versions: RwLock::default(),
         })
     }
 
@@ -71,10 +70,12 @@ impl World {
         &self.catalog
     }
 
-    /// How many entries all boards have together, nameless ones included.
+    /// How many entries all boards have together as they are now, nameless ones included.
     #[must_use]
     pub fn total_entries(&self) -> u64 {
-        self.total
+        let versions = self.versions.read().unwrap_or_else(PoisonError::into_inner);
+        let edits = |edit| versions.values().filter(|version| version.edit == Some(edit)).count() as u64;
+        self.total + edits(Edit::Inserted) - edits(Edit::Removed)
     }
 
     /// How many boards have entries.
@@ -83,18 +84,21 @@ impl World {
         self.sizes.iter().filter(|&&size| size > 0).count()
     }
 
-    /// How many entries a board has, nameless ones included; 0 for one that is not in the catalogue.
+    /// How many entries a board has now, nameless ones included; 0 for one that is not in the catalogue.
     #[must_use]
     pub fn entry_count(&self, combination: Combination) -> u32 {
-        self.place(combination).map_or(0, |place| self.sizes[place])
+        self.place(combination).map_or(0, |place| match self.version(place).edit {
+            None => self.sizes[place],
+            Some(Edit::Inserted) => self.sizes[place] + 1,
+            Some(Edit::Removed) => self.sizes[place] - 1,
+        })
     }
 
     /// A board as it is now; none for one that is not in the catalogue.
     #[must_use]
     pub fn board(&self, combination: Combination) -> Option<Board<'_>> {
         let place = self.place(combination)?;
-        let generation = self.generations.read().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
-        Some(Board::new(self, combination, place, generation.unwrap_or(0)))
+        Some(Board::new(self, combination, place, self.version(place)))
     }
 
     /// All boards as they are now, in catalogue order.
@@ -123,8 +127,33 @@ impl World {
     /// gives the same entries in every world of that seed.
     pub(super) fn change(&self, combination: Combination) -> Result<(), SimError> {
         let place = self.place(combination).ok_or_else(|| unknown(combination))?;
-        *self.generations.write().unwrap_or_else(PoisonError::into_inner).entry(place).or_default() += 1;
+        let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
+        let version = versions.entry(place).or_default();
+        *version = Version { generation: version.generation + 1, edit: None };
         Ok(())
+    }
+
+    /// Changes one entry of a board, if that shows at the row `shown` behind it and nothing of the kind has happened to the
+    /// board. Tells whether it was done.
+    pub(super) fn edit(&self, combination: Combination, edit: Edit, shown: u64) -> bool {
+        let Some(place) = self.place(combination) else { return false };
+        let size = self.sizes[place];
+        let possible = match edit {
+            // Nobody is on a board twice.
+            Edit::Inserted => shown < u64::from(size) && size < self.drivers,
+            Edit::Removed => (2..u64::from(size)).contains(&shown),
+        };
+        let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
+        let version = versions.get(&place).copied().unwrap_or_default();
+        let done = possible && version.edit.is_none();
+        if done {
+            versions.insert(place, Version { edit: Some(edit), ..version });
+        }
+        done
+    }
+
+    fn version(&self, place: usize) -> Version {
+        self.versions.read().unwrap_or_else(PoisonError::into_inner).get(&place).copied().unwrap_or_default()
     }
 
     fn place(&self, combination: Combination) -> Option<usize> {
@@ -132,7 +161,7 @@ impl World {
     }
 
     /// The people who have to be on a board so that each is on one: people are spread evenly over all entries.
-    fn residents(&self, place: usize) -> Range<u32> {
+    pub(super) fn residents(&self, place: usize) -> Range<u32> {
         let people = u64::from(self.drivers);
         if self.total < people {
             return 0..0;
@@ -156,113 +185,4 @@ fn pinned(catalog: &Catalog, sizes: &BTreeMap<Combination, u32>) -> Result<BTree
         Ok((ordinal.0 as usize, size))
     };
     sizes.iter().map(place).collect()
-}
-
-/// One board: who is on it, in order.
-#[derive(Debug)]
-pub struct Board<'w> {
-    pub(super) world: &'w World,
-    pub(super) combination: Combination,
-    pub(super) place: u64,
-    pub(super) generation: u64,
-    /// Who is at each position, and how many milliseconds behind the leader.
-    rows: Vec<(u32, u32)>,
-}
-
-impl<'w> Board<'w> {
-    fn new(world: &'w World, combination: Combination, place: usize, generation: u64) -> Self {
-        let size = world.sizes[place];
-        let mut rng = derive(world.seed, Purpose::Columns, &[place as u64, generation]);
-        let mut people = draw_people(&mut rng, world.drivers, size, world.residents(place));
-        rng.shuffle(&mut people);
-        // A crowded board is spread wider: up to a minute and a half from first to last.
-        let widest = 2 * (5000 + size.min(400) * 200) / size.max(1);
-        let gaps = (0..size).scan(0, |gap, row| {
-            *gap += if row == 0 { 0 } else { rng.u32(0..=widest) };
-            Some(*gap)
-        });
-        let rows = people.into_iter().zip(gaps).collect();
-        Self { world, combination, place: place as u64, generation, rows }
-    }
-
-    /// Which board it is.
-    #[must_use]
-    pub fn combination(&self) -> Combination {
-        self.combination
-    }
-
-    /// How often it has changed.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// How many entries it has, nameless ones included.
-    #[must_use]
-    pub fn len(&self) -> u32 {
-        u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Whether nobody has driven it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// How many of its entries have no driver name.
-    #[must_use]
-    pub fn nameless(&self) -> u32 {
-        let rows = 0..self.len();
-        u32::try_from(rows.filter(|&row| self.is_nameless(row)).count()).unwrap_or(u32::MAX)
-    }
-
-    /// Its entries, in order, as they are sent.
-    pub fn entries(&self) -> impl Iterator<Item = ServedEntry> + '_ {
-        (0..self.len()).map(|row| entry::serve(self, row))
-    }
-
-    pub(super) fn person(&self, row: u32) -> u32 {
-        self.rows[row as usize].0
-    }
-
-    pub(super) fn gap_millis(&self, row: u32) -> u32 {
-        self.rows[row as usize].1
-    }
-
-    fn is_nameless(&self, row: u32) -> bool {
-        entry::Luck::of(self, row).nameless.is_some()
-    }
-}
-
-/// `size` distinct people of `people`, among them all residents; few people drive a lot, most a little.
-fn draw_people(rng: &mut fastrand::Rng, people: u32, size: u32, residents: Range<u32>) -> Vec<u32> {
-    if size == 0 {
-        return Vec::new();
-    }
-    let mut taken = vec![0u64; people as usize / 64 + 1];
-    let mut take = |person: u32| {
-        let word = &mut taken[person as usize / 64];
-        let free = *word >> (person % 64) & 1 == 0;
-        *word |= 1 << (person % 64);
-        free
-    };
-    let mut chosen: Vec<u32> = residents.filter(|&person| take(person)).collect();
-    while chosen.len() < size as usize {
-        let popular = (0..8).map(|_| popular(rng, people)).find(|&person| take(person));
-        let person = popular.unwrap_or_else(|| {
-            let start = rng.u32(0..people);
-            let from_there = (start..people).chain(0..start).find(|&person| take(person));
-            // There is one: a board never has more entries than there are people.
-            from_there.unwrap_or(start)
-        });
-        chosen.push(person);
-    }
-    chosen
-}
-
-/// A person, low numbers more often: the square of a uniform draw.
-fn popular(rng: &mut fastrand::Rng, people: u32) -> u32 {
-    let uniform = u64::from(rng.u32(..));
-    let squared = (uniform * uniform) >> 32;
-    u32::try_from((squared * u64::from(people)) >> 32).unwrap_or(0)
 }

@@ -1,6 +1,5 @@
 //! Failures at every phase of every job, and what the next job makes of them.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
-#![expect(clippy::print_stdout, reason = "a test that cannot be run says so")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
 mod cells;

@@ -1,8 +1,8 @@
 //! The program `r3e-loader`, run as people and scripts run it, against the simulated service.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
-#![expect(clippy::print_stdout, reason = "a test that cannot be run says so")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
+mod certificates;
 mod damaged;
 mod down;
 mod faults;
@@ -10,7 +10,9 @@ mod golden;
 mod hostile;
 mod killed;
 mod limits;
+mod network;
 mod periodic;
+mod proxies;
 mod stopped;
 mod whole;
 mod writers;

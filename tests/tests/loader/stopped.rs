@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use r3e_tests::harness::{
     Differences, Ended, Place, Running, assert_serves, board_files, driver_index, grid, read_status, until,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
 
 /// With which code the program ends after which signal.
-const SIGNALS: [(&str, i32); 2] = [("TERM", 143), ("INT", 130)];
+const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 143)];
 const PASSED: &str = "the time to stop in has passed";
 
 fn world(latency: Duration) -> (Simulator, Place) {
@@ -88,8 +89,25 @@ fn stuck(place: &Place, sim: &Simulator, grace: &str) -> (Running, File) {
 }
 
 #[test]
+fn one_that_was_started_under_nohup_outlives_its_terminal() {
+    let (sim, place) = world(Duration::from_millis(5));
+    sim.answer_only(72);
+    let nohup = place.loader(&sim.base_url()).ignoring(&[Signal::SIGHUP, Signal::SIGINT]);
+    let running = nohup.spawn();
+    until("half of the boards were asked for", || sim.stats().listing_requests >= 72);
+    for ignored in ["HUP", "INT", "HUP"] {
+        running.signal(ignored);
+    }
+    sim.answer_all();
+    let ended = running.wait().with_code(0);
+    assert!(!ended.stderr.contains("SIG"), "{}", ended.stderr);
+    assert_eq!(ended.boards("fetched"), 144);
+}
+
+#[test]
 fn one_that_is_stuck_ends_at_the_second_signal() {
-    for (name, code) in SIGNALS {
+    // SIGHUP counts once, however often it comes: the kernel and the shell both send it.
+    for (name, code) in [("TERM", 143), ("INT", 130)] {
         let (sim, place) = world(Duration::ZERO);
         let (mut running, _lock) = stuck(&place, &sim, "1h");
         // Signals that come together may be seen as one: so they are sent until it is gone.

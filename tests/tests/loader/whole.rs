@@ -9,9 +9,10 @@ use r3e_tests::harness::{
 };
 use r3e_tests::sim::{SimOptions, Simulator};
 
-/// How many requests beyond the first a board takes: a page that is full may not be the last.
+/// How many requests beyond the first a board takes once the service has sent a full page: one that is at least half as long
+/// may not be the last, and the next begins with its last entry.
 fn further_pages(entries: u32) -> u64 {
-    u64::from(entries / 1500)
+    (0..entries).take_while(|page| entries.saturating_sub(page * 1499) >= 750).count() as u64
 }
 
 #[test]
@@ -32,7 +33,10 @@ fn every_entry_is_in_the_index_once_and_nothing_is_asked_twice() {
     let stats = sim.stats();
     let further: u64 = world.boards().map(|board| further_pages(board.len())).sum();
     assert!(further > 0, "some boards have several pages");
-    assert_eq!((stats.distinct_boards, stats.listing_requests), (14_703, 14_703 + further));
+    assert_eq!(stats.distinct_boards, 14_703);
+    // Until a full page has come, shorter ones may not be the last either.
+    let least = 14_703 + further;
+    assert!((least..least + 147).contains(&stats.listing_requests), "{} of {least}", stats.listing_requests);
     assert!((1..=2).contains(&stats.page_requests), "{stats:?}");
     assert_eq!(stats.requests, stats.listing_requests + stats.page_requests);
     assert_eq!((stats.without_script_header, stats.without_session, stats.with_ended_session), (0, 0, 0));
@@ -65,7 +69,10 @@ fn every_entry_is_in_the_index_once_and_nothing_is_asked_twice() {
     let ended = place.loader(&sim.base_url()).run().with_code(0);
     let further: u64 = old.iter().map(|&board| further_pages(world.entry_count(board))).sum();
     let stats = sim.stats();
-    assert_eq!((stats.distinct_boards, stats.listing_requests), (old.len() as u64, old.len() as u64 + further));
+    assert_eq!(stats.distinct_boards, old.len() as u64);
+    let (least, filled) =
+        (old.len() as u64 + further, old.iter().filter(|&&board| world.entry_count(board) > 0).count());
+    assert!((least..=least + filled as u64).contains(&stats.listing_requests), "{} of {least}", stats.listing_requests);
     assert_eq!((ended.boards("due"), ended.boards("fetched")), (old.len() as u64, old.len() as u64));
     let now = board_files(&place.cache());
     let rewritten: Vec<_> =

@@ -1,17 +1,18 @@
 //! A headless Chromium, driven by its own protocol through two pipes: what a page asks for, says and shows.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, PipeWriter, Write as _, pipe};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use r3e_tests::harness::BOUND;
+use command_fds::{CommandFdExt as _, FdMapping};
+use r3e_tests::harness::{BOUND, command};
 use serde_json::{Value, json};
 
 /// A browser with one page; ended when dropped.
 pub(crate) struct Chromium {
     child: Child,
-    input: ChildStdin,
+    input: PipeWriter,
     messages: Receiver<Value>,
     session: Option<String>,
     next: u64,
@@ -22,10 +23,10 @@ pub(crate) struct Chromium {
 }
 
 impl Chromium {
-    /// Starts one with its files in that folder; none where there is none on this machine.
+    /// Starts one with its files in that folder; none, which is recorded, where there is none on this machine.
+    #[track_caller]
     pub(crate) fn start(folder: &Path) -> Option<Self> {
-        // The protocol is on descriptors 3 and 4: what this test has as standard input and output.
-        let script = "exec \"$0\" \"$@\" 3<&0 4>&1 < /dev/null > /dev/null 2>&1";
+        let program = r3e_needs::program("chromium")?;
         let profile = format!("--user-data-dir={}", folder.join("chromium").display());
         let flags = [
             "--headless",
@@ -41,20 +42,17 @@ impl Chromium {
             &profile,
             "about:blank",
         ];
-        let found = Command::new("sh").args(["-c", "command -v chromium"]).stdout(Stdio::null()).status().unwrap();
-        if !found.success() {
-            eprintln!("left out: chromium is not here (apt-get install chromium)");
-            return None;
-        }
-        let mut child = Command::new("sh")
-            .args(["-c", script, "chromium"])
-            .args(flags)
-            .env("HOME", folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        // The protocol is on descriptors 3 and 4.
+        let ((its_input, input), (output, its_output)) = (pipe().unwrap(), pipe().unwrap());
+        let mut command = command(&program, folder);
+        let descriptors = [(3, its_input.into()), (4, its_output.into())];
+        let mappings = descriptors.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
+        command.fd_mappings(mappings.into()).unwrap();
+        command.args(flags).env("HOME", folder);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        // With it go this process's copies of the browser's ends.
+        drop(command);
         let (send, messages) = channel();
         std::thread::spawn(move || {
             for message in BufReader::new(output).split(0) {

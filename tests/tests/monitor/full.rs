@@ -1,48 +1,21 @@
 //! A disk that is full is reported while the watch goes on, and nothing of finished jobs is lost.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use r3e_tests::harness::{Place, until};
+use r3e_tests::harness::{Place, SmallDisk, until};
 
 use crate::place::{busy_watch, history, leave_record, log, logged, sound_history, waiting};
 
-/// A file system of so many kilobytes in a folder; gone when dropped.
-struct Small(PathBuf);
-
-impl Small {
-    /// None where this process may not mount.
-    fn mount(folder: &Path, kilobytes: u32) -> Option<Self> {
-        fs::create_dir_all(folder).unwrap();
-        let size = format!("size={kilobytes}k");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "r3e-test"]).arg(folder).output().unwrap();
-        mounted.status.success().then(|| Self(folder.to_owned()))
-    }
-
-    /// Leaves so many bytes free.
-    fn fill(&self, free: usize) {
-        let filler = self.0.join("filler");
-        let mut bytes = vec![1; 4096];
-        bytes.resize(64 << 20, 1);
-        // It takes what there is.
-        let error = fs::write(&filler, &bytes).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-        let length = fs::metadata(&filler).unwrap().len();
-        fs::File::options().write(true).open(&filler).unwrap().set_len(length.saturating_sub(free as u64)).unwrap();
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
+/// Fills a disk to its last byte.
+fn fill(disk: &SmallDisk) {
+    let bytes = vec![1; 64 << 20];
+    // It takes what there is.
+    let error = fs::write(disk.path().join("filler"), &bytes).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
 }
 
-impl Drop for Small {
-    fn drop(&mut self) {
-        // The folder is removed all the same; a mount that stays is empty.
-        let _unmounted = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
+fn make_room(disk: &SmallDisk) {
+    fs::remove_file(disk.path().join("filler")).unwrap();
 }
 
 const ERRORS: [&str; 2] = ["database or disk is full", "No space left"];
@@ -60,17 +33,14 @@ fn purges(place: &Place) -> usize {
 #[test]
 fn a_full_disk_is_reported_once_and_the_watch_goes_on_until_there_is_room() {
     let place = Place::new();
-    let Some(disk) = Small::mount(history(&place).parent().unwrap(), 1024) else {
-        println!("left out: this process may not mount a small file system");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount_at(history(&place).parent().unwrap(), 1024) else { return };
     let mut running = logged(busy_watch(&place));
     leave_record(&place, 0);
     until("the first run is in the history", || waiting(&place) == 0);
     let mut number = 0;
     for round in 1..=2 {
         let again = log(&place).matches(AGAIN).count();
-        disk.fill(0);
+        fill(&disk);
         // What the log of the database gives free when it is closed takes some more; then nothing fits any more.
         until("nothing fits", || {
             while waiting(&place) < 50 {
@@ -85,7 +55,7 @@ fn a_full_disk_is_reported_once_and_the_watch_goes_on_until_there_is_room() {
         assert!(ERRORS.iter().any(|it| said.contains(it)) && said.contains("monitor.db"), "{said}");
         assert!(!running.has_ended(), "{said}");
 
-        disk.make_room();
+        make_room(&disk);
         until("what waited is taken in", || waiting(&place) == 0);
         until("it says that it writes again", || log(&place).matches(AGAIN).count() > again);
         let all_told = log(&place).matches(AGAIN).count();
@@ -101,16 +71,13 @@ fn a_full_disk_is_reported_once_and_the_watch_goes_on_until_there_is_room() {
 #[test]
 fn a_disk_that_is_full_from_the_beginning_is_waited_for() {
     let place = Place::new();
-    let Some(disk) = Small::mount(history(&place).parent().unwrap(), 256) else {
-        println!("left out: this process may not mount a small file system");
-        return;
-    };
-    disk.fill(0);
+    let Some(disk) = SmallDisk::mount_at(history(&place).parent().unwrap(), 256) else { return };
+    fill(&disk);
     leave_record(&place, 1);
     let running = logged(busy_watch(&place));
     until("it is at work all the same", || errors(&place) > 0 && purges(&place) > 10);
     assert_eq!(waiting(&place), 1);
-    disk.make_room();
+    make_room(&disk);
     until("there is a history", || waiting(&place) == 0);
     running.signal("INT");
     let _ended = running.wait().with_code(0);

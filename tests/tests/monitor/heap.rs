@@ -1,10 +1,10 @@
 //! Heap profiles of a loader at work.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
-use r3e_tests::harness::{Invocation, Place, Running, grid, until};
+use r3e_tests::harness::{Invocation, Place, Running, command, grid, until};
+use r3e_tests::programs;
 use r3e_tests::sim::{SimOptions, Simulator};
 use serde_json::Value;
 
@@ -25,11 +25,9 @@ fn service() -> (Simulator, Place) {
 /// A loader that is about to run there and can be profiled like that, from an executable of its own.
 fn loader(place: &Place, sim: &Simulator, profile: &str) -> Invocation {
     let loader = place.loader(&sim.base_url()).set("memory.profile", profile).set("upstream.page_size", "20");
-    loader.set("upstream.concurrency", &IN_FLIGHT.to_string()).started_by(&[
-        "sh",
-        "-c",
-        "cp \"$0\" r3e-loader && exec ./r3e-loader \"$@\" 2> said",
-    ])
+    let executable = place.path("r3e-loader");
+    fs::copy(programs::program("r3e-loader").unwrap(), &executable).unwrap();
+    loader.set("upstream.concurrency", &IN_FLIGHT.to_string()).executable(executable)
 }
 
 /// Lets it come into the middle of its first boards, where the service falls silent.
@@ -92,7 +90,6 @@ fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocat
     }
     let svg = fs::read_to_string(place.path("a.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("<title>all: ") && svg.contains("r3e_common::"), "{svg}");
-    opens_in_go_tool_pprof(&place);
 
     let table = monitor(&place, &["heap", &pid.to_string(), "--top", "3"]).run().with_code(0).stdout;
     assert!(table.contains("the allocator counts") && table.contains("FUNCTION") && table.contains("more"), "{table}");
@@ -106,23 +103,18 @@ fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocat
     drop(running.kill());
 }
 
-/// Checked where there is Go, which is not installed for this.
-fn opens_in_go_tool_pprof(place: &Place) {
-    let pprof = Command::new("go")
-        .args(["tool", "pprof", "-top"])
-        .arg(place.path("a.pb.gz"))
-        .env("HOME", place.path(""))
-        .output();
-    match pprof {
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stdout);
-            assert!(
-                output.status.success() && text.contains("Type: inuse_space") && text.contains("r3e_"),
-                "{output:?}"
-            );
-        }
-        Err(error) => println!("left out: go tool pprof cannot be run here: {error}"),
-    }
+#[test]
+fn a_profile_opens_in_go_tool_pprof() {
+    let Some(go) = r3e_needs::program("go") else { return };
+    let (sim, place) = service();
+    let mut running = loader(&place, &sim, "on").spawn();
+    in_the_middle(&sim, &mut running);
+    json(&place, &["heap", "loader", "-o", "a.pb.gz"]);
+    drop(running.kill());
+    let mut pprof = command(&go, &place.path(""));
+    let output = pprof.args(["tool", "pprof", "-top", "a.pb.gz"]).env("HOME", place.path("")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("Type: inuse_space") && text.contains("r3e_"), "{output:?}");
 }
 
 #[test]

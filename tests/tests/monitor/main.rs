@@ -1,7 +1,6 @@
 //! The program `r3e-monitor`, run as people, scripts and supervisors run it, on real programs.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
-#![expect(clippy::print_stderr, reason = "a test that cannot be run says so")]
-#![expect(clippy::print_stdout, reason = "a test that cannot be run says so")]
+#![expect(clippy::print_stdout, reason = "tests tell what they measured")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
 mod cache_files;
@@ -10,9 +9,14 @@ mod dashboard;
 mod full;
 mod heap;
 mod http;
+mod hung;
+mod idle;
 mod jobs;
 mod killed;
+mod labels;
+mod lasting;
 mod live;
+mod numbers;
 mod place;
 mod pprof;
 mod serve;

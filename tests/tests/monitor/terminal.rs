@@ -3,27 +3,23 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use r3e_tests::harness::{Place, until};
+use r3e_tests::harness::{Place, command, until};
 use r3e_tests::programs;
 
 /// A shell in a terminal of 80 by 24.
 pub(crate) struct Terminal<'a> {
+    tmux: PathBuf,
     place: &'a Place,
 }
 
 impl<'a> Terminal<'a> {
-    /// None where there is no tmux, which is said.
+    /// None, which is recorded, where there is no tmux.
+    #[track_caller]
     pub(crate) fn new(place: &'a Place) -> Option<Self> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            println!("left out: there is no tmux here");
-            return None;
-        }
-        let terminal = Self { place };
-        // A test that is killed cannot end its server; without its shell that ends by itself.
-        let shell = "timeout --foreground 600 sh";
-        let started = terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", shell]);
+        let terminal = Self { tmux: r3e_needs::program("tmux")?, place };
+        let started = terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "sh"]);
         assert!(started.status.success(), "{started:?}");
         terminal.type_line("PS1='$ '");
         terminal.type_line("stty -g > before");
@@ -35,7 +31,7 @@ impl<'a> Terminal<'a> {
     }
 
     fn tmux(&self, arguments: &[impl AsRef<OsStr>]) -> Output {
-        let mut command = programs::command("tmux".as_ref());
+        let mut command = command(&self.tmux, &self.place.path(""));
         // No other server is found there, and what is drawn is UTF-8.
         command
             .env("TMUX_TMPDIR", self.place.path(""))
@@ -43,7 +39,7 @@ impl<'a> Terminal<'a> {
             .env_remove("TMUX")
             .env_remove("NO_COLOR");
         command.args(["-u", "-L", "r3e-test"]).args(arguments);
-        command.current_dir(self.place.path("")).output().unwrap()
+        command.output().unwrap()
     }
 
     /// What the terminal shows now.

@@ -20,7 +20,10 @@ fn a_track_and_a_board_are_fetched_each_once_whoever_names_them() {
     let before = files(&place, &sim);
     let ended =
         place.refresher(&sim.base_url(), &["boards", &track.to_string(), "--from", "list.txt"]).run().with_code(0);
-    assert_eq!((ended.boards("due"), sim.stats().distinct_boards, sim.stats().listing_requests), (7, 7, 7));
+    let stats = sim.stats();
+    assert_eq!((ended.boards("due"), stats.distinct_boards), (7, 7));
+    // Until it is known how long the service's pages are, a page may have another behind it: one request more.
+    assert!((7..=14).contains(&stats.listing_requests), "{stats:?}");
     for part in ["\"nonsense\": expected a track id", "\"1-1\": track 1 is not in the catalogue"] {
         assert!(ended.stderr.contains(part), "{part} in {}", ended.stderr);
     }
@@ -29,9 +32,8 @@ fn a_track_and_a_board_are_fetched_each_once_whoever_names_them() {
 
     // The same by a pipe, as scripts do it.
     sim.reset_stats();
-    let shell = ["sh", "-c", "printf '%s' \"$LIST\" | exec \"$0\" \"$@\""];
-    let piped = place.refresher(&sim.base_url(), &["boards", "--from", "-"]).variable("LIST", &one.to_string());
-    let ended = piped.started_by(&shell).run().with_code(0);
+    let piped = place.refresher(&sim.base_url(), &["boards", "--from", "-"]).input(&one.to_string());
+    let ended = piped.run().with_code(0);
     assert_eq!((ended.boards("due"), sim.stats().distinct_boards), (1, 1));
 
     change(&sim, &[]);
@@ -53,7 +55,7 @@ fn with_no_board_left_nothing_is_touched() {
         ),
         (&["--from", "empty.txt"], &["no board to refresh"]),
         (&["--from", "none.txt"], &["--from", "none.txt", "No such file"]),
-        (&["--from", "binary"], &["--from", "binary", "utf-8"]),
+        (&["--from", "binary"], &["--from", "binary", "UTF-16, expected UTF-8"]),
         (&["--from", "."], &["--from", "directory"]),
         (&[], &["BOARDS"]),
     ];

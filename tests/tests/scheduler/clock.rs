@@ -1,22 +1,17 @@
 //! The real program across 04:00, with its time shifted by libfaketime: what it does in a year is tested on its timetable.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use r3e_tests::harness::{Invocation, Place, until};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::place::{log, logged, started, stopped, with_told_jobs};
+use crate::place::{log, logged, started, stopped, trigger, with_told_jobs, working_in};
 
-/// Where Debian's package has the library, on any architecture.
-const LIBRARIES: &str = "/usr/lib";
-
-/// Begins at that time of UTC, from which its time goes on; none, which is told, where there is no libfaketime.
+/// Begins at that time of UTC, from which its time goes on; none, which is recorded, where there is no libfaketime.
+#[track_caller]
 pub(crate) fn at(scheduler: Invocation, time: &str) -> Option<Invocation> {
-    let folders = fs::read_dir(LIBRARIES).unwrap().map(|it| it.unwrap().path());
-    let Some(library) = folders.map(|it| it.join("faketime/libfaketime.so.1")).find(|it| it.exists()) else {
-        println!("skipped: there is no libfaketime below {LIBRARIES}");
-        return None;
-    };
+    let library = r3e_needs::program("/usr/lib/*/faketime/libfaketime.so.1")?;
     let shifted =
         scheduler.variable("LD_PRELOAD", &library.to_string_lossy()).variable("FAKETIME", &format!("@{time}"));
     Some(shifted.variable("FAKETIME_DONT_FAKE_MONOTONIC", "1").variable("TZ", "UTC"))
@@ -26,10 +21,15 @@ fn quiet(place: &Place) -> Invocation {
     with_told_jobs(place, &[]).set("schedule.load_at_start", "false").set("schedule.time_zone", "Europe/Berlin")
 }
 
+/// What the scheduler remembers.
+fn remembered(place: &Place) -> Value {
+    let text = fs::read_to_string(place.staging().join(".scheduler.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 /// What is settled, as the scheduler keeps it.
 fn settled(place: &Place) -> String {
-    let text = fs::read_to_string(place.staging().join(".scheduler.json")).unwrap();
-    serde_json::from_str::<serde_json::Value>(&text).unwrap()["settled_at"].as_str().unwrap().to_owned()
+    remembered(place)["settled_at"].as_str().unwrap().to_owned()
 }
 
 fn set_settled(place: &Place, at: &str) {
@@ -66,6 +66,116 @@ fn one_refresh_is_started_at_four_o_clock_in_winter_and_in_summer_and_on_the_day
         let _log = stopped(&place, running);
         assert_eq!((started(&place).len(), settled(&place)), (1, four));
     }
+}
+
+/// Which jobs were started, by their program and first argument.
+fn jobs(place: &Place) -> Vec<String> {
+    let two = |line: String| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    started(place).into_iter().map(two).map(|it| it.split(" --").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_refresh_that_is_due_waits_for_a_load_or_a_trigger_at_work_and_runs_after_it() {
+    for load in [true, false] {
+        let place = Place::new();
+        let scheduler = with_told_jobs(&place, &["held"]).set("schedule.load_at_start", &load.to_string());
+        if !load {
+            trigger(&place, "1693");
+        }
+        let Some(scheduler) = at(scheduler, "2026-11-24 03:59:55") else { return };
+        let running = scheduler.spawn();
+        logged(&place, "a due refresh waits for the job that is at work", 1);
+        assert_eq!(remembered(&place)["pending"]["due_at"], "2026-11-24T04:00:00Z");
+        let next = Invocation::new("r3e-scheduler", &place.path("")).arguments(&["next", "--json"]).run().with_code(0);
+        assert_eq!(next.json()[0]["waiting"]["attempt"], 1, "{}", next.stdout);
+        fs::write(place.path("go"), "").unwrap();
+        logged(&place, "the refresh has ended: exit 0: done", 1);
+        until("it is over", || remembered(&place)["pending"].is_null());
+        stopped(&place, running);
+        assert_eq!(jobs(&place), [if load { "r3e-loader" } else { "r3e-refresher boards" }, "r3e-refresher full"]);
+        assert_eq!(settled(&place), "2026-11-24T04:00:00Z");
+    }
+}
+
+#[test]
+fn a_full_refresh_that_is_at_work_does_for_a_due_one_and_is_tried_again_where_it_fails() {
+    let place = Place::new();
+    trigger(&place, "");
+    let scheduler = with_told_jobs(&place, &["held69", "0"]).set("schedule.load_at_start", "false");
+    let Some(scheduler) = at(scheduler, "2026-11-24 03:59:55") else { return };
+    let running = scheduler.spawn();
+    logged(&place, "a full refresh that is at work does the work of a due one", 1);
+    fs::write(place.path("go"), "").unwrap();
+    logged(&place, "has ended: exit 0: done", 1);
+    until("both are over", || {
+        remembered(&place)["pending"].is_null() && !place.cache().join(".refresh_now.taken").exists()
+    });
+    stopped(&place, running);
+    assert_eq!(jobs(&place), ["r3e-refresher full", "r3e-refresher full"]);
+}
+
+#[test]
+fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is_done_once() {
+    let place = Place::new();
+    let scheduler = || with_told_jobs(&place, &["held", "held", "0"]).set("schedule.catch_up", "false");
+    let Some(first) = at(scheduler(), "2026-11-24 03:59:55") else { return };
+    let running = first.spawn();
+    logged(&place, "a due refresh waits for the job that is at work", 1);
+    let _killed = running.kill();
+    fs::write(place.path("go"), "").unwrap();
+    until("its job is gone", || working_in(&place.path("")).is_empty());
+    fs::remove_file(place.path("go")).unwrap();
+
+    let running = at(scheduler(), "2026-11-24 04:10:00").unwrap().spawn();
+    logged(&place, "resuming a due refresh", 1);
+    logged(&place, "a word of number 2", 1);
+    let _killed = running.kill();
+    fs::write(place.path("go"), "").unwrap();
+    until("its job is gone", || working_in(&place.path("")).is_empty());
+
+    let running = at(scheduler(), "2026-11-24 04:20:00").unwrap().spawn();
+    logged(&place, "the refresh has ended: exit 0: done", 1);
+    until("it is over", || remembered(&place)["pending"].is_null());
+    stopped(&place, running);
+    assert_eq!(jobs(&place), ["r3e-loader", "r3e-refresher full", "r3e-refresher full"]);
+
+    let scheduler = scheduler().set("schedule.load_at_start", "false");
+    let running = at(scheduler, "2026-11-24 04:30:00").unwrap().spawn();
+    until("it is at work", || place.path("run").read_dir().is_ok_and(|it| it.count() > 0));
+    let log = stopped(&place, running);
+    assert!(jobs(&place).len() == 3 && !log.contains("resuming"), "{log}");
+}
+
+/// The time of UTC that the log's first line with these words has.
+fn logged_at(place: &Place, words: &str) -> String {
+    let log = log(place);
+    log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{words:?} in {log}"))[..19].to_owned()
+}
+
+/// A minute takes half a second there. Only the scheduler lives in that time: its timers and its log.
+#[test]
+fn a_service_that_is_down_from_a_minute_before_four_does_not_cost_the_night() {
+    let place = Place::new();
+    let bare = Invocation::new("r3e-scheduler", &place.path(""))
+        .set("runtime.dir", &place.path("run").to_string_lossy())
+        .stderr_to(place.path("log"));
+    let told = ["up"; 12];
+    let _written = with_told_jobs(&place, &told);
+    let scheduler = bare.argument("--programs").argument(place.path("programs")).set("schedule.load_at_start", "false");
+    let Some(scheduler) = at(scheduler, "2026-11-24 03:59:00 x120") else { return };
+    let running = scheduler.variable("FAKETIME_DONT_FAKE_MONOTONIC", "0").spawn();
+    let begun = Instant::now();
+    logged(&place, "the refresh has ended: exit 69", 1);
+    // 04:20 there: the service is down as long as the clock says, whatever the scheduler does meanwhile.
+    until("the service is back", || begun.elapsed() * 120 >= Duration::from_mins(21));
+    fs::write(place.path("up"), "").unwrap();
+    logged(&place, "the refresh has ended: exit 0: done", 1);
+    let done = logged_at(&place, "the refresh has ended: exit 0: done");
+    assert!(("2026-11-24T04:20:00".."2026-11-24T05:00:00").contains(&done.as_str()), "{done}: {}", log(&place));
+    stopped(&place, running);
+    let log = log(&place);
+    // 1, 2, 4, 8, 16 and 30 minutes, each from half of it on.
+    assert!((4..=8).contains(&jobs(&place).len()), "{log}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The real scheduler, with jobs that are real, and with jobs that do as they are told.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
-#![expect(clippy::print_stdout, reason = "a test that cannot be run says so")]
+#![expect(clippy::print_stdout, reason = "tests tell what they measured")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
 mod clock;
@@ -10,5 +10,6 @@ mod killed;
 mod many;
 mod place;
 mod real;
+mod signals;
 mod stops;
 mod trigger;

@@ -1,34 +1,10 @@
 //! What these tests have in common: a scheduler about to run, jobs that do as they are told, and what was logged.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use r3e_tests::harness::{Invocation, Place, Running, until};
-
-/// A job that does as it is told: its n-th start, counting all of a place, does what the n-th line of `told` says, or else
-/// succeeds. Each start is a line in `started`. It starts no other program before it listens to signals, so that it soon does.
-const JOB: &str = r#"#!/bin/sh
-echo "${0##*/} $*" >> started
-number=0
-while read -r _; do number=$((number + 1)); done < started
-line=0 told=0
-while read -r word || [ -n "$word" ]; do
-    line=$((line + 1))
-    [ "$line" = "$number" ] && told=$word
-done < told
-case $told in
-    deaf) trap '' TERM INT ;;
-    patient) trap 'exit 143' TERM INT ;;
-esac
-echo "a word of number $number" >&2
-case $told in
-    held) until [ -e go ]; do sleep 0.01; done ;;
-    killed) kill -9 $$ ;;
-    deaf | patient) sleep 1000 & while :; do wait; done ;;
-    *) exit "$told" ;;
-esac
-"#;
+use r3e_tests::harness::{Invocation, Place, Running, program_beside, until};
 
 /// A scheduler about to run there: it logs to `log`, finds nothing due today, and has no patience.
 pub(crate) fn scheduler(place: &Place) -> Invocation {
@@ -40,18 +16,18 @@ pub(crate) fn scheduler(place: &Place) -> Invocation {
         // And so those of its jobs.
         .stdout_to(place.path("out"))
         .stderr_to(place.path("log"))
-        // Where this test itself was started in the background, SIGINT is ignored until a program listens to it: not there.
-        .started_by(&["env", "--default-signal"])
 }
 
-/// Likewise, with jobs that do as they are told.
+/// Likewise, with jobs that do as they are told, which are `r3e-told-job`: its n-th start, counting all of a place, does what
+/// the n-th line of `told` says, or else succeeds. Each start is a line in `started`.
 pub(crate) fn with_told_jobs(place: &Place, told: &[&str]) -> Invocation {
     let programs = place.path("programs");
     fs::create_dir_all(&programs).unwrap();
     for name in ["r3e-loader", "r3e-refresher"] {
         let program = programs.join(name);
-        fs::write(&program, JOB).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        if !program.exists() {
+            symlink(program_beside("r3e-told-job"), program).unwrap();
+        }
     }
     fs::write(place.path("told"), told.join("\n")).unwrap();
     scheduler(place).argument("--programs").argument(programs)

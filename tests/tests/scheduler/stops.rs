@@ -138,17 +138,13 @@ fn a_second_signal_is_haste() {
 fn a_log_that_nobody_reads_holds_nothing_up() {
     let place = Place::new();
     let log = place.path("log");
-    nix_fifo(&log);
+    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
     // A reader that opens it and reads nothing, so that the pipe is soon full.
     let reader = std::thread::spawn({
         let log = log.clone();
         move || fs::File::open(log).unwrap()
     });
-    let talkative = "for i in 1 2 3 4 5 6 7 8 9; do head -c 20000 /dev/zero | tr '\\0' x >&2; echo >&2; done";
-    let jobs = with_told_jobs(&place, &["0", "0"]).set("schedule.trigger_poll", "10ms");
-    let program = place.path("programs/r3e-loader");
-    let text = fs::read_to_string(&program).unwrap();
-    fs::write(&program, format!("{text}\n").replace("case ${told", &format!("{talkative}\ncase ${{told"))).unwrap();
+    let jobs = with_told_jobs(&place, &["talkative", "0"]).set("schedule.trigger_poll", "10ms");
     let running = jobs.spawn();
     let reader = reader.join().unwrap();
     r3e_tests::harness::until("the loader has run", || started(&place).len() == 1);
@@ -159,8 +155,4 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
     let _ended = running.wait().with_code(0);
     drop(reader);
     nothing_left(&place);
-}
-
-fn nix_fifo(path: &std::path::Path) {
-    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }

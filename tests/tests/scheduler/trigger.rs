@@ -3,11 +3,10 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
-use std::process::Command;
 
-use r3e_tests::harness::{Place, ReadOnlyFolder, until};
+use r3e_tests::harness::{BindMount, Place, ReadOnlyFolder, signal, until};
 
-use crate::place::{log, logged, started, stopped, trigger, with_told_jobs};
+use crate::place::{log, logged, started, stopped, trigger, with_told_jobs, working_in};
 
 #[test]
 fn it_is_noticed_at_once_and_says_what_is_refreshed() {
@@ -42,14 +41,10 @@ fn it_is_found_where_nothing_is_noticed() {
     let other = place.path("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("refresh_now"), "1693").unwrap();
-    let mounted = Command::new("mount").arg("--bind").args([&other, &place.cache()]).output().unwrap();
-    if !mounted.status.success() {
-        println!("skipped: mounting is not allowed");
-        return;
-    }
+    let Some(mounted) = BindMount::mount(&other, &place.cache()) else { return };
     logged(&place, "has ended: exit 0: done", 1);
     stopped(&place, running);
-    assert!(Command::new("umount").arg("--lazy").arg(place.cache()).status().unwrap().success());
+    drop(mounted);
 }
 
 #[test]
@@ -89,10 +84,7 @@ fn a_taken_file_that_cannot_be_removed_starts_nothing_anew() {
     let place = Place::new();
     fs::create_dir_all(place.cache()).unwrap();
     fs::write(place.cache().join(".refresh_now.taken"), "1693").unwrap();
-    let Some(_mounted) = ReadOnlyFolder::mount(&place.cache()) else {
-        println!("skipped: mounting is not allowed");
-        return;
-    };
+    let Some(_mounted) = ReadOnlyFolder::mount(&place.cache()) else { return };
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10ms");
     let running = jobs.set("schedule.load_at_start", "false").spawn();
     logged(&place, "the trigger file: cannot remove", 1);
@@ -163,18 +155,50 @@ fn a_scheduler_that_was_killed_sees_it_through_the_next_time() {
     let running = patient.spawn();
     logged(&place, "a word of number 1", 1);
     let _killed = running.kill();
-    // Until it is gone with all that it starts meanwhile.
-    until("its job is gone", || {
-        let left = crate::place::working_in(&place.path(""));
-        for pid in &left {
-            // It may have gone by itself.
-            let _sent = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).output().unwrap();
-        }
-        left.is_empty()
-    });
+    place.kill_all();
     let running = patient.spawn();
     logged(&place, "has ended: exit 0: done", 1);
     stopped(&place, running);
     assert_eq!(started(&place).len(), 2);
     assert!(!place.cache().join(".refresh_now.taken").exists());
+}
+
+#[test]
+fn one_whose_job_somebody_else_stops_is_tried_again_until_it_is_done() {
+    let place = Place::new();
+    trigger(&place, "1693");
+    let jobs = with_told_jobs(&place, &["patient", "patient", "0"]).set("schedule.load_at_start", "false");
+    let running = jobs.set("schedule.attempts", "1").spawn();
+    for (times, name) in [(1, "TERM"), (2, "KILL")] {
+        logged(&place, &format!("a word of number {times}"), 1);
+        // What the job has started has a later number.
+        let job = working_in(&place.path("")).into_iter().filter(|pid| *pid != running.pid()).min();
+        signal(job.unwrap(), name);
+        logged(&place, "is tried again", times);
+        assert!(place.cache().join(".refresh_now.taken").exists());
+    }
+    logged(&place, "has ended: exit 0: done", 1);
+    until("the trigger file is done with", || !place.cache().join(".refresh_now.taken").exists());
+    let log = stopped(&place, running);
+    assert!(
+        log.contains("exit 143: stopped by a signal") && log.contains("to_drop=\"remove cache/.refresh_now.taken\""),
+        "{log}"
+    );
+}
+
+#[test]
+fn one_that_waits_to_be_tried_again_is_dropped_by_removing_the_taken_file() {
+    let place = Place::new();
+    trigger(&place, "1693");
+    let jobs = with_told_jobs(&place, &["143"]).set("schedule.load_at_start", "false");
+    let jobs = jobs.set("schedule.backoff_min", "1h").set("schedule.backoff_max", "1h");
+    let running = jobs.set("schedule.trigger_poll", "10ms").spawn();
+    logged(&place, "is tried again", 1);
+    fs::remove_file(place.cache().join(".refresh_now.taken")).unwrap();
+    logged(&place, "the taken trigger file was removed", 1);
+    // The next one is taken.
+    trigger(&place, "5276-8600");
+    logged(&place, "has ended: exit 0: done", 1);
+    stopped(&place, running);
+    assert_eq!(started(&place).len(), 2);
 }

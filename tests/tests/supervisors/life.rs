@@ -72,6 +72,9 @@ pub(crate) fn lives<S: Supervisor>() {
     let second = answers(&machine, "r3e-scheduler", Some(first));
     until("the loader is done again", || counted("scheduler", "the load has ended") >= 2);
     assert_eq!(answers(&machine, "r3e-monitor", None), monitor);
+    for pid in [second, monitor] {
+        assert!(machine.processes().iter().any(|it| u64::from(*it) == pid), "{pid} is known to be of this machine");
+    }
 
     // Reload: the same process reads it.
     machine.configure("[schedule]\ndaily_at = \"05:30\"\n");

@@ -140,7 +140,7 @@ fn ready_is_told_to_a_descriptor_also_where_there_are_to_be_profiles() {
             .set("runtime.dir", &place.path("run").to_string_lossy())
             .set("schedule.load_at_start", "false")
             .set("memory.profile", "ready")
-            .started_by(&["bash", "-c", "exec \"$0\" \"$@\" 3> >(cat > ready) 2> log"]);
+            .descriptor(3, fs::File::create(place.path("ready")).unwrap());
         let running = daemon.spawn();
         until("it is ready", || fs::read(place.path("ready")).is_ok_and(|told| told == b"\n"));
         running.signal("TERM");

@@ -5,19 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use r3e_tests::harness::{Invocation, Place, grid};
+use r3e_tests::harness::{Invocation, Place, command, grid, processes_of};
 use r3e_tests::programs;
 use r3e_tests::sim::{SimOptions, Simulator};
 use serde_json::Value;
-
-/// Whether a command is on this machine; says so where it is not.
-pub(crate) fn is_here(command: &str) -> bool {
-    let found = Command::new("sh").args(["-c", "command -v \"$0\"", command]).output().unwrap().status.success();
-    if !found {
-        eprintln!("{command} is not on this machine: what needs it is not tested");
-    }
-    found
-}
 
 /// A shipped file or folder.
 pub(crate) fn shipped(name: &str) -> PathBuf {
@@ -68,8 +59,7 @@ impl Machine {
     pub(crate) fn adjusted(&self, text: &str) -> String {
         let folder = |name: &str| self.place.path(name).to_string_lossy().into_owned();
         let programs = program("r3e-scheduler").with_file_name("r3e-").to_string_lossy().into_owned();
-        let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
-        let user = user.trim();
+        let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).unwrap().unwrap().name;
         text.replace("/usr/bin/r3e-", &programs)
             .replace("/var/lib/r3e", &folder("state"))
             .replace("/var/log/r3e", &folder("log"))
@@ -110,26 +100,21 @@ impl Machine {
         fs::read(self.place.path(name)).map_or_else(|_| String::new(), |it| String::from_utf8_lossy(&it).into_owned())
     }
 
-    /// The processes that work in this folder, or were started from it.
-    pub(crate) fn processes(&self) -> Vec<String> {
-        let here = self.place.path("");
-        let here = here.to_str().unwrap().trim_end_matches('/');
-        let own = std::process::id().to_string();
-        let about = |entry: fs::DirEntry| {
-            let pid = entry.file_name().into_string().ok().filter(|it| it.parse::<u32>().is_ok() && *it != own)?;
-            let command = fs::read(entry.path().join("cmdline")).ok()?;
-            let command = String::from_utf8_lossy(&command).replace('\0', " ");
-            let folder = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-            (command.contains(here) || folder.starts_with(here)).then(|| format!("{pid} {command}"))
-        };
-        fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(about).collect()
+    /// A supervisor's program, about to run in this machine.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        command(program.as_ref(), &self.place.path("state"))
     }
-}
 
-/// Runs a command of a supervisor.
-#[track_caller]
-pub(crate) fn run(command: &str, arguments: &[&str]) -> Output {
-    let output = Command::new(command).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{command} {arguments:?}: {output:?}");
-    output
+    /// Runs a command of a supervisor.
+    #[track_caller]
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        let output = self.command(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+        output
+    }
+
+    /// The processes that were started in this folder.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        processes_of(&self.place.path(""))
+    }
 }

@@ -1,12 +1,12 @@
 //! Under runit.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use r3e_tests::harness::{signal, until};
 
 use crate::life::{Supervisor, lives};
-use crate::place::{Machine, is_here, run, shipped};
+use crate::place::{Machine, shipped};
 
 struct Runit;
 
@@ -18,7 +18,7 @@ impl Supervisor for Runit {
     fn start(machine: &Machine) -> Child {
         let services: PathBuf = machine.place.path("service");
         machine.install(&shipped("runit"), &services);
-        Command::new("runsvdir").arg("-P").arg(services).stderr(Stdio::null()).spawn().unwrap()
+        machine.command("runsvdir").arg("-P").arg(services).stderr(Stdio::null()).spawn().unwrap()
     }
 
     fn log(short: &str) -> String {
@@ -26,19 +26,19 @@ impl Supervisor for Runit {
     }
 
     fn reload(machine: &Machine, name: &str) {
-        let _told = run("sv", &["hup", &folder(machine, name)]);
+        let _told = machine.run("sv", &["hup", &folder(machine, name)]);
     }
 
     fn stop(machine: &Machine, name: &str) {
-        let _stopped = run("sv", &["-w", "60", "stop", &folder(machine, name)]);
+        let _stopped = machine.run("sv", &["-w", "60", "stop", &folder(machine, name)]);
     }
 
     fn up(machine: &Machine, name: &str) {
-        let _told = run("sv", &["up", &folder(machine, name)]);
+        let _told = machine.run("sv", &["up", &folder(machine, name)]);
     }
 
     fn stays_down(machine: &Machine, name: &str) -> bool {
-        let status = || String::from_utf8(run("sv", &["status", &folder(machine, name)]).stdout).unwrap();
+        let status = || String::from_utf8(machine.run("sv", &["status", &folder(machine, name)]).stdout).unwrap();
         until("it is down", || status().starts_with("down: ") && !status().contains("want up"));
         true
     }
@@ -53,7 +53,7 @@ impl Supervisor for Runit {
 
 #[test]
 fn under_runit() {
-    if is_here("runsvdir") {
+    if r3e_needs::program("runsvdir").is_some() {
         lives::<Runit>();
     }
 }

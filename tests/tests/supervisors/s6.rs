@@ -1,11 +1,11 @@
 //! Under s6.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use r3e_tests::harness::until;
 
 use crate::life::{Supervisor, lives};
-use crate::place::{Machine, is_here, run, service, shipped};
+use crate::place::{Machine, service, shipped};
 
 struct S6;
 
@@ -17,7 +17,7 @@ impl Supervisor for S6 {
     fn start(machine: &Machine) -> Child {
         let services = machine.place.path("service");
         machine.install(&shipped("s6"), &services);
-        Command::new("s6-svscan").arg(services).stderr(Stdio::null()).spawn().unwrap()
+        machine.command("s6-svscan").arg(services).stderr(Stdio::null()).spawn().unwrap()
     }
 
     fn log(short: &str) -> String {
@@ -25,25 +25,25 @@ impl Supervisor for S6 {
     }
 
     fn reload(machine: &Machine, name: &str) {
-        let _told = run("s6-svc", &["-h", &folder(machine, name)]);
+        let _told = machine.run("s6-svc", &["-h", &folder(machine, name)]);
     }
 
     fn stop(machine: &Machine, name: &str) {
-        let _stopped = run("s6-svc", &["-wD", "-T", "60000", "-d", &folder(machine, name)]);
+        let _stopped = machine.run("s6-svc", &["-wD", "-T", "60000", "-d", &folder(machine, name)]);
     }
 
     fn up(machine: &Machine, name: &str) {
-        let _told = run("s6-svc", &["-u", &folder(machine, name)]);
+        let _told = machine.run("s6-svc", &["-u", &folder(machine, name)]);
     }
 
     fn stays_down(machine: &Machine, name: &str) -> bool {
-        let status = || String::from_utf8(run("s6-svstat", &[&folder(machine, name)]).stdout).unwrap();
+        let status = || String::from_utf8(machine.run("s6-svstat", &[&folder(machine, name)]).stdout).unwrap();
         until("it is down", || status().starts_with("down ") && !status().contains("want up"));
         true
     }
 
     fn end(machine: &Machine, child: &mut Child) {
-        let _told = run("s6-svscanctl", &["-t", &machine.place.path("service").to_string_lossy()]);
+        let _told = machine.run("s6-svscanctl", &["-t", &machine.place.path("service").to_string_lossy()]);
         let _ended = child.wait().unwrap();
         until("all have ended", || machine.processes().is_empty());
     }
@@ -51,7 +51,7 @@ impl Supervisor for S6 {
 
 #[test]
 fn under_s6() {
-    if is_here("s6-svscan") {
+    if r3e_needs::program("s6-svscan").is_some() {
         lives::<S6>();
     }
 }
@@ -59,16 +59,18 @@ fn under_s6() {
 /// It is told by its own means that both are ready.
 #[test]
 fn s6_is_told_when_they_are_ready() {
-    if !is_here("s6-svscan") {
+    if r3e_needs::program("s6-svscan").is_none() {
         return;
     }
     let sim = service();
     let machine = Machine::new(&sim.base_url());
     let mut child = S6::start(&machine);
     for name in ["r3e-scheduler", "r3e-monitor"] {
-        until("it is looked after", || Command::new("s6-svok").arg(folder(&machine, name)).status().unwrap().success());
-        let _ready = run("s6-svwait", &["-U", "-t", "120000", &folder(&machine, name)]);
-        let status = String::from_utf8(run("s6-svstat", &[&folder(&machine, name)]).stdout).unwrap();
+        until("it is looked after", || {
+            machine.command("s6-svok").arg(folder(&machine, name)).status().unwrap().success()
+        });
+        let _ready = machine.run("s6-svwait", &["-U", "-t", "120000", &folder(&machine, name)]);
+        let status = String::from_utf8(machine.run("s6-svstat", &[&folder(&machine, name)]).stdout).unwrap();
         assert!(status.contains("ready"), "{name}: {status}");
     }
     S6::end(&machine, &mut child);

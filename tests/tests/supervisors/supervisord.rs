@@ -1,16 +1,16 @@
 //! Under supervisord.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use crate::life::{Supervisor, lives};
-use crate::place::{Machine, is_here, run, shipped};
+use crate::place::{Machine, shipped};
 
 struct Supervisord;
 
 fn ctl(machine: &Machine, arguments: &[&str]) -> String {
     let config = machine.place.path("supervisord.conf");
-    let output = run("supervisorctl", &[&["-c", config.to_str().unwrap()], arguments].concat());
+    let output = machine.run("supervisorctl", &[&["-c", config.to_str().unwrap()], arguments].concat());
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -34,7 +34,7 @@ impl Supervisor for Supervisord {
         );
         let config = machine.place.path("supervisord.conf");
         fs::write(&config, own).unwrap();
-        let mut command = Command::new("supervisord");
+        let mut command = machine.command("supervisord");
         command.arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
@@ -69,7 +69,7 @@ impl Supervisor for Supervisord {
 
 #[test]
 fn under_supervisord() {
-    if is_here("supervisord") {
+    if r3e_needs::program("supervisord").is_some() {
         lives::<Supervisord>();
     }
 }

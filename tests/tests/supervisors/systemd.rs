@@ -1,11 +1,10 @@
 //! The units, as far as systemd can tell without running them; and whether their figures go together.
 
 use std::fs;
-use std::process::Command;
 
-use r3e_tests::harness::Place;
+use r3e_tests::harness::{Place, command};
 
-use crate::place::{is_here, program, run, shipped};
+use crate::place::{program, shipped};
 
 const SERVICES: [&str; 4] =
     ["r3e-scheduler.service", "r3e-monitor.service", "r3e-loader.service", "r3e-refresher.service"];
@@ -42,31 +41,29 @@ fn installed() -> Place {
 
 #[test]
 fn systemd_finds_nothing_wrong_with_any_unit() {
-    if !is_here("systemd-analyze") {
-        return;
-    }
+    let Some(analyze) = r3e_needs::program("systemd-analyze") else { return };
     let place = installed();
     for name in SERVICES.into_iter().chain(["r3e-refresher.timer"]) {
         let path = place.path(name);
-        let told = run("systemd-analyze", &["verify", "--man=no", path.to_str().unwrap()]);
+        let told = command(&analyze, &place.path("")).args(["verify", "--man=no"]).arg(path).output().unwrap();
+        assert!(told.status.success(), "{name}: {told:?}");
         assert_eq!(String::from_utf8_lossy(&told.stderr), "", "{name}");
     }
     // It does tell: one that starts nothing that is there.
     let path = place.path(SERVICES[0]);
     fs::write(&path, unit(SERVICES[0]).replace("/usr/bin/r3e-", "/nowhere/r3e-")).unwrap();
-    let told = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(path).output().unwrap();
+    let told = command(&analyze, &place.path("")).args(["verify", "--man=no"]).arg(path).output().unwrap();
     assert!(String::from_utf8_lossy(&told.stderr).contains("/nowhere/r3e-scheduler"), "{told:?}");
 }
 
 #[test]
 fn each_service_is_hardened() {
-    if !is_here("systemd-analyze") {
-        return;
-    }
+    let Some(analyze) = r3e_needs::program("systemd-analyze") else { return };
     let place = installed();
     for name in SERVICES {
-        let told =
-            run("systemd-analyze", &["security", "--offline=yes", "--no-pager", place.path(name).to_str().unwrap()]);
+        let security = ["security", "--offline=yes", "--no-pager", name];
+        let told = command(&analyze, &place.path("")).args(security).output().unwrap();
+        assert!(told.status.success(), "{name}: {told:?}");
         let text = String::from_utf8(told.stdout).unwrap();
         // → Overall exposure level for r3e-monitor.service: 0.7 SAFE
         let line = text.lines().find(|line| line.contains("Overall exposure level")).unwrap();

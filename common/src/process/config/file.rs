@@ -11,6 +11,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::environment::{Environment, FILE_VARIABLE};
 use super::error::{ConfigError, Origin, plain, short};
 use super::layer::{Given, Value};
+use crate::store::fs::{NotText, text};
 
 /// The file's name where no one names another.
 const USUAL_NAME: &str = "./r3e.toml";
@@ -27,13 +28,13 @@ pub(super) fn given(named: Option<&OsStr>, environment: &Environment) -> Result<
     let Some((path, bytes)) = find(named, environment).map_err(|error| vec![error])? else {
         return Ok(Vec::new());
     };
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(&path, &text),
-        Err(error) => {
-            let (valid, broken) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
-            let valid = String::from_utf8_lossy(valid);
-            let message = format!("byte {:#04x} is not UTF-8", broken.first().unwrap_or(&0));
-            Err(vec![syntax_error(&path, &valid, valid.len(), &message)])
+    match text(&bytes) {
+        Ok(text) => parse(&path, text),
+        Err(NotText::Utf16) => Err(vec![syntax_error(&path, "", 0, &NotText::Utf16.to_string())]),
+        Err(NotText::NotUtf8 { offset, byte }) => {
+            // It is valid up to there.
+            let valid = text(&bytes[..offset]).unwrap_or_default();
+            Err(vec![syntax_error(&path, valid, valid.len(), &format!("byte {byte:#04x} is not UTF-8"))])
         }
     }
 }

@@ -81,7 +81,7 @@ fn upstream(r: &mut Reader) -> Upstream {
         concurrency,
         timeout: r.get("upstream.timeout", Duration::from_mins(2), duration(POSITIVE)),
         // The service answers with 1500 entries at most: of a larger page, each would look like the last one.
-        page_size: r.get("upstream.page_size", 1500, integer(1..=1500)),
+        page_size: r.get("upstream.page_size", 1500, integer(2..=1500)),
         max_body_mb: r.get("upstream.max_body_mb", 32, integer(1..=1024)),
         max_idle_per_host: r.get("upstream.max_idle_per_host", concurrency, integer(0..=256)),
         // The pool takes zero for no limit.

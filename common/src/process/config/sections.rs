@@ -84,7 +84,7 @@ pub struct Upstream {
     pub concurrency: usize,
     /// The longest one request may take.
     pub timeout: Duration,
-    /// Entries asked for in one page, 1 to 1500.
+    /// Entries asked for in one page, 2 to 1500.
     pub page_size: u32,
     /// The most megabytes (2^20 bytes) of one decompressed page, 1 to 1024.
     pub max_body_mb: u32,

@@ -94,3 +94,19 @@ pub fn folder_id(path: &Path) -> Result<Option<FolderId>, StoreError> {
     let found = unless_missing(fs::metadata(path)).at("look at", path)?;
     Ok(found.filter(fs::Metadata::is_dir).map(|it| FolderId { device: it.dev(), number: it.ino() }))
 }
+
+/// Tells one file from another, whatever is written to it. A number comes again when the file is gone and nobody has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inode {
+    device: u64,
+    number: u64,
+}
+
+/// Which file a path leads to, through links; `None` where it leads to none.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn inode(path: &Path) -> Result<Option<Inode>, StoreError> {
+    let found = unless_missing(fs::metadata(path)).at("look at", path)?;
+    Ok(found.map(|it| Inode { device: it.dev(), number: it.ino() }))
+}

@@ -43,7 +43,7 @@ fn board(name: &str, entries: usize) -> EncodedBoard {
 }
 
 fn stage(staging: &Staging, board: &EncodedBoard) -> Arrival {
-    staging.accept(board, Destination::Staging).unwrap()
+    staging.accept(board, Destination::Staging, Shrinking::Refused).unwrap().unwrap()
 }
 
 fn promote(staging: &Staging) -> Promoted {
@@ -181,7 +181,7 @@ fn a_file_is_moved_aside_only_while_it_is_the_one_that_was_meant() {
     let damaged = fs::identity(&path).unwrap();
     let (staging, _) = folders.open();
     let one = "1-1".parse().unwrap();
-    staging.accept(&board("1-1", 2), Destination::Cache).unwrap();
+    staging.accept(&board("1-1", 2), Destination::Cache, Shrinking::Refused).unwrap().unwrap();
     assert_eq!(staging.set_aside_file(one, damaged).unwrap(), None);
     assert_eq!(cached(&staging, "1-1"), Some(2));
     let aside = staging.set_aside_file(one, fs::identity(&path).unwrap()).unwrap().unwrap();
@@ -213,11 +213,27 @@ fn a_folder_in_the_place_of_a_board_is_moved_aside_by_promotion() {
 fn a_board_that_is_kept_counts_as_asked_for_now() {
     let folders = Folders::new();
     let (staging, _) = folders.open();
-    staging.accept(&board("1-1", 2), Destination::Cache).unwrap();
+    staging.accept(&board("1-1", 2), Destination::Cache, Shrinking::Refused).unwrap().unwrap();
     let path = folders.path("cache/track_1/class_1.json.gz");
     let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
-    assert_eq!(staging.accept(&board("1-1", 0), Destination::Cache).unwrap(), Arrival::Kept);
+    assert_eq!(staging.accept(&board("1-1", 0), Destination::Cache, Shrinking::Accepted).unwrap(), Ok(Arrival::Kept));
     assert!(fs::modified(&path).unwrap().unwrap() > long_ago);
     assert_eq!(cached(&staging, "1-1"), Some(2));
+}
+
+#[test]
+fn a_board_that_is_much_smaller_is_taken_in_only_where_that_is_accepted() {
+    for to in [Destination::Staging, Destination::Cache] {
+        let folders = Folders::new();
+        let (staging, _) = folders.open();
+        staging.accept(&board("1-1", 20), Destination::Cache, Shrinking::Refused).unwrap().unwrap();
+        let accept = |entries, shrinking| staging.accept(&board("1-1", entries), to, shrinking).unwrap();
+        assert_eq!(accept(9, Shrinking::Refused), Err(Shrunk { cached: 20 }));
+        assert_eq!(cached(&staging, "1-1"), Some(20));
+        assert!(staging.ready().is_empty());
+        assert_eq!(accept(0, Shrinking::Accepted), Ok(Arrival::Kept), "without entries it never is");
+        assert_eq!(accept(15, Shrinking::Refused), Ok(Arrival::Changed), "a few are deleted now and then");
+        assert_eq!(accept(9, Shrinking::Accepted), Ok(Arrival::Changed));
+    }
 }

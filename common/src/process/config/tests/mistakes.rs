@@ -46,7 +46,7 @@ catch_up = 'yes'
     R3E_UPSTREAM__REQUESTS_PER_SECOND: upstream.requests_per_second = "many": expected a whole number from 1 to 100000
     ./r3e.toml:7: upstream.requests_per_second = 0: expected a whole number from 1 to 100000
     ./r3e.toml:9: upstream.timeout = '0s': expected a duration with its unit, such as 24h, 30m or 500ms, from 1ms to 36500d
-    ./r3e.toml:11: upstream.page_size = 99999999999999999999: expected a whole number from 1 to 1500
+    ./r3e.toml:11: upstream.page_size = 99999999999999999999: expected a whole number from 2 to 1500
     ./r3e.toml:10: upstream.attempts = 1_000: expected a whole number from 1 to 20
     ./r3e.toml:16: schedule.daily_at = '4:00': expected a time of day as text of the form HH:MM
     ./r3e.toml:17: schedule.time_zone = 'Europe/Atlantis': expected a time zone that this system's database has, such as Europe/Berlin
@@ -76,6 +76,8 @@ fn a_file_that_is_no_toml_is_told_with_line_and_column_beside_the_other_mistakes
     R3E_INDEX__PLAIN: index.plain = "1": expected true or false
     "#);
     insta::assert_snapshot!(World::with_file(b"[cache]\n# \xff").mistakes(&[]), @"./r3e.toml:2:3: not TOML: byte 0xff is not UTF-8");
+    insta::assert_snapshot!(World::with_file(b"\xff\xfe[\x00").mistakes(&[]), @"./r3e.toml:1:1: not TOML: UTF-16, expected UTF-8 (hint: save the file as UTF-8)");
+    insta::assert_snapshot!(World::with_file(b"\xef\xbb\xbf[cache]\n\xff").mistakes(&[]), @"./r3e.toml:2:1: not TOML: byte 0xff is not UTF-8");
     insta::assert_snapshot!(World::with_file("[log]\nlevel = 'info'\nlevel = 'warn'").mistakes(&[]), @"./r3e.toml:3:1: not TOML: duplicate key");
 }
 

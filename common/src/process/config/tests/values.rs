@@ -11,11 +11,17 @@ fn accepts(variable: &str, value: &str) -> bool {
 }
 
 #[test]
+fn a_file_of_an_editor_of_windows_is_read() {
+    let config = World::with_file("\u{feff}[cache]\r\ndir = '/c'\r\n").load().unwrap();
+    assert_eq!(config.cache.dir, std::path::Path::new("/c"));
+}
+
+#[test]
 fn the_ends_of_each_range_are_accepted_and_what_is_beyond_is_not() {
     let ranges: [(&str, u32, u32); 8] = [
         ("UPSTREAM__REQUESTS_PER_SECOND", 1, 100_000),
         ("UPSTREAM__CONCURRENCY", 1, 256),
-        ("UPSTREAM__PAGE_SIZE", 1, 1500),
+        ("UPSTREAM__PAGE_SIZE", 2, 1500),
         ("UPSTREAM__MAX_BODY_MB", 1, 1024),
         ("UPSTREAM__MAX_IDLE_PER_HOST", 0, 256),
         ("UPSTREAM__ATTEMPTS", 1, 20),

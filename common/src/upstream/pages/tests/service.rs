@@ -1,0 +1,158 @@
+//! A service on loopback that answers one listing after the other as a test says, and a client of it.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+use crate::domain::Combination;
+use crate::store::{BoardEncoder, Buffers, Cache, Entries, Validators, fs};
+use crate::upstream::{Answer, Client, FetchError, LastPage, Settings};
+
+/// What a listing asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listing {
+    pub(super) start: usize,
+    pub(super) count: usize,
+}
+
+/// An answer to a listing: headers beside the length, and parts of the body, which arrive one by one.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) headers: Vec<(&'static str, &'static str)>,
+    pub(super) parts: Vec<Vec<u8>>,
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self { headers: Vec::new(), parts: vec![text.into_bytes()] }
+    }
+}
+
+/// An entry of a driver.
+pub(super) fn entry(driver: u32, index: usize) -> String {
+    format!(r#"{{"driver":{{"name":"D","path":"{driver}"}},"laptime":"1m 25.301s, +{index}s","index":{index}}}"#)
+}
+
+/// A page of entries.
+pub(super) fn page(entries: &[String]) -> String {
+    format!(r#"{{"context":{{"c":{{"results":[{}]}}}}}}"#, entries.join(","))
+}
+
+/// A running service. It ends when it is dropped.
+pub(super) struct Service {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Service {
+    pub(super) fn new(answer: impl FnMut(Listing) -> Body + Send + 'static, page_size: usize, attempts: u32) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let settings = Settings {
+            base_url: format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap(),
+            user_agent: "test".to_owned(),
+            requests_per_second: 100_000,
+            concurrency: 1,
+            timeout: Duration::from_mins(1),
+            page_size,
+            max_body_bytes: 1 << 20,
+            max_idle: 0,
+            idle_timeout: Duration::from_mins(1),
+            attempts,
+            backoff_min: Duration::from_millis(1),
+            backoff_max: Duration::from_millis(1),
+        };
+        runtime.spawn(serve(listener, answer));
+        Self { runtime, client: Client::new(settings, 1, SystemTime::now).unwrap() }
+    }
+
+    pub(super) fn fetch(&self, last_page: LastPage) -> Result<Answer, FetchError> {
+        self.runtime.block_on(self.client.fetch(board(), "N", &Validators::default(), last_page))
+    }
+
+    /// The entries of the board.
+    #[track_caller]
+    pub(super) fn entries(&self) -> Vec<Value> {
+        match self.fetch(LastPage::Short).unwrap() {
+            Answer::Board(encoder) => entries(*encoder),
+            Answer::NotModified => panic!("nothing was said of a version"),
+        }
+    }
+
+    /// Why the board cannot be had.
+    #[track_caller]
+    pub(super) fn failure(&self) -> String {
+        self.fetch(LastPage::Short).unwrap_err().to_string()
+    }
+}
+
+fn board() -> Combination {
+    "2-3".parse().unwrap()
+}
+
+/// The entries of a board, read back from its file.
+fn entries(encoder: BoardEncoder) -> Vec<Value> {
+    #[derive(Default)]
+    struct Read(Vec<Value>);
+    impl Entries<'_> for Read {
+        fn restart(&mut self) {
+            self.0.clear();
+        }
+        fn entry(&mut self, raw: &serde_json::value::RawValue) {
+            self.0.push(serde_json::from_str(raw.get()).unwrap());
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path());
+    let path = cache.board_path(board());
+    fs::create_folders(fs::parent(&path)).unwrap();
+    fs::write_whole(&path, &encoder.finish("t").bytes).unwrap();
+    let mut read = Read::default();
+    cache.read(board(), &mut Buffers::default(), &mut read).unwrap().unwrap();
+    read.0
+}
+
+/// The drivers of a board.
+pub(super) fn drivers(encoder: BoardEncoder) -> Vec<u32> {
+    entries(encoder).iter().map(|it| it["driver"]["path"].as_str().unwrap().parse().unwrap()).collect()
+}
+
+/// Answers one connection after the other, with one request each.
+async fn serve(listener: TcpListener, mut answer: impl FnMut(Listing) -> Body) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = head(&mut stream).await;
+        let listing = || {
+            let value = |key: &str| head.split_once(key)?.1.split(['&', ' ']).next()?.parse().ok();
+            Some(Listing { start: value("start=")?, count: value("count=")? })
+        };
+        // Anything else is the page that opens a session.
+        let Body { headers, parts } = listing().map_or_else(|| "<html>".to_owned().into(), &mut answer);
+        let headers = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect::<String>();
+        let length: usize = parts.iter().map(Vec::len).sum();
+        let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
+        stream.set_nodelay(true).unwrap();
+        for part in [head.as_bytes()].into_iter().chain(parts.iter().map(Vec::as_slice)) {
+            // A client that has read enough closes.
+            if stream.write_all(part).await.is_err() || stream.flush().await.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The head of a request.
+async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(head).unwrap()
+}

@@ -1,0 +1,112 @@
+//! What tests need that not every machine has: other programs, rights, files beside the workspace. A test asks here, and
+//! returns if it is told that there is none.
+//!
+//! Each skip is a line on standard error, past the capture of the test harness, and one in a file of this run of `cargo
+//! test`; the test target `zz_skipped`, which runs last, counts them. With `CI=true` a missing program or right is a panic.
+#![expect(clippy::disallowed_methods, reason = "for tests: outside the programs, and their rules for files")]
+
+mod skipped;
+
+use std::env;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+pub use skipped::{Skips, skips_of_this_run};
+
+/// Programs and files, and Debian's packages of them: read by `.ci/run` too.
+const PROGRAMS: &str = include_str!("../programs.txt");
+
+/// Where a program or file of `programs.txt` is, named as there; none, which is recorded, where it is missing.
+///
+/// # Panics
+/// When it is missing and `CI=true`; when it is not in `programs.txt`.
+#[track_caller]
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let package = packages().find_map(|(it, package)| (it == name).then_some(package));
+    let package = package.unwrap_or_else(|| panic!("{name} is not in tests/needs/programs.txt"));
+    let found = if name.starts_with('/') { matching(name) } else { on_path(name) };
+    if found.is_none() {
+        missing(&format!("{name} (Debian package {package})"));
+    }
+    found
+}
+
+/// Whether this process is root's; recorded where not.
+///
+/// # Panics
+/// When it is not and `CI=true`.
+#[track_caller]
+#[must_use]
+pub fn root() -> bool {
+    let is_root = nix::unistd::Uid::effective().is_root();
+    if !is_root {
+        missing("root");
+    }
+    is_root
+}
+
+/// Records that the system has refused what a test needs, such as `the right to mount`.
+///
+/// # Panics
+/// With `CI=true`.
+#[track_caller]
+pub fn missing(what: &str) {
+    assert!(env::var_os("CI").is_none_or(|it| it != "true"), "CI=true, and this test needs {what}");
+    skipped::record(what);
+}
+
+/// Records that a file is missing that is not part of this repository.
+#[track_caller]
+pub fn missing_file(what: &str) {
+    skipped::record(what);
+}
+
+/// The names of `programs.txt`, each with its package.
+fn packages() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = PROGRAMS.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(' ')).map(|(name, package)| (name, package.trim()))
+}
+
+/// The program of that name on the `PATH`.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let is_program =
+        |path: &PathBuf| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(is_program)
+}
+
+/// The first path that a pattern stands for, in which `*` is a whole name.
+fn matching(pattern: &str) -> Option<PathBuf> {
+    let Some((before, after)) = pattern.split_once("/*/") else {
+        return Some(PathBuf::from(pattern)).filter(|path| path.exists());
+    };
+    let mut folders: Vec<PathBuf> = Path::new(before).read_dir().ok()?.filter_map(|it| Some(it.ok()?.path())).collect();
+    folders.sort();
+    folders.into_iter().map(|folder| folder.join(after)).find(|path| path.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_list_is_a_name_and_a_package() {
+        let lines = PROGRAMS.lines().filter(|line| !line.starts_with('#'));
+        for line in lines {
+            assert_eq!(line.split_whitespace().count(), 2, "{line:?}");
+        }
+        assert!(packages().any(|it| it == ("runsvdir", "runit")));
+    }
+
+    #[test]
+    fn a_program_is_found_on_the_path_and_a_file_by_a_pattern() {
+        assert!(on_path("cargo").is_some_and(|path| path.is_absolute()));
+        assert_eq!(on_path("r3e-no-such-program"), None);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("b/c")).unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        let pattern = |end: &str| format!("{}/*/{end}", folder.path().display());
+        assert_eq!(matching(&pattern("c")), Some(folder.path().join("b/c")));
+        assert_eq!(matching(&pattern("d")), None);
+    }
+}

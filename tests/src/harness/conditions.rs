@@ -1,0 +1,143 @@
+//! What a program runs under, where that is not what this process has itself.
+#![expect(unsafe_code, reason = "`Command::pre_exec`, between fork and exec")]
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use command_fds::{CommandFdExt as _, FdMapping};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::Pid;
+
+use super::running::Invocation;
+
+/// The user that owns nothing.
+pub const NOBODY: u32 = 65534;
+
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    user: Option<u32>,
+    /// Soft and hard.
+    limits: Vec<(Resource, u64, u64)>,
+    umask: Option<Mode>,
+    one_processor: bool,
+    descriptors: Vec<(i32, OwnedFd)>,
+    blocked: Vec<Signal>,
+    ignored: Vec<Signal>,
+}
+
+impl Invocation {
+    /// As that user and the group of the same number, of no other group.
+    #[must_use]
+    pub fn as_user(mut self, id: u32) -> Self {
+        self.conditions.user = Some(id);
+        self
+    }
+
+    /// With a limit, the soft one and the hard one.
+    #[must_use]
+    pub fn limit(mut self, resource: Resource, soft: u64, hard: u64) -> Self {
+        self.conditions.limits.push((resource, soft, hard));
+        self
+    }
+
+    /// Where no file may grow beyond that; what would is an error, no signal.
+    #[must_use]
+    pub fn with_files_up_to(mut self, bytes: u64) -> Self {
+        self.conditions.ignored.push(Signal::SIGXFSZ);
+        self.limit(Resource::RLIMIT_FSIZE, bytes, bytes)
+    }
+
+    /// With that mask for the modes of new files.
+    #[must_use]
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.conditions.umask = Some(Mode::from_bits_truncate(mask));
+        self
+    }
+
+    /// On one processor only.
+    #[must_use]
+    pub fn on_one_processor(mut self) -> Self {
+        self.conditions.one_processor = true;
+        self
+    }
+
+    /// With those signals blocked.
+    #[must_use]
+    pub fn blocking(mut self, signals: &[Signal]) -> Self {
+        self.conditions.blocked.extend(signals);
+        self
+    }
+
+    /// With those signals ignored.
+    #[must_use]
+    pub fn ignoring(mut self, signals: &[Signal]) -> Self {
+        self.conditions.ignored.extend(signals);
+        self
+    }
+
+    /// With an open file as its descriptor of that number.
+    #[must_use]
+    pub fn descriptor(mut self, number: i32, file: impl Into<OwnedFd>) -> Self {
+        self.conditions.descriptors.push((number, file.into()));
+        self
+    }
+}
+
+impl Conditions {
+    /// Lets a command run under these, with signals that do what they do by default: a test that was started in the
+    /// background ignores some.
+    pub(super) fn apply(&self, command: &mut Command) {
+        if let Some(user) = self.user {
+            // By root this also leaves all other groups.
+            command.uid(user).gid(user);
+        }
+        if !self.descriptors.is_empty() {
+            let mappings = self.descriptors.iter();
+            let mappings = mappings
+                .map(|(child_fd, file)| FdMapping { parent_fd: file.try_clone().unwrap(), child_fd: *child_fd });
+            command.fd_mappings(mappings.collect()).unwrap();
+        }
+        let (limits, mask) = (self.limits.clone(), self.umask);
+        let blocked: SigSet = self.blocked.iter().copied().collect();
+        let ignored = self.ignored.clone();
+        let processor = self.one_processor.then(first_processor);
+        let prepare = move || {
+            // SAFETY: no handler is installed.
+            unsafe {
+                for it in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+                    signal(it, SigHandler::SigDfl)?;
+                }
+                for &it in &ignored {
+                    signal(it, SigHandler::SigIgn)?;
+                }
+            }
+            blocked.thread_block()?;
+            for &(resource, soft, hard) in &limits {
+                setrlimit(resource, soft, hard)?;
+            }
+            if let Some(mask) = mask {
+                umask(mask);
+            }
+            if let Some(processor) = &processor {
+                sched_setaffinity(Pid::from_raw(0), processor)?;
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec it makes system calls only, and neither allocates nor takes a lock.
+        unsafe {
+            command.pre_exec(prepare);
+        }
+    }
+}
+
+/// One that this process may run on.
+fn first_processor() -> CpuSet {
+    let ours = nix::sched::sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let mut first = CpuSet::new();
+    first.set((0..CpuSet::count()).find(|&it| ours.is_set(it).unwrap()).unwrap()).unwrap();
+    first
+}

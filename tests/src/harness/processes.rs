@@ -1,0 +1,133 @@
+//! No process that a test starts outlives it, however the test ends.
+//!
+//! Each is started with a mark in its environment: this run of tests, and the folder it works in. What it starts inherits the
+//! mark. A [`Place`](super::Place) that is dropped kills all that was started in it; and should this whole process end without
+//! that, killed itself perhaps, the program `r3e-reaper` does it, which waits for that.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr as _;
+use std::sync::OnceLock;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::conditions::Conditions;
+use super::wait::until;
+use crate::programs;
+
+/// The environment variable of the mark: `RUN:FOLDER`.
+const MARK: &str = "TEST_PROCESS_OF";
+
+/// The program that ends what a killed run of tests has left.
+pub const REAPER: &str = "r3e-reaper";
+
+/// A command that runs a program in a folder, with nothing of the caller's configuration. What it starts is ended at the
+/// latest with the [`Place`](super::Place) that the folder is in, or with this process.
+///
+/// # Panics
+/// When the program that looks after it cannot be started.
+#[must_use]
+pub fn command(program: &Path, folder: &Path) -> Command {
+    static RUN: OnceLock<(String, Child)> = OnceLock::new();
+    let (run, _reaper) = RUN.get_or_init(|| {
+        let run = std::process::id().to_string();
+        let reaper = start_reaper(&run);
+        (run, reaper)
+    });
+    let mut command = programs::command(program);
+    command.current_dir(folder).env(MARK, mark(run, folder));
+    Conditions::default().apply(&mut command);
+    command
+}
+
+/// Its standard input is the end of a pipe whose other end is this process's alone.
+fn start_reaper(run: &str) -> Child {
+    let program = program_beside(REAPER);
+    let mut command = programs::command(&program);
+    // In a group of its own: a terminal's Ctrl-C is not for it.
+    command.arg(run).env_remove(MARK).process_group(0).current_dir("/");
+    let reaper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    reaper.unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()))
+}
+
+/// A program of this package, which cargo builds with every test and benchmark.
+///
+/// # Panics
+/// Where cargo has not: outside of tests and benchmarks.
+#[must_use]
+pub fn program_beside(name: &str) -> PathBuf {
+    let path = std::env::var_os(format!("CARGO_BIN_EXE_{name}")).map(PathBuf::from);
+    path.unwrap_or_else(|| panic!("CARGO_BIN_EXE_{name} is not set: run this by cargo test or cargo bench"))
+}
+
+/// What the program `r3e-reaper` does: waits for the end of standard input, then ends all processes of that run.
+pub fn reap(run: &str) {
+    // An error is an end too.
+    let _end = std::io::stdin().read_to_end(&mut Vec::new());
+    kill_all(|mark| mark.strip_prefix(run.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':')));
+}
+
+/// Ends all processes that were started in that folder or below, by any run of tests, and waits until they are gone.
+pub(super) fn kill_all_of(folder: &Path) {
+    kill_all(|mark| in_folder(mark, folder));
+}
+
+/// The processes that were started in that folder or below, and what these have started.
+#[must_use]
+pub fn processes_of(folder: &Path) -> Vec<u32> {
+    marked(|mark| in_folder(mark, folder))
+}
+
+fn mark(run: &str, folder: &Path) -> OsString {
+    let mut mark = OsString::from(format!("{run}:"));
+    mark.push(folder);
+    mark
+}
+
+fn in_folder(mark: &[u8], folder: &Path) -> bool {
+    let colon = mark.iter().position(|&byte| byte == b':');
+    colon.is_some_and(|colon| Path::new(OsStr::from_bytes(&mark[colon + 1..])).starts_with(folder))
+}
+
+fn kill_all(is_ours: impl Fn(&[u8]) -> bool) {
+    until("all processes that were started are gone", || {
+        let left = marked(&is_ours);
+        for &pid in &left {
+            // It may have ended by itself.
+            let _killed = kill(pid_of(pid), Signal::SIGKILL);
+        }
+        left.is_empty()
+    });
+}
+
+/// The processes whose mark is such a one. Of those that have ended and are not waited for, the kernel shows none.
+fn marked(is_ours: impl Fn(&[u8]) -> bool) -> Vec<u32> {
+    let has_mark = |pid: &u32| {
+        // Another user's cannot be read, and is none of ours.
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let mut marks = environment.split(|&byte| byte == 0).filter_map(|it| it.strip_prefix(MARK.as_bytes()));
+        marks.any(|it| it.strip_prefix(b"=").is_some_and(&is_ours))
+    };
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+    processes.filter(has_mark).collect()
+}
+
+/// Sends a signal, such as `TERM`, to a process that a test has started.
+///
+/// # Panics
+/// When there is no such signal, or no such process.
+pub fn signal(pid: u32, name: &str) {
+    let signal = Signal::from_str(&format!("SIG{name}")).unwrap();
+    let sent = kill(pid_of(pid), signal);
+    assert_eq!(sent, Ok(()), "SIG{name} to {pid}");
+}
+
+fn pid_of(pid: u32) -> Pid {
+    Pid::from_raw(pid.try_into().unwrap())
+}

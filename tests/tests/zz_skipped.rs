@@ -1,0 +1,6 @@
+//! Says at the end of `cargo test` how many tests were skipped, and for want of what. It tests nothing.
+
+#[expect(clippy::print_stderr, reason = "what it is for")]
+fn main() {
+    eprintln!("\n{}", r3e_needs::skips_of_this_run());
+}
