@@ -109,7 +109,9 @@ impl JobError {
             Self::Memory(NotEnough::LimitTooSmall { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => {
                 Exit::Configuration
             }
-            Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) => Exit::Configuration,
+            Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) | Self::Client(SetupError::Proxy(_)) => {
+                Exit::Configuration
+            }
             Self::Lock(LockError::Busy { .. }) | Self::Memory(NotEnough::InUse { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(error)) | Self::Store(error) | Self::Index(IndexError::Store(error)) => {
@@ -119,7 +121,7 @@ impl JobError {
             Self::Guard(error) | Self::NoThread(error) => Exit::of_system(error),
             Self::Index(IndexError::Stopped | IndexError::TooMany(_) | IndexError::NotCompressed(_))
             | Self::Figures(_)
-            | Self::Client(_)
+            | Self::Client(SetupError::Client(_))
             | Self::Panicked(_) => Exit::Unexpected,
         }
     }
@@ -156,7 +158,8 @@ mod tests {
             JobError::Index(IndexError::TooMany(_)) => "Index(TooMany)",
             JobError::Index(IndexError::NotCompressed(_)) => "Index(NotCompressed)",
             JobError::Index(IndexError::BudgetTooSmall { .. }) => "Index(BudgetTooSmall)",
-            JobError::Client(_) => "Client",
+            JobError::Client(SetupError::Client(_)) => "Client(Client)",
+            JobError::Client(SetupError::Proxy(_)) => "Client(Proxy)",
             JobError::Panicked(_) => "Panicked",
         }
     }
@@ -190,7 +193,8 @@ mod tests {
             IndexError::TooMany(1).into(),
             IndexError::NotCompressed(crate::index::NotCompressed::default()).into(),
             IndexError::BudgetTooSmall { needed: Budget::least(&Catalog::builtin()), given: 0 }.into(),
-            SetupError("no certificates".to_owned()).into(),
+            SetupError::Client("no certificates".to_owned()).into(),
+            SetupError::Proxy(Default::default()).into(),
             JobError::Panicked(String::new()),
         ]
     }
@@ -205,7 +209,7 @@ mod tests {
         table.sort();
         table.dedup();
         insta::assert_snapshot!(table.join("\n"), @"
-          1 Client
+          1 Client(Client)
           1 Figures
           1 Guard
           1 Index(NotCompressed)
@@ -214,11 +218,14 @@ mod tests {
           1 Panicked
          74 Index(Store)
          74 Lock(Store)
+         74 NoBoards
          74 Store
          75 Lock(Busy)
          75 Memory(InUse)
+         75 NoThread
          78 Catalog
          78 CatalogFile
+         78 Client(Proxy)
          78 Index(BudgetTooSmall)
          78 Memory(LimitTooSmall)
          78 Newer
