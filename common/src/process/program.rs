@@ -48,13 +48,11 @@ pub struct JobArgs {
 #[must_use]
 pub fn run(program: impl FnOnce() -> Result<Exit, Exit>) -> Exit {
     // Nothing that it held is looked at again.
-    match catch_unwind(AssertUnwindSafe(program)) {
-        Ok(ended) => ended.unwrap_or_else(|exit| exit),
-        Err(_) => {
-            say("error: this program panicked, which is a fault of its own: please report the message above");
-            Exit::Unexpected
-        }
-    }
+    let Ok(ended) = catch_unwind(AssertUnwindSafe(program)) else {
+        say("error: this program panicked, which is a fault of its own: please report the message above");
+        return Exit::Unexpected;
+    };
+    ended.unwrap_or_else(|exit| exit)
 }
 
 /// Parses the command line.

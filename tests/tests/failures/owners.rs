@@ -34,7 +34,9 @@ fn track(place: &Place, folder: &str, board: Combination) -> PathBuf {
 
 /// All board files in the folder of that board's track.
 fn give_boards_of_track(place: &Place, board: Combination) {
-    files(&track(place, "cache", board)).iter().for_each(|file| give_to_root(file, 0o644));
+    for file in files(&track(place, "cache", board)) {
+        give_to_root(&file, 0o644);
+    }
 }
 
 const LEFT: [Left; 10] = [
@@ -73,7 +75,9 @@ const LEFT: [Left; 10] = [
         name: "a folder with a board in staging",
         make: |place, boards| {
             let folder = track(place, "cache_temp", boards[3]);
-            files(&folder).iter().for_each(|file| give_to_root(file, 0o644));
+            for file in files(&folder) {
+                give_to_root(&file, 0o644);
+            }
             give_to_root(&folder, 0o755);
         },
         code: 3,

@@ -66,7 +66,9 @@ fn assert_denied(text: &str, path: &str) {
 fn assert_failed(place: &Place, path: &str) {
     let failed = failed_boards(place);
     assert!(!failed.is_empty());
-    failed.values().for_each(|error| assert_denied(error, path));
+    for error in failed.values() {
+        assert_denied(error, path);
+    }
 }
 
 /// The boards that `status.json` lists as failed, and why.

@@ -106,12 +106,12 @@ impl JobError {
     pub fn exit(&self) -> Exit {
         match self {
             // Waiting does not make a limit larger.
-            Self::Memory(NotEnough::LimitTooSmall { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => {
-                Exit::Configuration
-            }
-            Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) | Self::Client(SetupError::Proxy(_)) => {
-                Exit::Configuration
-            }
+            Self::Memory(NotEnough::LimitTooSmall { .. })
+            | Self::Index(IndexError::BudgetTooSmall { .. })
+            | Self::Catalog { .. }
+            | Self::CatalogFile(_)
+            | Self::Newer(_)
+            | Self::Client(SetupError::Proxy(_)) => Exit::Configuration,
             Self::Lock(LockError::Busy { .. }) | Self::Memory(NotEnough::InUse { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(error)) | Self::Store(error) | Self::Index(IndexError::Store(error)) => {
@@ -134,6 +134,7 @@ mod tests {
     use crate::index::Budget;
     use crate::process::memory::limit::{By, Limit, Origin, Used};
     use crate::store::Holder;
+    use crate::upstream::ProxyError;
     use std::io;
     use std::path::Path;
 
@@ -194,7 +195,7 @@ mod tests {
             IndexError::NotCompressed(crate::index::NotCompressed::default()).into(),
             IndexError::BudgetTooSmall { needed: Budget::least(&Catalog::builtin()), given: 0 }.into(),
             SetupError::Client("no certificates".to_owned()).into(),
-            SetupError::Proxy(Default::default()).into(),
+            SetupError::Proxy(ProxyError::default()).into(),
             JobError::Panicked(String::new()),
         ]
     }

@@ -70,16 +70,16 @@ impl StoreError {
 
 /// The one place that decides what is about a single file and what is about the disk.
 fn reach(cause: &io::Error, access: Access) -> Reach {
+    use Errno::{EACCES, EAGAIN, EBUSY, EEXIST, EIO, ELOOP, EMFILE, ENFILE, ENOMEM, ENOTDIR, ENOTEMPTY, EPERM, EROFS};
     // Also where we found it ourselves, and the system gave no number.
     if cause.kind() == io::ErrorKind::IsADirectory {
         return Reach::Path;
     }
-    match (cause.raw_os_error().map(Errno::from_raw), access) {
-        (Some(Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::EBUSY), _) => Reach::Path,
-        (Some(Errno::ELOOP | Errno::ENOTDIR | Errno::EEXIST | Errno::ENOTEMPTY), _) => Reach::Path,
+    match cause.raw_os_error().map(Errno::from_raw) {
+        Some(EACCES | EPERM | EROFS | EBUSY | ELOOP | ENOTDIR | EEXIST | ENOTEMPTY) => Reach::Path,
         // A bad sector is one file's; a disk that cannot be written to is everybody's.
-        (Some(Errno::EIO), Access::Read) => Reach::Path,
-        (Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN), _) => Reach::Process,
+        Some(EIO) if access == Access::Read => Reach::Path,
+        Some(EMFILE | ENFILE | ENOMEM | EAGAIN) => Reach::Process,
         _ => Reach::Disk,
     }
 }
