@@ -98,7 +98,7 @@ impl<J, R> std::fmt::Debug for Here<'_, J, R> {
 }
 
 impl<J: Send, R: Send> Workers<'_, J, R> {
-    /// Lets `body` hand things to `threads` threads that do `work` on them.
+    /// Lets `body` hand things to `threads` threads that do `work` on them; with none it is done where it is handed over.
     pub(super) fn with<T>(
         threads: usize,
         work: impl Fn(J) -> R + Sync,
@@ -115,7 +115,7 @@ impl<J: Send, R: Send> Workers<'_, J, R> {
             }
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads.max(1)).map_while(|_| start(scope, serve)).collect();
+            let threads: Vec<_> = (0..threads).map_while(|_| start(scope, serve)).collect();
             let here = if threads.is_empty() { Some(Here(work as &dyn Fn(J) -> R)) } else { None };
             let mut workers = Workers { jobs, under_way: VecDeque::new(), here };
             let result = body(&mut workers);
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_job_is_done_once() {
-        for threads in [1, 2, 7] {
+        for threads in [0, 1, 2, 7] {
             let states = fold(threads, 1000, 16, Vec::new, |done, job| {
                 done.push(job);
                 Ok::<_, ()>(())
@@ -164,6 +164,14 @@ mod tests {
             done.sort_unstable();
             assert_eq!(done, (0..1000).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn items_are_mapped_in_their_order_and_an_error_ends_it() {
+        let odd = |it: u32| if it % 2 == 1 { Ok(it * 10) } else { Err(it) };
+        assert_eq!(map(vec![1, 3, 5, 7], odd), Ok(vec![10, 30, 50, 70]));
+        assert_eq!(map(vec![1, 2, 3], odd), Err(2));
+        assert_eq!(map(Vec::new(), odd), Ok(Vec::new()));
     }
 
     #[test]
@@ -185,7 +193,7 @@ mod tests {
 
     #[test]
     fn results_come_in_the_order_of_the_jobs_and_a_panic_in_the_caller() {
-        for threads in [1, 3] {
+        for threads in [0, 1, 3] {
             let squares = Workers::with(
                 threads,
                 |job: u64| job * job,

@@ -45,6 +45,28 @@ struct Alive {
 #[derive(Debug)]
 pub struct Blocking<T>(oneshot::Receiver<Result<T, BlockingError>>);
 
+impl<T: Send + 'static> Blocking<T> {
+    /// Starts work that may block, on a thread of its own, within the runtime. Not on one of the runtime's: where the system
+    /// gives none, that would wait for ever, or panic.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    pub fn start(name: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Self {
+        let (runtime, (sender, result)) = (Handle::current(), oneshot::channel());
+        let work = move || {
+            let _entered = runtime.enter();
+            let done = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| BlockingError::panicked(&*panic));
+            // Nobody may wait for it.
+            let _waited_for = sender.send(done);
+        };
+        let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) else { return Self(result) };
+        let (sender, result) = oneshot::channel();
+        // The receiver is at hand.
+        let _sent = sender.send(Err(BlockingError::NoThread(error)));
+        Self(result)
+    }
+}
+
 /// Why work on a thread of its own came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockingError {
@@ -104,8 +126,7 @@ impl Tasks {
         tokio::spawn(self.track(name, task))
     }
 
-    /// Starts work that may block, on a thread of its own, within the runtime. Not on one of the runtime's: where the system
-    /// gives none, that would wait for ever.
+    /// Starts work that may block; see [`Blocking::start`].
     ///
     /// # Panics
     /// Outside a runtime.
@@ -115,20 +136,11 @@ impl Tasks {
         name: &'static str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Blocking<T> {
-        let (entry, alive, runtime) = (self.entry(name), self.tracker.token(), Handle::current());
-        let (sender, result) = oneshot::channel();
-        let work = move || {
-            let _entered = runtime.enter();
-            let done = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| BlockingError::panicked(&*panic));
-            drop((entry, alive));
-            // Nobody may wait for it.
-            let _waited_for = sender.send(done);
-        };
-        let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) else { return Blocking(result) };
-        let (sender, result) = oneshot::channel();
-        // The receiver is at hand.
-        let _sent = sender.send(Err(BlockingError::NoThread(error)));
-        Blocking(result)
+        let (entry, alive) = (self.entry(name), self.tracker.token());
+        Blocking::start(name, move || {
+            let _until_it_is_over = (entry, alive);
+            work()
+        })
     }
 
     /// A future that is on the list until it is over: for tasks that something else spawns and joins.
@@ -192,7 +204,7 @@ mod tests {
     async fn one_that_panics_or_is_aborted_is_over_too() {
         let tasks = Tasks::default();
         let panics = tasks.spawn_blocking("panics", || panic!("on purpose"));
-        assert!(panics.await.is_err());
+        assert_eq!(panics.await.unwrap_err().to_string(), "it panicked: on purpose");
         let hangs = tasks.spawn("hangs", std::future::pending::<()>());
         assert_eq!(tasks.list().iter().map(|it| it.name).collect::<Vec<_>>(), ["hangs"]);
         hangs.abort();

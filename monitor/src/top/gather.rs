@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 
+use r3e_common::pipeline::Blocking;
 use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
 use r3e_common::process::memory::Arena;
 use r3e_common::store::StoreError;
@@ -162,7 +163,7 @@ async fn look(path: &std::path::Path, tab: Tab) -> Page {
 
 /// Reads the kernel's account, which takes milliseconds, and more on a machine with many connections.
 async fn read(read: impl FnOnce() -> Result<String, StoreError> + Send + 'static) -> Result<String, String> {
-    match tokio::task::spawn_blocking(read).await {
+    match Blocking::start("kernel", read).await {
         Ok(read) => read.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use r3e_common::pipeline::Blocking;
 use r3e_common::process::control::{PurgeStats, Stats};
 use r3e_common::process::memory;
 use r3e_common::process::pid_namespace::pid_namespace;
@@ -116,7 +117,7 @@ fn sample(stats: Stats, after_purge: bool) -> Option<Sample> {
 
 /// For a watch that has no control socket.
 async fn purge_this_process() {
-    match tokio::task::spawn_blocking(memory::purge).await {
+    match Blocking::start("purge", memory::purge).await {
         Ok(Ok(purged)) => tracing::info!(
             program = env!("CARGO_PKG_NAME"),
             pid = std::process::id(),
@@ -125,6 +126,6 @@ async fn purge_this_process() {
             purged.after.periodic_line()
         ),
         Ok(Err(error)) => tracing::warn!(%error, "no purge"),
-        Err(error) => tracing::error!(%error, "the purge panicked"),
+        Err(error) => tracing::error!(%error, "no purge"),
     }
 }

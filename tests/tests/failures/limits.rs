@@ -4,7 +4,7 @@
 use std::os::unix::fs::chown;
 
 use nix::sys::resource::Resource;
-use r3e_tests::harness::{Ended, Invocation, Place};
+use r3e_tests::harness::{Ended, Invocation, Place, until};
 
 use super::cells::run_all;
 use super::job::JOBS;
@@ -68,8 +68,39 @@ fn few_open_files() {
             // A soft limit is raised.
             assert_eq!(ended.code() == Some(78), hard < 64, "{}", ended.stderr);
         }
+        for daemon in daemons(&place) {
+            let ended = run_daemon(&daemon.limit(Resource::RLIMIT_NOFILE, soft, hard), &place);
+            assert_in_order(&ended, 78, "RLIMIT_NOFILE");
+        }
         world.assert_nothing_lost(&place);
     });
+}
+
+/// A daemon begins or says what is too low; then it is stopped.
+fn daemons(place: &Place) -> Vec<Invocation> {
+    let scheduler = Invocation::new("r3e-scheduler", &place.path("")).set("schedule.load_at_start", "false");
+    let of_monitor = |command: &str| Invocation::new("r3e-monitor", &place.path("")).argument(command);
+    let serve = of_monitor("serve").argument("--listen").argument("127.0.0.1:0");
+    let all = [scheduler.set("schedule.catch_up", "false"), of_monitor("watch"), serve];
+    all.into_iter().map(|it| it.set("runtime.dir", &place.path("run").to_string_lossy())).collect()
+}
+
+/// Runs it until it answers or has ended by itself.
+fn run_daemon(daemon: &Invocation, place: &Place) -> Ended {
+    let mut running = daemon.spawn();
+    let socket = format!("-{}.sock", running.pid());
+    let is_socket = |name: &str| name.ends_with(&socket);
+    let names = || std::fs::read_dir(place.path("run")).into_iter().flatten().flatten();
+    let answers = || names().any(|it| is_socket(&it.file_name().to_string_lossy()));
+    let mut answering = false;
+    until("it answers or has ended", || {
+        answering = answers();
+        answering || running.has_ended()
+    });
+    if answering {
+        running.signal("TERM");
+    }
+    running.wait()
 }
 
 #[test]
@@ -91,6 +122,10 @@ fn few_threads() {
         for program in programs(&world, &place) {
             let ended = program.as_user(ALONE).limit(Resource::RLIMIT_NPROC, threads, threads).run();
             assert_in_order(&ended, 75, "RLIMIT_NPROC");
+        }
+        for daemon in daemons(&place) {
+            let daemon = daemon.as_user(ALONE).limit(Resource::RLIMIT_NPROC, threads, threads);
+            assert_in_order(&run_daemon(&daemon, &place), 75, "RLIMIT_NPROC");
         }
         world.assert_nothing_lost(&place);
     });
