@@ -41,9 +41,12 @@ pub(super) fn write(
     })
 }
 
+/// A block, and its text.
+type Compressed = Result<(Block, Vec<u8>), NotCompressed>;
+
 struct Stream<'a, 'f> {
     sorted: &'a Sorted,
-    workers: &'a mut Workers<Vec<u8>, Result<(Block, Vec<u8>), NotCompressed>>,
+    workers: &'a mut Workers<Vec<u8>, Compressed>,
     output: &'a mut Output<'f>,
     /// How many blocks there may be at a time, however small.
     most: usize,

@@ -10,6 +10,7 @@ use crate::pipeline::{Periodic, Rhythm, Tasks};
 
 /// Purges every so often until it is stopped or `stop` is cancelled, and logs the line that operators know. To be called within
 /// the runtime, whose workers' caches are emptied too.
+#[must_use]
 pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
     let runtime = Handle::current();
     let names = (NAME, Some("⏹️ Memory monitoring stopped"));
@@ -20,6 +21,7 @@ pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Durati
 }
 
 /// Like [`purge_periodically`], for commands that show something on a terminal: nothing is logged.
+#[must_use]
 pub fn purge_periodically_unlogged(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
     Periodic::start(tasks, stop, Rhythm::Every(every), (NAME, None), |_| give_back())
 }
