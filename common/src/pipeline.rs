@@ -15,4 +15,4 @@ pub use fetch::{Arrivals, End, FailedBoard, FetchFault, Fetched, Fetcher};
 pub use periodic::{Periodic, Rhythm};
 pub use progress::{Progress, Snapshot};
 pub use publish::{PublishError, Published, Publisher, Room, Totals};
-pub use tasks::{TaskInfo, Tasks};
+pub use tasks::{Blocking, BlockingError, TaskInfo, Tasks};

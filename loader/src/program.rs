@@ -7,7 +7,7 @@ use r3e_common::domain::{Ordinal, Selection};
 use r3e_common::process::config::Config;
 use r3e_common::process::exit::Exit;
 use r3e_common::process::job::load_catalog;
-use r3e_common::process::program::{configure, failed, parse, print, run_job};
+use r3e_common::process::program::{self, configure, failed, parse, print, run_job};
 use r3e_common::process::signals;
 
 use crate::catalog;
@@ -17,8 +17,7 @@ use crate::plan::Choice;
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     signals::unblock();
-    // What ends early has been told.
-    run(arguments).unwrap_or_else(|exit| exit)
+    program::run(|| run(arguments))
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {

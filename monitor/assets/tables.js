@@ -43,6 +43,10 @@
       ["Program"], ["Phase"], ["Progress"], ["Resident", "number"], ["Allocated", "number"], ["Limit", "number"],
       ["Tasks", "number"], ["Descriptors", "number"], ["Connections", "number"], ["Up", "number"], ["Verdict"],
     ];
+    const phase = (it) => {
+      const next = it.schedule?.next_run_at;
+      return next ? [it.phase, element("small", {}, `next run ${next}`)] : it.phase;
+    };
     const row = (it) => {
       const name = [it.program, element("small", {}, `pid ${it.pid}`)];
       if (it.state !== "answers") {
@@ -50,8 +54,9 @@
       }
       const verdict = verdicts.find((v) => v.pid === it.pid && Math.abs(v.started_ms - it.started_ms) < 5000);
       return [
-        name, it.phase, progress(it, timeLeft(it)),
-        [bytes(it.rss_bytes), element("small", {}, `peak ${bytes(it.peak_rss_bytes)}`)], bytes(it.allocated_bytes),
+        name, phase(it), progress(it, timeLeft(it)),
+        [bytes(it.rss_bytes), element("small", {}, `RssAnon ${bytes(it.rss_anon_bytes)}, peak ${bytes(it.peak_rss_bytes)}`)],
+        bytes(it.allocated_bytes),
         it.limit_bytes ? [bytes(it.limit_bytes), element("small", {}, `${Math.round((it.rss_bytes * 100) / it.limit_bytes)} % used`)] : "none",
         count(it.tasks), count(it.open_fds), count(it.connections), seconds(it.uptime_s),
         verdictBadge(verdict ? verdict.verdict : "too few samples"),

@@ -233,7 +233,7 @@ mod tests {
         let sockets: Vec<Socket> = (1..=20)
             .map(|pid| Socket {
                 program: "silent".into(),
-                pid,
+                pid: pid.into(),
                 path: program(folder.path(), &format!("silent-{pid}.sock"), None),
             })
             .collect();
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(begun.elapsed().as_secs(), TO_ANSWER.as_secs(), "all at the same time");
         assert_eq!(replies.len(), 20);
         for (reply, pid) in replies.iter().zip(1..) {
-            assert_eq!(reply.socket.pid, pid);
+            assert_eq!(reply.socket.pid, pid.into());
             assert!(matches!(reply.answer, Err(NoAnswer::Late(_))), "{reply:?}");
         }
     }

@@ -20,8 +20,9 @@ use serde::de::DeserializeOwned;
 use crate::ask::{NoAnswer, Question, ask};
 use crate::cli::{One, Selected, StatsArguments};
 use crate::kernel;
+use crate::peer::{NoPeer, peer};
 use crate::report::{Connections, Descriptors, List, Purges, Report as _, StatsReport, Tasks};
-use crate::sockets::{self, Socket, Which, meant};
+use crate::sockets::{self, Pid, Socket, Which, meant};
 use crate::survey::{Reply, ask_all, ask_everyone};
 
 /// Names that no process has: a mistake at the prompt, as an unknown flag is, or the process has ended.
@@ -30,6 +31,15 @@ use crate::survey::{Reply, ask_all, ask_everyone};
 pub(crate) struct Unknown {
     pub(crate) names: String,
     pub(crate) folder: String,
+}
+
+/// A process of which the kernel has no account here.
+#[derive(Debug, thiserror::Error)]
+#[error("{program} ({pid}): {cause}")]
+pub(crate) struct NoAccount {
+    program: String,
+    pid: Pid,
+    cause: NoPeer,
 }
 
 /// What all commands know.
@@ -115,13 +125,19 @@ impl Asked<'_> {
     }
 
     /// The one process that is meant, by its socket.
-    fn one(&self, asked: &One) -> anyhow::Result<Socket> {
+    async fn one(&self, asked: &One) -> anyhow::Result<Socket> {
         let which = Which::from(asked.which.as_str());
         let mut meant = sockets::list(&self.config.runtime.dir)?;
         meant.retain(|it| which.means(&it.program, it.pid));
         // A socket that its owner left behind when it was killed is none of a process.
         if meant.len() > 1 {
-            meant.retain(|it| kernel::start_ticks(it.pid).is_some());
+            let mut alive = Vec::with_capacity(meant.len());
+            for socket in meant {
+                if !matches!(peer(&socket.path).await, Err(NoPeer::Gone)) {
+                    alive.push(socket);
+                }
+            }
+            meant = alive;
         }
         match meant.len() {
             0 => Err(self.unknown(&[which]).into()),
@@ -135,7 +151,7 @@ impl Asked<'_> {
 
     /// `tasks`
     pub(crate) async fn tasks(self, asked: &One) -> anyhow::Result<Exit> {
-        let socket = self.one(asked)?;
+        let socket = self.one(asked).await?;
         match ask::<Vec<TaskStats>>(&socket.path, Question::Tasks).await {
             Ok(tasks) => print(&Tasks(tasks).show(self.json)),
             Err(NoAnswer::Dead) => Err(self.unknown(&[&asked.which]).into()),
@@ -143,23 +159,27 @@ impl Asked<'_> {
         }
     }
 
-    /// The process that is meant: any of the machine by its number, one of ours by its name.
-    fn pid(&self, asked: &One) -> anyhow::Result<u32> {
-        let pid = match Which::from(asked.which.as_str()) {
-            Which::Pid(pid) => pid,
-            Which::Program(_) => self.one(asked)?.pid,
-        };
-        if kernel::is_alive(pid)? { Ok(pid) } else { Err(self.unknown(&[&asked.which]).into()) }
+    /// The process that is meant, as it is numbered here: one of ours by its socket, any other one by its number.
+    async fn pid(&self, asked: &One) -> anyhow::Result<u32> {
+        let which = Which::from(asked.which.as_str());
+        let has_socket = sockets::list(&self.config.runtime.dir)?.iter().any(|it| which.means(&it.program, it.pid));
+        match which {
+            Which::Pid(pid) if !has_socket && pid.instance == 1 && kernel::is_alive(pid.id)? => Ok(pid.id),
+            _ => {
+                let Socket { program, pid, path } = self.one(asked).await?;
+                Ok(peer(&path).await.map_err(|cause| NoAccount { program, pid, cause })?)
+            }
+        }
     }
 
     /// `connections`
-    pub(crate) fn connections(self, asked: &One) -> anyhow::Result<Exit> {
-        print(&Connections(kernel::connections(self.pid(asked)?)?).show(self.json))
+    pub(crate) async fn connections(self, asked: &One) -> anyhow::Result<Exit> {
+        print(&Connections(kernel::connections(self.pid(asked).await?)?).show(self.json))
     }
 
     /// `fds`
-    pub(crate) fn fds(self, asked: &One) -> anyhow::Result<Exit> {
-        print(&Descriptors(kernel::descriptors(self.pid(asked)?)?).show(self.json))
+    pub(crate) async fn fds(self, asked: &One) -> anyhow::Result<Exit> {
+        print(&Descriptors(kernel::descriptors(self.pid(asked).await?)?).show(self.json))
     }
 }
 

@@ -13,4 +13,4 @@ pub(crate) use now::now;
 pub(crate) use past::{SLOTS, past};
 pub(crate) use report::write_report;
 pub(crate) use verdicts::verdicts;
-pub(crate) use work::Work;
+pub(crate) use work::{Origin, Work, read_runs, read_status};

@@ -2,6 +2,8 @@
 //! number read meanwhile (write-ahead log).
 
 mod after_purges;
+mod age;
+mod damaged;
 mod error;
 mod latest;
 mod read;
@@ -13,6 +15,7 @@ mod tests;
 mod write;
 
 pub(crate) use after_purges::{AfterPurges, Process};
+pub(crate) use damaged::set_aside;
 pub(crate) use error::HistoryError;
 pub(crate) use latest::latest_runs;
 pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};

@@ -8,6 +8,7 @@ mod dashboard;
 mod heap;
 mod history;
 mod kernel;
+mod peer;
 mod program;
 mod report;
 mod serve;

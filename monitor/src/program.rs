@@ -1,14 +1,16 @@
 //! From the command line to the exit code.
 
 use std::ffi::OsString;
+use std::io;
 use std::time::SystemTime;
 
 use clap::CommandFactory as _;
 use r3e_common::process::config::Config;
 use r3e_common::process::exit::Exit;
+use r3e_common::process::limits::{self, LimitError};
 use r3e_common::process::memory;
 use r3e_common::process::notify::Supervisor;
-use r3e_common::process::program::{configure, parse, say};
+use r3e_common::process::program::{self, configure, parse, say};
 use r3e_common::process::signals;
 use r3e_common::store::StoreError;
 
@@ -20,8 +22,7 @@ use crate::{serve, top, watch};
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     signals::unblock();
-    // What ends early has been told.
-    started(arguments).unwrap_or_else(|exit| exit)
+    program::run(|| started(arguments))
 }
 
 fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
@@ -48,11 +49,19 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         error.exit()
     } else if let Some(error) = error.downcast_ref::<serve::NotListening>() {
         error.exit()
-    } else if error.is::<StoreError>() {
-        Exit::Disk
+    } else if let Some(error) = error.downcast_ref::<StoreError>() {
+        Exit::of_store(error)
+    } else if let Some(error) = error.downcast_ref::<LimitError>() {
+        error.exit()
+    } else if let Some(error) = error.downcast_ref::<io::Error>() {
+        Exit::of_system(error)
     } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
         Exit::TryAgain
-    } else if error.is::<commands::Unknown>() || error.is::<commands::NotSeen>() || error.is::<top::NotHere>() {
+    } else if error.is::<commands::Unknown>()
+        || error.is::<commands::NoAccount>()
+        || error.is::<commands::NotSeen>()
+        || error.is::<top::NotHere>()
+    {
         Exit::Usage
     } else {
         Exit::Unexpected
@@ -62,6 +71,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 /// For what may block: purges, files and the history.
 const BLOCKING_THREADS: usize = 4;
 
+/// With those for signals, control socket, purge, samples and the terminal.
+const THREADS: usize = BLOCKING_THREADS + 5;
+
 fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow::Result<Exit> {
     let Some(command) = arguments.command else {
         say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
@@ -70,6 +82,7 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
     if let Err(error) = memory::check_tuning() {
         tracing::warn!(%error, "memory may be held longer than meant");
     }
+    limits::need_threads(THREADS)?;
     // One thread is enough to wait for answers.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -82,8 +95,8 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::Stats(it) => runtime.block_on(asked.stats(&it)),
         Command::Purge(it) => runtime.block_on(asked.purge(&it)),
         Command::Tasks(it) => runtime.block_on(asked.tasks(&it)),
-        Command::Connections(it) => asked.connections(&it),
-        Command::Fds(it) => asked.fds(&it),
+        Command::Connections(it) => runtime.block_on(asked.connections(&it)),
+        Command::Fds(it) => runtime.block_on(asked.fds(&it)),
         Command::History(it) => asked.history(&it),
         Command::Runs(it) => asked.runs(&it),
         Command::Heap(it) => runtime.block_on(asked.heap(&it)),
@@ -106,8 +119,7 @@ mod tests {
 
     #[test]
     fn every_error_has_its_exit_code() {
-        let store =
-            || StoreError { action: "write", path: "x".into(), cause: io::Error::from(io::ErrorKind::StorageFull) };
+        let store = || StoreError::new("write", std::path::Path::new("x"), io::ErrorKind::StorageFull.into());
         let used =
             || Used { bytes: 1, by: By::Process, limit: Limit { bytes: 1, origin: Origin::ControlGroup("x".into()) } };
         let cannot_listen = |kind| serve::NotListening { address: ([0; 4], 0).into(), cause: io::Error::from(kind) };

@@ -13,7 +13,7 @@ mod verdict;
 pub(crate) use heap::{Growth, Heap, ProfileSwitched, amount};
 pub(crate) use history::{History, Runs, sample_line};
 pub(crate) use kernel::{Connections, Descriptors};
-pub(crate) use live::{Arenas, List, Purges, StatsReport, Tasks, stats_json};
+pub(crate) use live::{Arenas, List, Purges, StatsReport, Tasks, next_run, stats_json};
 pub(crate) use verdict::{Verdicts, growth};
 
 use std::fmt;

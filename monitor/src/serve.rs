@@ -3,12 +3,15 @@
 
 mod accept;
 mod conditions;
+mod cors;
 mod files;
 mod fresh;
 mod hosts;
+mod look;
 mod metrics;
 mod page;
 mod patient;
+mod preconditions;
 mod reply;
 mod site;
 mod stream;

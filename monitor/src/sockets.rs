@@ -1,7 +1,9 @@
 //! Which control sockets there are, and which of them are meant by a name or a number.
 
 use std::fmt;
+use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use r3e_common::store::StoreError;
 use r3e_common::store::fs;
@@ -12,27 +14,68 @@ pub(crate) const MOST: usize = 256;
 /// What all programs' names begin with; it may be left out.
 const OURS: &str = "r3e-";
 
-/// A control socket: whose it is is told by its name.
+/// A process id as a socket's name has it: the one that the process sees itself. Programs of several containers may have the
+/// same one; then the later ones have a number of their own behind it, as in `1.2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Pid {
+    /// The process id.
+    pub(crate) id: u32,
+    /// Which one of those of the same program and id, from 1.
+    pub(crate) instance: u32,
+}
+
+impl Pid {
+    /// The number behind the process id; none of the first of that id, which has none.
+    pub(crate) fn later(self) -> Option<u32> {
+        (self.instance > 1).then_some(self.instance)
+    }
+}
+
+impl From<u32> for Pid {
+    fn from(id: u32) -> Self {
+        Self { id, instance: 1 }
+    }
+}
+
+impl FromStr for Pid {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (id, instance) = text.split_once('.').unwrap_or((text, "1"));
+        Ok(Self { id: id.parse()?, instance: instance.parse()? })
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { id, instance: 1 } => id.fmt(f),
+            Self { id, instance } => write!(f, "{id}.{instance}"),
+        }
+    }
+}
+
+/// A control socket: its name says whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Socket {
     /// The program's name.
     pub(crate) program: String,
     /// Its process id.
-    pub(crate) pid: u32,
+    pub(crate) pid: Pid,
     /// Where it is.
     pub(crate) path: PathBuf,
 }
 
 impl Socket {
     /// Whose it is.
-    pub(crate) fn whose(&self) -> (&str, u32) {
+    pub(crate) fn whose(&self) -> (&str, Pid) {
         (&self.program, self.pid)
     }
 
-    /// The socket at that path, if its name is one: `{program}-{pid}.sock`.
+    /// The socket at that path, if its name is one: `{program}-{pid}.sock`, `{program}-{pid}.2.sock`.
     fn at(path: PathBuf) -> Option<Self> {
         let (program, pid) = path.file_name()?.to_str()?.strip_suffix(".sock")?.rsplit_once('-')?;
-        let pid = pid.parse().ok().filter(|it| *it > 0)?;
+        let pid = pid.parse().ok().filter(|it: &Pid| it.id > 0 && it.instance > 0)?;
         let program = Some(program).filter(|it| !it.is_empty())?.to_owned();
         Some(Self { program, pid, path })
     }
@@ -56,7 +99,7 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, StoreError> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Which {
     /// By its number.
-    Pid(u32),
+    Pid(Pid),
     /// By its program, with or without `r3e-`.
     Program(String),
 }
@@ -78,7 +121,7 @@ impl fmt::Display for Which {
 
 impl Which {
     /// Whether that process is meant.
-    pub(crate) fn means(&self, program: &str, pid: u32) -> bool {
+    pub(crate) fn means(&self, program: &str, pid: Pid) -> bool {
         match self {
             Self::Pid(it) => *it == pid,
             Self::Program(name) => {
@@ -93,7 +136,7 @@ impl Which {
 ///
 /// # Errors
 /// The names that mean none of them.
-pub(crate) fn meant<T>(all: Vec<T>, named: &[Which], whose: impl Fn(&T) -> (&str, u32)) -> Result<Vec<T>, Vec<Which>> {
+pub(crate) fn meant<T>(all: Vec<T>, named: &[Which], whose: impl Fn(&T) -> (&str, Pid)) -> Result<Vec<T>, Vec<Which>> {
     let is_meant = |which: &Which, it: &T| {
         let (program, pid) = whose(it);
         which.means(program, pid)
@@ -113,9 +156,20 @@ mod tests {
     #[test]
     fn a_socket_is_known_by_its_name() {
         let at = |name: &str| Socket::at(Path::new("/run/r3e").join(name)).map(|it| (it.program, it.pid));
-        assert_eq!(at("r3e-loader-42.sock"), Some(("r3e-loader".into(), 42)));
-        assert_eq!(at("other-1.sock"), Some(("other".into(), 1)));
-        for none in ["runs", "r3e-loader.sock", "-42.sock", "r3e-loader-0.sock", "r3e-loader-42.sock.tmp", "42.sock"] {
+        assert_eq!(at("r3e-loader-42.sock"), Some(("r3e-loader".into(), 42.into())));
+        assert_eq!(at("other-1.sock"), Some(("other".into(), 1.into())));
+        assert_eq!(at("other-1.2.sock"), Some(("other".into(), Pid { id: 1, instance: 2 })));
+        for none in [
+            "runs",
+            "r3e-loader.sock",
+            "-42.sock",
+            "r3e-loader-0.sock",
+            "x-1.0.sock",
+            "x-1.2.3.sock",
+            "x-.2.sock",
+            "r3e-loader-42.sock.tmp",
+            "42.sock",
+        ] {
             assert_eq!(at(none), None, "{none}");
         }
     }
@@ -128,16 +182,20 @@ mod tests {
 
     #[test]
     fn processes_are_named_by_program_or_number() {
-        let all = || vec![("r3e-loader", 7), ("r3e-loader", 8), ("r3e-monitor", 9)];
+        let second = Pid { id: 7, instance: 2 };
+        let all = || vec![("r3e-loader", 7.into()), ("r3e-loader", second), ("r3e-monitor", 9.into())];
         let meant = |named: &[&str]| {
             let named: Vec<Which> = named.iter().map(|&it| it.into()).collect();
-            let pids = meant(all(), &named, |it| *it).map(|found| found.iter().map(|it| it.1).collect::<Vec<_>>());
+            let pids =
+                meant(all(), &named, |it| *it).map(|found| found.iter().map(|it| it.1.to_string()).collect::<Vec<_>>());
             pids.map_err(|unknown| unknown.iter().map(Which::to_string).collect::<Vec<_>>())
         };
-        assert_eq!(meant(&[]), Ok(vec![7, 8, 9]));
-        assert_eq!(meant(&["loader"]), Ok(vec![7, 8]));
-        assert_eq!(meant(&["r3e-loader", "8", "9"]), Ok(vec![7, 8, 9]));
-        assert_eq!(meant(&["9"]), Ok(vec![9]));
+        let found = |pids: &[&str]| Ok(pids.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
+        assert_eq!(meant(&[]), found(&["7", "7.2", "9"]));
+        assert_eq!(meant(&["loader"]), found(&["7", "7.2"]));
+        assert_eq!(meant(&["7"]), found(&["7"]));
+        assert_eq!(meant(&["r3e-monitor", "7.2"]), found(&["7.2", "9"]));
+        assert_eq!(meant(&["9"]), found(&["9"]));
         assert_eq!(meant(&["9", "10", "load"]), Err(vec!["10".into(), "load".into()]), "all that are wrong at once");
     }
 }

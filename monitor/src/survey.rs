@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use crate::ask::{NoAnswer, Question, ask};
-use crate::sockets::{self, Socket};
+use crate::sockets::{self, Pid, Socket};
 
 /// What came of asking one program.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Reply<T> {
 
 impl<T> Reply<T> {
     /// Whose it is.
-    pub(crate) fn whose(&self) -> (&str, u32) {
+    pub(crate) fn whose(&self) -> (&str, Pid) {
         self.socket.whose()
     }
 

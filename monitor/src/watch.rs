@@ -18,7 +18,6 @@ use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{Control, Facts};
 use r3e_common::process::exit::Exit;
-use r3e_common::process::memory;
 use r3e_common::process::memory::guard::{Guard, Reached};
 use r3e_common::process::memory::ladder::Role;
 use r3e_common::process::memory::limit::Limits;
@@ -33,9 +32,6 @@ use tokio_util::sync::CancellationToken;
 use keeper::Keeper;
 use round::Round;
 use supervised::Supervised;
-
-/// How often, at most, code that is not needed for watching is let go of.
-const LET_GO: Duration = Duration::from_secs(1);
 
 /// Another watch writes this history: each of the two would have every process purge and every sample written twice.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +82,6 @@ pub(crate) fn run(
         "watching"
     );
     supervisor.ready("watching");
-    memory::let_go_of_code_or_say();
     runtime.block_on(watch(config, &tasks, &keeper, (clock, supervisor), &stop));
     supervisor.stopping("stopping");
     drop(control);
@@ -119,16 +114,11 @@ async fn watch(
     };
     let purge = async {
         let mut every = every(config.memory.purge_every);
-        let mut let_go = Instant::now();
         // The first comes at once, when there is nothing yet to be given back.
         every.tick().await;
         loop {
             every.tick().await;
             keeper.keep(round::purge(&config.runtime.dir, clock).await);
-            if let_go.elapsed() >= LET_GO {
-                memory::let_go_of_code_or_say();
-                let_go = Instant::now();
-            }
         }
     };
     // A purge may take seconds, and samples go on meanwhile.

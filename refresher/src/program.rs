@@ -10,7 +10,7 @@ use r3e_common::pipeline::Rhythm;
 use r3e_common::process::config::Config;
 use r3e_common::process::exit::Exit;
 use r3e_common::process::job::{Job, JobError, Plan, Scrape, load_catalog};
-use r3e_common::process::program::{configure, failed, parse, run_job};
+use r3e_common::process::program::{self, configure, failed, parse, run_job};
 use r3e_common::process::signals;
 use r3e_common::store::Destination;
 
@@ -24,8 +24,7 @@ const CHANGED_BOARDS: usize = 100;
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     signals::unblock();
-    // What ends early has been told.
-    run(arguments).unwrap_or_else(|exit| exit)
+    program::run(|| run(arguments))
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {

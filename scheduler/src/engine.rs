@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
-use r3e_common::process::control::Facts;
+use r3e_common::process::control::{Facts, ScheduleFigures};
 use r3e_common::process::memory;
 use r3e_common::process::notify::Supervisor;
 use r3e_common::process::shutdown::Shutdown;
@@ -123,7 +123,8 @@ impl<'a> Engine<'a> {
         let (mut alive, mut settled_down) = (Instant::now(), Instant::now());
         self.look_at_clock();
         self.say_ready();
-        settle_down();
+        // Frees what starting needed: from here on there is little but waiting.
+        memory::give_back();
         while !stop.is_cancelled() {
             signals::reap(self.job.as_ref().map(|(_, running)| running.pid()));
             self.look_at_clock();
@@ -138,7 +139,7 @@ impl<'a> Engine<'a> {
                 alive = Instant::now() + every;
             }
             if self.job.is_none() && settled_down.elapsed() >= SETTLE_DOWN {
-                settle_down();
+                memory::give_back();
                 settled_down = Instant::now();
             }
             let wake = self.wake(watchdog.map(|_| alive));
@@ -227,16 +228,28 @@ impl<'a> Engine<'a> {
     fn say_ready(&mut self) {
         self.said = self.status();
         self.around.supervisor.ready(&self.said);
-        self.around.facts.set_phase(self.phase());
+        self.report();
     }
 
     fn say_what_is_done(&mut self) {
-        self.around.facts.set_phase(self.phase());
         let status = self.status();
         if status != self.said {
             self.around.supervisor.status(&status);
             self.said = status;
+            self.report();
         }
+    }
+
+    /// Tells the control socket what is being done.
+    fn report(&self) {
+        let attempt = self.job.as_ref().map(|(tried, _)| tried.attempt);
+        self.around.facts.set_phase(self.phase());
+        self.around.facts.set_schedule(ScheduleFigures {
+            next_run_at: self.next.map(|next| next.to_string()),
+            attempt: attempt.or(self.agenda.again().map(|it| it.attempt)),
+            jobs_started: self.agenda.counts.started,
+            jobs_failed: self.agenda.counts.failed,
+        });
     }
 }
 
@@ -256,13 +269,6 @@ impl Trouble {
     fn over(&mut self) {
         self.0 = None;
     }
-}
-
-/// Gives back what starting, and starting a job, needed: from here on there is little but waiting. Takes a millisecond or two in
-/// a process as small as this one.
-fn settle_down() {
-    memory::give_back();
-    memory::let_go_of_code_or_say();
 }
 
 fn now(clock: fn() -> SystemTime) -> Timestamp {

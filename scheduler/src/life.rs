@@ -9,6 +9,7 @@ use r3e_common::pipeline::Tasks;
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{Control, Facts};
 use r3e_common::process::exit::Exit;
+use r3e_common::process::limits;
 use r3e_common::process::logging;
 use r3e_common::process::memory;
 use r3e_common::process::memory::guard::Guard;
@@ -30,6 +31,9 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// Hidden, in the staging folder beside what the scheduler keeps there.
 const LOCK: &str = ".scheduler.lock";
 
+/// Signals, log, control socket, purge, memory limit, and one to hurry a stop.
+const THREADS: usize = 6;
+
 /// How much longer than `runtime.stop_grace` a stop may take: to kill a job, and to pass on its last lines.
 const CLOSING: Duration = Duration::from_millis(800);
 
@@ -48,6 +52,7 @@ pub(crate) fn run(
     supervisor: &Supervisor,
     clock: fn() -> SystemTime,
 ) -> anyhow::Result<Exit> {
+    limits::need_threads(THREADS)?;
     let group = Group::default();
     let shutdown = {
         let group = group.clone();
@@ -57,7 +62,7 @@ pub(crate) fn run(
     let behind = logging::write_behind()?;
     let lock = lock(&config.cache.staging_dir)?;
     // Its folder is watched for the trigger file, and may be asked for before the first job has made it.
-    fs::create_folders(&config.cache.dir)?;
+    fs::publish_folders(&config.cache.dir)?;
     let run = Run { program: PROGRAM, doing: "scheduling".to_owned(), started: clock() };
     let begun = Instant::now();
     // One thread is enough to wait, and the one that starts jobs has to live as long as the process.
@@ -103,7 +108,7 @@ pub(crate) fn run(
 /// Keeps another scheduler from working on the same folders, as long as the file is held. Where the disk gives no locks there
 /// is none: jobs have the writer's lock beside.
 fn lock(staging: &Path) -> anyhow::Result<File> {
-    fs::create_folders(staging)?;
+    fs::publish_folders(staging)?;
     let path = staging.join(LOCK);
     let file = fs::open_lock(&path)?;
     match file.try_lock() {

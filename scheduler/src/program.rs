@@ -1,13 +1,15 @@
 //! From the command line to the exit code.
 
 use std::ffi::OsString;
+use std::io;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use r3e_common::process::exit::Exit;
+use r3e_common::process::limits::LimitError;
 use r3e_common::process::memory;
 use r3e_common::process::notify::NOT_FOR_CHILDREN;
-use r3e_common::process::program::{configure, parse, say};
+use r3e_common::process::program::{self, configure, parse, say};
 use r3e_common::process::signals;
 use r3e_common::store::StoreError;
 
@@ -19,8 +21,7 @@ use crate::{commands, life};
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     signals::unblock();
-    // What ends early has been told.
-    run(arguments).unwrap_or_else(|exit| exit)
+    program::run(|| run(arguments))
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
@@ -52,8 +53,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
 fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<SettledError>() {
         error.exit()
-    } else if error.is::<StoreError>() {
-        Exit::Disk
+    } else if let Some(error) = error.downcast_ref::<StoreError>() {
+        Exit::of_store(error)
+    } else if let Some(error) = error.downcast_ref::<LimitError>() {
+        error.exit()
+    } else if let Some(error) = error.downcast_ref::<io::Error>() {
+        Exit::of_system(error)
     } else if error.is::<life::Busy>() {
         Exit::TryAgain
     } else {
@@ -68,8 +73,7 @@ mod tests {
 
     #[test]
     fn every_error_has_its_exit_code() {
-        let store =
-            || StoreError { action: "write", path: "x".into(), cause: io::Error::from(io::ErrorKind::StorageFull) };
+        let store = || StoreError::new("write", std::path::Path::new("x"), io::ErrorKind::StorageFull.into());
         let table: [(anyhow::Error, Exit); 5] = [
             (SettledError::Newer { path: "x".into(), found: 9 }.into(), Exit::Configuration),
             (SettledError::Store(store()).into(), Exit::Disk),

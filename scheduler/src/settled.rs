@@ -101,13 +101,9 @@ pub fn load(staging: &Path) -> Result<Option<Settled>, SettledError> {
 /// When the system refuses; what was kept before is kept then.
 pub fn save(staging: &Path, settled: Settled) -> Result<(), SettledError> {
     let (path, content) = (path(staging), Content { format: FORMAT, settled });
-    let text = serde_json::to_vec(&content).map_err(|error| StoreError {
-        action: "write",
-        path: path.clone(),
-        cause: error.into(),
-    })?;
-    fs::create_folders(staging)?;
-    Ok(fs::write_whole(&path, &text)?)
+    let text = serde_json::to_vec(&content).map_err(|error| StoreError::new("write", &path, error.into()))?;
+    fs::publish_folders(staging)?;
+    Ok(fs::publish_whole(&path, &text)?)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nix::sys::resource::Resource;
+use nix::sys::signal::Signal;
 use r3e_tests::harness::{Invocation, NOBODY, Place, Running, command, processes_of, program_beside, until};
 
 /// Tells the test that is run by another one where that looks.
@@ -101,11 +103,17 @@ fn account(place: &Place, job: impl FnOnce(Invocation) -> Invocation) -> impl Fn
 #[test]
 fn conditions_are_those_of_the_program() {
     let place = Place::new();
-    let account = account(&place, |job| job.with_files_up_to(4096).on_one_processor());
+    let account = account(&place, |job| {
+        let job = job.with_files_up_to(4096).on_one_processor().umask(0o027);
+        job.limit(Resource::RLIMIT_NOFILE, 100, 200).ignoring(&[Signal::SIGHUP])
+    });
     assert!(account("Cpus_allowed_list:").parse::<u32>().is_ok(), "{}", account("Cpus_allowed_list:"));
     assert_eq!(account("Max file size"), "4096 4096 bytes");
+    assert_eq!(account("Max open files"), "100 200 files");
+    assert_eq!(account("Umask:"), "0027");
     let ignored = u64::from_str_radix(&account("SigIgn:"), 16).unwrap();
-    assert_ne!(ignored & 1 << (25 - 1), 0, "SIGXFSZ is ignored: {ignored:x}");
+    let bit = |it: Signal| 1 << (it as u64 - 1);
+    assert_eq!(ignored & !bit(Signal::SIGPIPE), bit(Signal::SIGHUP), "{ignored:x}");
 }
 
 #[test]

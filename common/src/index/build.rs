@@ -12,7 +12,7 @@ use super::parallel;
 use super::shard::Shard;
 use super::sorted::{self, Sorted};
 use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::fs::{self, FileId};
+use crate::store::fs::FileId;
 use crate::store::{Buffers, Cache, Damage, ReadError, StoreError};
 
 /// How many boards a thread takes at once: neighbours, so that a folder is read by one.
@@ -70,16 +70,8 @@ pub struct Damaged {
     pub path: PathBuf,
     /// What is wrong with it.
     pub damage: Damage,
-    /// Which file that was: another may stand there soon.
+    /// Which file was read: another may stand there soon. None where nobody may look at it.
     pub file: Option<FileId>,
-}
-
-impl Damaged {
-    /// Of the file that stands there now, where it has just been found to be damaged.
-    pub(super) fn found(board: Combination, path: PathBuf, damage: Damage) -> Result<Self, StoreError> {
-        let file = fs::identity(&path)?;
-        Ok(Self { board, path, damage, file })
-    }
 }
 
 /// The index of a cache.
@@ -218,9 +210,9 @@ impl Reader {
                 self.states.push((ordinal, BoardState::Cached { written, entries }));
             }
             Ok(None) => {}
-            Err(ReadError::Damaged { path, damage }) => {
+            Err(ReadError::Damaged { path, damage, file }) => {
                 reading.abandon();
-                self.damaged.push((ordinal, Damaged::found(board, path, damage)?));
+                self.damaged.push((ordinal, Damaged { board, path, damage, file }));
             }
             Err(ReadError::Store(error)) => return Err(error.into()),
         }

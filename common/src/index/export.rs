@@ -45,12 +45,12 @@ pub fn export(
     threads: usize,
     stop: &CancellationToken,
 ) -> Result<Exported, IndexError> {
-    let mut gzip = NewFile::create(&folder.join(format!("{DRIVER_INDEX}.gz")))?;
+    let mut gzip = NewFile::publish(&folder.join(format!("{DRIVER_INDEX}.gz")))?;
     if !plain {
         // One that was written once would be served for ever.
         fs::remove(&folder.join(DRIVER_INDEX))?;
     }
-    let mut text = if plain { Some(NewFile::create(&folder.join(DRIVER_INDEX))?) } else { None };
+    let mut text = if plain { Some(NewFile::publish(&folder.join(DRIVER_INDEX))?) } else { None };
     let mut output = Output::new(&mut gzip, text.as_mut(), folder)?;
     let drivers = match &built.content {
         Content::Held { shards, order } => {
@@ -60,7 +60,7 @@ pub fn export(
         Content::Sorted(sorted) => stream::write(sorted, catalog, threads, stop, &mut output)?,
     };
     let mut exported = output.end(drivers)?;
-    let mut top = NewFile::create(&folder.join(TOP_COMBINATIONS))?;
+    let mut top = NewFile::publish(&folder.join(TOP_COMBINATIONS))?;
     write_top_combinations(built, catalog, exported.generation, &mut top)
         .map_err(|error| cannot_write(folder, error))?;
     for file in [Some(gzip), text, Some(top)].into_iter().flatten() {

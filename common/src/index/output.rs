@@ -62,5 +62,5 @@ impl<'f> Output<'f> {
 
 /// The error for a refusal while writing exports.
 pub(super) fn cannot_write(folder: &Path, cause: io::Error) -> StoreError {
-    StoreError { action: "write an export into", path: folder.to_owned(), cause }
+    StoreError::new("write an export into", folder, cause)
 }

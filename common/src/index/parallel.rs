@@ -1,13 +1,14 @@
 //! Work spread over threads that are all gone when the call returns.
 //!
 //! Scoped threads and a counter: the jobs here are few and large, and threads that end give their allocator caches
-//! back, which those of a pool would keep.
+//! back, which those of a pool would keep. Where the system gives no more threads, those that there are do the work, at
+//! last the caller's own.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
-use std::thread::ScopedJoinHandle;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// Lets `threads` threads take the numbers below `jobs` in runs of `run`, each into a state of its own. The first error
 /// ends the work. Which thread takes what is left to chance: the result may not depend on it.
@@ -37,7 +38,7 @@ pub(super) fn fold<S: Send, E: Send>(
         Ok(state)
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..threads).map_while(|_| start(scope, work)).collect();
         let mut states = vec![work()];
         for thread in others {
             states.push(joined(thread));
@@ -46,16 +47,31 @@ pub(super) fn fold<S: Send, E: Send>(
     })
 }
 
-/// Does `work` on each item, on a thread of its own.
+/// Does `work` on each item, each on a thread of its own as far as there are threads. Results are in the order of the items.
 pub(super) fn map<I: Send, T: Send, E: Send>(
     items: Vec<I>,
     work: impl Fn(I) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, E> {
-    let work = &work;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
-        threads.into_iter().map(joined).collect()
-    })
+    let items: Vec<_> = items.into_iter().map(|it| Mutex::new(Some(it))).collect();
+    let take = |number: usize| items[number].lock().unwrap_or_else(PoisonError::into_inner).take();
+    let done = fold(items.len(), items.len(), 1, Vec::new, |done, number| {
+        if let Some(item) = take(number) {
+            done.push((number, work(item)?));
+        }
+        Ok(())
+    })?;
+    let mut done: Vec<_> = done.into_iter().flatten().collect();
+    done.sort_unstable_by_key(|(number, _)| *number);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Starts a thread; none where the system gives none.
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Option<ScopedJoinHandle<'scope, T>> {
+    let started = Builder::new().spawn_scoped(scope, work);
+    started.inspect_err(|error| tracing::warn!(%error, "no more threads: working with fewer")).ok()
 }
 
 /// What a thread made. A panic in it goes on in the caller, as it would have without threads.
@@ -65,14 +81,29 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 
 /// Threads that work on one thing after another, while who hands these out goes on.
 #[derive(Debug)]
-pub(super) struct Workers<J, R> {
+pub(super) struct Workers<'w, J, R> {
     jobs: Sender<(J, SyncSender<R>)>,
     under_way: VecDeque<Receiver<R>>,
+    /// Where there is no thread: what one would do.
+    here: Option<Here<'w, J, R>>,
 }
 
-impl<J: Send, R: Send> Workers<J, R> {
+/// Does the work where it is handed over.
+struct Here<'w, J, R>(&'w dyn Fn(J) -> R);
+
+impl<J, R> std::fmt::Debug for Here<'_, J, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Here")
+    }
+}
+
+impl<J: Send, R: Send> Workers<'_, J, R> {
     /// Lets `body` hand things to `threads` threads that do `work` on them.
-    pub(super) fn with<T>(threads: usize, work: impl Fn(J) -> R + Sync, body: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn with<T>(
+        threads: usize,
+        work: impl Fn(J) -> R + Sync,
+        body: impl FnOnce(&mut Workers<'_, J, R>) -> T,
+    ) -> T {
         let (jobs, queue) = mpsc::channel::<(J, SyncSender<R>)>();
         let (queue, work) = (&Mutex::new(queue), &work);
         let serve = move || {
@@ -84,8 +115,9 @@ impl<J: Send, R: Send> Workers<J, R> {
             }
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(serve)).collect();
-            let mut workers = Self { jobs, under_way: VecDeque::new() };
+            let threads: Vec<_> = (0..threads.max(1)).map_while(|_| start(scope, serve)).collect();
+            let here = if threads.is_empty() { Some(Here(work as &dyn Fn(J) -> R)) } else { None };
+            let mut workers = Workers { jobs, under_way: VecDeque::new(), here };
             let result = body(&mut workers);
             drop(workers);
             threads.into_iter().for_each(joined);
@@ -97,6 +129,11 @@ impl<J: Send, R: Send> Workers<J, R> {
     pub(super) fn put(&mut self, job: J) {
         let (result, receiver) = mpsc::sync_channel(1);
         self.under_way.push_back(receiver);
+        if let Some(Here(work)) = &self.here {
+            // There is room for one, and the receiver is at hand.
+            let _sent = result.send(work(job));
+            return;
+        }
         // Where all threads have panicked, `take` tells.
         let _panicked = self.jobs.send((job, result));
     }

@@ -197,9 +197,8 @@ impl Reader<'_> {
                 found.nameless += nameless;
                 Ok(true)
             }
-            Err(ReadError::Damaged { path, damage }) => {
-                let damaged = Damaged::found(board, path, damage)?;
-                lock(self.found).damaged.push((ordinal, damaged));
+            Err(ReadError::Damaged { path, damage, file }) => {
+                lock(self.found).damaged.push((ordinal, Damaged { board, path, damage, file }));
                 Ok(true)
             }
             Err(ReadError::Store(error)) => Err(error.into()),
@@ -215,9 +214,8 @@ impl Reader<'_> {
         }
         match self.cache.measure(board) {
             Ok(bytes) => Ok(bytes),
-            Err(ReadError::Damaged { path, damage }) => {
-                let damaged = Damaged::found(board, path, damage)?;
-                lock(self.found).damaged.push((ordinal, damaged));
+            Err(ReadError::Damaged { path, damage, file }) => {
+                lock(self.found).damaged.push((ordinal, Damaged { board, path, damage, file }));
                 Ok(0)
             }
             Err(ReadError::Store(error)) => Err(error.into()),

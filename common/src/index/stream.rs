@@ -44,9 +44,9 @@ pub(super) fn write(
 /// A block, and its text.
 type Compressed = Result<(Block, Vec<u8>), NotCompressed>;
 
-struct Stream<'a, 'f> {
+struct Stream<'a, 'w, 'f> {
     sorted: &'a Sorted,
-    workers: &'a mut Workers<Vec<u8>, Compressed>,
+    workers: &'a mut Workers<'w, Vec<u8>, Compressed>,
     output: &'a mut Output<'f>,
     /// How many blocks there may be at a time, however small.
     most: usize,
@@ -82,7 +82,7 @@ fn fields<'a>(Record { numbers, texts }: &Record<'a>, track: &'a str, total_entr
     }
 }
 
-impl Stream<'_, '_> {
+impl Stream<'_, '_, '_> {
     fn rows(&mut self, catalog: &Catalog, stop: &CancellationToken) -> Result<usize, IndexError> {
         let sorted = self.sorted;
         let mut merge = merge::merge(sorted, stop)?;

@@ -12,7 +12,9 @@ use super::allowance::Allowance;
 use super::progress::Progress;
 use super::tasks::Tasks;
 use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::{Arrival, Destination, Shrinking, Shrunk, Staging, StoreError, Validators, has_shrunk, timestamp};
+use crate::store::{
+    Arrival, Destination, Refusal, Shrinking, Shrunk, Staging, StoreError, Validators, has_shrunk, timestamp,
+};
 use crate::upstream::{Answer, Client, FetchError, LastPage};
 
 /// How many boards that were kept, or have shrunk, are named.
@@ -21,7 +23,7 @@ const NAMED: usize = 10;
 /// How often a board is fetched that is much smaller than the cached one, until two answers in a row agree.
 const MAX_ANSWERS: usize = 3;
 
-/// A board that could not be fetched.
+/// A board that could not be fetched, or not be stored.
 #[derive(Debug, Clone)]
 pub struct FailedBoard {
     /// Which.
@@ -116,7 +118,7 @@ enum NotFetched {
     #[error(transparent)]
     Upstream(#[from] FetchError),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] Refusal),
     #[error("{MAX_ANSWERS} answers with far fewer entries than the {cached} cached, and no two in a row agree")]
     Unsteady { cached: usize },
 }
@@ -291,7 +293,7 @@ async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
                 drop(outcome);
                 fetcher.progress.fetched(entries, arrival == Arrival::Changed);
             }
-            Err(NotFetched::Store(error)) => {
+            Err(NotFetched::Store(Refusal::All(error))) => {
                 queue.outcome().disk.get_or_insert(error);
                 queue.stop.cancel();
             }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::tasks::Tasks;
+use super::tasks::{BlockingError, Tasks};
 
 /// When the work is done.
 #[derive(Debug, Clone)]
@@ -67,9 +67,13 @@ impl Periodic {
                 let mut done_at = 0;
                 while stop.run_until_cancelled(rhythm.due(&mut done_at)).await.is_some() {
                     let (work, stop) = (work.clone(), stop.clone());
-                    if of_work.spawn_blocking(name, move || work(&stop)).await.is_err() {
-                        tracing::error!("a periodic task panicked");
-                        break;
+                    match of_work.spawn_blocking(name, move || work(&stop)).await {
+                        Ok(()) => {}
+                        Err(BlockingError::NoThread(error)) => tracing::warn!(name, %error, "no thread: skipped"),
+                        Err(error @ BlockingError::Panicked(_)) => {
+                            tracing::error!(name, %error, "a periodic task panicked");
+                            break;
+                        }
                     }
                 }
                 if let Some(farewell) = farewell {

@@ -18,6 +18,9 @@ pub enum PublishError {
     /// There is no index.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// Not one board can be read, and this is why, of one: an index of none does not replace the one that is there.
+    #[error("no board can be read: {0}")]
+    NoBoards(String),
 }
 
 /// What was published.
@@ -106,6 +109,14 @@ impl Publisher {
                 tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
                 totals.damaged.push(*board);
             }
+        }
+        let refused = self.staging.refused();
+        if let Some((first, error)) = refused.first_key_value() {
+            tracing::warn!(boards = refused.len(), %first, error, "boards cannot be moved to where they belong");
+        }
+        let unread = built.damaged.iter().find_map(|it| refused.get(&it.board));
+        if let Some(error) = unread.filter(|_| built.boards() == 0) {
+            return Err(PublishError::NoBoards(error.clone()));
         }
         let exported = index::export(&built, &self.catalog, cache.folder(), self.plain, self.threads, stop)?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;

@@ -3,11 +3,17 @@
 //! The older program lost track of what it had started. Here a task is spawned on this one list, which knows its name,
 //! its age and the place it was started from until it is gone.
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::panic::Location;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
+use tokio::sync::oneshot::{self, error::RecvError};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +39,41 @@ pub struct Tasks {
 struct Alive {
     next: u64,
     tasks: BTreeMap<u64, TaskInfo>,
+}
+
+/// Work on a thread of its own; as a future, what came of it.
+#[derive(Debug)]
+pub struct Blocking<T>(oneshot::Receiver<Result<T, BlockingError>>);
+
+/// Why work on a thread of its own came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockingError {
+    /// The system gives no thread.
+    #[error("no thread: {0}")]
+    NoThread(io::Error),
+    /// It panicked, with this message.
+    #[error("it panicked: {0}")]
+    Panicked(String),
+}
+
+impl BlockingError {
+    fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        Self::Panicked(text.unwrap_or_default())
+    }
+}
+
+impl<T> Future for Blocking<T> {
+    type Output = Result<T, BlockingError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Something is sent whatever happens.
+        let sent = |sent: Result<_, _>| {
+            sent.unwrap_or_else(|closed: RecvError| Err(BlockingError::Panicked(closed.to_string())))
+        };
+        Pin::new(&mut self.get_mut().0).poll(context).map(sent)
+    }
 }
 
 /// Takes its task off the list when the task is over, however that came.
@@ -63,18 +104,31 @@ impl Tasks {
         tokio::spawn(self.track(name, task))
     }
 
-    /// Starts work that may block, on a thread for such work.
+    /// Starts work that may block, on a thread of its own, within the runtime. Not on one of the runtime's: where the system
+    /// gives none, that would wait for ever.
+    ///
+    /// # Panics
+    /// Outside a runtime.
     #[track_caller]
     pub fn spawn_blocking<T: Send + 'static>(
         &self,
         name: &'static str,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
-        let entry = self.entry(name);
-        self.tracker.spawn_blocking(move || {
-            let _entry = entry;
-            work()
-        })
+    ) -> Blocking<T> {
+        let (entry, alive, runtime) = (self.entry(name), self.tracker.token(), Handle::current());
+        let (sender, result) = oneshot::channel();
+        let work = move || {
+            let _entered = runtime.enter();
+            let done = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| BlockingError::panicked(&*panic));
+            drop((entry, alive));
+            // Nobody may wait for it.
+            let _waited_for = sender.send(done);
+        };
+        let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) else { return Blocking(result) };
+        let (sender, result) = oneshot::channel();
+        // The receiver is at hand.
+        let _sent = sender.send(Err(BlockingError::NoThread(error)));
+        Blocking(result)
     }
 
     /// A future that is on the list until it is over: for tasks that something else spawns and joins.

@@ -1,6 +1,6 @@
 //! The control socket: where a live process is asked what it holds and what it does, and told to give memory back.
 //!
-//! HTTP/1.1 on `{runtime_dir}/{program}-{pid}.sock`, so that `curl --unix-socket` works: `GET /stats` (JSON),
+//! HTTP/1.1 on `{runtime_dir}/{program}-{pid}.sock` (`{program}-{pid}.2.sock` where another program has that name), so that `curl --unix-socket` works: `GET /stats` (JSON),
 //! `GET /metrics` (OpenMetrics), `GET /tasks` and `GET /arenas` (JSON), `GET /heap` (a heap profile, as the allocator writes
 //! it), `GET /profile` and `POST /profile?active=true` (JSON: whether there are such profiles), `POST /purge`. It runs on a
 //! thread and a runtime of its own, so that a program that is stuck still answers; only this user and root are answered, and
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use facts::Facts;
 pub use metrics::{Exposition, Format, render as render_metrics};
-pub use stats::{BoardsProgress, PurgeStats, Stats, TaskStats};
+pub use stats::{BoardsProgress, PurgeStats, ScheduleFigures, Stats, TaskStats};
 
 use server::Bounds;
 use socket::Socket;
@@ -60,8 +60,8 @@ pub struct Control {
 }
 
 impl Control {
-    /// Opens the socket of this process in that folder, which is made if it is missing, and removes from it the sockets of
-    /// processes that are gone.
+    /// Opens the socket of this process in that folder, which is made if it is missing, and removes from it the sockets that
+    /// nobody listens on.
     ///
     /// # Errors
     /// When the folder is someone else's or others can write to it, or the system refuses.

@@ -1,6 +1,12 @@
 //! The exit codes of all programs: what a script or a supervisor can tell from how a program ended.
 
+use std::io;
 use std::process::ExitCode;
+
+use nix::errno::Errno;
+
+use crate::store::StoreError;
+use crate::store::fs::{Access, Reach};
 
 /// How a program ended. Codes from 69 to 78 are those of `sysexits.h`, codes above 128 those of a shell for a
 /// process that a signal ended.
@@ -18,7 +24,8 @@ pub enum Exit {
     Unavailable,
     /// The disk failed: full, read-only, or an input or output error.
     Disk,
-    /// Another writer is at work, or the memory limit was reached: nothing is lost, try again later.
+    /// Another writer is at work, the memory limit was reached, or the system has no more threads, descriptors or memory to
+    /// give: nothing is lost, try again later.
     TryAgain,
     /// The configuration is wrong; the messages tell where.
     Configuration,
@@ -60,6 +67,24 @@ impl Exit {
         }
     }
 
+    /// The way to end that tells a refusal of the file system.
+    #[must_use]
+    pub fn of_store(error: &StoreError) -> Self {
+        match error.reach(Access::Write) {
+            Reach::Process => Self::TryAgain,
+            Reach::Path | Reach::Disk => Self::Disk,
+        }
+    }
+
+    /// The way to end that tells an error of the system that is about no file.
+    #[must_use]
+    pub fn of_system(error: &io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => Self::TryAgain,
+            _ => Self::Unexpected,
+        }
+    }
+
     /// The way to end that has this code: how a scheduler reads what a job ended with.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
@@ -92,6 +117,19 @@ mod tests {
         130 Interrupted
         143 Terminated
         ");
+    }
+
+    #[test]
+    fn what_the_system_has_no_more_of_may_be_there_later() {
+        let path = std::path::Path::new("x");
+        for errno in [Errno::EAGAIN, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+            assert_eq!(Exit::of_system(&errno.into()), Exit::TryAgain);
+            assert_eq!(Exit::of_store(&StoreError::new("open", path, errno.into())), Exit::TryAgain);
+        }
+        for errno in [Errno::EACCES, Errno::ENOSPC, Errno::EIO] {
+            assert_eq!(Exit::of_system(&errno.into()), Exit::Unexpected);
+            assert_eq!(Exit::of_store(&StoreError::new("open", path, errno.into())), Exit::Disk);
+        }
     }
 
     #[test]

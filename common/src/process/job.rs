@@ -161,7 +161,7 @@ impl Job {
         let (publisher, stop, runtime) = (Arc::clone(&self.publisher), self.stop.clone(), Handle::current());
         let publishing =
             self.tasks.spawn_blocking("publishing", move || publish_and_purge(&publisher, &runtime, &stop));
-        match publishing.await.map_err(JobError::Panicked)? {
+        match publishing.await? {
             Ok(done) => Ok(Some(done)),
             Err(PublishError::Index(IndexError::Stopped)) => Ok(None),
             Err(error) => Err(match (&self.limits, error) {

@@ -20,7 +20,7 @@ mod tuning;
 
 pub use arenas::{Arena, arenas};
 pub use figures::{Figures, figures};
-pub use kernel::{let_go_of_code, let_go_of_code_or_say, pss_bytes, rss_bytes};
+pub use kernel::{pss_bytes, rss_bytes};
 pub use periodic::{purge_periodically, purge_periodically_unlogged};
 pub use purge::{Purged, flush_if_asked, give_back, purge, purge_all};
 pub use tuning::check_tuning;

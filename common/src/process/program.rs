@@ -3,6 +3,8 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,12 +14,20 @@ use super::config::{Config, ConfigArgs, Environment, Flag};
 use super::control::{Control, Facts};
 use super::exit::Exit;
 use super::job::{self, Job, JobError, Options, Outcome, Plan};
+use super::limits::LimitError;
 use super::memory::limit::Limits;
 use super::progress::Style;
 use super::run_record::Run;
 use super::shutdown::Shutdown;
-use super::{logging, memory};
+use super::{limits, logging, memory};
 use crate::index::BoardState;
+
+/// Files of a job beside those of boards: standard streams, locks, signals, the runtime's and the control socket's, with
+/// those who ask there.
+const OPEN_FILES: usize = 48;
+
+/// Threads of a job beside workers: signals, control socket, purge, memory limit, publishing, looking up a name.
+const THREADS: usize = 6;
 
 /// Flags that every job has.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -31,6 +41,20 @@ pub struct JobArgs {
     /// Stop in order when this process, which has to be the one that started this, is gone; the scheduler says so of itself
     #[arg(long, global = true, value_name = "PID")]
     pub parent: Option<u32>,
+}
+
+/// Runs a program to its exit code, which is an error where it ended early and has said why. A panic, whose message stands on
+/// standard error, is what nobody expected.
+#[must_use]
+pub fn run(program: impl FnOnce() -> Result<Exit, Exit>) -> Exit {
+    // Nothing that it held is looked at again.
+    match catch_unwind(AssertUnwindSafe(program)) {
+        Ok(ended) => ended.unwrap_or_else(|exit| exit),
+        Err(_) => {
+            say("error: this program panicked, which is a fault of its own: please report the message above");
+            Exit::Unexpected
+        }
+    }
 }
 
 /// Parses the command line.
@@ -48,8 +72,13 @@ pub fn parse<A: clap::Parser>(arguments: impl IntoIterator<Item = OsString>) -> 
 /// Reads the configuration, with a program's own flags beside those that all have, and begins to log as it says.
 ///
 /// # Errors
-/// With the exit code, when it is wrong, which has been said; or when it was only to be shown.
+/// With the exit code, when it is wrong, or a limit of the system is too low, which has been said; or when it was only to be
+/// shown.
 pub fn configure(arguments: &ConfigArgs, own: Vec<Flag>) -> Result<Config, Exit> {
+    limits::prepare().map_err(|error| {
+        say(&format!("error: {error}"));
+        error.exit()
+    })?;
     let environment = Environment::of_process();
     let config = arguments.load_with(own, &environment).map_err(|errors| {
         say(&errors.to_string());
@@ -103,16 +132,20 @@ pub fn run_job(
     quiet: bool,
     plan: impl FnOnce(&Job, &[BoardState]) -> Result<Option<Plan>, JobError>,
 ) -> Exit {
-    let unexpected = |what: &str, error: std::io::Error| {
+    let refused = |what: &str, error: std::io::Error| {
         tracing::error!("{what}: {error}");
-        Exit::Unexpected
+        Exit::of_system(&error)
     };
     if let Err(error) = memory::check_tuning() {
         tracing::warn!(%error, "memory may be held longer than meant");
     }
+    if let Err(error) = need(config.upstream.concurrency) {
+        tracing::error!("{error}");
+        return error.exit();
+    }
     let shutdown = match Shutdown::listen(config.runtime.stop_grace) {
         Ok(shutdown) => shutdown,
-        Err(error) => return unexpected("cannot listen for signals", error),
+        Err(error) => return refused("cannot listen for signals", error),
     };
     if let Some(parent) = arguments.parent
         && let Err(exit) = stop_with(parent)
@@ -123,7 +156,7 @@ pub fn run_job(
         tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(memory::flush_if_asked).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return unexpected("cannot start the runtime", error),
+        Err(error) => return refused("cannot start the runtime", error),
     };
     let (begun, started) = (Instant::now(), SystemTime::now());
     let limits = Limits::of(config);
@@ -166,6 +199,16 @@ pub fn run_job(
     // Until here a signal bounds the time that a reader of our output has.
     drop(shutdown);
     exit
+}
+
+/// Makes sure that the system gives a job what it needs at its busiest.
+fn need(concurrency: usize) -> Result<(), LimitError> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    // A connection for each board in flight; and on each core, files of a board that is read, one that is compared and one
+    // that is written.
+    limits::need_open_files((OPEN_FILES + concurrency + 3 * cores) as u64)?;
+    // A worker for each core, and one more to take its place while it waits for the disk.
+    limits::need_threads(THREADS + 2 * cores)
 }
 
 /// From now on this process gets SIGHUP when its parent is gone: a job does not outlive its scheduler as a second writer.

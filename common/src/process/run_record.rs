@@ -1,6 +1,7 @@
 //! What a run leaves behind by itself when it ends, so that one that lived between two samples is in the history too.
 //!
-//! One small file a run, `{runtime_dir}/runs/{program}-{pid}-{start in ms}.json`; the newest [`MOST`] stay.
+//! One small file a run, `{runtime_dir}/runs/{program}-{pid}-{start in ms}.json`, with `{pid}.{pid namespace}` in a container;
+//! the newest [`MOST`] stay.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::exit::Exit;
 use super::memory::{self, Figures};
+use super::pid_namespace::{self, pid_namespace};
 use crate::store::{StoreError, fs, timestamp};
 
 /// The most records that stay.
@@ -23,8 +25,11 @@ pub const MAX_BYTES: u64 = 64 << 10;
 pub struct RunRecord {
     /// The program's name.
     pub program: String,
-    /// Its process id.
+    /// Its process id, as it saw it itself.
     pub pid: u32,
+    /// The pid namespace which that id is of; none where that is not known.
+    #[serde(default)]
+    pub pid_namespace: Option<u64>,
     /// Its version.
     pub version: String,
     /// What it was started to do.
@@ -75,6 +80,7 @@ impl Run {
         RunRecord {
             program: self.program.to_owned(),
             pid: std::process::id(),
+            pid_namespace: pid_namespace(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             doing: self.doing.clone(),
             started_at: timestamp(self.started),
@@ -126,7 +132,8 @@ impl RunRecord {
         let folder = folder(runtime_dir);
         fs::private_folder(&folder)?;
         let started_ms = self.started_at.parse().map_or(0, jiff::Timestamp::as_millisecond).max(0);
-        let path = folder.join(format!("{}-{}-{started_ms}.json", self.program, self.pid));
+        let whose = whose(self.pid, self.pid_namespace);
+        let path = folder.join(format!("{}-{whose}-{started_ms}.json", self.program));
         fs::write_whole(&path, self.to_json().as_bytes())?;
         tidy(&folder, MOST)?;
         Ok(path)
@@ -142,20 +149,30 @@ fn folder(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join("runs")
 }
 
-/// Whose record it is and when the run began, in ms since 1970, by the file's name; none for other files.
-fn name_of(path: &Path) -> Option<(u64, u32)> {
+/// A process in a file's name: in containers that share the folder there are others of its number.
+fn whose(pid: u32, namespace: Option<u64>) -> String {
+    match namespace {
+        None | Some(pid_namespace::INITIAL) => pid.to_string(),
+        Some(other) => format!("{pid}.{other}"),
+    }
+}
+
+/// When the run began, in ms since 1970, and whose record it is, by the file's name; none for other files.
+fn name_of(path: &Path) -> Option<(u64, &str)> {
     let (whose, started) = path.file_name()?.to_str()?.strip_suffix(".json")?.rsplit_once('-')?;
-    let (program, pid) = whose.rsplit_once('-')?;
-    if program.is_empty() || program.starts_with('.') {
+    let (program, process) = whose.rsplit_once('-')?;
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    let is_process = process.split_once('.').map_or(is_number(process), |(pid, ns)| is_number(pid) && is_number(ns));
+    if program.is_empty() || program.starts_with('.') || !is_process {
         return None;
     }
-    Some((started.parse().ok()?, pid.parse().ok()?))
+    Some((started.parse().ok()?, process))
 }
 
 /// The records of the folder, the oldest first.
 fn records(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut records: Vec<PathBuf> = fs::list(folder)?.into_iter().filter(|path| name_of(path).is_some()).collect();
-    records.sort_by_cached_key(|path| name_of(path));
+    records.sort_by_cached_key(|path| name_of(path).map(|(started, _)| started));
     Ok(records)
 }
 
@@ -165,13 +182,23 @@ fn tidy(folder: &Path, most: usize) -> Result<(), StoreError> {
     for path in &records[..records.len().saturating_sub(most)] {
         fs::remove(path)?;
     }
+    let own = pid_namespace();
+    let mut others = Vec::new();
     for path in fs::list(folder)? {
         let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
         let target = name.strip_prefix('.').and_then(|it| it.strip_suffix(".tmp")).map(Path::new);
-        let Some((_, pid)) = target.and_then(name_of) else { continue };
-        if !Path::new("/proc").join(pid.to_string()).is_dir() {
+        let Some((started, process)) = target.and_then(name_of) else { continue };
+        let pid = process.split_once('.').map_or(process, |(pid, _)| pid);
+        if pid.parse().ok().map(|pid| whose(pid, own)).as_deref() != Some(process) {
+            // Of another namespace: whether its writer is alive cannot be seen here.
+            others.push((started, path));
+        } else if !Path::new("/proc").join(pid).is_dir() {
             fs::remove(&path)?;
         }
+    }
+    others.sort_unstable();
+    for (_, path) in &others[..others.len().saturating_sub(most)] {
+        fs::remove(path)?;
     }
     Ok(())
 }
@@ -204,12 +231,16 @@ mod tests {
         let run = run(0);
         let path = record(&run).leave(temp.path()).unwrap();
         let pid = std::process::id();
-        assert_eq!(path, temp.path().join(format!("runs/r3e-test-{pid}-1795406400000.json")));
+        let whose = whose(pid, pid_namespace());
+        assert_eq!(path, temp.path().join(format!("runs/r3e-test-{whose}-1795406400000.json")));
         let text = std::fs::read_to_string(path).unwrap();
+        let namespace = format!("\"pid_namespace\": {}", pid_namespace().unwrap());
+        let text = text.replace(&namespace, "\"pid_namespace\": NS");
         insta::assert_snapshot!(text.replace(&format!("\"pid\": {pid}"), "\"pid\": PID"), @r#"
         {
           "program": "r3e-test",
           "pid": PID,
+          "pid_namespace": NS,
           "version": "0.1.0",
           "doing": "loading",
           "started_at": "2026-11-23T04:00:00Z",
@@ -241,15 +272,28 @@ mod tests {
         for other in &others {
             std::fs::write(other, "").unwrap();
         }
-        let dead = folder.join(format!(".r3e-test-{}-1.json.tmp", u32::MAX));
-        let alive = folder.join(format!(".r3e-test-{}-1.json.tmp", std::process::id()));
-        for half in [&dead, &alive] {
+        let half = |pid, namespace| folder.join(format!(".r3e-test-{}-1.json.tmp", whose(pid, namespace)));
+        let dead = half(u32::MAX, pid_namespace());
+        let alive = half(std::process::id(), pid_namespace());
+        let elsewhere = half(u32::MAX, Some(7));
+        for half in [&dead, &alive, &elsewhere] {
             std::fs::write(half, "{").unwrap();
         }
         tidy(&folder, 3).unwrap();
         let started: Vec<String> = read_all(temp.path()).into_iter().map(|it| it.started_at).collect();
         assert_eq!(started, ["2026-11-23T04:00:02Z", "2026-11-23T04:00:03Z", "2026-11-23T04:00:04Z"]);
         assert!(others.iter().all(|it| it.exists()) && alive.exists() && !dead.exists());
+        assert!(elsewhere.exists(), "whether that one's writer is alive cannot be seen here");
+    }
+
+    #[test]
+    fn two_processes_of_one_number_in_two_containers_leave_a_record_each() {
+        let temp = tempfile::tempdir().unwrap();
+        for namespace in [None, Some(5), Some(6)] {
+            RunRecord { pid: 1, pid_namespace: namespace, ..record(&run(0)) }.leave(temp.path()).unwrap();
+        }
+        let namespaces: Vec<_> = read_all(temp.path()).into_iter().map(|it| it.pid_namespace).collect();
+        assert_eq!(namespaces, [None, Some(5), Some(6)]);
     }
 
     #[test]

@@ -1,18 +1,15 @@
 //! The cache: board files at their final paths, where front ends read them.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use nix::errno::Errno;
-
 use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
-use super::fs::{self, Opened, StoreError};
+use super::fs::{self, Access, FileId, Opened, Reach, StoreError};
 use super::validators::{self, Validators};
 use crate::domain::{Combination, Entry};
 
 /// The folder, inside the cache, that damaged files are moved to.
-const DAMAGED: &str = ".damaged";
+pub(super) const DAMAGED: &str = ".damaged";
 
 /// Why a cached board could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +21,8 @@ pub enum ReadError {
         path: PathBuf,
         /// What is wrong with it.
         damage: Damage,
+        /// Which file was read: another may stand there soon. None where nobody may look at it.
+        file: Option<FileId>,
     },
     /// The file system refused.
     #[error(transparent)]
@@ -126,14 +125,14 @@ impl Cache {
         entries: &mut E,
     ) -> Result<Within<'b>, ReadError> {
         let path = self.board_path(board);
-        let damaged = |damage| ReadError::Damaged { path: path.clone(), damage };
-        let refused = |error| of_one_board(error, &path);
-        let Some(opened) = Opened::new(&path).map_err(refused)? else { return Ok(Within::Nothing) };
-        let written = opened.modified()?;
+        let Some(opened) = open(&path)? else { return Ok(Within::Nothing) };
+        let (written, file) = (opened.modified()?, Some(opened.id()));
+        let damaged = |damage| ReadError::Damaged { path: path.clone(), damage, file };
         if !buffers.take_file(opened.bytes(), most) {
             return Ok(Within::TooLarge);
         }
-        opened.read_into(&mut buffers.compressed, MAX_BOARD_BYTES as u64).map_err(refused)?;
+        let read = opened.read_into(&mut buffers.compressed, MAX_BOARD_BYTES as u64);
+        read.map_err(|error| of_one_board(error, &path, file))?;
         if !buffers.take_text(most) {
             return Ok(Within::TooLarge);
         }
@@ -150,11 +149,11 @@ impl Cache {
     /// See [`Cache::read`].
     pub fn measure(&self, board: Combination) -> Result<usize, ReadError> {
         let path = self.board_path(board);
-        let Some(opened) = Opened::new(&path).map_err(|error| of_one_board(error, &path))? else { return Ok(0) };
-        let compressed = usize::try_from(opened.bytes()).unwrap_or(usize::MAX);
+        let Some(opened) = open(&path)? else { return Ok(0) };
+        let (compressed, file) = (usize::try_from(opened.bytes()).unwrap_or(usize::MAX), Some(opened.id()));
         match board_file::measure(opened.reader()) {
             Ok(text) => Ok(compressed.saturating_add(text + 2)),
-            Err(damage) => Err(ReadError::Damaged { path, damage }),
+            Err(damage) => Err(ReadError::Damaged { path, damage, file }),
         }
     }
 
@@ -176,35 +175,51 @@ impl Cache {
         beginning.ok().flatten().map(|it| Validators::of_file(&it)).unwrap_or_default()
     }
 
-    /// Moves a damaged board file to `.damaged/`, where a person can look at it; returns where it is now. An older one
-    /// of the same board makes room.
+    /// Moves a damaged board file to `.damaged/`, where a person can look at it; returns where it is now. None, and nothing is
+    /// moved, where another file stands there by now. An older damaged file of the same board makes room.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn set_aside(&self, board: Combination) -> Result<PathBuf, StoreError> {
-        let mut aside = self.folder.join(DAMAGED).join(board_name(board));
-        fs::create_folders(fs::parent(&aside))?;
-        if fs::is_folder(&aside)? || fs::is_folder(&self.board_path(board))? {
-            // A folder and a file do not replace one another.
-            aside = fs::unused(&aside)?;
+    pub fn set_aside(&self, board: Combination, damaged: Option<FileId>) -> Result<Option<PathBuf>, StoreError> {
+        let path = self.board_path(board);
+        let Some(damaged) = damaged else {
+            // The error tells why.
+            fs::identity(&path)?;
+            return Ok(None);
+        };
+        if !fs::stands_at(&path, damaged)? {
+            return Ok(None);
         }
-        fs::rename(&self.board_path(board), &aside)?;
-        Ok(aside)
+        let aside = self.folder.join(DAMAGED).join(board_name(board));
+        move_aside(&path, aside).map(Some)
     }
 }
 
-/// A bad sector, a folder, a link in a circle are this board's trouble, and no other's.
-fn of_one_board(error: StoreError, path: &Path) -> ReadError {
-    if is_of_one_file(&error.cause) {
-        ReadError::Damaged { path: path.to_owned(), damage: Damage::Unreadable(error.cause) }
+/// Moves what stands at a path to another; a folder and a file do not replace one another. Returns where it is now.
+pub(super) fn move_aside(path: &Path, mut aside: PathBuf) -> Result<PathBuf, StoreError> {
+    fs::publish_folders(fs::parent(&aside))?;
+    if fs::is_folder(&aside)? || fs::is_folder(path)? {
+        aside = fs::unused(&aside)?;
+    }
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+/// Opens a board's file. What cannot be opened was not read: it is known by its path only.
+fn open(path: &Path) -> Result<Option<Opened<'_>>, ReadError> {
+    Opened::new(path).or_else(|error| match fs::identity(path) {
+        Ok(None) => Ok(None),
+        found => Err(of_one_board(error, path, found.ok().flatten())),
+    })
+}
+
+/// A bad sector, a folder, a link in a circle, a file that only its owner may read are this board's trouble, and no other's.
+fn of_one_board(error: StoreError, path: &Path, file: Option<FileId>) -> ReadError {
+    if error.reach(Access::Read) == Reach::Path {
+        ReadError::Damaged { path: path.to_owned(), damage: Damage::Unreadable(error.cause), file }
     } else {
         error.into()
     }
-}
-
-fn is_of_one_file(error: &std::io::Error) -> bool {
-    let codes = [Errno::EIO, Errno::ELOOP].map(|it| Some(it as i32));
-    error.kind() == ErrorKind::IsADirectory || codes.contains(&error.raw_os_error())
 }
 
 /// A board's path inside the cache or the staging folder.

@@ -3,6 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
 
 mod beneath;
+mod error;
+mod lock;
+mod modes;
 mod opened;
 mod private;
 mod scratch;
@@ -21,34 +24,15 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
 pub use beneath::{Beneath, open_beneath};
+pub(crate) use error::At;
+pub use error::{Access, Reach, StoreError};
+pub use lock::{is_writable, leads_to, open_lock, open_published_lock, replace_lock};
+pub use modes::publish_folders;
 pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use scratch::Scratch;
-pub use seen::{FileId, FolderId, Kind, Seen, folder_id, identity, is_folder, look};
+pub use seen::{FileId, FolderId, Inode, Kind, Seen, folder_id, identity, inode, is_folder, look, stands_at};
 pub use text::{NotText, text, without_bom};
-
-/// The file system refused something.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}: {cause}", path.display())]
-pub struct StoreError {
-    /// What was tried, as a verb: `read`, `write`, …
-    pub action: &'static str,
-    /// On which path.
-    pub path: PathBuf,
-    /// What the system said.
-    pub cause: io::Error,
-}
-
-/// Turns a system error into one that names the action and the path.
-pub(crate) trait At<T> {
-    fn at(self, action: &'static str, path: &Path) -> Result<T, StoreError>;
-}
-
-impl<T> At<T> for io::Result<T> {
-    fn at(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
-        self.map_err(|cause| StoreError { action, path: path.to_owned(), cause })
-    }
-}
 
 /// `None` where there is no such file; every other refusal is an error.
 fn unless_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -98,15 +82,28 @@ pub fn read_beginning(path: &Path, most: usize) -> Result<Option<Vec<u8>>, Store
     Opened::new(path)?.map(|file| file.read_beginning(most)).transpose()
 }
 
-/// Lets a file look as if it had been written now; says `false` where there is none. Needs no more than the right to
-/// write it, whoever owns it. Not synced: at worst it looks older than it is.
+/// Lets a file look as if it had been written now; says `false` where there is none. Another owner's file that this user may
+/// not change is replaced by a published copy, where its folder allows that. Only a copy is synced: at worst the file looks
+/// older than it is.
 ///
 /// # Errors
 /// When the file is there and the system refuses.
-pub fn touch(path: &Path) -> Result<bool, StoreError> {
+pub fn renew(path: &Path) -> Result<bool, StoreError> {
     let now = TimeSpec::UTIME_NOW;
-    let touched = utimensat(AT_FDCWD, path, &now, &now, UtimensatFlags::FollowSymlink);
-    unless_missing(touched.map_err(io::Error::from)).at("renew the time of", path).map(|it| it.is_some())
+    match utimensat(AT_FDCWD, path, &now, &now, UtimensatFlags::FollowSymlink) {
+        Err(Errno::EACCES | Errno::EPERM) => replace_by_copy(path),
+        renewed => {
+            unless_missing(renewed.map_err(io::Error::from)).at("renew the time of", path).map(|it| it.is_some())
+        }
+    }
+}
+
+fn replace_by_copy(path: &Path) -> Result<bool, StoreError> {
+    let Some(file) = Opened::new(path)? else { return Ok(false) };
+    let mut copy = NewFile::publish(path)?;
+    io::copy(&mut file.reader(), &mut copy).at("copy", path)?;
+    copy.commit()?;
+    Ok(true)
 }
 
 /// A path at which nothing stands: this one, or else with the first free number at its end.
@@ -137,17 +134,29 @@ pub fn modified(path: &Path) -> Result<Option<SystemTime>, StoreError> {
     unless_missing(fs::metadata(path).and_then(|it| it.modified())).at("look at", path)
 }
 
-/// Writes a whole file.
+/// Writes a whole file, with the mode that the umask gives.
 ///
 /// # Errors
 /// When the system refuses; the target is then what it was.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = NewFile::create(path)?;
-    file.write_all(bytes).at("write", path)?;
-    file.commit()
+    NewFile::create(path)?.whole(bytes)
 }
 
-/// Makes a folder and those above it, where they are missing.
+/// Writes a whole file that all may read.
+///
+/// # Errors
+/// When the system refuses; the target is then what it was.
+pub fn publish_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    NewFile::publish(path)?.whole(bytes)
+}
+
+/// Whether new files can be created in a folder: asked by creating one.
+#[must_use]
+pub fn can_create_in(folder: &Path) -> bool {
+    NewFile::create(&folder.join("can_create")).is_ok()
+}
+
+/// Makes a folder and those above it, where they are missing, with the modes that the umask gives.
 ///
 /// # Errors
 /// When the system refuses.
@@ -182,14 +191,14 @@ pub fn link_target(path: &Path) -> Result<Option<PathBuf>, StoreError> {
 pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_across(from, to),
-        result => result.at("move to", to),
+        result => result.map_err(|cause| StoreError::of_move(from, to, cause)),
     }
 }
 
 fn copy_across(from: &Path, to: &Path) -> Result<(), StoreError> {
     let source = File::open(from).at("open", from)?;
     let modified = source.metadata().and_then(|it| it.modified()).at("look at", from)?;
-    let mut target = NewFile::create(to)?;
+    let mut target = NewFile::publish(to)?;
     io::copy(&mut BufReader::new(source), &mut target).at("write", to)?;
     target.set_modified(modified)?;
     target.commit()?;
@@ -215,12 +224,12 @@ pub fn remove_empty_folder(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Opens a file for a lock to be held on it, creating it where it is missing; its content stays.
+/// Opens a folder, for a lock to be held on it.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn open_lock(path: &Path) -> Result<File, StoreError> {
-    File::options().read(true).write(true).create(true).truncate(false).open(path).at("open", path)
+pub fn open_folder(path: &Path) -> Result<File, StoreError> {
+    File::open(path).at("open", path)
 }
 
 /// Opens a pipe that someone reads, to write to it without ever waiting.
@@ -279,16 +288,36 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Begins a file that will stand at `target`.
+    /// Begins a file that will stand at `target`, with the mode that the umask gives.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn create(target: &Path) -> Result<Self, StoreError> {
+        Self::create_with(target, 0o666)
+    }
+
+    /// Begins a file that will stand at `target` and that all may read, whatever the umask.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn publish(target: &Path) -> Result<Self, StoreError> {
+        let new = Self::create_with(target, modes::FILE)?;
+        modes::publish_file(new.writer.get_ref()).at("set the mode of", &new.temporary)?;
+        Ok(new)
+    }
+
+    fn create_with(target: &Path, mode: u32) -> Result<Self, StoreError> {
         let temporary = temporary(target);
         // Not written through a link or into a file that someone else holds open.
         remove(&temporary)?;
-        let file = File::options().write(true).create_new(true).open(&temporary).at("create", &temporary)?;
+        let file = File::options().write(true).create_new(true).mode(mode).open(&temporary).at("create", &temporary)?;
         Ok(Self { writer: BufWriter::new(file), temporary, target: target.to_owned(), committed: false })
+    }
+
+    /// Writes all of it, and commits it.
+    fn whole(mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write_all(bytes).at("write", &self.target)?;
+        self.commit()
     }
 
     /// Sets when the file will say it was last written.
@@ -366,9 +395,14 @@ impl Drop for NewFile {
     }
 }
 
-/// Whether both files are there and hold the same bytes.
+/// Whether both files are there and can be read, and hold the same bytes.
 fn same_content(one: &Path, other: &Path) -> Result<bool, StoreError> {
-    let Some(theirs) = unless_missing(File::open(other)).at("open", other)? else { return Ok(false) };
+    let theirs = match File::open(other) {
+        // Only its owner may read it: it is replaced.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+        opened => unless_missing(opened).at("open", other)?,
+    };
+    let Some(theirs) = theirs else { return Ok(false) };
     let ours = File::open(one).at("open", one)?;
     let length = |file: &File, path| file.metadata().at("look at", path).map(|it| it.len());
     if length(&ours, one)? != length(&theirs, other)? {
@@ -438,14 +472,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_touched_looks_new_and_one_that_is_missing_is_told() {
+    fn a_file_that_is_renewed_looks_new_and_one_that_is_missing_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        assert!(!touch(&path).unwrap());
+        assert!(!renew(&path).unwrap());
         write(&path, "one").commit().unwrap();
         let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
         File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
-        assert!(touch(&path).unwrap());
+        assert!(renew(&path).unwrap());
         assert!(modified(&path).unwrap().unwrap() > long_ago);
         assert_eq!(read_text(&path, 100).unwrap(), "one");
     }

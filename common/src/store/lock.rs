@@ -52,8 +52,15 @@ pub enum LockError {
 /// The right to write to a cache and its staging folder. The kernel takes it back when the process dies.
 #[derive(Debug)]
 pub struct WriterLock {
-    _cache: File,
-    _staging: File,
+    _cache: Held,
+    _staging: Held,
+}
+
+/// The lock of one folder: of the file that was there, and of the one that replaced it where it was another user's.
+#[derive(Debug)]
+struct Held {
+    _found: File,
+    _replaced_by: Option<File>,
 }
 
 impl WriterLock {
@@ -66,11 +73,15 @@ impl WriterLock {
     }
 }
 
-fn take(folder: &Path, holder: &Holder) -> Result<File, LockError> {
-    fs::create_folders(folder)?;
+fn take(folder: &Path, holder: &Holder) -> Result<Held, LockError> {
+    fs::publish_folders(folder)?;
     let path = folder.join(NAME);
-    let mut file = fs::open_lock(&path)?;
+    let mut file = fs::open_published_lock(&path)?;
     match file.try_lock() {
+        // Whoever replaced it meanwhile has the lock of the one that is there now.
+        Ok(()) if !fs::leads_to(&path, &file)? => {
+            return Err(LockError::Busy { folder: folder.to_owned(), holder: None });
+        }
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(LockError::Busy { folder: folder.to_owned(), holder: read_holder(&mut file) });
@@ -78,8 +89,13 @@ fn take(folder: &Path, holder: &Holder) -> Result<File, LockError> {
         Err(TryLockError::Error(error)) => Err(error).at("lock", &path)?,
     }
     let text = serde_json::to_vec(holder).map_err(std::io::Error::other).at("write", &path)?;
+    if !fs::is_writable(&file).at("look at", &path)? {
+        // Another user's: nobody is at work, and its content would name whoever was.
+        let replaced_by = fs::replace_lock(&path, &text)?;
+        return Ok(Held { _found: file, _replaced_by: Some(replaced_by) });
+    }
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text)).at("write", &path)?;
-    Ok(file)
+    Ok(Held { _found: file, _replaced_by: None })
 }
 
 /// What the holder wrote; nothing while it is only about to write it.

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ use super::board_encoder::EncodedBoard;
 use super::cache::{Buffers, Cache, ReadError, board_of};
 use super::fs::{self, At as _, FileId, NewFile, StoreError};
 use super::lock::WriterLock;
+use super::refusal::{Refusal, Refusals};
 use super::staging_state::{StagingError, StagingState};
 use crate::domain::Combination;
 
@@ -57,6 +59,7 @@ pub struct Staging {
     gate: RwLock<()>,
     /// Whether a full refresh is going on here.
     refreshing: AtomicBool,
+    refusals: Refusals,
     _lock: WriterLock,
 }
 
@@ -84,12 +87,21 @@ impl Staging {
         stop: &CancellationToken,
     ) -> Result<(Self, Leftovers), StagingError> {
         StagingState::read(folder)?;
-        remove_unfinished(folder, cache.folder())?;
-        let folder = Cache::new(folder);
+        let staging = Self {
+            refusals: Refusals::new([cache.folder(), folder]),
+            folder: Cache::new(folder),
+            cache,
+            ready: Mutex::default(),
+            gate: RwLock::default(),
+            refreshing: AtomicBool::new(false),
+            _lock: lock,
+        };
+        StagingState::remove_unfinished(folder)?;
+        staging.tidy()?;
+        staging.remove_unfinished()?;
         let mut leftovers = Leftovers::default();
-        let mut ready = Vec::new();
         let mut buffers = Buffers::default();
-        for path in track_files(folder.folder())? {
+        for path in staging.track_files(folder)? {
             if stop.is_cancelled() {
                 break;
             }
@@ -99,27 +111,40 @@ impl Staging {
                 leftovers.foreign.push(path);
                 continue;
             };
-            // One from the future tells of a clock that was wrong, and not which of the two is newer.
-            let cached = fs::modified(&cache.board_path(board))?.filter(|cached| *cached <= now);
-            if cached > fs::modified(&path)? {
-                fs::remove(&path)?;
-                leftovers.outdated += 1;
-                continue;
-            }
-            match folder.count_entries(board, &mut buffers) {
-                Ok(Some(entries)) => ready.push((board, entries)),
-                Ok(None) => {}
-                Err(ReadError::Damaged { .. }) if !path.is_file() => leftovers.foreign.push(path),
-                Err(error @ ReadError::Damaged { .. }) => {
-                    folder.set_aside(board)?;
-                    leftovers.damaged.push(error.to_string());
-                }
-                Err(ReadError::Store(error)) => return Err(error.into()),
-            }
+            let checked = staging.check_leftover(board, path, now, &mut buffers, &mut leftovers);
+            staging.refusals.keep(board, checked)?;
         }
-        leftovers.whole = ready.len();
-        let (ready, gate, refreshing) = (Mutex::new(ready), RwLock::default(), AtomicBool::new(false));
-        Ok((Self { folder, cache, ready, gate, refreshing, _lock: lock }, leftovers))
+        leftovers.whole = staging.ready().len();
+        Ok((staging, leftovers))
+    }
+
+    /// Looks at a board that an interrupted run left.
+    fn check_leftover(
+        &self,
+        board: Combination,
+        path: PathBuf,
+        now: SystemTime,
+        buffers: &mut Buffers,
+        leftovers: &mut Leftovers,
+    ) -> Result<(), StoreError> {
+        // One from the future tells of a clock that was wrong, and not which of the two is newer.
+        let cached = fs::modified(&self.cache.board_path(board))?.filter(|cached| *cached <= now);
+        if cached > fs::modified(&path)? {
+            fs::remove(&path)?;
+            leftovers.outdated += 1;
+            return Ok(());
+        }
+        match self.folder.count_entries(board, buffers) {
+            Ok(Some(entries)) => self.ready().push((board, entries)),
+            Ok(None) => {}
+            Err(ReadError::Damaged { .. }) if !path.is_file() => leftovers.foreign.push(path),
+            Err(ReadError::Damaged { path, damage, file }) => {
+                self.folder.set_aside(board, file)?;
+                leftovers.damaged.push(ReadError::Damaged { path, damage, file }.to_string());
+            }
+            Err(ReadError::Store(error)) => return Err(error),
+        }
+        Ok(())
     }
 
     /// The cache that boards are promoted to.
@@ -144,23 +169,37 @@ impl Staging {
         board: &EncodedBoard,
         to: Destination,
         shrinking: Shrinking,
-    ) -> Result<Result<Arrival, Shrunk>, StoreError> {
+    ) -> Result<Result<Arrival, Shrunk>, Refusal> {
         let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let arrival = self.take_in(board, to, shrinking).map_err(|error| self.refusals.tell(error))?;
+        if to == Destination::Cache {
+            self.refusals.forget(board.combination);
+        }
+        Ok(arrival)
+    }
+
+    fn take_in(
+        &self,
+        board: &EncodedBoard,
+        to: Destination,
+        shrinking: Shrinking,
+    ) -> Result<Result<Arrival, Shrunk>, StoreError> {
         let Beside { same, drivers, entries: cached } = match arrival::beside(&self.cache, board) {
             Ok(beside) => beside,
             Err(ReadError::Store(error)) => return Err(error),
-            Err(error @ ReadError::Damaged { .. }) => {
-                self.set_aside(board.combination, &error)?;
+            Err(ReadError::Damaged { damage, file, .. }) => {
+                self.set_aside(board.combination, file, &damage)?;
                 Beside::default()
             }
         };
+        let renew = || fs::renew(&self.cache.board_path(board.combination));
         let empty = board.drivers == 0;
         if empty && drivers {
             // It was asked for: others are older now.
-            self.renew(board.combination)?;
+            renew()?;
             return Ok(Ok(Arrival::Kept));
         }
-        if same && self.renew(board.combination)? {
+        if same && renew()? {
             return Ok(Ok(if empty { Arrival::Empty } else { Arrival::Unchanged }));
         }
         if shrinking == Shrinking::Refused && has_shrunk(cached, board.entries) {
@@ -180,8 +219,9 @@ impl Staging {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn renew(&self, board: Combination) -> Result<bool, StoreError> {
-        fs::touch(&self.cache.board_path(board))
+    pub fn renew(&self, board: Combination) -> Result<bool, Refusal> {
+        let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        fs::renew(&self.cache.board_path(board)).map_err(|error| self.refusals.tell(error))
     }
 
     /// The full refresh that is not over; none where none is.
@@ -209,22 +249,25 @@ impl Staging {
     /// When the file system refuses.
     pub fn at_work(&self) -> Result<(), StoreError> {
         if self.refreshing.load(Ordering::Relaxed) {
-            fs::touch(&StagingState::path(self.folder.folder()))?;
+            fs::renew(&StagingState::path(self.folder.folder()))?;
         }
         Ok(())
     }
 
     /// Moves all boards that are ready into the cache: first their bytes to the disk, then the names. What it did is added
-    /// to `done`. When `stop` is cancelled, the rest stays ready.
+    /// to `done`. A board that the file system refuses is left for later ([`Staging::refused`]). When `stop` is cancelled, the
+    /// rest stays ready.
     ///
     /// # Errors
-    /// When the file system refuses; what was not moved stays ready, and in staging for the next run.
+    /// When the file system refuses all of them; what was not moved stays ready, and in staging for the next run.
     pub fn promote(&self, stop: &CancellationToken, done: &mut Promoted) -> Result<(), StoreError> {
         let mut ready = std::mem::take(&mut *self.ready());
         if ready.is_empty() {
             return Ok(());
         }
-        let result = self.promote_all(&mut ready, stop, done);
+        let mut later = Vec::new();
+        let result = self.promote_all(&mut ready, &mut later, stop, done);
+        ready.append(&mut later);
         self.ready().append(&mut ready);
         result
     }
@@ -232,6 +275,7 @@ impl Staging {
     fn promote_all(
         &self,
         ready: &mut Vec<(Combination, usize)>,
+        later: &mut Vec<(Combination, usize)>,
         stop: &CancellationToken,
         done: &mut Promoted,
     ) -> Result<(), StoreError> {
@@ -241,29 +285,39 @@ impl Staging {
         while let Some(&(board, drivers)) = ready.last()
             && !stop.is_cancelled()
         {
-            let from = self.folder.board_path(board);
-            if drivers == 0 && self.has_entries(board, &mut buffers)? {
-                fs::remove(&from)?;
-                done.kept.push(board);
-            } else {
-                let to = self.cache.board_path(board);
-                fs::create_folders(fs::parent(&to))?;
-                self.put_in_place(board, &from, &to)?;
-                done.boards += 1;
+            let promoted = self.promote_one(board, drivers, &mut buffers);
+            match self.refusals.keep(board, promoted)? {
+                Some(true) => done.boards += 1,
+                Some(false) => done.kept.push(board),
+                None => later.push((board, drivers)),
             }
             ready.pop();
         }
         fs::sync_file_system(self.cache.folder())
     }
 
-    /// Removes the empty folders, as promotion leaves them. For the end of a run: nothing may be staged meanwhile.
+    /// Moves a board into the cache, or removes it where it is empty and the cached one is not; says whether it was moved.
+    fn promote_one(&self, board: Combination, drivers: usize, buffers: &mut Buffers) -> Result<bool, StoreError> {
+        let from = self.folder.board_path(board);
+        if drivers == 0 && self.has_entries(board, buffers)? {
+            fs::remove(&from)?;
+            return Ok(false);
+        }
+        let to = self.cache.board_path(board);
+        fs::publish_folders(fs::parent(&to))?;
+        self.put_in_place(board, &from, &to)?;
+        Ok(true)
+    }
+
+    /// Removes the empty folders, as promotion and killed runs leave them. Nothing may be staged meanwhile. One that cannot be
+    /// removed does no harm.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// When the file system refuses more than that.
     pub fn tidy(&self) -> Result<(), StoreError> {
         for folder in fs::list(self.folder.folder())? {
             if folder.is_dir() && !folder.is_symlink() {
-                fs::remove_empty_folder(&folder)?;
+                self.refusals.leave(fs::remove_empty_folder(&folder))?;
             }
         }
         Ok(())
@@ -273,7 +327,7 @@ impl Staging {
     fn has_entries(&self, board: Combination, buffers: &mut Buffers) -> Result<bool, StoreError> {
         match self.cache.count_entries(board, buffers) {
             Ok(entries) => Ok(entries.unwrap_or(0) > 0),
-            Err(error @ ReadError::Damaged { .. }) => self.set_aside(board, &error).map(|()| false),
+            Err(ReadError::Damaged { damage, file, .. }) => self.set_aside(board, file, &damage).map(|()| false),
             Err(ReadError::Store(error)) => Err(error),
         }
     }
@@ -282,7 +336,7 @@ impl Staging {
     fn put_in_place(&self, board: Combination, from: &Path, to: &Path) -> Result<(), StoreError> {
         match fs::rename(from, to) {
             Err(error) if error.cause.kind() == ErrorKind::IsADirectory => {
-                self.set_aside(board, &error)?;
+                self.set_aside(board, fs::identity(to)?, &error)?;
                 fs::rename(from, to)
             }
             result => result,
@@ -290,22 +344,56 @@ impl Staging {
     }
 
     /// Moves the file of a cached board aside that was found damaged, if it is still the one that stands there. Tells where
-    /// it is now.
+    /// it is now. A refusal that is about this board is kept ([`Staging::refused`]), and nothing is moved.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// When the file system refuses more than that.
     pub fn set_aside_file(&self, board: Combination, file: Option<FileId>) -> Result<Option<PathBuf>, StoreError> {
         let _shut = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if file.is_none() || fs::identity(&self.cache.board_path(board))? != file {
-            return Ok(None);
-        }
-        self.cache.set_aside(board).map(Some)
+        let aside = self.cache.set_aside(board, file);
+        self.refusals.keep(board, aside).map(Option::flatten)
     }
 
-    fn set_aside(&self, board: Combination, why: &dyn std::fmt::Display) -> Result<(), StoreError> {
-        let aside = self.cache.set_aside(board)?;
-        tracing::warn!(%board, %why, aside = %aside.display(), "a damaged board was moved aside");
+    fn set_aside(
+        &self,
+        board: Combination,
+        file: Option<FileId>,
+        why: &dyn std::fmt::Display,
+    ) -> Result<(), StoreError> {
+        if let Some(aside) = self.cache.set_aside(board, file)? {
+            tracing::warn!(%board, %why, aside = %aside.display(), "a damaged board was moved aside");
+        }
         Ok(())
+    }
+
+    /// Boards that could not be promoted, or moved aside where they are damaged, and why.
+    #[must_use]
+    pub fn refused(&self) -> BTreeMap<Combination, String> {
+        self.refusals.boards()
+    }
+
+    /// Removes what killed writers had not finished. Of boards nothing else does: in staging the next run may write other
+    /// boards, and one that was to be written through may be staged the next time.
+    fn remove_unfinished(&self) -> Result<(), StoreError> {
+        let unfinished = |path: &PathBuf| path.file_name().is_some_and(|it| fs::is_temporary(&it.to_string_lossy()));
+        for folder in [&self.folder, &self.cache] {
+            for path in self.track_files(folder.folder())?.iter().filter(|path| unfinished(path)) {
+                self.refusals.leave(fs::remove(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The files inside the folders named `track_…`.
+    fn track_files(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+        let mut files = Vec::new();
+        for track in fs::list(folder)? {
+            let named_so = track.file_name().is_some_and(|it| it.to_string_lossy().starts_with("track_"));
+            if named_so && track.is_dir() && !track.is_symlink() {
+                files.extend(self.refusals.leave(fs::list(&track))?);
+            }
+        }
+        Ok(files)
     }
 
     fn ready(&self) -> std::sync::MutexGuard<'_, Vec<(Combination, usize)>> {
@@ -320,31 +408,8 @@ fn put(
     commit: impl FnOnce(NewFile) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let path = folder.board_path(board.combination);
-    fs::create_folders(fs::parent(&path))?;
-    let mut file = NewFile::create(&path)?;
+    fs::publish_folders(fs::parent(&path))?;
+    let mut file = NewFile::publish(&path)?;
     file.write_all(&board.bytes).at("write", &path)?;
     commit(file)
-}
-
-/// Removes what killed writers had not finished. Of boards nothing else does: in staging the next run may write other
-/// boards, and one that was to be written through may be staged the next time.
-fn remove_unfinished(staging: &Path, cache: &Path) -> Result<(), StoreError> {
-    StagingState::remove_unfinished(staging)?;
-    let unfinished = |path: &PathBuf| path.file_name().is_some_and(|it| fs::is_temporary(&it.to_string_lossy()));
-    for folder in [staging, cache] {
-        track_files(folder)?.iter().filter(|path| unfinished(path)).try_for_each(|path| fs::remove(path))?;
-    }
-    Ok(())
-}
-
-/// The files inside the folders named `track_…`.
-fn track_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let mut files = Vec::new();
-    for track in fs::list(folder)? {
-        let named_so = track.file_name().is_some_and(|it| it.to_string_lossy().starts_with("track_"));
-        if named_so && track.is_dir() && !track.is_symlink() {
-            files.extend(fs::list(&track)?);
-        }
-    }
-    Ok(files)
 }

@@ -71,7 +71,7 @@ impl StagingState {
     pub(super) fn write(&self, folder: &Path) -> Result<(), StoreError> {
         let path = Self::path(folder);
         let text = serde_json::to_vec(self).map_err(std::io::Error::other).at("write", &path)?;
-        fs::write_whole(&path, &text)
+        fs::publish_whole(&path, &text)
     }
 
     /// When the full refresh began that is not over. One that RFC 3339 cannot write or we cannot read is none.

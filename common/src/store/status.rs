@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::Combination;
 
-use super::fs::{self, At as _, NewFile, StoreError};
+use super::cache::{DAMAGED, move_aside};
+use super::fs::{self, Access, At as _, NewFile, Reach, StoreError};
 use super::published::STATUS;
 
 /// The moment that stands for never.
@@ -178,7 +179,7 @@ impl StatusFile {
         {
             status.extend(news);
         }
-        let mut file = NewFile::create(&self.path)?;
+        let mut file = NewFile::publish(&self.path)?;
         serde_json::to_writer_pretty(&mut file, &status).map_err(std::io::Error::from).at("write", &self.path)?;
         file.write_all(b"\n").at("write", &self.path)?;
         file.commit()
@@ -197,7 +198,7 @@ impl StatusFile {
 
     /// The short lock around reading and writing; free when dropped.
     fn locked(&self) -> Result<std::fs::File, StoreError> {
-        let file = fs::open_lock(&self.lock)?;
+        let file = fs::open_published_lock(&self.lock)?;
         let begun = Instant::now();
         loop {
             match file.try_lock() {
@@ -212,19 +213,18 @@ impl StatusFile {
 
     fn read(&self) -> Result<Map<String, Value>, StoreError> {
         let mut bytes = Vec::new();
-        if fs::read_into(&self.path, &mut bytes, MAX_BYTES)?.is_none() {
-            return Ok(Map::new());
-        }
-        match serde_json::from_slice(fs::without_bom(&bytes)) {
-            Ok(status) => Ok(status),
-            Err(error) => {
-                let aside = fs::parent(&self.path).join(".damaged/status.json");
-                fs::create_folders(fs::parent(&aside))?;
-                fs::rename(&self.path, &aside)?;
-                tracing::warn!(%error, aside = %aside.display(), "status.json is damaged: moved aside and begun anew");
-                Ok(Map::new())
-            }
-        }
+        let damage = match fs::read_into(&self.path, &mut bytes, MAX_BYTES) {
+            Ok(None) => return Ok(Map::new()),
+            Ok(Some(_)) => match serde_json::from_slice(fs::without_bom(&bytes)) {
+                Ok(status) => return Ok(status),
+                Err(error) => error.to_string(),
+            },
+            Err(error) if error.reach(Access::Read) == Reach::Path => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        let aside = move_aside(&self.path, fs::parent(&self.path).join(DAMAGED).join(STATUS))?;
+        tracing::warn!(error = damage, aside = %aside.display(), "status.json is damaged: moved aside and begun anew");
+        Ok(Map::new())
     }
 }
 

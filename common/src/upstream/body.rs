@@ -1,18 +1,21 @@
 //! Reading a body within bounds: of bytes here, of time by the client's time-out.
 
-use super::retry::{Failure, chain};
-use std::time::Duration;
+use super::failure::Failure;
 
 /// How much of a body is put into one allocation: most bodies fit into one.
 const PIECE: usize = 256 << 10;
 
 /// Reads the whole body, of at most `limit` bytes after decompression. A bomb is given up when it passes the limit, not
 /// when it is through.
-pub(super) async fn read(mut answer: reqwest::Response, limit: usize, timeout: Duration) -> Result<Vec<u8>, Failure> {
+pub(super) async fn read(
+    mut answer: reqwest::Response,
+    limit: usize,
+    failure: impl Fn(&reqwest::Error) -> Failure,
+) -> Result<Vec<u8>, Failure> {
     // In pieces until it is whole: a buffer that doubles would hold, or have just freed, three times as much.
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     let mut length = 0;
-    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(&error, timeout))? {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(&error))? {
         length += chunk.len();
         if length > limit {
             return Err(Failure::BodyTooLarge { limit });
@@ -27,15 +30,4 @@ pub(super) async fn read(mut answer: reqwest::Response, limit: usize, timeout: D
         }
     }
     Ok(if pieces.len() == 1 { pieces.swap_remove(0) } else { pieces.concat() })
-}
-
-/// What a transport error means.
-pub(super) fn failure(error: &reqwest::Error, timeout: Duration) -> Failure {
-    if error.is_connect() {
-        Failure::Connect(chain(error))
-    } else if error.is_timeout() {
-        Failure::TimedOut(timeout)
-    } else {
-        Failure::Broken(chain(error))
-    }
 }

@@ -1,34 +1,29 @@
 //! Fetching whole boards: places, turns, tries and sessions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{StatusCode, Url};
+use reqwest::Url;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::blocking::Blocking;
-use super::circuit::Circuit;
-use super::connections::{Connections, ON_ITS_WAY};
-use super::pace::Pace;
+use super::circuit_breaker::CircuitBreaker;
+use super::failure::Failure;
+use super::page;
 use super::pages::{LastPage, LongestPage, Pages, Taken};
+use super::proxy::ProxyError;
+use super::rate_limiter::RateLimiter;
 use super::request::Ask;
-use super::retry::{Backoff, Failure, Verdict, chain, classify, retry_after};
-use super::{body, page, session};
+use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
+use super::session::Session;
+use super::transport::{Reply, Transport};
 use crate::domain::Combination;
 use crate::store::{BoardEncoder, Validators};
 
-/// How long connecting may take; a request as a whole has `timeout`.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// What a request may take at most until the service has answered the first: one that hangs is found out soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How much of the body of an error is read, and for how long.
-const ERROR_BODY_BYTES: usize = 64 << 10;
-const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to talk to the service.
 #[derive(Debug, Clone)]
@@ -39,7 +34,7 @@ pub struct Settings {
     pub user_agent: String,
     /// Requests a second at most, all together.
     pub requests_per_second: u32,
-    /// Requests at a time at most, and so connections.
+    /// Requests at a time at most.
     pub concurrency: usize,
     /// What one request may take, its body included.
     pub timeout: Duration,
@@ -75,10 +70,18 @@ pub enum FetchError {
     Unavailable(String),
 }
 
-/// The client could not be built: there are no root certificates, mostly.
+/// The client could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)")]
-pub struct SetupError(pub(crate) String);
+pub enum SetupError {
+    /// There are no root certificates, mostly.
+    #[error(
+        "cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)"
+    )]
+    Client(String),
+    /// The environment names a proxy that cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+}
 
 /// What was asked of the service so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,28 +99,20 @@ pub struct Requests {
 /// The one client of a process. Dropping it closes its idle connections; dropping a fetch closes that fetch's.
 #[derive(Debug)]
 pub struct Client {
-    connections: Connections,
+    transport: Transport,
     settings: Settings,
     places: Semaphore,
     blocking: Blocking,
-    pace: Pace,
-    circuit: Circuit,
-    session: tokio::sync::Mutex<Session>,
+    limiter: RateLimiter,
+    circuit_breaker: CircuitBreaker,
+    /// The one that further requests are sent in.
+    session: tokio::sync::Mutex<Option<Arc<Session>>>,
     random: Mutex<fastrand::Rng>,
-    clock: fn() -> SystemTime,
     longest_page: LongestPage,
     sent: AtomicU64,
     retries: AtomicU64,
     body_bytes: AtomicU64,
     left_out: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Session {
-    /// How many sessions there were: a request that was refused tells which one it was sent in.
-    number: u64,
-    open: bool,
-    cookies: Option<HeaderValue>,
 }
 
 /// A board as the service gave it.
@@ -129,44 +124,22 @@ pub enum Answer {
     NotModified,
 }
 
-/// What came back with a status that is no failure.
-#[derive(Debug)]
-enum Reply {
-    Whole(HeaderMap, Vec<u8>),
-    NotModified,
-}
-
 impl Client {
     /// Builds the client; nothing is asked yet. `seed` is for the jitter of pauses, `clock` for
     /// `Retry-After` dates.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// When TLS cannot be set up, or the environment names a proxy that cannot be used.
     pub fn new(settings: Settings, seed: u64, clock: fn() -> SystemTime) -> Result<Self, SetupError> {
-        // Fails where another part of the process has installed one already, which is as good.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            let client = reqwest::Client::builder();
-            // Without TLS nothing is to be checked, and a machine without root certificates will do.
-            let client = if settings.base_url.scheme() == "https" { client } else { client.tls_certs_only([]) };
-            client
-                .user_agent(&settings.user_agent)
-                .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
-                // An answer may not send us to other hosts, or in circles.
-                .redirect(reqwest::redirect::Policy::none())
-        };
-        let connections =
-            Connections::new(builder, settings.max_idle, settings.idle_timeout).map_err(|it| SetupError(chain(&it)))?;
         Ok(Self {
-            connections,
+            transport: Transport::new(&settings, clock)?,
             places: Semaphore::new(settings.concurrency),
             blocking: Blocking::default(),
-            pace: Pace::new(settings.requests_per_second),
+            limiter: RateLimiter::new(settings.requests_per_second),
             settings,
-            circuit: Circuit::default(),
+            circuit_breaker: CircuitBreaker::default(),
             session: tokio::sync::Mutex::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
-            clock,
             longest_page: LongestPage::default(),
             sent: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -234,7 +207,7 @@ impl Client {
         let mut tries = self.tries();
         loop {
             let session = self.session(pages.board()).await?;
-            let result = match self.send(pages.ask(), session.cookies.as_ref()).await {
+            let result = match self.send(&mut tries, pages.ask(), &session).await {
                 Ok(Reply::Whole(headers, body)) => {
                     let read = || {
                         let text = page::text(&body, &headers)?;
@@ -245,71 +218,93 @@ impl Client {
                 Ok(Reply::NotModified) => Ok(Taken::NotModified),
                 Err(failure) => Err(failure),
             };
-            match self.judge(&mut tries, result).await? {
+            match self.judge(&mut tries, session.has_worked(), result).await? {
                 Ok(taken) => {
-                    self.circuit.success(Instant::now());
+                    session.works();
+                    self.limiter.accepted();
+                    self.circuit_breaker.success(Instant::now());
                     return Ok(taken);
                 }
-                Err(Verdict::NewSession) => self.end_session(session.number).await,
+                Err(Verdict::NewSession) => self.end_session(&session).await,
                 Err(_) => {}
             }
         }
     }
 
     /// The session that is open, or a new one.
-    async fn session(&self, board: Combination) -> Result<OpenSession, FetchError> {
-        let mut session = self.session.lock().await;
+    async fn session(&self, board: Combination) -> Result<Arc<Session>, FetchError> {
+        let mut open = self.session.lock().await;
+        if let Some(session) = &*open {
+            return Ok(Arc::clone(session));
+        }
         let mut tries = self.tries();
-        while !session.open {
-            let result = self.send(Ask::Page(board), None).await;
-            if let Ok(Reply::Whole(headers, _)) = self.judge(&mut tries, result).await? {
-                session.cookies = session::cookies(&headers);
-                session.open = true;
-                session.number += 1;
-                tracing::debug!(number = session.number, "session opened");
+        loop {
+            let session = Arc::new(Session::default());
+            let result = self.send(&mut tries, Ask::Page(board), &session).await;
+            if self.judge(&mut tries, false, result).await?.is_ok() {
+                tracing::debug!("session opened");
+                return Ok(Arc::clone(open.insert(session)));
             }
         }
-        Ok(OpenSession { number: session.number, cookies: session.cookies.clone() })
     }
 
-    /// The session of that number was refused; a newer one stays.
-    async fn end_session(&self, number: u64) {
-        let mut session = self.session.lock().await;
-        if session.number == number {
-            session.open = false;
+    /// That session was refused; a newer one stays.
+    async fn end_session(&self, refused: &Arc<Session>) {
+        let mut open = self.session.lock().await;
+        if open.as_ref().is_some_and(|it| Arc::ptr_eq(it, refused)) {
+            *open = None;
         }
     }
 
     fn tries(&self) -> Tries {
-        Tries { number: 1, backoff: Backoff::new(self.settings.backoff_min, self.settings.backoff_max) }
+        let backoff = Backoff::new(self.settings.backoff_min, self.settings.backoff_max);
+        Tries { failed: 0, refused: 0, new_session: false, sent: Instant::now(), backoff }
     }
 
     /// Decides what comes after a result: the value; or another try, after the pause that it asks for; or the end. Only a
     /// page of entries counts as a success of the service: one that has sessions to give and nothing else is down.
-    async fn judge<T>(&self, tries: &mut Tries, result: Result<T, Failure>) -> Result<Result<T, Verdict>, FetchError> {
+    async fn judge<T>(
+        &self,
+        tries: &mut Tries,
+        session_worked: bool,
+        result: Result<T, Failure>,
+    ) -> Result<Result<T, Verdict>, FetchError> {
         let failure = match result {
             Ok(value) => return Ok(Ok(value)),
             Err(failure) => failure,
         };
-        let verdict = classify(&failure);
+        let expired = session_worked && !tries.new_session;
+        let verdict = classify(&failure, expired);
+        tracing::debug!(attempt = tries.number(), %failure, ?verdict, "a request failed");
+        if expired && verdict == Verdict::NewSession {
+            // Sessions end. That is no failure, unless a new one does not help.
+            tries.new_session = true;
+            self.retries.fetch_add(1, Ordering::Relaxed);
+            return Ok(Err(verdict));
+        }
         let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
         let pause = tries.backoff.pause(random);
-        // Of those that were sent before everyone was asked to wait, one counts.
-        let counts = if let Verdict::RetryAfter(wait) = verdict { self.pace.hold(wait.max(pause)) } else { true };
+        // Of those that were sent before everyone was asked to wait or to slow down, one counts.
+        let counts = match verdict {
+            Verdict::RetryAfter(wait) => self.limiter.hold(wait.max(pause)),
+            Verdict::SlowDown => self.limiter.refused(tries.sent),
+            _ => true,
+        };
         if counts {
-            self.circuit.failure(Instant::now(), &failure);
+            self.circuit_breaker.failure(Instant::now(), &failure);
         }
         if verdict == Verdict::EndRun {
-            self.circuit.open(failure.to_string());
+            self.circuit_breaker.open(failure.to_string());
         }
-        if let Some(why) = self.circuit.down() {
+        if let Some(why) = self.circuit_breaker.down() {
             return Err(FetchError::Unavailable(why));
         }
-        tracing::debug!(attempt = tries.number, %failure, ?verdict, "a request failed");
-        if verdict == Verdict::GiveUp || tries.number >= self.settings.attempts {
-            return Err(FetchError::Failed { failure, attempts: tries.number });
+        let attempts = tries.number();
+        let refused = if failure.is_refusal() { &mut tries.refused } else { &mut tries.failed };
+        *refused += 1;
+        if verdict == Verdict::GiveUp || tries.failed >= self.settings.attempts || tries.refused >= MAX_REFUSALS {
+            return Err(FetchError::Failed { failure, attempts });
         }
-        tries.number += 1;
         self.retries.fetch_add(1, Ordering::Relaxed);
         if !matches!(verdict, Verdict::RetryAfter(_)) {
             tokio::time::sleep(pause).await;
@@ -318,59 +313,38 @@ impl Client {
     }
 
     /// Sends one request when there is a place and a turn for it, and reads its whole answer.
-    async fn send(&self, ask: Ask<'_>, cookies: Option<&HeaderValue>) -> Result<Reply, Failure> {
-        let Settings { mut timeout, max_body_bytes, .. } = self.settings;
-        if !self.circuit.has_succeeded() {
-            timeout = timeout.min(FIRST_TIMEOUT);
-        }
+    async fn send(&self, tries: &mut Tries, ask: Ask<'_>, session: &Session) -> Result<Reply, Failure> {
+        let timeout = self.settings.timeout;
+        let timeout = if self.circuit_breaker.has_succeeded() { timeout } else { timeout.min(FIRST_TIMEOUT) };
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
-        self.pace.turn().await;
+        tries.sent = self.limiter.acquire().await;
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let way = self.connections.way();
-        let Settings { base_url, page_size, .. } = &self.settings;
-        let answer = ask
-            .request(&way, base_url, *page_size, cookies)
-            .timeout(timeout)
-            .send()
-            .await
-            .map_err(|error| body::failure(&error, timeout))?;
-        if answer.status() == StatusCode::NOT_MODIFIED && ask.is_conditional() {
-            return Ok(Reply::NotModified);
+        let reply = self.transport.send(&self.settings, ask, session, timeout).await?;
+        if let Reply::Whole(_, body) = &reply {
+            self.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         }
-        if answer.status() != StatusCode::OK {
-            let asked = answer.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
-            let retry_after = asked.and_then(|it| retry_after(it, (self.clock)()));
-            let code = answer.status().as_u16();
-            // Read to its end, the connection can be used again; what it says does not matter.
-            let _ignored =
-                tokio::time::timeout(ERROR_BODY_TIMEOUT, body::read(answer, ERROR_BODY_BYTES, timeout)).await;
-            return Err(Failure::Status { code, retry_after });
-        }
-        let headers = answer.headers().clone();
-        let body = match body::read(answer, max_body_bytes, timeout).await {
-            Ok(body) => body,
-            Err(failure) => {
-                // The connection of an answer that was not read to its end is closed by a task of its own, a moment later.
-                tokio::time::sleep(ON_ITS_WAY).await;
-                return Err(failure);
-            }
-        };
-        self.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
-        Ok(Reply::Whole(headers, body))
+        Ok(reply)
     }
 }
 
-/// The session that a request is sent in.
-#[derive(Debug)]
-struct OpenSession {
-    number: u64,
-    cookies: Option<HeaderValue>,
-}
-
-/// How often something was tried, and how long the next pause is.
+/// The tries of one request.
 #[derive(Debug)]
 struct Tries {
-    number: u32,
+    /// How often it failed.
+    failed: u32,
+    /// How often it was refused for the rate.
+    refused: u32,
+    /// Whether it was sent again in a new session because its own had worked before.
+    new_session: bool,
+    /// When it was sent last.
+    sent: Instant,
     backoff: Backoff,
+}
+
+impl Tries {
+    /// The number of the present one, counted from 1.
+    fn number(&self) -> u32 {
+        1 + self.failed + self.refused
+    }
 }

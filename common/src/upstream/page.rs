@@ -7,7 +7,7 @@ use mime::Mime;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use serde_json::value::RawValue;
 
-use super::retry::{Failure, short};
+use super::failure::{Failure, short};
 use crate::domain::json::{self, Found, Sink};
 
 /// An entry nested deeper than this is left out: readers of the cache may not get through it.
@@ -75,7 +75,7 @@ pub(super) fn read(text: &str, asked: usize) -> Result<Page<'_>, Failure> {
     match json::walk(text, &["context", "c", "results"], &mut page) {
         Ok(Found::Array) if page.page.listed > asked => Err(Failure::Overfull { asked }),
         Ok(Found::Array) => Ok(page.page),
-        Ok(Found::Null | Found::Nothing) => Err(Failure::NotAPage("no list at context.c.results".to_owned())),
+        Ok(Found::Null | Found::Nothing) => Err(Failure::NoList),
         Err(error) => Err(Failure::NotAPage(short(&error.to_string()))),
     }
 }
@@ -229,10 +229,10 @@ mod tests {
         assert_eq!(entries(" <!DOCTYPE html>"), Err(Failure::Html));
         assert_eq!(entries(&page("[{},{},{},{}]")), Err(Failure::Overfull { asked: 3 }));
         for wrong in ["", "null", "[]", "{}", r#"{"context":{}}"#, r#"{"context":{"c":{"results":[{}"#] {
-            assert!(matches!(entries(wrong), Err(Failure::NotAPage(_))), "{wrong}");
+            assert!(matches!(entries(wrong), Err(Failure::NotAPage(_) | Failure::NoList)), "{wrong}");
         }
         for list in ["null", "{}", "\"\"", "7", "[null,null]", "[[]]"] {
-            assert!(matches!(entries(&page(list)), Err(Failure::NotAPage(_))), "{list}");
+            assert!(matches!(entries(&page(list)), Err(Failure::NotAPage(_) | Failure::NoList)), "{list}");
         }
     }
 

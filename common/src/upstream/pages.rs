@@ -11,9 +11,9 @@ use foldhash::quality::FixedState;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
+use super::failure::Failure;
 use super::page;
 use super::request::{Ask, validators};
-use super::retry::Failure;
 use crate::domain::{Combination, Lap};
 use crate::store::{BoardEncoder, MAX_BOARD_ENTRIES, Validators};
 

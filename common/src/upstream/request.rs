@@ -1,11 +1,8 @@
 //! What a request says: its address, and headers that a browser's page would send.
 
 use reqwest::Url;
-use reqwest::header::{
-    ACCEPT, COOKIE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, REFERER,
-};
+use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, REFERER};
 
-use super::connections::Way;
 use crate::domain::Combination;
 use crate::store::Validators;
 
@@ -24,40 +21,43 @@ impl Ask<'_> {
         matches!(self, Self::Listing { unless, .. } if !unless.is_empty())
     }
 
-    /// The request, to be sent on that way to the service at `base`; pages have up to `page_size` entries.
-    pub(super) fn request(
-        self,
-        way: &Way<'_>,
-        base: &Url,
-        page_size: usize,
-        cookies: Option<&HeaderValue>,
-    ) -> reqwest::RequestBuilder {
-        let address = |path: &str, query: String| {
-            let mut address = base.clone();
-            address.set_path(&format!("{}{path}", base.path()));
-            address.set_query(Some(&query));
-            address
-        };
-        let html =
-            |Combination { track, class }| address("leaderboard/", format!("car_class=class-{class}&track={track}"));
-        let request = match self {
-            Self::Page(board) => way.get(html(board)).header(ACCEPT, "text/html"),
-            Self::Listing { board, start, unless } => {
-                let Combination { track, class } = board;
+    /// Its address at the service at `base`; pages have up to `page_size` entries.
+    pub(super) fn address(&self, base: &Url, page_size: usize) -> Url {
+        match self {
+            Self::Page(board) => page(*board, base),
+            Self::Listing { board: Combination { track, class }, start, .. } => {
                 let query = format!("track={track}&car_class=class-{class}&start={start}&count={page_size}");
-                let listing = way
-                    .get(address("leaderboard/listing/0", query))
-                    .header(ACCEPT, "application/json")
-                    .header("X-Requested-With", "XMLHttpRequest")
-                    .header(REFERER, html(board).as_str());
-                conditions(unless).fold(listing, |listing, (name, value)| listing.header(name, value))
+                within(base, "leaderboard/listing/0", &query)
             }
-        };
-        match cookies {
-            Some(cookies) => request.header(COOKIE, cookies),
-            None => request,
         }
     }
+
+    /// The request for that address of it.
+    pub(super) fn request(self, client: &reqwest::Client, address: Url, base: &Url) -> reqwest::RequestBuilder {
+        let request = client.get(address);
+        match self {
+            Self::Page(_) => request.header(ACCEPT, "text/html"),
+            Self::Listing { board, unless, .. } => {
+                let listing = request
+                    .header(ACCEPT, "application/json")
+                    .header("X-Requested-With", "XMLHttpRequest")
+                    .header(REFERER, page(board, base).as_str());
+                conditions(unless).fold(listing, |listing, (name, value)| listing.header(name, value))
+            }
+        }
+    }
+}
+
+/// The address of a board's HTML page.
+fn page(Combination { track, class }: Combination, base: &Url) -> Url {
+    within(base, "leaderboard/", &format!("car_class=class-{class}&track={track}"))
+}
+
+fn within(base: &Url, path: &str, query: &str) -> Url {
+    let mut address = base.clone();
+    address.set_path(&format!("{}{path}", base.path()));
+    address.set_query(Some(query));
+    address
 }
 
 /// What the headers of a page say of its version.

@@ -1,50 +1,146 @@
-//! The session: cookies of the HTML page, sent along with every listing request.
-//!
-//! A dozen lines instead of a cookie jar: the service's answers may set as many cookies as they like, and a jar
-//! keeps them all.
+//! A session with the service: the cookies that its HTML page and later answers set, until the service ends it.
 
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cookie_store::{Cookie, CookieStore};
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
-/// The most bytes of cookies that are sent back.
-const MOST_BYTES: usize = 8 << 10;
+/// The most cookies of a session; further ones are ignored. RFC 6265 asks for 50 a domain.
+const MAX_COOKIES: usize = 50;
+/// The longest cookie with its attributes, as in browsers; longer ones are ignored.
+const MAX_COOKIE_BYTES: usize = 4 << 10;
+/// The longest `Cookie` header: servers refuse longer ones.
+const MAX_HEADER_BYTES: usize = 8 << 10;
 
-/// The `Cookie` header that answers a page's `Set-Cookie` headers; none where it set none that can be sent.
-pub(super) fn cookies(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut line = String::new();
-    for cookie in headers.get_all(SET_COOKIE) {
-        let pair = cookie.to_str().ok().and_then(|it| it.split(';').next()).unwrap_or_default().trim();
-        if pair.contains('=') && line.len() + pair.len() < MOST_BYTES {
-            if !line.is_empty() {
-                line.push_str("; ");
+/// One session. It begins without cookies.
+#[derive(Default)]
+pub(super) struct Session {
+    cookies: Mutex<CookieStore>,
+    worked: AtomicBool,
+}
+
+impl Session {
+    /// Whether a listing was had in it.
+    pub(super) fn has_worked(&self) -> bool {
+        self.worked.load(Ordering::Relaxed)
+    }
+
+    /// A listing was had in it.
+    pub(super) fn works(&self) {
+        self.worked.store(true, Ordering::Relaxed);
+    }
+
+    /// The `Cookie` header of a request to that address; none if there are no cookies for it.
+    pub(super) fn cookie_header(&self, address: &Url) -> Option<HeaderValue> {
+        let (mut line, cookies) = (String::new(), self.cookies());
+        let mut matching = cookies.matches(address);
+        // Those of longer paths first, as the RFC asks.
+        matching.sort_by_key(|it| (std::cmp::Reverse(it.path.len()), it.name()));
+        for (name, value) in matching.into_iter().map(|it| it.name_value()) {
+            if line.len() + name.len() + value.len() + 3 <= MAX_HEADER_BYTES {
+                let separator = if line.is_empty() { "" } else { "; " };
+                line.extend([separator, name, "=", value]);
             }
-            line.push_str(pair);
+        }
+        if line.is_empty() { None } else { HeaderValue::from_str(&line).ok() }
+    }
+
+    /// Takes the cookies that an answer from that address sets or removes. Invalid ones are ignored, as in browsers.
+    pub(super) fn take_cookies(&self, headers: &HeaderMap, address: &Url) {
+        let mut cookies = self.cookies();
+        for header in headers.get_all(SET_COOKIE).iter().filter(|it| it.len() <= MAX_COOKIE_BYTES) {
+            let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default();
+            let Ok(cookie) = Cookie::parse(text.to_owned(), address) else { continue };
+            let full = cookies.iter_any().count() >= MAX_COOKIES;
+            if full && !cookies.iter_any().any(|it| it.name() == cookie.name()) {
+                continue;
+            }
+            // An error is a cookie for other hosts, or one to be removed that is not there.
+            let _ignored = cookies.insert(cookie, address);
         }
     }
-    if line.is_empty() { None } else { HeaderValue::from_str(&line).ok() }
+
+    fn cookies(&self) -> MutexGuard<'_, CookieStore> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Session {
+    /// Without the cookies, which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("worked", &self.worked).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn header(set: &[&str]) -> Option<String> {
+    const PAGE: &str = "http://service.example:8080/leaderboard/?track=1";
+
+    fn take(session: &Session, set: &[&str]) {
         let mut headers = HeaderMap::new();
         for it in set {
             headers.append(SET_COOKIE, HeaderValue::from_str(it).unwrap());
         }
-        cookies(&headers).map(|it| it.to_str().unwrap().to_owned())
+        session.take_cookies(&headers, &PAGE.parse().unwrap());
+    }
+
+    fn sent(session: &Session, address: &str) -> String {
+        let header = session.cookie_header(&address.parse().unwrap());
+        let mut cookies: Vec<_> =
+            header.iter().flat_map(|it| it.to_str().unwrap().split("; ")).map(str::to_owned).collect();
+        cookies.sort();
+        cookies.join(" ")
+    }
+
+    fn after(set: &[&str]) -> String {
+        let session = Session::default();
+        take(&session, set);
+        sent(&session, "http://service.example:8080/leaderboard/listing/0?track=1")
     }
 
     #[test]
-    fn pairs_are_sent_back_without_their_attributes() {
-        assert_eq!(header(&["a=1; Path=/; HttpOnly", " b=2;Secure"]).as_deref(), Some("a=1; b=2"));
-        assert_eq!(header(&["nonsense", ""]), None);
-        assert_eq!(header(&[]), None);
+    fn cookies_are_sent_back_without_their_attributes() {
+        assert_eq!(after(&["a=1; Path=/; HttpOnly", " b=2", "c=x=y"]), "a=1 b=2 c=x=y");
+        assert_eq!(after(&["nonsense", "", "=; path=/", "d=1; Domain=example.com"]), "");
     }
 
     #[test]
-    fn a_flood_of_cookies_is_cut() {
-        let long = format!("a={}", "x".repeat(3000));
-        assert_eq!(header(&[long.as_str(); 10]).map(|it| it.len() < MOST_BYTES), Some(true));
+    fn of_two_with_one_name_the_later_counts_and_an_expired_one_removes() {
+        assert_eq!(after(&["id=old; path=/; HttpOnly", "id=good; path=/; HttpOnly"]), "id=good");
+        let deleted = "id=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; Max-Age=0; path=/";
+        assert_eq!(after(&[deleted, "id=good; path=/"]), "id=good");
+        assert_eq!(after(&["id=good; path=/", deleted]), "");
+        let session = Session::default();
+        take(&session, &["id=1; path=/", "b=1; path=/"]);
+        take(&session, &["id=2; path=/"]);
+        assert_eq!(sent(&session, PAGE), "b=1 id=2");
+    }
+
+    #[test]
+    fn cookies_go_where_they_belong_only() {
+        let session = Session::default();
+        take(&session, &["everywhere=1; path=/", "here=1", "elsewhere=1; path=/account", "tls=1; path=/; secure"]);
+        assert_eq!(sent(&session, "http://service.example:8080/leaderboard/listing/0"), "everywhere=1 here=1");
+        assert_eq!(sent(&session, "http://service.example:8080/"), "everywhere=1");
+        assert_eq!(sent(&session, "http://other.example:8080/leaderboard/"), "");
+    }
+
+    #[test]
+    fn a_flood_of_cookies_is_bounded() {
+        let session = Session::default();
+        for round in 0..100 {
+            let set: Vec<_> = (0..30).map(|it| format!("c{round}_{it}={}; path=/", "x".repeat(3000))).collect();
+            take(&session, &set.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        assert_eq!(session.cookies().iter_any().count(), MAX_COOKIES);
+        take(&session, &["c0_0=last; path=/", &format!("c0_1={}", "x".repeat(MAX_COOKIE_BYTES))]);
+        let header = session.cookie_header(&PAGE.parse().unwrap()).unwrap();
+        assert!(header.len() <= MAX_HEADER_BYTES, "{} bytes", header.len());
+        assert_eq!(session.cookies().iter_any().filter(|it| it.value() == "last").count(), 1);
     }
 }

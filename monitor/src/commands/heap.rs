@@ -30,7 +30,7 @@ impl Asked<'_> {
     }
 
     async fn heap_of(self, asked: &HeapArguments, one: &One) -> anyhow::Result<Exit> {
-        let socket = self.one(one)?;
+        let socket = self.one(one).await?;
         let state: ProfileState = self.answer(one, &socket, Question::Profile).await?;
         let answer = if state.available { ask_bytes(&socket.path, Question::Heap).await } else { Err(NoAnswer::Dead) };
         let Socket { program, pid, .. } = &socket;
@@ -54,7 +54,7 @@ impl Asked<'_> {
         }
         let title = format!("{program} ({pid}): {} held", amount(account.inuse_bytes));
         let written = save(asked, &profile, &title)?;
-        print(&Heap { program, pid: *pid, profile: &profile, account, most: asked.top, written }.show(self.json))
+        print(&Heap { program, pid: pid.id, profile: &profile, account, most: asked.top, written }.show(self.json))
     }
 
     /// `heap --diff`
@@ -67,7 +67,7 @@ impl Asked<'_> {
 
     /// `profile`
     pub(crate) async fn profile(self, asked: &ProfileArguments) -> anyhow::Result<Exit> {
-        let socket = self.one(&asked.one)?;
+        let socket = self.one(&asked.one).await?;
         let active = asked.switch == Switch::On;
         let state: ProfileState = self.answer(&asked.one, &socket, Question::Profile).await?;
         if !state.available {
@@ -75,7 +75,7 @@ impl Asked<'_> {
         }
         let question = Question::SwitchProfile { active, reset: asked.reset };
         let state: ProfileState = self.answer(&asked.one, &socket, question).await?;
-        print(&ProfileSwitched { program: &socket.program, pid: socket.pid, state }.show(self.json))
+        print(&ProfileSwitched { program: &socket.program, pid: socket.pid.id, state }.show(self.json))
     }
 
     async fn answer<T: DeserializeOwned>(self, one: &One, socket: &Socket, question: Question) -> anyhow::Result<T> {

@@ -30,7 +30,7 @@ impl Asked<'_> {
         let reader = Reader::open(&file)?;
         let seen = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
         let named = which(&asked.selected);
-        let processes = meant(seen, &named, |it| (&it.program, it.pid)).map_err(|unknown| {
+        let processes = meant(seen, &named, |it| (&it.program, it.pid.into())).map_err(|unknown| {
             let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
             let since = humantime::format_duration(asked.since);
             NotSeen { names: unknown.join(", "), since, file: file.display().to_string() }

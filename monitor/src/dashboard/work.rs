@@ -1,7 +1,5 @@
 //! What jobs did: the last runs, what the cache has, and which boards failed.
 
-use std::path::Path;
-
 use jiff::tz::TimeZone;
 use r3e_common::process::config::Config;
 use r3e_common::store::StatusView;
@@ -16,6 +14,25 @@ const MOST_RUNS: u32 = 200;
 /// So many failed boards are shown; more are counted.
 const MOST_FAILED: usize = 100;
 
+/// Where what jobs did is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The history, and what finished jobs left.
+    Runs,
+    /// `status.json`.
+    Status,
+}
+
+impl Origin {
+    /// What it is called in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Runs => "runs",
+            Self::Status => "status",
+        }
+    }
+}
+
 /// What jobs did.
 #[derive(Debug)]
 pub(crate) struct Work {
@@ -23,28 +40,28 @@ pub(crate) struct Work {
     pub(crate) runs: Vec<Run>,
     /// None where there is no `status.json`.
     pub(crate) status: Option<StatusView>,
-    /// What could not be read.
-    pub(crate) trouble: Vec<String>,
+    /// What could not be read, and why.
+    pub(crate) trouble: Vec<(Origin, String)>,
 }
 
 impl Work {
     /// Reads it. What cannot be read is told in it, and the rest is there.
     pub(crate) fn read(config: &Config) -> Self {
+        Self::of(read_runs(config), read_status(config))
+    }
+
+    /// Of what was read of both, or why it could not be.
+    pub(crate) fn of(runs: Result<Vec<Run>, String>, status: Result<Option<StatusView>, String>) -> Self {
         let mut trouble = Vec::new();
-        let runs = latest_runs(&config.monitor.history, &config.runtime.dir, MOST_RUNS);
         let runs = runs.unwrap_or_else(|error| {
-            trouble.push(error.to_string());
+            trouble.push((Origin::Runs, error));
             Vec::new()
         });
-        let status = Self::status(&config.cache.dir).unwrap_or_else(|error| {
-            trouble.push(error);
+        let status = status.unwrap_or_else(|error| {
+            trouble.push((Origin::Status, error));
             None
         });
         Self { runs, status, trouble }
-    }
-
-    fn status(cache: &Path) -> Result<Option<StatusView>, String> {
-        StatusView::read(cache, MOST_FAILED).map_err(|error| error.to_string())
     }
 
     /// For the page.
@@ -54,6 +71,23 @@ impl Work {
             .status
             .as_ref()
             .map(|it| json!({ "figures": it.figures, "failed": it.failed, "failed_count": it.failed_count }));
-        json!({ "runs": runs, "cache": status, "trouble": self.trouble })
+        let trouble: Vec<&str> = self.trouble.iter().map(|(_, why)| why.as_str()).collect();
+        json!({ "runs": runs, "cache": status, "trouble": trouble })
     }
+}
+
+/// The last runs.
+///
+/// # Errors
+/// When the history, or the folder of the records, cannot be read.
+pub(crate) fn read_runs(config: &Config) -> Result<Vec<Run>, String> {
+    latest_runs(&config.monitor.history, &config.runtime.dir, MOST_RUNS).map_err(|error| error.to_string())
+}
+
+/// What `status.json` tells; none where there is none.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub(crate) fn read_status(config: &Config) -> Result<Option<StatusView>, String> {
+    StatusView::read(&config.cache.dir, MOST_FAILED).map_err(|error| error.to_string())
 }

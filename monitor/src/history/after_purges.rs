@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use r3e_common::process::control::Stats;
 use r3e_common::process::memory;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::error::{At as _, HistoryError};
 use super::read::Reader;
-use super::write::{Sample, Writer, amount, started_ms};
+use super::write::{Sample, Writer, amount, namespace, started_ms};
 use crate::verdict::{Figure, Figures, Judgement, Moment, WARM_UP, judge};
 
 /// A process that was seen.
@@ -68,9 +69,9 @@ impl Writer {
     pub(crate) fn last_purges(&self, of: &Sample, most: u32) -> Result<Option<(i64, AfterPurges)>, HistoryError> {
         let find = || {
             let mut statement = self.database.prepare(ID)?;
-            let id =
-                statement.query_row(params![of.stats.program, of.stats.pid, started_ms(&of.stats)], |row| row.get(0));
-            id.optional()
+            let Stats { program, pid, pid_namespace, .. } = &of.stats;
+            let whose = params![program, pid, namespace(*pid_namespace), started_ms(&of.stats)];
+            statement.query_row(whose, |row| row.get(0)).optional()
         };
         let Some(id) = find().at("read", &self.path)? else { return Ok(None) };
         Ok(Some((id, after_purges(&self.database, &self.path, (id, i64::MIN, most))?)))
@@ -110,7 +111,7 @@ fn after_purges(
 const PROCESSES: &str = "
     SELECT id, program, pid, started_ms FROM processes WHERE seen_ms >= ?1 ORDER BY program, started_ms, pid";
 
-const ID: &str = "SELECT id FROM processes WHERE program = ?1 AND pid = ?2 AND started_ms = ?3";
+const ID: &str = "SELECT id FROM processes WHERE program = ?1 AND pid = ?2 AND pid_namespace = ?3 AND started_ms = ?4";
 
 pub(super) const SAMPLES: &str = "
     SELECT at_ms, allocated_bytes, thread_cache_bytes, rss_bytes, threads, tasks, open_fds, connections FROM samples

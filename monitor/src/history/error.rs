@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use r3e_common::process::exit::Exit;
 use r3e_common::store::StoreError;
+use rusqlite::ErrorCode;
 
 /// Why the history cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,12 @@ impl HistoryError {
             Self::Newer { .. } | Self::Foreign { .. } => Exit::Configuration,
             Self::Database { .. } | Self::Store(_) => Exit::Disk,
         }
+    }
+
+    /// Whether the file itself is damaged, and will be for ever.
+    pub(crate) fn is_damage(&self) -> bool {
+        let Self::Database { cause, .. } = self else { return false };
+        matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
     }
 
     /// Whether waiting helps: a full disk gets room again, a wrong file stays what it is.

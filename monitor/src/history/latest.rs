@@ -29,7 +29,7 @@ fn merge(records: Vec<Found>, taken_in: Vec<Run>, last: u32) -> Vec<Run> {
     }
     rows.extend(taken_in);
     let mut seen = HashSet::new();
-    rows.retain(|it| seen.insert((it.program.clone(), it.pid, it.started_ms)));
+    rows.retain(|it| seen.insert((it.program.clone(), it.pid, it.pid_namespace, it.started_ms)));
     rows.sort_by_key(|it| it.ended_ms);
     let surplus = rows.len().saturating_sub(usize::try_from(last).unwrap_or(usize::MAX));
     rows.drain(..surplus);

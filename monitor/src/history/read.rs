@@ -149,6 +149,7 @@ impl Reader {
             Ok(Run {
                 program: row.get("program")?,
                 pid: row.get("pid")?,
+                pid_namespace: row.get("pid_namespace")?,
                 version: row.get("version")?,
                 doing: row.get("doing")?,
                 started_ms: row.get("started_ms")?,

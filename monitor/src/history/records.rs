@@ -8,6 +8,8 @@ use r3e_common::store::StoreError;
 use r3e_common::store::fs;
 use serde_json::Value;
 
+use super::write::namespace;
+
 /// So many records are looked at in one go; the rest waits for the next.
 const AT_ONCE: usize = 1000;
 
@@ -16,6 +18,8 @@ const AT_ONCE: usize = 1000;
 pub(crate) struct Run {
     pub(crate) program: String,
     pub(crate) pid: u32,
+    /// 0 where it is not known.
+    pub(crate) pid_namespace: i64,
     pub(crate) version: String,
     /// What it was started to do.
     pub(crate) doing: String,
@@ -46,6 +50,7 @@ fn run(it: RunRecord) -> Result<Run, jiff::Error> {
         ended_ms: milliseconds(&it.ended_at)?,
         program: it.program,
         pid: it.pid,
+        pid_namespace: namespace(it.pid_namespace),
         version: it.version,
         doing: it.doing,
         outcome: it.outcome,

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::{At as _, HistoryError};
 
 /// Says in the file whose it is (`r3em`), where `file(1)` and we look.
-const APPLICATION: i64 = 0x7233_656d;
+pub(super) const APPLICATION: i64 = 0x7233_656d;
 
 /// What leads from each version to the next. What was released is never changed: a new version is a new step.
 pub(super) const STEPS: &[&str] = &[
@@ -83,6 +83,58 @@ pub(super) const STEPS: &[&str] = &[
     -- lie far from each other, and a watch would have a page of the file in memory for each.
     CREATE INDEX samples_after_purge ON samples (process, at_ms, allocated_bytes, thread_cache_bytes, rss_bytes, threads,
         tasks, open_fds, connections) WHERE after_purge = 1;
+",
+    "
+    -- None in samples of earlier versions, and where the kernel does not report it.
+    ALTER TABLE samples ADD COLUMN rss_anon_bytes INTEGER;
+    -- Containers that share a folder have processes of the same number, often started within the same second. 0 where the
+    -- namespace is not known.
+    CREATE TABLE new_processes (
+        id INTEGER PRIMARY KEY,
+        program TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        pid_namespace INTEGER NOT NULL DEFAULT 0,
+        started_ms INTEGER NOT NULL,
+        start_ticks INTEGER,
+        version TEXT NOT NULL,
+        seen_ms INTEGER NOT NULL,
+        phase TEXT NOT NULL,
+        peak_rss_bytes INTEGER NOT NULL,
+        rss_bytes INTEGER NOT NULL,
+        allocated_bytes INTEGER NOT NULL,
+        ended INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (program, pid, pid_namespace, started_ms)
+    ) STRICT;
+    INSERT INTO new_processes SELECT id, program, pid, 0, started_ms, start_ticks, version, seen_ms, phase, peak_rss_bytes,
+        rss_bytes, allocated_bytes, ended FROM processes;
+    DROP TABLE processes;
+    ALTER TABLE new_processes RENAME TO processes;
+    CREATE INDEX processes_alive ON processes (ended) WHERE ended = 0;
+    CREATE TABLE new_runs (
+        id INTEGER PRIMARY KEY,
+        program TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        pid_namespace INTEGER NOT NULL DEFAULT 0,
+        started_ms INTEGER NOT NULL,
+        ended_ms INTEGER NOT NULL,
+        version TEXT NOT NULL,
+        doing TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        exit_code INTEGER,
+        peak_rss_bytes INTEGER NOT NULL,
+        rss_bytes INTEGER NOT NULL,
+        allocated_bytes INTEGER NOT NULL,
+        boards TEXT,
+        recorded INTEGER NOT NULL,
+        UNIQUE (program, pid, pid_namespace, started_ms)
+    ) STRICT;
+    INSERT INTO new_runs SELECT id, program, pid, 0, started_ms, ended_ms, version, doing, outcome, exit_code, peak_rss_bytes,
+        rss_bytes, allocated_bytes, boards, recorded FROM runs;
+    DROP TABLE runs;
+    ALTER TABLE new_runs RENAME TO runs;
+    CREATE INDEX runs_ended ON runs (ended_ms);
+    -- The moment up to which old samples are judged: one row, see age.rs.
+    CREATE TABLE age (now_ms INTEGER NOT NULL) STRICT;
 ",
 ];
 

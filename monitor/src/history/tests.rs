@@ -1,3 +1,5 @@
+mod lasting;
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 
@@ -33,6 +35,7 @@ fn stats(pid: u32, rss_bytes: u64) -> Stats {
         figures: Figures {
             rss_bytes,
             peak_rss_bytes: rss_bytes + 1,
+            rss_anon_bytes: Some(rss_bytes / 4),
             allocated_bytes: rss_bytes / 2,
             ..Figures::default()
         },
@@ -47,14 +50,14 @@ pub(super) fn sample(pid: u32, rss_bytes: u64) -> Sample {
 }
 
 pub(super) fn batch(at_ms: i64, samples: Vec<Sample>) -> Batch {
-    let alive = samples.iter().map(|it| (it.stats.program.clone(), it.stats.pid)).collect();
-    Batch { at_ms, samples, alive: Some(alive) }
+    Batch { at_ms, samples, silent: Some(HashSet::new()) }
 }
 
 fn run(outcome: &str) -> Run {
     Run {
         program: "r3e-loader".into(),
         pid: PID,
+        pid_namespace: 0,
         version: "0.1.0".into(),
         doing: "load".into(),
         started_ms: STARTED_MS,
@@ -96,6 +99,7 @@ fn what_is_written_is_read_meanwhile() {
     assert_eq!(all.len(), 1200);
     assert!(all.is_sorted_by_key(|it| it.at_ms));
     assert_eq!((&all[0].columns["rss_bytes"], &all[0].columns["fetched"]), (&1000.into(), &3.into()));
+    assert_eq!(all[0].columns["rss_anon_bytes"], 250);
     assert_eq!((&all[0].columns["limit_bytes"], &all[1].columns["after_purge"]), (&().into(), &true.into()));
     assert_eq!(reader.samples(5990, None).unwrap().len(), 2, "from a moment on, that included");
 
@@ -113,7 +117,7 @@ fn a_run_is_taken_in_once_and_counts_more_than_what_was_concluded() {
     writer.add(&[batch(1, vec![sample(PID, 8 << 20)])]).unwrap();
     writer.add(&[batch(2, vec![sample(PID, 5 << 20)])]).unwrap();
     assert!(writer.conclude(&batch(2, vec![sample(PID, 5 << 20)])).unwrap().is_empty(), "it is alive");
-    assert!(writer.conclude(&Batch { alive: None, ..batch(3, Vec::new()) }).unwrap().is_empty(), "nobody has looked");
+    assert!(writer.conclude(&Batch { silent: None, ..batch(3, Vec::new()) }).unwrap().is_empty(), "nobody has looked");
 
     let noted = writer.conclude(&batch(3, Vec::new())).unwrap();
     assert_eq!(noted.len(), 1);
@@ -165,7 +169,7 @@ fn one_that_is_silent_or_has_lost_its_socket_is_not_gone() {
     sample.start_ticks = kernel::start_ticks(us);
     writer.add(&[batch(1, vec![sample])]).unwrap();
     let silent = HashSet::from([("r3e-loader".to_owned(), us)]);
-    assert!(writer.conclude(&Batch { at_ms: 2, samples: Vec::new(), alive: Some(silent) }).unwrap().is_empty());
+    assert!(writer.conclude(&Batch { at_ms: 2, samples: Vec::new(), silent: Some(silent) }).unwrap().is_empty());
     assert!(writer.conclude(&batch(3, Vec::new())).unwrap().is_empty(), "the kernel still has it");
 }
 
@@ -225,12 +229,19 @@ fn an_older_history_is_brought_up_to_date_and_a_newer_one_is_left_alone() {
     drop(database);
 
     let third = "CREATE TABLE third (n INTEGER) STRICT;";
-    drop(schema::open_with_steps(&path, &[first, second, third]).unwrap());
+    let newer = i64::try_from(schema::STEPS.len()).unwrap() + 1;
+    let mut steps = vec![first, second];
+    steps.resize(schema::STEPS.len(), "");
+    steps.push(third);
+    drop(schema::open_with_steps(&path, &steps).unwrap());
     let before = std::fs::read(&path).unwrap();
-    for error in [schema::open_with_steps(&path, &[first, second]).unwrap_err(), Reader::open(&path).unwrap_err()] {
-        let HistoryError::Newer { found: 3, known: 2, .. } = error else { panic!("{error}") };
-        assert_eq!(error.exit().code(), 78);
-        assert!(error.to_string().contains("its version is 3, and this program knows 2"), "{error}");
+    for (error, knows) in [
+        (schema::open_with_steps(&path, &[first, second]).unwrap_err(), 2),
+        (Reader::open(&path).unwrap_err(), newer - 1),
+    ] {
+        assert!(matches!(error, HistoryError::Newer { .. }) && error.exit().code() == 78, "{error}");
+        let expected = format!("its version is {newer}, and this program knows {knows}");
+        assert!(error.to_string().contains(&expected), "{error}");
     }
     assert!(std::fs::read(&path).unwrap() == before);
 }
@@ -240,6 +251,7 @@ fn a_history_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it()
     let (_folder, path) = place();
     drop(schema::open_with_steps(&path, &schema::STEPS[..1]).unwrap());
     let insert = "
+        INSERT INTO runs VALUES (3, 'r3e-loader', 7, 5, 9, '0', 'load', 'done', 0, 1, 2, 3, '{}', 1);
         INSERT INTO processes VALUES (1, 'r3e-loader', 7, 5, NULL, '0', 10, 'x', 0, 0, 0, 0);
         INSERT INTO samples (at_ms, process, after_purge, phase, allocated_bytes, active_bytes, metadata_bytes,
             resident_bytes, mapped_bytes, retained_bytes, thread_cache_bytes, rss_bytes, peak_rss_bytes, threads, tasks,
@@ -247,7 +259,11 @@ fn a_history_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it()
     Connection::open(&path).unwrap().execute_batch(insert).unwrap();
     // Who only reads brings it up to date as well.
     let reader = Reader::open(&path).unwrap().unwrap();
-    assert_eq!(schema::version(), 2, "with a third version comes a test of the step to it");
+    assert_eq!(schema::version(), 3, "a new version needs a test of the step to it");
+    let old = &reader.samples(0, None).unwrap()[0];
+    assert_eq!((&old.columns["rss_bytes"], &old.columns["rss_anon_bytes"]), (&8.into(), &().into()));
+    let [old_run] = reader.runs(10).unwrap().try_into().unwrap();
+    assert_eq!((old_run.pid, old_run.pid_namespace, old_run.ended_ms, old_run.recorded), (7, 0, 9, true));
     let figures = crate::verdict::Figures::from_array([7, 8, 4, 1, 5, 3]);
     let held = reader.after_purges(1, 0, 10).unwrap();
     assert_eq!((held.moments, held.earlier), (vec![Moment { at_ms: 10, figures }], 0));

@@ -2,13 +2,16 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use r3e_common::process::control::Stats;
+use r3e_common::store::fs::{self, Inode};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, named_params, params};
 
+use super::age::Age;
 use super::error::{At as _, HistoryError};
 use super::records::Run;
-use super::schema;
+use super::{schema, whole_ms};
 use crate::kernel;
 
 /// So many samples at most are dropped in one transaction.
@@ -32,8 +35,8 @@ pub(crate) struct Batch {
     pub(crate) at_ms: i64,
     /// Those that answered.
     pub(crate) samples: Vec<Sample>,
-    /// Those that have a socket which is not dead, whether they answered or not; none where only some were asked.
-    pub(crate) alive: Option<HashSet<(String, u32)>>,
+    /// Those that have a socket which is not dead and did not answer; none where only some were asked.
+    pub(crate) silent: Option<HashSet<(String, u32)>>,
 }
 
 /// The history, open to be written.
@@ -41,6 +44,9 @@ pub(crate) struct Batch {
 pub(crate) struct Writer {
     pub(super) database: Connection,
     pub(super) path: PathBuf,
+    /// Which file that was when it was opened.
+    file: Option<Inode>,
+    age: Age,
 }
 
 impl Writer {
@@ -49,7 +55,33 @@ impl Writer {
     /// # Errors
     /// When it is not ours, or the disk refuses.
     pub(crate) fn open(path: &Path) -> Result<Self, HistoryError> {
-        Ok(Self { database: schema::open_to_write(path)?, path: path.to_owned() })
+        let database = schema::open_to_write(path)?;
+        let file = fs::inode(path)?;
+        let kept_ms = database.query_row(KEPT_AGE, [], |row| row.get(0)).at("read", path)?;
+        Ok(Self { database, path: path.to_owned(), file, age: Age::new(kept_ms) })
+    }
+
+    /// Which file is open.
+    pub(crate) fn file(&self) -> Option<Inode> {
+        self.file
+    }
+
+    /// Whether the file that is open still stands at its path.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub(crate) fn is_in_place(&self) -> Result<bool, HistoryError> {
+        Ok(self.file.is_some() && fs::inode(&self.path)? == self.file)
+    }
+
+    /// Brings all that was written into the file itself, and leaves the log beside it empty: a log that stays at the path would
+    /// be taken for that of the file which stands there now.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn leave(self) -> Result<(), HistoryError> {
+        let checkpoint = || self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        checkpoint().at("complete", &self.path)
     }
 
     fn in_transaction<T>(
@@ -82,6 +114,7 @@ impl Writer {
                     params![
                         it.stats.program,
                         it.stats.pid,
+                        namespace(it.stats.pid_namespace),
                         started_ms(&it.stats),
                         it.start_ticks,
                         it.stats.version,
@@ -117,6 +150,7 @@ impl Writer {
                     ":fetched": progress.map(|it| stored(it.fetched)),
                     ":failed": progress.map(|it| stored(it.failed)),
                     ":total": progress.map(|it| stored(it.total)),
+                    ":rss_anon": figures.rss_anon_bytes.map(stored),
                 })?;
             }
             Ok(())
@@ -131,9 +165,10 @@ impl Writer {
     pub(crate) fn take_in(&mut self, runs: &[&Run]) -> Result<(), HistoryError> {
         self.in_transaction("add runs to", |transaction| {
             for run in runs {
-                transaction.prepare(REPLACED)?.execute(params![run.program, run.pid, run.started_ms])?;
+                let whose = params![run.program, run.pid, run.pid_namespace, run.started_ms];
+                transaction.prepare(REPLACED)?.execute(whose)?;
                 insert(transaction, run)?;
-                transaction.prepare(ENDED)?.execute(params![run.program, run.pid, run.started_ms])?;
+                transaction.prepare(ENDED)?.execute(whose)?;
             }
             Ok(())
         })
@@ -145,12 +180,14 @@ impl Writer {
     /// # Errors
     /// When the disk refuses.
     pub(crate) fn conclude(&mut self, batch: &Batch) -> Result<Vec<Run>, HistoryError> {
-        let Some(alive) = &batch.alive else { return Ok(Vec::new()) };
+        let Some(silent) = &batch.silent else { return Ok(Vec::new()) };
         let is_gone = |(_, ticks, run): &(i64, Option<i64>, Run)| {
-            let answered = batch.samples.iter().find(|it| it.stats.program == run.program && it.stats.pid == run.pid);
+            let answered = batch.samples.iter().map(|it| &it.stats).find(|it| {
+                it.program == run.program && it.pid == run.pid && namespace(it.pid_namespace) == run.pid_namespace
+            });
             match answered {
-                Some(sample) => started_ms(&sample.stats) != Some(run.started_ms),
-                None if alive.contains(&(run.program.clone(), run.pid)) => false,
+                Some(stats) => started_ms(stats) != Some(run.started_ms),
+                None if silent.contains(&(run.program.clone(), run.pid)) => false,
                 // Without a socket, but at work: it is about to end, or its socket was taken from it.
                 None => ticks.is_none() || kernel::start_ticks(run.pid) != *ticks,
             }
@@ -162,7 +199,8 @@ impl Writer {
         self.in_transaction("add runs to", |transaction| {
             let mut noted = Vec::new();
             for (id, _, run) in gone.drain(..) {
-                let recorded = transaction.prepare(RECORDED)?.exists(params![run.program, run.pid, run.started_ms])?;
+                let whose = params![run.program, run.pid, run.pid_namespace, run.started_ms];
+                let recorded = transaction.prepare(RECORDED)?.exists(whose)?;
                 if !recorded && insert(transaction, &run)? {
                     noted.push(run);
                 }
@@ -179,6 +217,7 @@ impl Writer {
             let run = Run {
                 program: row.get("program")?,
                 pid: row.get("pid")?,
+                pid_namespace: row.get("pid_namespace")?,
                 version: row.get("version")?,
                 doing: row.get("phase")?,
                 started_ms: row.get("started_ms")?,
@@ -194,6 +233,25 @@ impl Writer {
             Ok((row.get("id")?, row.get("start_ticks")?, run))
         })?;
         rows.collect()
+    }
+
+    /// Drops what is older than `keep`, in `pieces` at most; see [`Age`] for how that is judged.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn drop_old(&mut self, clock_ms: i64, keep: Duration, pieces: usize) -> Result<(), HistoryError> {
+        let Some(now_ms) = self.age.now_ms(clock_ms) else { return Ok(()) };
+        self.in_transaction("write", |transaction| {
+            transaction.execute("DELETE FROM age", [])?;
+            transaction.execute("INSERT INTO age VALUES (?1)", [now_ms])
+        })?;
+        let moment_ms = now_ms.saturating_sub(whole_ms(keep));
+        for _piece in 0..pieces {
+            if !self.drop_before(moment_ms)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Drops what is from before that moment, some of it at a time; says whether there may be more.
@@ -218,6 +276,11 @@ pub(crate) fn started_ms(stats: &Stats) -> Option<i64> {
 /// The outcome of a run that left no record: how it ended is not known, only that it did not say.
 pub(crate) const KILLED: &str = "killed";
 
+/// A pid namespace as the history has it: 0 for one that is not known.
+pub(super) fn namespace(known: Option<u64>) -> i64 {
+    known.map_or(0, stored)
+}
+
 /// SQLite's integers have a sign; no process holds half of what they can count.
 fn stored(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
@@ -233,6 +296,7 @@ fn insert(transaction: &Transaction<'_>, run: &Run) -> rusqlite::Result<bool> {
     let inserted = transaction.prepare(RUN)?.execute(named_params! {
         ":program": run.program,
         ":pid": run.pid,
+        ":pid_namespace": run.pid_namespace,
         ":started": run.started_ms,
         ":ended": run.ended_ms,
         ":version": run.version,
@@ -248,11 +312,15 @@ fn insert(transaction: &Transaction<'_>, run: &Run) -> rusqlite::Result<bool> {
     Ok(inserted > 0)
 }
 
+/// A history of an earlier version has none: then it is when it was last written to.
+const KEPT_AGE: &str = "
+    SELECT coalesce((SELECT now_ms FROM age), (SELECT max(at_ms) FROM samples))";
+
 const SEEN: &str = "
-    INSERT INTO processes (program, pid, started_ms, start_ticks, version, seen_ms, phase,
+    INSERT INTO processes (program, pid, pid_namespace, started_ms, start_ticks, version, seen_ms, phase,
         peak_rss_bytes, rss_bytes, allocated_bytes)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-    ON CONFLICT (program, pid, started_ms) DO UPDATE SET seen_ms = excluded.seen_ms, phase = excluded.phase,
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    ON CONFLICT (program, pid, pid_namespace, started_ms) DO UPDATE SET seen_ms = excluded.seen_ms, phase = excluded.phase,
         peak_rss_bytes = max(peak_rss_bytes, excluded.peak_rss_bytes), rss_bytes = excluded.rss_bytes,
         allocated_bytes = excluded.allocated_bytes
     RETURNING id";
@@ -260,29 +328,31 @@ const SEEN: &str = "
 const SAMPLE: &str = "
     INSERT INTO samples VALUES (:at, :process, :after_purge, :phase, :allocated, :active, :metadata, :resident,
         :mapped, :retained, :thread_cache, :rss, :peak_rss, :pss, :limit, :threads, :tasks, :open_fds, :connections,
-        :purges, :fetched, :failed, :total)
+        :purges, :fetched, :failed, :total, :rss_anon)
     ON CONFLICT DO NOTHING";
 
 const RUN: &str = "
-    INSERT INTO runs (program, pid, started_ms, ended_ms, version, doing, outcome, exit_code, peak_rss_bytes,
-        rss_bytes, allocated_bytes, boards, recorded)
-    VALUES (:program, :pid, :started, :ended, :version, :doing, :outcome, :exit_code, :peak_rss, :rss, :allocated,
+    INSERT INTO runs (program, pid, pid_namespace, started_ms, ended_ms, version, doing, outcome, exit_code,
+        peak_rss_bytes, rss_bytes, allocated_bytes, boards, recorded)
+    VALUES (:program, :pid, :pid_namespace, :started, :ended, :version, :doing, :outcome, :exit_code, :peak_rss, :rss, :allocated,
         :boards, :recorded)
-    ON CONFLICT (program, pid, started_ms) DO NOTHING";
+    ON CONFLICT (program, pid, pid_namespace, started_ms) DO NOTHING";
 
 /// A process says of itself when it began, and a run of itself, by a clock that they may have read one after the other.
 /// No number of a process comes again as soon.
 const ENDED: &str = "
-    UPDATE processes SET ended = 1 WHERE program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
+    UPDATE processes SET ended = 1 WHERE program = ?1 AND pid = ?2 AND pid_namespace = ?3 AND abs(started_ms - ?4) < 5000";
 
 const REPLACED: &str = "
-    DELETE FROM runs WHERE recorded = 0 AND program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
+    DELETE FROM runs WHERE recorded = 0 AND program = ?1 AND pid = ?2 AND pid_namespace = ?3
+        AND abs(started_ms - ?4) < 5000";
 
 const RECORDED: &str = "
-    SELECT 1 FROM runs WHERE recorded = 1 AND program = ?1 AND pid = ?2 AND abs(started_ms - ?3) < 5000";
+    SELECT 1 FROM runs WHERE recorded = 1 AND program = ?1 AND pid = ?2 AND pid_namespace = ?3
+        AND abs(started_ms - ?4) < 5000";
 
 const NOT_ENDED: &str = "
-    SELECT id, program, pid, started_ms, start_ticks, version, seen_ms, phase, peak_rss_bytes, rss_bytes,
+    SELECT id, program, pid, pid_namespace, started_ms, start_ticks, version, seen_ms, phase, peak_rss_bytes, rss_bytes,
         allocated_bytes
     FROM processes WHERE ended = 0";
 

@@ -33,7 +33,8 @@ fn object<T>(reply: &Reply<T>, said: impl Fn(&T) -> Value) -> Value {
     let mut object = Map::new();
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
     put("program", reply.socket.program.clone().into());
-    put("pid", reply.socket.pid.into());
+    put("pid", reply.socket.pid.id.into());
+    put("instance", reply.socket.pid.instance.into());
     put("state", state(reply).into());
     match &reply.answer {
         Ok(answer) => {
@@ -86,7 +87,7 @@ impl fmt::Display for List {
                     reply.socket.program.clone(),
                     reply.socket.pid.to_string(),
                     state(reply).to_owned(),
-                    it.phase.clone(),
+                    activity(it),
                     seconds(it.uptime_s),
                     bytes(it.figures.rss_bytes),
                     it.version.clone(),
@@ -100,9 +101,9 @@ impl fmt::Display for List {
 impl Report for List {
     fn to_json(&self) -> Value {
         array(&self.replies, |it| {
-            let Stats { phase, uptime_s, figures, version, started_at, .. } = it;
+            let Stats { phase, uptime_s, figures, version, started_at, schedule, .. } = it;
             json!({ "phase": phase, "uptime_s": uptime_s, "rss_bytes": figures.rss_bytes, "version": version,
-                "started_at": started_at })
+                "started_at": started_at, "schedule": schedule })
         })
     }
 }
@@ -140,6 +141,7 @@ impl fmt::Display for StatsReport {
             "PHASE",
             ">UP",
             ">RSS",
+            ">RSSANON",
             ">PEAK",
             ">LIMIT",
             ">ALLOCATED",
@@ -154,10 +156,11 @@ impl fmt::Display for StatsReport {
                 Err(_) => unanswered(reply),
                 Ok(it) => vec![
                     it.program.clone(),
-                    it.pid.to_string(),
-                    phase(it),
+                    reply.socket.pid.to_string(),
+                    activity(it),
                     seconds(it.uptime_s),
                     bytes(it.figures.rss_bytes),
+                    or_dash(it.figures.rss_anon_bytes, bytes),
                     bytes(it.figures.peak_rss_bytes),
                     or_dash(it.limit_bytes, bytes),
                     bytes(it.figures.allocated_bytes),
@@ -173,12 +176,20 @@ impl fmt::Display for StatsReport {
     }
 }
 
-/// What it is at, with how far it is.
-fn phase(stats: &Stats) -> String {
-    match stats.progress {
-        Some(at) if at.total > 0 => format!("{} {}%", stats.phase, (at.fetched + at.failed) * 100 / at.total),
+/// What it is at, with how far it is, or when it will do more.
+fn activity(stats: &Stats) -> String {
+    match (stats.progress, next_run(stats)) {
+        (Some(at), _) if at.total > 0 => {
+            format!("{} {}%", stats.phase, (at.fetched + at.failed) * 100 / at.total)
+        }
+        (_, Some(next_run)) => format!("{}, {next_run}", stats.phase),
         _ => stats.phase.clone(),
     }
+}
+
+/// When a scheduler starts the next job.
+pub(crate) fn next_run(stats: &Stats) -> Option<String> {
+    Some(format!("next run {}", stats.schedule.as_ref()?.next_run_at.as_ref()?))
 }
 
 impl Report for StatsReport {

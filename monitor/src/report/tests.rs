@@ -13,7 +13,7 @@ use crate::survey::Reply;
 
 fn reply<T>(program: &str, pid: u32, answer: Result<T, NoAnswer>) -> Reply<T> {
     let path = PathBuf::from(format!("/run/r3e/{program}-{pid}.sock"));
-    Reply { socket: Socket { program: program.into(), pid, path }, answer }
+    Reply { socket: Socket { program: program.into(), pid: pid.into(), path }, answer }
 }
 
 fn loader() -> Stats {
@@ -31,6 +31,7 @@ fn loader() -> Stats {
     Stats {
         program: "r3e-loader".into(),
         pid: 4711,
+        pid_namespace: None,
         version: "0.1.0".into(),
         started_at: "2026-11-01T04:00:00Z".into(),
         uptime_s: 754.2,
@@ -40,6 +41,7 @@ fn loader() -> Stats {
         limit_bytes: Some(256 << 20),
         tasks: 12,
         progress: Some(BoardsProgress { total: 14_703, fetched: 7000, failed: 3, entries: 140_000 }),
+        schedule: None,
     }
 }
 
@@ -48,6 +50,7 @@ fn monitor() -> Stats {
         allocated_bytes: 700 << 10,
         rss_bytes: 6 << 20,
         peak_rss_bytes: 7 << 20,
+        rss_anon_bytes: Some(3 << 20),
         threads: 3,
         ..Figures::default()
     };
@@ -90,7 +93,7 @@ fn stats_are_aligned_and_the_worst_comes_first() {
     assert_eq!(order, expected);
     assert_eq!((&json[0]["why"], &json[0]["rss_bytes"]), (&"no answer within 2s".into(), &Value::Null));
     let keys = "program pid phase uptime_s allocated_bytes active_bytes metadata_bytes resident_bytes mapped_bytes \
-        retained_bytes rss_bytes peak_rss_bytes pss_bytes limit_bytes threads tasks open_fds connections purges";
+        retained_bytes rss_bytes rss_anon_bytes peak_rss_bytes pss_bytes limit_bytes threads tasks open_fds connections purges";
     for key in keys.split_whitespace() {
         assert!(json[1].get(key).is_some(), "{key}");
     }
@@ -189,6 +192,7 @@ fn runs_show_what_they_took_and_how_they_ended() {
     let run = Run {
         program: "r3e-loader".into(),
         pid: 4711,
+        pid_namespace: 0,
         version: "0.1.0".into(),
         doing: "load".into(),
         started_ms: MOMENT - 1_900_000,

@@ -28,7 +28,7 @@ pub(crate) fn signed_bytes(difference: i64) -> String {
 }
 
 /// Bytes, or a dash where there are none to tell.
-pub(super) fn or_dash<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
+pub(crate) fn or_dash<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), show)
 }
 

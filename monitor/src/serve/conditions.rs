@@ -1,7 +1,5 @@
-//! What a request makes its answer depend on: the codings it takes, what it has already, and which part it wants. Pure
-//! functions over headers, by RFC 9110.
-
-use std::time::{Duration, SystemTime};
+//! What a request makes its answer depend on: the codings it takes, and which part it wants. Pure functions over headers, by
+//! RFC 9110; preconditions have a module of their own.
 
 use hyper::Request;
 use hyper::header::HeaderName;
@@ -59,42 +57,6 @@ fn thousandths(text: &str) -> u32 {
         "1" if fraction == 0 => 1000,
         _ => 0,
     }
-}
-
-/// What tells a state of a file: its tag, with quotes, and when it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct State {
-    pub(super) tag: String,
-    pub(super) modified: SystemTime,
-}
-
-impl State {
-    /// Whether a client that says so has this state already.
-    pub(super) fn is_known(&self, if_none_match: Option<&str>, if_modified_since: Option<&str>) -> bool {
-        if let Some(tags) = if_none_match {
-            // Weakly: who has it as a cache has weakened it has the same.
-            return tags.trim() == "*"
-                || tags.split(',').any(|it| it.trim().strip_prefix("W/").unwrap_or(it.trim()) == self.tag);
-        }
-        let since = if_modified_since.and_then(|it| httpdate::parse_http_date(it).ok());
-        since.is_some_and(|since| seconds(self.modified) <= seconds(since))
-    }
-
-    /// Whether a part may be sent to one who has another part of the state that the header names. A time names one state
-    /// only where the file was not written within the same second.
-    pub(super) fn is_continued(&self, if_range: Option<&str>, now: SystemTime) -> bool {
-        let Some(named) = if_range else { return true };
-        if named.starts_with(['"', 'W']) {
-            return named == self.tag;
-        }
-        let is_old = now.duration_since(self.modified).is_ok_and(|age| age >= Duration::from_secs(2));
-        is_old && httpdate::parse_http_date(named).is_ok_and(|it| seconds(it) == seconds(self.modified))
-    }
-}
-
-/// Times in headers have seconds.
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| it.as_secs())
 }
 
 /// Which part is wanted.
@@ -169,50 +131,6 @@ mod tests {
         ] {
             assert_eq!(coding(accept), expected, "{accept:?}");
         }
-    }
-
-    fn state() -> State {
-        let modified = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_406_400_700);
-        State { tag: "\"a-b\"".into(), modified }
-    }
-
-    const THEN: &str = "Mon, 23 Nov 2026 04:00:00 GMT";
-    const LATER: &str = "Mon, 23 Nov 2026 04:00:01 GMT";
-    const BEFORE: &str = "Mon, 23 Nov 2026 03:59:59 GMT";
-
-    #[test]
-    fn who_has_it_is_told_so() {
-        for (tags, since, known) in [
-            (None, None, false),
-            (Some("\"a-b\""), None, true),
-            (Some("\"x\", W/\"a-b\""), Some(BEFORE), true),
-            (Some("*"), None, true),
-            (Some("\"x\""), Some(LATER), false),
-            (Some("a-b"), None, false),
-            (None, Some(THEN), true),
-            (None, Some(LATER), true),
-            (None, Some(BEFORE), false),
-            (None, Some("yesterday"), false),
-        ] {
-            assert_eq!(state().is_known(tags, since), known, "{tags:?} {since:?}");
-        }
-    }
-
-    #[test]
-    fn a_part_goes_to_those_who_have_a_part_of_the_same() {
-        let now = state().modified + Duration::from_mins(1);
-        for (named, continued) in [
-            (None, true),
-            (Some("\"a-b\""), true),
-            (Some("W/\"a-b\""), false),
-            (Some("\"x\""), false),
-            (Some(THEN), true),
-            (Some(LATER), false),
-            (Some("x"), false),
-        ] {
-            assert_eq!(state().is_continued(named, now), continued, "{named:?}");
-        }
-        assert!(!state().is_continued(Some(THEN), state().modified + Duration::from_secs(1)));
     }
 
     #[test]

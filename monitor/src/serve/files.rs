@@ -8,24 +8,25 @@ use std::time::{Duration, SystemTime};
 use flate2::read::GzDecoder;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
-    RETRY_AFTER, VARY,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderValue, LAST_MODIFIED, RANGE, RETRY_AFTER, VARY,
 };
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 use r3e_common::store::fs::Beneath;
 use r3e_common::store::{Published, StoreError};
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::conditions::{Coding, Part, State, coding, header, part};
-use super::reply::{Content, JSON, Reply, for_all_origins, refusal, reply, set, set_text};
+use super::conditions::{Coding, Part, coding, header, part};
+use super::preconditions::{Outcome, Validators};
+use super::reply::{Content, JSON, Reply, precondition_failed, refusal, reply, set, set_text};
 use super::stream::{FileStream, PIECE_BYTES, Source};
 
 /// So many files are on their way at a time: each holds a piece, and where it is decompressed a window beside it.
 const MOST_AT_A_TIME: usize = 64;
 
-/// How long one waits for a place among them.
+/// How long one waits for a place among them, and for the disk to open a file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const GZIP: &str = "application/gzip";
@@ -41,7 +42,7 @@ pub(super) struct Files {
 /// A file that was opened, and the form in which it goes out.
 struct Opened {
     file: Beneath,
-    state: State,
+    validators: Validators,
     kind: &'static str,
     /// None where there is but one form.
     coding: Option<Coding>,
@@ -56,13 +57,10 @@ impl Files {
     /// Answers a request for a path below `/cache/`.
     pub(super) async fn answer(&self, request: &Request<Incoming>, path: &str) -> Reply {
         let name = percent_decode_str(path).decode_utf8().ok().and_then(|it| it.parse::<Published>().ok());
-        let mut answer = match name {
+        match name {
             None => not_here(),
             Some(name) => self.file(request, name).await,
-        };
-        for_all_origins(&mut answer);
-        set(&mut answer, ACCESS_CONTROL_EXPOSE_HEADERS, "etag, content-range, content-encoding");
-        answer
+        }
     }
 
     async fn file(&self, request: &Request<Incoming>, name: Published) -> Reply {
@@ -79,15 +77,19 @@ impl Files {
             _ => None,
         };
         let cache = self.cache.clone();
-        let opened = match tokio::task::spawn_blocking(move || open(&cache, name, coding)).await {
-            Ok(Ok(Some(opened))) => opened,
-            Ok(Ok(None)) => return not_here(),
-            Ok(Err(error)) => return failure(&error),
-            Err(_panicked) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "opening panicked"),
+        // One that waits for a thread when nobody waits for it any more never begins.
+        let opening = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || open(&cache, name, coding)));
+        let opened = match tokio::time::timeout(PATIENCE, opening).await {
+            Ok(Ok(Ok(Some(opened)))) => opened,
+            Ok(Ok(Ok(None))) => return not_here(),
+            Ok(Ok(Err(error))) => return failure(&error),
+            Err(_hangs) => return refusal(StatusCode::SERVICE_UNAVAILABLE, "the disk does not answer: try again"),
+            Ok(Err(_panicked)) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "opening panicked"),
         };
-        let known = opened.state.is_known(header(request, &IF_NONE_MATCH), header(request, &IF_MODIFIED_SINCE));
-        if known {
-            return opened.described(StatusCode::NOT_MODIFIED);
+        match opened.validators.evaluate(request.headers()) {
+            Outcome::Proceed => {}
+            Outcome::NotModified => return opened.described(StatusCode::NOT_MODIFIED),
+            Outcome::Failed => return opened.failed(),
         }
         let (length, is_head) = (opened.file.length(), request.method() == Method::HEAD);
         if opened.coding == Some(Coding::Identity) {
@@ -97,7 +99,7 @@ impl Files {
             return opened
                 .sent(StatusCode::OK, |file| FileStream::new(Source::Inflated(GzDecoder::new(file).into()), place));
         }
-        let wanted = if is_head || !opened.state.is_continued(header(request, &IF_RANGE), (self.clock)()) {
+        let wanted = if is_head || !opened.validators.may_continue(request.headers(), (self.clock)()) {
             Part::All
         } else {
             part(header(request, &RANGE), length)
@@ -141,8 +143,7 @@ impl Opened {
         let mut answer = reply(status, self.kind, Bytes::new());
         // It may be kept, and is asked for again each time: a file is replaced when it likes.
         set(&mut answer, CACHE_CONTROL, "no-cache");
-        set_text(&mut answer, ETAG, &self.state.tag);
-        set_text(&mut answer, LAST_MODIFIED, &httpdate::fmt_http_date(self.state.modified));
+        self.name_state(&mut answer);
         if self.coding.is_some() {
             set(&mut answer, VARY, "accept-encoding");
         }
@@ -158,6 +159,23 @@ impl Opened {
             answer.headers_mut().remove(CONTENT_TYPE);
             answer.headers_mut().remove(CONTENT_ENCODING);
         }
+        answer
+    }
+
+    /// Says which state of the file an answer is of.
+    fn name_state(&self, answer: &mut Reply) {
+        if let Some(tag) = &self.validators.tag {
+            set_text(answer, ETAG, tag);
+        }
+        if let Some(modified) = self.validators.modified {
+            set_text(answer, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
+        }
+    }
+
+    /// The file is not what the client relies on.
+    fn failed(&self) -> Reply {
+        let mut answer = precondition_failed();
+        self.name_state(&mut answer);
         answer
     }
 
@@ -177,12 +195,13 @@ fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Res
     let Some(file) = name.open(cache)? else { return Ok(None) };
     // The two forms are two things to whoever keeps them.
     let form = if coding == Some(Coding::Identity) { "-plain" } else { "" };
-    let state = State { tag: format!("\"{}{form}\"", file.tag()), modified: file.modified() };
+    let tag = format!("\"{}{form}\"", file.tag());
+    let validators = Validators { tag: Some(tag), modified: Some(file.modified()) };
     let kind = match name {
         Published::DriverIndexFile | Published::Board(_) => GZIP,
         Published::DriverIndex | Published::TopCombinations | Published::Status => JSON,
     };
-    Ok(Some(Opened { file, state, kind, coding }))
+    Ok(Some(Opened { file, validators, kind, coding }))
 }
 
 fn whole(file: &Beneath, offset: u64, count: u64) -> Result<Bytes, StoreError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-/// How long after it was begun and left unfinished something is begun anew.
+/// How long after it was begun and left unfinished, or failed, something is begun anew.
 const ABANDONED: Duration = Duration::from_secs(1);
 
 /// What was worked out last.
@@ -14,12 +14,20 @@ pub(super) struct Fresh<T> {
     /// Since when, and what; nothing while it is worked out, or where whoever worked it out has left.
     kept: Mutex<Option<(Instant, Option<T>)>>,
     lasts: Duration,
+    failed: fn(&T) -> bool,
+}
+
+impl<T: Clone, E: Clone> Fresh<Result<T, E>> {
+    /// Likewise, of what may fail: that lasts no longer than a second.
+    pub(super) fn fallible(lasts: Duration) -> Self {
+        Self { failed: Result::is_err, ..Self::new(lasts) }
+    }
 }
 
 impl<T: Clone> Fresh<T> {
     /// Nothing so far; what will be worked out lasts so long.
     pub(super) fn new(lasts: Duration) -> Self {
-        Self { kept: Mutex::new(None), lasts }
+        Self { kept: Mutex::new(None), lasts, failed: |_| false }
     }
 
     /// What was worked out less long ago than it lasts, or what `work` gives now. Whoever works it out and leaves before the
@@ -27,7 +35,7 @@ impl<T: Clone> Fresh<T> {
     pub(super) async fn get(&self, work: impl Future<Output = T>) -> T {
         let mut kept = self.kept.lock().await;
         match &*kept {
-            Some((at, Some(it))) if at.elapsed() < self.lasts => return it.clone(),
+            Some((at, Some(it))) if at.elapsed() < self.lasts_of(it) => return it.clone(),
             Some((at, None)) => sleep_until(*at + self.lasts.min(ABANDONED)).await,
             _ => {}
         }
@@ -36,6 +44,10 @@ impl<T: Clone> Fresh<T> {
         let it = work.await;
         *kept = Some((Instant::now(), Some(it.clone())));
         it
+    }
+
+    fn lasts_of(&self, it: &T) -> Duration {
+        if (self.failed)(it) { self.lasts.min(ABANDONED) } else { self.lasts }
     }
 
     /// Forgets what is no longer fresh, unless it is being worked out.
@@ -82,5 +94,16 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(100)).await;
         gives_up.abort();
         assert_eq!(ask().await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_is_tried_again_soon() {
+        let fresh = Fresh::fallible(Duration::from_mins(1));
+        assert_eq!(fresh.get(async { Err::<u32, u32>(1) }).await, Err(1));
+        assert_eq!(fresh.get(async { Ok(2) }).await, Err(1));
+        tokio::time::sleep(ABANDONED).await;
+        assert_eq!(fresh.get(async { Ok(3) }).await, Ok(3));
+        tokio::time::sleep(ABANDONED).await;
+        assert_eq!(fresh.get(async { Ok(4) }).await, Ok(3));
     }
 }

@@ -8,8 +8,13 @@ use crate::dashboard::Work;
 use crate::history::Run;
 use crate::survey::Reply;
 
-/// The text in that format.
-pub(super) fn render(replies: &[Reply<Stats>], work: &Work, format: Format) -> String {
+/// The text in that format. Of each source it is told whether it could be read.
+pub(super) fn render(
+    replies: &[Reply<Stats>],
+    work: &Work,
+    sources: &[(&'static str, bool)],
+    format: Format,
+) -> String {
     let mut text = Exposition::new(format);
     let alive: Vec<(&Reply<Stats>, String)> =
         replies.iter().filter(|it| !it.is_dead()).map(|it| (it, it.socket.pid.to_string())).collect();
@@ -17,14 +22,17 @@ pub(super) fn render(replies: &[Reply<Stats>], work: &Work, format: Format) -> S
         ([("program", &*reply.socket.program), ("pid", pid.as_str())], f64::from(u8::from(reply.answer.is_ok())))
     });
     text.family("r3e_answers", "", "gauge", "Whether the process answers what it holds.", answers);
-    let stats: Vec<Stats> = replies.iter().filter_map(|it| it.answer.as_ref().ok().cloned()).collect();
-    text.processes(&stats);
+    let answered = alive.iter().filter_map(|(reply, pid)| Some((pid.as_str(), reply.answer.as_ref().ok()?)));
+    text.processes(&answered.collect::<Vec<_>>());
     cache(&mut text, work);
     runs(&mut text, &work.runs);
     let trouble = work.trouble.len();
     #[expect(clippy::cast_precision_loss, reason = "there are two at most")]
     let trouble = [([], trouble as f64)];
     text.family("r3e_unreadable_sources", "", "gauge", "Of history and status, what cannot be read.", trouble);
+    let failed = sources.iter().map(|(source, failed)| ([("source", *source)], f64::from(u8::from(*failed))));
+    let help = "Whether what a source tells could not be read for this answer, and is left out.";
+    text.family("r3e_scrape_error", "", "gauge", help, failed);
     text.finish()
 }
 
@@ -111,6 +119,7 @@ fn seconds(ms: i64) -> f64 {
 mod tests {
     use super::*;
     use crate::ask::NoAnswer;
+    use crate::dashboard::Origin;
     use crate::sockets::Socket;
     use r3e_common::store::StatusView;
     use serde_json::json;
@@ -120,6 +129,7 @@ mod tests {
         Run {
             program: "r3e-loader".into(),
             pid: 7,
+            pid_namespace: 0,
             version: "0.1.0".into(),
             doing: "load".into(),
             started_ms: ended_ms - 2500,
@@ -136,7 +146,7 @@ mod tests {
 
     #[test]
     fn it_tells_of_processes_cache_and_runs() {
-        let socket = |pid| Socket { program: "r3e-loader".into(), pid, path: "x".into() };
+        let socket = |pid: u32| Socket { program: "r3e-loader".into(), pid: pid.into(), path: "x".into() };
         let said = Stats { program: "r3e-loader".into(), pid: 7, ..Stats::default() };
         let late = NoAnswer::Late(Duration::from_secs(2));
         let replies = [
@@ -148,8 +158,8 @@ mod tests {
             "last_index_update": "2026-11-23T04:00:00Z", "index_build_time_ms": 1500, "failed_fetch_count": 3});
         let status = StatusView { figures: figures.as_object().unwrap().clone(), ..StatusView::default() };
         let runs = vec![run(1_000_000, Some(0)), run(2_000_000, Some(3)), run(3_000_000, None)];
-        let work = Work { runs, status: Some(status), trouble: vec!["x".into()] };
-        let text = render(&replies, &work, Format::Text);
+        let work = Work { runs, status: Some(status), trouble: vec![(Origin::Runs, "x".into())] };
+        let text = render(&replies, &work, &[("runs", true), ("status", false)], Format::Text);
         let shown: Vec<&str> = text
             .lines()
             .filter(|it| {

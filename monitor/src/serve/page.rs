@@ -4,12 +4,13 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
+use hyper::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
+use hyper::{HeaderMap, StatusCode};
 
 use super::conditions::{Coding, coding};
-use super::reply::{Reply, refusal, reply, set, set_text};
+use super::preconditions::{Outcome, Validators};
+use super::reply::{Reply, not_modified, precondition_failed, refusal, reply, set, set_text};
 use crate::dashboard::{ASSETS, Asset, PAGE};
 
 /// The files of the page.
@@ -41,14 +42,10 @@ impl Page {
     }
 
     /// The file at that path, if there is one.
-    pub(super) fn answer(
-        &self,
-        path: &str,
-        accept_encoding: Option<&str>,
-        if_none_match: Option<&str>,
-    ) -> Option<Reply> {
+    pub(super) fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Reply> {
         let (asset, compressed) = self.files.iter().find(|(asset, _)| asset.path == path)?;
-        let Some(coding) = coding(accept_encoding) else {
+        let accept = headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok());
+        let Some(coding) = coding(accept) else {
             return Some(refusal(StatusCode::NOT_ACCEPTABLE, "there are gzip and plain text"));
         };
         let (form, body) = match coding {
@@ -56,14 +53,17 @@ impl Page {
             Coding::Identity => ("plain", Bytes::from_static(asset.text.as_bytes())),
         };
         let tag = format!("\"{}-{form}\"", self.tag);
-        let known = if_none_match.is_some_and(|it| it.split(',').any(|it| it.trim() == tag));
-        let (status, body) = if known { (StatusCode::NOT_MODIFIED, Bytes::new()) } else { (StatusCode::OK, body) };
-        let mut answer = reply(status, asset.kind, body);
+        let validators = Validators { tag: Some(tag.clone()), modified: None };
+        let mut answer = match validators.evaluate(headers) {
+            Outcome::Proceed => reply(StatusCode::OK, asset.kind, body),
+            Outcome::NotModified => not_modified(),
+            Outcome::Failed => return Some(precondition_failed()),
+        };
         // After an update of the program the page is another.
         set(&mut answer, CACHE_CONTROL, "no-cache");
         set(&mut answer, VARY, "accept-encoding");
         set_text(&mut answer, ETAG, &tag);
-        if coding == Coding::Gzip && !known {
+        if coding == Coding::Gzip && answer.status() == StatusCode::OK {
             set(&mut answer, CONTENT_ENCODING, "gzip");
         }
         Some(answer)

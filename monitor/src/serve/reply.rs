@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 
@@ -74,6 +74,18 @@ pub(super) fn refusal(status: StatusCode, why: impl Display) -> Reply {
     reply(status, TEXT, format!("{why}\n"))
 }
 
+/// The client has what there is.
+pub(super) fn not_modified() -> Reply {
+    let mut answer = reply(StatusCode::NOT_MODIFIED, TEXT, Bytes::new());
+    answer.headers_mut().remove(CONTENT_TYPE);
+    answer
+}
+
+/// What the client relies on is not so.
+pub(super) fn precondition_failed() -> Reply {
+    refusal(StatusCode::PRECONDITION_FAILED, "what is here is not what the request names")
+}
+
 /// Sets a header of an answer.
 pub(super) fn set(reply: &mut Reply, name: HeaderName, value: &'static str) {
     reply.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -84,11 +96,6 @@ pub(super) fn set_text(reply: &mut Reply, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
     }
-}
-
-/// Lets pages of all hosts read it: what is published is there for every front end.
-pub(super) fn for_all_origins(reply: &mut Reply) {
-    set(reply, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 }
 
 /// What every answer says to browsers.

@@ -1,28 +1,32 @@
 //! What is served where.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONNECTION, HOST, IF_NONE_MATCH, VARY};
+use hyper::header::{ACCEPT, ALLOW, CONNECTION, ETAG, HOST, VARY};
 use hyper::{Method, Request, StatusCode};
 use r3e_common::process::config::Config;
 use r3e_common::process::control::{Format, Stats};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use super::conditions::header;
+use super::cors;
 use super::files::Files;
 use super::fresh::Fresh;
 use super::hosts::Hosts;
+use super::look::Source;
 use super::metrics;
 use super::page::Page;
-use super::reply::{JSON, Reply, refusal, reply, secure, set};
+use super::preconditions::{Outcome, Validators};
+use super::reply::{JSON, Reply, not_modified, precondition_failed, refusal, reply, secure, set};
 use crate::ask::Question;
-use crate::dashboard::{SLOTS, Work, now, past, verdicts};
+use crate::dashboard::{Origin, SLOTS, Work, now, past, read_runs, read_status, verdicts};
 use crate::history::milliseconds;
-use crate::survey::{self, ask_everyone};
+use crate::sockets;
+use crate::survey::{self, ask_all};
 
 /// The spans of time that the page offers: a chart of each is worked out once for all who look at it.
 const SPANS: [(&str, Duration); 5] = [
@@ -71,8 +75,11 @@ pub(super) struct Site {
     metrics: [(Format, Fresh<Bytes>); 2],
     verdicts: Fresh<Result<Bytes, String>>,
     pasts: Vec<Past>,
-    /// Reading the history or the disk is done by one at a time.
-    reading: Arc<Semaphore>,
+    /// What is looked at that may never answer.
+    sockets: Source,
+    runs: Source,
+    status: Source,
+    history: Source,
 }
 
 impl Site {
@@ -81,7 +88,7 @@ impl Site {
         let past = |(name, span): (&'static str, Duration)| Past {
             name,
             span,
-            kept: Fresh::new((span / SLOTS).clamp(NOW_LASTS, MOST_PAST_LASTS)),
+            kept: Fresh::fallible((span / SLOTS).clamp(NOW_LASTS, MOST_PAST_LASTS)),
         };
         Self {
             clock,
@@ -91,9 +98,12 @@ impl Site {
             said: Fresh::new(NOW_LASTS),
             work: Fresh::new(WORK_LASTS),
             metrics: [Format::OpenMetrics, Format::Text].map(|it| (it, Fresh::new(NOW_LASTS))),
-            verdicts: Fresh::new(VERDICTS_LAST),
+            verdicts: Fresh::fallible(VERDICTS_LAST),
             pasts: SPANS.into_iter().map(past).collect(),
-            reading: Arc::new(Semaphore::new(1)),
+            sockets: Source::new("sockets"),
+            runs: Source::new(Origin::Runs.name()),
+            status: Source::new(Origin::Status.name()),
+            history: Source::new("history"),
             config: Arc::new(config),
         }
     }
@@ -101,6 +111,14 @@ impl Site {
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Reply {
         let mut answer = self.route(&request).await;
+        // What has no validators of its own may have been asked for on conditions all the same.
+        if answer.status() == StatusCode::OK && !answer.headers().contains_key(ETAG) {
+            match Validators::default().evaluate(request.headers()) {
+                Outcome::Proceed => {}
+                Outcome::NotModified => answer = not_modified(),
+                Outcome::Failed => answer = precondition_failed(),
+            }
+        }
         secure(&mut answer);
         if !request.body().is_end_stream() {
             set(&mut answer, CONNECTION, "close");
@@ -109,9 +127,11 @@ impl Site {
     }
 
     async fn route(&self, request: &Request<Incoming>) -> Reply {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let published = request.uri().path().strip_prefix("/cache/");
+        let is_options = *request.method() == Method::OPTIONS && published.is_some();
+        if !is_options && !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "nothing can be changed here: GET and HEAD only");
-            set(&mut refusal, ALLOW, "GET, HEAD");
+            set(&mut refusal, ALLOW, if published.is_some() { cors::METHODS } else { "GET, HEAD" });
             return refusal;
         }
         if !request.body().is_end_stream() {
@@ -123,16 +143,19 @@ impl Site {
                 format_args!("this is not {name:?}; hint: a proxy in front has to ask for localhost"),
             );
         }
+        if let Some(path) = published {
+            let mut answer =
+                if is_options { cors::preflight(request.headers()) } else { self.files.answer(request, path).await };
+            cors::for_all_origins(&mut answer);
+            return answer;
+        }
         match request.uri().path() {
             "/metrics" => self.metrics(Format::asked_for(header(request, &ACCEPT).unwrap_or_default())).await,
             "/api/now" => reply(StatusCode::OK, JSON, self.said().await.0),
             "/api/work" => reply(StatusCode::OK, JSON, self.work().await.0),
             "/api/verdicts" => told(self.verdicts().await),
             "/api/past" => self.past(request.uri().query().unwrap_or_default()).await,
-            path => match path.strip_prefix("/cache/") {
-                Some(path) => self.files.answer(request, path).await,
-                None => self.page(request, path),
-            },
+            path => self.page(request, path),
         }
     }
 
@@ -153,30 +176,29 @@ impl Site {
                 Err(error) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
         };
-        let found = page.answer(path, header(request, &ACCEPT_ENCODING), header(request, &IF_NONE_MATCH));
+        let found = page.answer(path, request.headers());
         found.unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, "there are /, /metrics, /api/… and /cache/…"))
     }
 
-    /// Work that may block, one at a time; it goes on to its end also where nobody waits for it any more.
-    async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Config) -> T + Send + 'static) -> Result<T, String> {
-        let turn = Arc::clone(&self.reading).acquire_owned().await.map_err(|error| error.to_string())?;
+    /// Looks at a source; what it tells, or why nothing.
+    async fn look<T: Send + 'static, E: Display + Send + 'static>(
+        &self,
+        source: &Source,
+        look: impl FnOnce(&Config) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, String> {
         let config = Arc::clone(&self.config);
-        let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work(&config)
-        });
-        done.await.map_err(|error| error.to_string())
+        let seen = source.look(move || look(&config).map_err(|error| error.to_string())).await;
+        seen.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     async fn said(&self) -> (Bytes, Arc<Said>) {
         let ask = async {
-            let asked = ask_everyone::<Stats>(&self.config.runtime.dir, Question::Stats).await;
-            let at_ms = milliseconds((self.clock)());
-            let (replies, trouble) = match asked {
-                Ok(replies) => (replies, None),
-                Err(error) => (Vec::new(), Some(error.to_string())),
+            let sockets = self.look(&self.sockets, |config| sockets::list(&config.runtime.dir)).await;
+            let (replies, trouble) = match sockets {
+                Ok(sockets) => (ask_all::<Stats>(sockets, Question::Stats).await, None),
+                Err(error) => (Vec::new(), Some(error)),
             };
-            let said = Said { replies, at_ms, trouble };
+            let said = Said { replies, at_ms: milliseconds((self.clock)()), trouble };
             (json(&now(&said.replies, said.at_ms, said.trouble.as_deref())), Arc::new(said))
         };
         self.said.get(ask).await
@@ -184,8 +206,8 @@ impl Site {
 
     async fn work(&self) -> (Bytes, Arc<Work>) {
         let read = async {
-            let work = self.read(Work::read).await;
-            let work = work.unwrap_or_else(|error| Work { runs: Vec::new(), status: None, trouble: vec![error] });
+            let (runs, status) = tokio::join!(self.look(&self.runs, read_runs), self.look(&self.status, read_status));
+            let work = Work::of(runs, status);
             (json(&work.to_json()), Arc::new(work))
         };
         self.work.get(read).await
@@ -193,8 +215,13 @@ impl Site {
 
     async fn metrics(&self, format: Format) -> Reply {
         let render = async {
-            let ((_, said), (_, work)) = (self.said().await, self.work().await);
-            Bytes::from(metrics::render(&said.replies, &work, format))
+            let ((_, said), (_, work)) = tokio::join!(self.said(), self.work());
+            let failed = |source: &Source| match source.name() {
+                "sockets" => said.trouble.is_some(),
+                name => work.trouble.iter().any(|(origin, _)| origin.name() == name),
+            };
+            let sources = [&self.sockets, &self.runs, &self.status].map(|it| (it.name(), failed(it)));
+            Bytes::from(metrics::render(&said.replies, &work, &sources, format))
         };
         let [(first, open), (_, text)] = &self.metrics;
         let kept = if *first == format { open } else { text };
@@ -206,8 +233,7 @@ impl Site {
     async fn verdicts(&self) -> Result<Bytes, String> {
         let now_ms = milliseconds((self.clock)());
         let read = async {
-            let found = self.read(move |config| verdicts(&config.monitor.history, now_ms)).await?;
-            found.map(|it| json(&it)).map_err(|error| error.to_string())
+            self.look(&self.history, move |config| verdicts(&config.monitor.history, now_ms)).await.map(|it| json(&it))
         };
         self.verdicts.get(read).await
     }
@@ -221,7 +247,7 @@ impl Site {
         let (span, now_ms) = (*span, milliseconds((self.clock)()));
         let read = async {
             let read = move |config: &Config| past(&config.monitor.history, span, now_ms, config.monitor.every);
-            self.read(read).await?.map(|it| json(&it)).map_err(|error| error.to_string())
+            self.look(&self.history, read).await.map(|it| json(&it))
         };
         let answer = told(kept.get(read).await);
         for past in &self.pasts {

@@ -7,6 +7,7 @@ use r3e_common::process::control::Stats;
 use super::pace::Pace;
 use super::series::Series;
 use super::sort::Sort;
+use crate::sockets::Pid;
 
 /// How long a process that has ended is still shown.
 pub(super) const ENDED_SHOWN: Duration = Duration::from_mins(1);
@@ -23,7 +24,7 @@ pub(super) struct Id {
     /// The program's name.
     pub(super) program: String,
     /// Its number.
-    pub(super) pid: u32,
+    pub(super) pid: Pid,
 }
 
 impl std::fmt::Display for Id {

@@ -15,6 +15,7 @@ use super::app::{Id, Page, Tab};
 use super::update::Event;
 use crate::ask::{Question, ask};
 use crate::kernel;
+use crate::peer::peer;
 use crate::report::{Arenas, Connections, Descriptors, Tasks};
 use crate::sockets;
 
@@ -82,7 +83,7 @@ impl Gather {
         }
         let (path, of) = (self.path(&id), id.clone());
         let handle = self.ask(async move {
-            let page = look(&path, id.pid, tab).await;
+            let page = look(&path, tab).await;
             Event::Found(id, tab, page)
         });
         self.looking = Some((of, tab, handle));
@@ -140,15 +141,21 @@ impl Gather {
     }
 }
 
-async fn look(path: &std::path::Path, pid: u32, tab: Tab) -> Page {
+async fn look(path: &std::path::Path, tab: Tab) -> Page {
     async fn of<T: DeserializeOwned>(path: &std::path::Path, question: Question) -> Result<T, String> {
         ask(path, question).await.map_err(|error| error.to_string())
     }
     let text = match tab {
         Tab::Tasks => Tasks(of::<Vec<TaskStats>>(path, Question::Tasks).await?).to_string(),
         Tab::Arenas => Arenas(of::<Vec<Arena>>(path, Question::Arenas).await?).to_string(),
-        Tab::Descriptors => read(move || Ok(Descriptors(kernel::descriptors(pid)?).to_string())).await?,
-        Tab::Connections => read(move || Ok(Connections(kernel::connections(pid)?).to_string())).await?,
+        Tab::Descriptors => {
+            let pid = peer(path).await.map_err(|error| error.to_string())?;
+            read(move || Ok(Descriptors(kernel::descriptors(pid)?).to_string())).await?
+        }
+        Tab::Connections => {
+            let pid = peer(path).await.map_err(|error| error.to_string())?;
+            read(move || Ok(Connections(kernel::connections(pid)?).to_string())).await?
+        }
     };
     Ok(text.lines().map(str::to_owned).collect())
 }

@@ -21,7 +21,7 @@ use crate::ask::{NoAnswer, TO_ANSWER};
 const PLAIN: Theme = Theme { colours: false, letters: false };
 
 fn id(program: &str, pid: u32) -> Id {
-    Id { program: program.into(), pid }
+    Id { program: program.into(), pid: pid.into() }
 }
 
 fn at(seconds: u64) -> Duration {
@@ -43,6 +43,7 @@ fn stats(program: &str, pid: u32, rss_mb: u64) -> Stats {
     Stats {
         program: program.into(),
         pid,
+        pid_namespace: None,
         version: "0.1.0".into(),
         started_at: "2026-11-01T04:00:00Z".into(),
         uptime_s: 754.2,
@@ -52,6 +53,7 @@ fn stats(program: &str, pid: u32, rss_mb: u64) -> Stats {
         limit_bytes: Some(256 << 20),
         tasks: 12,
         progress: None,
+        schedule: None,
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use r3e_common::store::fs;
+use r3e_common::store::fs::{self, Inode};
 
 use super::judging::Judging;
 use super::trouble::Trouble;
-use crate::history::{Batch, HistoryError, Run, Unusable, Writer, milliseconds, not_taken_in};
+use crate::history::{Batch, HistoryError, Run, Unusable, Writer, milliseconds, not_taken_in, set_aside};
 
 /// So many batches may wait for a slow disk.
 const WAITING: usize = 16;
@@ -22,6 +22,9 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 /// How often old samples are dropped, and in how many pieces at most.
 const DROP_EVERY: Duration = Duration::from_mins(1);
 const PIECES: usize = 100;
+
+/// How often a damaged history may be moved aside: a disk that damages each of them is not to be filled with them.
+const SET_ASIDE_EVERY: Duration = Duration::from_hours(1);
 
 /// The way to the thread.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ impl Keeper {
             keep,
             clock,
             database: None,
+            file: None,
+            set_aside_at: None,
             dropped_at: None,
             writing: Trouble::none("the history is written again"),
             taking_in: Trouble::none("the records of finished jobs can be read again"),
@@ -58,7 +63,11 @@ impl Keeper {
         };
         match work.database() {
             Ok(_) => {}
-            Err(error) if error.may_pass() => work.writing.came(&error),
+            Err(error) if error.may_pass() => {
+                if !work.set_aside(&error) {
+                    work.writing.came(&error);
+                }
+            }
             Err(error) => return Err(error.into()),
         }
         let (batches, received) = sync_channel(WAITING);
@@ -93,6 +102,9 @@ struct Work {
     clock: fn() -> SystemTime,
     /// Open, unless it could not be opened or written.
     database: Option<Writer>,
+    /// Which file was last open.
+    file: Option<Inode>,
+    set_aside_at: Option<Instant>,
     dropped_at: Option<Instant>,
     writing: Trouble,
     taking_in: Trouble,
@@ -116,7 +128,13 @@ impl Work {
 
     /// Writes batches, with all that is due beside them. Never fails: what goes wrong is told, once.
     fn write(&mut self, batches: &[Batch]) {
-        match self.try_write(batches) {
+        let mut result = self.try_write(batches);
+        if let Err(error) = &result
+            && self.set_aside(error)
+        {
+            result = self.try_write(batches);
+        }
+        match result {
             Ok(()) => {
                 self.writing.passed();
                 self.tell_lost();
@@ -134,7 +152,7 @@ impl Work {
     fn try_write(&mut self, batches: &[Batch]) -> Result<(), HistoryError> {
         self.database()?.add(batches)?;
         self.take_in()?;
-        let gone = match batches.iter().rfind(|batch| batch.alive.is_some()) {
+        let gone = match batches.iter().rfind(|batch| batch.silent.is_some()) {
             Some(latest) => self.database()?.conclude(latest)?,
             None => Vec::new(),
         };
@@ -160,13 +178,47 @@ impl Work {
         }
     }
 
-    /// The database, opened if it is not, or if its file was taken away.
+    /// The database, opened if it is not, or if another file stands at its path by now.
     fn database(&mut self) -> Result<&mut Writer, HistoryError> {
         let open = match self.database.take() {
-            Some(open) if fs::modified(&self.history)?.is_some() => open,
-            _ => Writer::open(&self.history)?,
+            Some(open) if open.is_in_place()? => open,
+            moved => {
+                if let Some(moved) = moved {
+                    tracing::warn!(history = %self.history.display(), "the history was moved or replaced: reopening it");
+                    if let Err(error) = moved.leave() {
+                        tracing::warn!(%error, "the history that was moved may lack its last samples");
+                    }
+                }
+                let opened = Writer::open(&self.history)?;
+                if std::mem::replace(&mut self.file, opened.file()) != opened.file() {
+                    // In another file a process has another number.
+                    self.judging = Judging::default();
+                }
+                opened
+            }
         };
         Ok(self.database.insert(open))
+    }
+
+    /// Moves a history aside that is damaged; says whether a new one can be begun.
+    fn set_aside(&mut self, error: &HistoryError) -> bool {
+        if !error.is_damage() || self.set_aside_at.is_some_and(|at| at.elapsed() < SET_ASIDE_EVERY) {
+            return false;
+        }
+        self.database = None;
+        match set_aside(&self.history) {
+            Ok(Some(aside)) => {
+                self.set_aside_at = Some(Instant::now());
+                tracing::error!(%error, moved_to = %aside.display(), "the history is damaged: moved aside, beginning a new one");
+                true
+            }
+            // It is none of ours.
+            Ok(None) => false,
+            Err(refused) => {
+                self.writing.came(&refused);
+                false
+            }
+        }
     }
 
     /// Takes in what finished jobs have left, and then deletes it: killed between the two, it finds the record again, and
@@ -211,13 +263,7 @@ impl Work {
             return Ok(());
         }
         self.dropped_at = Some(Instant::now());
-        let Some(moment) = (self.clock)().checked_sub(self.keep) else { return Ok(()) };
-        let moment_ms = milliseconds(moment);
-        for _piece in 0..PIECES {
-            if !self.database()?.drop_before(moment_ms)? {
-                break;
-            }
-        }
-        Ok(())
+        let (clock_ms, keep) = (milliseconds((self.clock)()), self.keep);
+        self.database()?.drop_old(clock_ms, keep, PIECES)
     }
 }

@@ -6,11 +6,13 @@ use std::time::SystemTime;
 
 use r3e_common::process::control::{PurgeStats, Stats};
 use r3e_common::process::memory;
+use r3e_common::process::pid_namespace::pid_namespace;
 
 use super::trouble::Trouble;
 use crate::ask::Question;
 use crate::history::{Batch, Sample, milliseconds, started_ms};
 use crate::kernel;
+use crate::sockets::Pid;
 use crate::survey::{Reply, ask_everyone};
 
 /// Asks again and again, and remembers who did not answer.
@@ -19,7 +21,7 @@ pub(super) struct Round {
     folder: PathBuf,
     clock: fn() -> SystemTime,
     looking: Trouble,
-    silent: HashSet<(String, u32)>,
+    silent: HashSet<(String, Pid)>,
 }
 
 impl Round {
@@ -40,10 +42,10 @@ impl Round {
         };
         self.looking.passed();
         self.note_silent(&replies);
-        let alive = replies.iter().filter(|reply| !reply.is_dead());
-        let alive = alive.map(|reply| (reply.socket.program.clone(), reply.socket.pid)).collect();
+        let silent = replies.iter().filter(|reply| !reply.is_dead() && reply.answer.is_err());
+        let silent = silent.map(|reply| (reply.socket.program.clone(), reply.socket.pid.id)).collect();
         let samples = replies.into_iter().filter_map(|reply| sample(reply.answer.ok()?, false)).collect();
-        Batch { at_ms: milliseconds((self.clock)()), samples, alive: Some(alive) }
+        Batch { at_ms: milliseconds((self.clock)()), samples, silent: Some(silent) }
     }
 
     /// Tells once that a program does not answer, and once that it does again.
@@ -56,13 +58,13 @@ impl Round {
         }
         for ((program, pid), why) in &silent {
             if !self.silent.contains(&(program.clone(), *pid)) {
-                tracing::warn!(program, pid, "not answering: {why}");
+                tracing::warn!(program, pid = pid.id, instance = pid.later(), "not answering: {why}");
             }
         }
         for (program, pid) in &self.silent {
             let answers = |reply: &&Reply<Stats>| reply.whose() == (program, *pid) && reply.answer.is_ok();
             if replies.iter().any(|reply| answers(&reply)) {
-                tracing::info!(program, pid, "answers again");
+                tracing::info!(program, pid = pid.id, instance = pid.later(), "answers again");
             }
         }
         self.silent = silent.into_keys().collect();
@@ -74,7 +76,7 @@ impl Round {
 pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
     // Where the folder cannot be read, sampling says so.
     let replies = ask_everyone::<PurgeStats>(folder, Question::Purge).await.unwrap_or_default();
-    let us = std::process::id();
+    let (us, namespace) = (std::process::id(), pid_namespace());
     let mut samples = Vec::new();
     let mut purged_ourselves = false;
     for reply in replies.into_iter().filter(|reply| !reply.is_dead()) {
@@ -82,23 +84,34 @@ pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
         let (program, pid) = socket.whose();
         match answer {
             Ok(PurgeStats { after, given_back_bytes, took_ms, .. }) => {
-                tracing::info!(program, pid, given_back_bytes, took_ms, "{}", after.figures.periodic_line());
-                purged_ourselves |= pid == us;
+                tracing::info!(
+                    program,
+                    pid = pid.id,
+                    instance = pid.later(),
+                    given_back_bytes,
+                    took_ms,
+                    "{}",
+                    after.figures.periodic_line()
+                );
+                purged_ourselves |= after.pid == us && after.pid_namespace == namespace;
                 samples.extend(sample(after, true));
             }
-            Err(why) => tracing::warn!(program, pid, "not purged: {why}"),
+            Err(why) => tracing::warn!(program, pid = pid.id, instance = pid.later(), "not purged: {why}"),
         }
     }
     if !purged_ourselves {
         purge_this_process().await;
     }
-    Batch { at_ms: milliseconds(clock()), samples, alive: None }
+    Batch { at_ms: milliseconds(clock()), samples, silent: None }
 }
 
 /// What is kept of an answer; none of one that does not say since when it runs, and so cannot be told from others.
 fn sample(stats: Stats, after_purge: bool) -> Option<Sample> {
     started_ms(&stats)?;
-    Some(Sample { start_ticks: kernel::start_ticks(stats.pid), stats, after_purge })
+    // In another namespace its number is another process's here.
+    let is_here = stats.pid_namespace.is_none_or(|it| pid_namespace() == Some(it));
+    let start_ticks = if is_here { kernel::start_ticks(stats.pid) } else { None };
+    Some(Sample { stats, start_ticks, after_purge })
 }
 
 /// For a watch that has no control socket.

@@ -55,8 +55,9 @@ impl<'s> Supervised<'s> {
 /// A round in a line.
 fn status(batch: &Batch) -> String {
     let at = Timestamp::from_millisecond(batch.at_ms).unwrap_or_default().strftime("%H:%M:%SZ");
-    match &batch.alive {
-        Some(alive) => format!("{} of {} programs answered at {at}", batch.samples.len(), alive.len()),
+    let answered = batch.samples.len();
+    match &batch.silent {
+        Some(silent) => format!("{answered} of {} programs answered at {at}", answered + silent.len()),
         None => "the folder of the control sockets cannot be read".to_owned(),
     }
 }
@@ -100,7 +101,7 @@ mod tests {
         };
 
         let work = async {
-            let empty = Batch { at_ms: 1000, samples: Vec::new(), alive: Some([("r3e-loader".to_owned(), 7)].into()) };
+            let empty = Batch { at_ms: 1000, samples: Vec::new(), silent: Some([("r3e-loader".to_owned(), 7)].into()) };
             let _batch = supervised.round(async { empty }).await;
             assert_eq!(told(&socket).last().unwrap(), "STATUS=0 of 1 programs answered at 00:00:01Z");
             // Idle for long is not stuck.

@@ -68,7 +68,7 @@ pub(crate) fn describe(status: ExitStatus) -> String {
         Some(Exit::SomeBoardsFailed) => "done, but some boards failed",
         Some(Exit::Unavailable) => "the service is unavailable",
         Some(Exit::Disk) => "the disk failed",
-        Some(Exit::TryAgain) => "another writer is at work, or the memory limit was reached",
+        Some(Exit::TryAgain) => "another writer is at work, or memory, threads or open files are short",
         Some(Exit::Configuration) => "configuration",
         Some(Exit::Usage) => "usage",
         Some(Exit::Interrupted | Exit::Terminated) => "stopped by a signal",
@@ -106,7 +106,7 @@ mod tests {
         Done          exit 3: done, but some boards failed
         Transient     exit 69: the service is unavailable
         Transient     exit 74: the disk failed
-        Transient     exit 75: another writer is at work, or the memory limit was reached
+        Transient     exit 75: another writer is at work, or memory, threads or open files are short
         Misconfigured exit 78: configuration
         Transient     exit 130: stopped by a signal
         Transient     exit 143: stopped by a signal

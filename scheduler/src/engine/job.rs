@@ -5,9 +5,10 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use r3e_common::process::memory;
 use tokio::time::Instant;
 
-use super::{Engine, now, settle_down};
+use super::{Engine, now};
 use crate::agenda::{Ending, Next, Try, describe};
 use crate::child::Running;
 use crate::job::Job;
@@ -68,7 +69,7 @@ impl Engine<'_> {
             tracing::error!(pid, seconds, attempt, "the {job} has ended: {how}");
         }
         self.settle(tried, ending);
-        settle_down();
+        memory::give_back();
     }
 
     /// Draws the consequences of how a try has ended.

@@ -7,6 +7,9 @@ use anyhow::{Context as _, ensure};
 use r3e_tests::programs;
 use r3e_tests::sim::{SimOptions, Simulator};
 
+/// Requests at a time.
+const CONCURRENCY: u64 = 8;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,14 +45,16 @@ fn run() -> anyhow::Result<()> {
     let stats = sim.stats();
     let again = stats.requests - first.requests;
     say(&format!(
-        "\nThe service counted {} requests in the first run and {again} in the second, at most {} connections at a time,\n\
-         and {} now. The files are in {}; `zcat driver_index.json.gz` shows the index.",
+        "\nThe service counted {} requests over {} connections in the first run and {again} requests in the second; {} connections\n\
+         are open now. The files are in {}; `zcat driver_index.json.gz` shows the index.",
         first.requests,
-        stats.connections_open_peak,
+        first.connections_accepted,
         stats.connections_open,
         folder.join("cache").display()
     ));
     ensure!(again == 0, "the second run made {again} requests");
+    let opened = first.connections_accepted;
+    ensure!(opened <= CONCURRENCY + 2, "{opened} connections for {CONCURRENCY} requests at a time");
     Ok(())
 }
 
@@ -59,8 +64,7 @@ fn load(loader: &Path, folder: &Path, sim: &Simulator) -> anyhow::Result<()> {
         .current_dir(folder)
         .args(["--upstream", &sim.base_url()])
         // The simulator is ours, so the manners that the real service deserves would only take time.
-        .args(["--requests-per-second", "100000", "--concurrency", "8"])
-        .env("R3E_UPSTREAM__MAX_IDLE_PER_HOST", "8")
+        .args(["--requests-per-second", "100000", "--concurrency", &CONCURRENCY.to_string()])
         .status()
         .with_context(|| format!("cannot run {}", loader.display()))?;
     ensure!(status.success(), "the loader ended with {status}");

@@ -9,6 +9,7 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use super::running::Invocation;
@@ -19,7 +20,9 @@ pub const NOBODY: u32 = 65534;
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     user: Option<u32>,
-    file_bytes: Option<u64>,
+    /// Soft and hard.
+    limits: Vec<(Resource, u64, u64)>,
+    umask: Option<Mode>,
     one_processor: bool,
     descriptors: Vec<(i32, OwnedFd)>,
     blocked: Vec<Signal>,
@@ -34,10 +37,23 @@ impl Invocation {
         self
     }
 
-    /// Where no file may grow beyond that; what would is an error, no signal.
+    /// With a limit, the soft one and the hard one.
     #[must_use]
-    pub fn with_files_up_to(mut self, bytes: u64) -> Self {
-        self.conditions.file_bytes = Some(bytes);
+    pub fn limit(mut self, resource: Resource, soft: u64, hard: u64) -> Self {
+        self.conditions.limits.push((resource, soft, hard));
+        self
+    }
+
+    /// Where no file may grow beyond that.
+    #[must_use]
+    pub fn with_files_up_to(self, bytes: u64) -> Self {
+        self.limit(Resource::RLIMIT_FSIZE, bytes, bytes)
+    }
+
+    /// With that mask for the modes of new files.
+    #[must_use]
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.conditions.umask = Some(Mode::from_bits_truncate(mask));
         self
     }
 
@@ -51,14 +67,14 @@ impl Invocation {
     /// With those signals blocked.
     #[must_use]
     pub fn blocking(mut self, signals: &[Signal]) -> Self {
-        self.conditions.blocked = signals.to_vec();
+        self.conditions.blocked.extend(signals);
         self
     }
 
     /// With those signals ignored.
     #[must_use]
     pub fn ignoring(mut self, signals: &[Signal]) -> Self {
-        self.conditions.ignored = signals.to_vec();
+        self.conditions.ignored.extend(signals);
         self
     }
 
@@ -84,11 +100,10 @@ impl Conditions {
                 .map(|(child_fd, file)| FdMapping { parent_fd: file.try_clone().unwrap(), child_fd: *child_fd });
             command.fd_mappings(mappings.collect()).unwrap();
         }
-        let (file_bytes, one_processor) = (self.file_bytes, self.one_processor);
+        let (limits, mask) = (self.limits.clone(), self.umask);
         let blocked: SigSet = self.blocked.iter().copied().collect();
         let ignored = self.ignored.clone();
-        let mut first = CpuSet::new();
-        first.set(first_processor()).unwrap();
+        let processor = self.one_processor.then(first_processor);
         let prepare = move || {
             // SAFETY: no handler is installed.
             unsafe {
@@ -98,16 +113,16 @@ impl Conditions {
                 for &it in &ignored {
                     signal(it, SigHandler::SigIgn)?;
                 }
-                if file_bytes.is_some() {
-                    signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
-                }
             }
             blocked.thread_block()?;
-            if let Some(bytes) = file_bytes {
-                setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?;
+            for &(resource, soft, hard) in &limits {
+                setrlimit(resource, soft, hard)?;
             }
-            if one_processor {
-                sched_setaffinity(Pid::from_raw(0), &first)?;
+            if let Some(mask) = mask {
+                umask(mask);
+            }
+            if let Some(processor) = &processor {
+                sched_setaffinity(Pid::from_raw(0), processor)?;
             }
             Ok(())
         };
@@ -119,7 +134,9 @@ impl Conditions {
 }
 
 /// One that this process may run on.
-fn first_processor() -> usize {
+fn first_processor() -> CpuSet {
     let ours = nix::sched::sched_getaffinity(Pid::from_raw(0)).unwrap();
-    (0..CpuSet::count()).find(|&it| ours.is_set(it).unwrap()).unwrap()
+    let mut first = CpuSet::new();
+    first.set((0..CpuSet::count()).find(|&it| ours.is_set(it).unwrap()).unwrap()).unwrap();
+    first
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::processes::kill_all_of;
 use super::running::Invocation;
+use crate::sim::Simulator;
 
 /// A folder that is gone when the test is over, and with it every process that was started there. The program runs in it.
 #[derive(Debug)]
@@ -88,6 +89,17 @@ impl Place {
     #[must_use]
     pub fn refresher(&self, upstream: &str, arguments: &[&str]) -> Invocation {
         self.job("r3e-refresher", upstream).arguments(arguments)
+    }
+
+    /// The certificate of the simulator's authority in a file, for `SSL_CERT_FILE`.
+    ///
+    /// # Panics
+    /// When the simulator does not speak TLS.
+    #[must_use]
+    pub fn authority(&self, simulator: &Simulator) -> String {
+        let path = self.path("ca.pem");
+        fs::write(&path, simulator.ca_pem().unwrap()).unwrap();
+        path.to_string_lossy().into_owned()
     }
 
     fn job(&self, program: &'static str, upstream: &str) -> Invocation {

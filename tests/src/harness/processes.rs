@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::conditions::Conditions;
 use super::wait::until;
 use crate::programs;
 
@@ -41,6 +42,7 @@ pub fn command(program: &Path, folder: &Path) -> Command {
     });
     let mut command = programs::command(program);
     command.current_dir(folder).env(MARK, mark(run, folder));
+    Conditions::default().apply(&mut command);
     command
 }
 

@@ -39,14 +39,14 @@ impl Load {
         let blocking = 1 + random.usize(..=2);
         let own = 2;
         let share = random.usize(..=self.bytes) / (workers + blocking + own);
-        let mut jobs = Vec::new();
+        let (mut jobs, mut on_threads) = (Vec::new(), Vec::new());
         for _one in 0..workers {
             let mut random = random.fork();
             jobs.push(self.tasks.spawn("working", async move { work(share, &mut random) }));
         }
         for _one in 0..blocking {
             let mut random = random.fork();
-            jobs.push(self.tasks.spawn_blocking("blocking", move || work(share, &mut random)));
+            on_threads.push(self.tasks.spawn_blocking("blocking", move || work(share, &mut random)));
         }
         std::thread::scope(|scope| {
             for _one in 0..own {
@@ -56,6 +56,9 @@ impl Load {
         });
         Handle::current().block_on(async {
             for job in jobs {
+                job.await.map_err(io::Error::other)?;
+            }
+            for job in on_threads {
                 job.await.map_err(io::Error::other)?;
             }
             Ok::<_, io::Error>(())

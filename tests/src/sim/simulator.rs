@@ -40,7 +40,7 @@ impl Simulator {
         let listen_error = |source| SimError::Listen { address: asked, source };
         let port = Port::hold(asked).map_err(listen_error)?;
         let address = port.address().map_err(listen_error)?;
-        let identity = options.tls.map(|tls| Identity::new(tls, options.bad_certificate, address.ip())).transpose()?;
+        let identity = options.tls.map(|tls| Identity::new(tls, options.bad_certificate, address)).transpose()?;
         let (acceptor, ca_pem) = identity.map(|it| (it.acceptor, it.ca_pem)).unzip();
         let silence = Silence::new(&options);
         let service = Arc::new(Service::new(World::new(&options)?, options));

@@ -1,6 +1,6 @@
 //! Certificates made at start, and what TLS offers. Nothing is kept on disk.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -45,11 +45,11 @@ pub(super) struct Identity {
 
 impl Identity {
     /// A new authority, and a certificate of it for this machine and the address listened on.
-    pub(super) fn new(tls: Tls, bad: Option<BadCertificate>, listen: IpAddr) -> Result<Self, SimError> {
+    pub(super) fn new(tls: Tls, bad: Option<BadCertificate>, listen: SocketAddr) -> Result<Self, SimError> {
         let certificate = |error: rcgen::Error| SimError::Certificate(error.to_string());
-        let (ca_params, ca_key) = (authority(), KeyPair::generate().map_err(certificate)?);
+        let (ca_params, ca_key) = (authority(listen), KeyPair::generate().map_err(certificate)?);
         let ca_pem = ca_params.self_signed(&ca_key).map_err(certificate)?.pem();
-        let params = leaf(bad, listen).map_err(certificate)?;
+        let params = leaf(bad, listen.ip()).map_err(certificate)?;
         let key = KeyPair::generate().map_err(certificate)?;
         let issued = if bad == Some(BadCertificate::SelfSigned) {
             params.self_signed(&key)
@@ -76,10 +76,11 @@ fn protocols(tls: Tls) -> Vec<Vec<u8>> {
     offered.iter().map(|protocol| protocol.to_vec()).collect()
 }
 
-fn authority() -> CertificateParams {
+/// The port is part of its name: authorities of one name would be taken for one that signs wrongly.
+fn authority(listen: SocketAddr) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "r3e-sim authority");
+    params.distinguished_name.push(DnType::CommonName, format!("authority of r3e-sim at {listen}"));
     params
 }
 

@@ -6,6 +6,7 @@ use r3e_tests::harness::{Place, ReadOnlyFolder, SmallDisk, board_file, may_mount
 
 use super::cells::run_all;
 use super::job::{JOBS, Job};
+use super::permissions::failed_boards;
 use super::world::World;
 
 const KILOBYTES: u32 = 2048;
@@ -97,9 +98,12 @@ fn a_folder_that_is_read_only() {
         let track = file.parent().unwrap();
         fs::create_dir_all(track).unwrap();
         let read_only = ReadOnlyFolder::mount(track).unwrap();
-        let ended = job.at(&place, &world.sim).run().with_code(74);
-        for part in ["Read-only file system", &track.file_name().unwrap().to_string_lossy()] {
-            assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
+        let _ended = job.at(&place, &world.sim).run().with_code(3);
+        let failed = failed_boards(&place);
+        assert!(!failed.is_empty());
+        for (board, error) in failed {
+            let named = error.contains(&*track.file_name().unwrap().to_string_lossy());
+            assert!(named && error.contains("Read-only file system"), "{board}: {error}");
         }
         world.assert_nothing_lost(&place);
         drop(read_only);

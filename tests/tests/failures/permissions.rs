@@ -1,23 +1,26 @@
 //! Real permissions that are missing, as a user who has to ask for them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use nix::unistd::Uid;
-use r3e_tests::harness::{Invocation, NOBODY, Place, board_file};
+use r3e_common::domain::Combination;
+use r3e_tests::harness::{Invocation, NOBODY, Place, board_file, read_status};
+use serde_json::Value;
 
 use super::cells::run_all;
 use super::job::JOBS;
 use super::world::{World, files};
 
 /// A job as permissions count for it: by root as nobody, by anyone else as it is.
-fn asking(job: Invocation) -> Invocation {
+pub(crate) fn asking(job: Invocation) -> Invocation {
     if Uid::effective().is_root() { job.as_user(NOBODY) } else { job }
 }
 
 /// Whether nobody may start the programs.
-fn can_ask() -> bool {
+pub(crate) fn can_ask() -> bool {
     // Where it may not look into the folders above, starting is a panic.
     let version = || asking(Invocation::new("r3e-loader", Path::new("/"))).argument("--version").run().code();
     let can_ask = std::panic::catch_unwind(version).is_ok_and(|code| code == Some(0));
@@ -27,11 +30,20 @@ fn can_ask() -> bool {
     can_ask
 }
 
-fn set_mode(path: &Path, mode: u32) {
+/// Whether there can be files of another user than the programs run as.
+pub(crate) fn two_users() -> bool {
+    let root = Uid::effective().is_root();
+    if !root {
+        r3e_needs::missing("root, for files and processes of two users");
+    }
+    root && can_ask()
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn give_to_nobody(place: &Place) {
+pub(crate) fn give_to_nobody(place: &Place) {
     let folder = place.path("");
     let mut paths = files(&folder);
     for path in paths.clone() {
@@ -40,6 +52,32 @@ fn give_to_nobody(place: &Place) {
     for path in paths {
         chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     }
+}
+
+#[track_caller]
+fn assert_denied(text: &str, path: &str) {
+    for part in ["Permission denied", path, "hint: "] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+}
+
+/// Boards have failed, and each that has tells that it was denied that path.
+#[track_caller]
+fn assert_failed(place: &Place, path: &str) {
+    let failed = failed_boards(place);
+    assert!(!failed.is_empty());
+    failed.values().for_each(|error| assert_denied(error, path));
+}
+
+/// The boards that `status.json` lists as failed, and why.
+#[track_caller]
+pub(crate) fn failed_boards(place: &Place) -> BTreeMap<Combination, String> {
+    let status = read_status(&place.cache());
+    let failed = status["failed_fetches"].as_array().unwrap();
+    assert_eq!(status["failed_fetch_count"], failed.len());
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
+    let board = |row| format!("{}-{}", text(row, "track_id"), text(row, "class_id")).parse().unwrap();
+    failed.iter().map(|row| (board(row), text(row, "error"))).collect()
 }
 
 #[test]
@@ -55,20 +93,20 @@ fn permission_denied() {
     let board = board_file(Path::new("cache"), boards[0]).to_string_lossy().into_owned();
     // The first track has a board in staging, the last has none.
     let cases = [
-        ("opening", "cache".to_owned(), 0o555),
-        ("opening: staging", "cache_temp".to_owned(), 0o555),
-        ("opening: status.json", "cache/status.json".to_owned(), 0),
-        ("first publication", track("cache", 0), 0o555),
-        ("first publication: a board", board, 0),
-        ("first publication: the index", "cache/driver_index.json.gz".to_owned(), 0),
-        ("fetching", track("cache_temp", 35), 0o555),
-        ("promoting", track("cache", 35), 0o555),
+        ("opening", "cache".to_owned(), 0o555, 74),
+        ("opening: staging", "cache_temp".to_owned(), 0o555, 74),
+        ("opening: status.json", "cache/status.json".to_owned(), 0, 0),
+        ("first publication", track("cache", 0), 0o555, 3),
+        ("first publication: a board", board, 0, 0),
+        ("first publication: the index", "cache/driver_index.json.gz".to_owned(), 0, 0),
+        ("fetching", track("cache_temp", 35), 0o555, 3),
+        ("promoting", track("cache", 35), 0o555, 3),
     ];
     let cells = cases.iter().flat_map(|case| JOBS.map(|job| (case, job)));
     let cells = cells.filter(|(case, job)| case.0 != "fetching" || !job.writes_through());
     let cells = cells.flat_map(|(case, job)| JOBS.map(|next| (case, job, next)));
     let named = cells.map(|(case, job, next)| (format!("{job:?} in {}, next {next:?}", case.0), (case, job, next)));
-    run_all(named, |&((_, path, mode), job, next)| {
+    run_all(named, |&((_, path, mode, code), job, next)| {
         let place = world.place();
         let denied = place.path(path);
         if !denied.exists() {
@@ -81,9 +119,11 @@ fn permission_denied() {
         set_mode(&denied, *mode);
         let ended = asking(job.at(&place, &world.sim)).run();
         set_mode(&denied, if denied.is_dir() { 0o755 } else { 0o644 });
-        let ended = ended.with_code(74);
-        for part in ["Permission denied", path] {
-            assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
+        let ended = ended.with_code(*code);
+        match code {
+            74 => assert_denied(&ended.stderr, path),
+            3 => assert_failed(&place, path),
+            _ => {}
         }
         world.assert_nothing_lost(&place);
         let _next = asking(next.at(&place, &world.sim)).run().with_code(0);

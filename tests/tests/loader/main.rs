@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
+mod certificates;
 mod control_group;
 mod damaged;
 mod down;
@@ -10,7 +11,9 @@ mod golden;
 mod hostile;
 mod killed;
 mod limits;
+mod network;
 mod periodic;
+mod proxies;
 mod stopped;
 mod whole;
 mod writers;

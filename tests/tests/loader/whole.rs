@@ -12,7 +12,7 @@ use r3e_tests::sim::{SimOptions, Simulator};
 /// How many requests beyond the first a board takes once the service has sent a full page: one that is at least half as long
 /// may not be the last, and the next begins with its last entry.
 fn further_pages(entries: u32) -> u64 {
-    (0..).take_while(|page| entries.saturating_sub(page * 1499) >= 750).count() as u64
+    (0..entries).take_while(|page| entries.saturating_sub(page * 1499) >= 750).count() as u64
 }
 
 #[test]

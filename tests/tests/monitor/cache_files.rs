@@ -108,6 +108,74 @@ fn who_has_a_file_is_told_so_and_who_has_a_part_gets_the_rest() {
 }
 
 #[test]
+fn preconditions_hold_for_what_is_published_and_for_what_is_worked_out() {
+    let place = loaded();
+    let server = Server::start(&place);
+    let path = "/cache/driver_index.json.gz";
+    let tag = server.get(path, &[]).header("etag").to_owned();
+    let [ours, weak, list] =
+        [format!("If-Match: {tag}"), format!("If-Match: W/{tag}"), format!("If-None-Match: \"x\", {tag}")];
+    let second_line = format!("If-None-Match: {tag}");
+    for (headers, status) in [
+        (vec!["Range: bytes=100-", "If-Match: \"another-version\""], 412),
+        (vec!["Range: bytes=100-", "If-Unmodified-Since: Wed, 21 Oct 2015 07:28:00 GMT"], 412),
+        (vec!["Range: bytes=100-", &ours], 206),
+        (vec![&ours, "If-Unmodified-Since: Wed, 21 Oct 2015 07:28:00 GMT"], 200),
+        (vec![&weak], 412),
+        (vec!["If-Match: *"], 200),
+        (vec!["If-None-Match: \"x\"", &second_line], 304),
+        (vec![&list], 304),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = server.ask(method, path, &headers);
+            let expected = if (method, status) == ("HEAD", 206) { 200 } else { status };
+            assert_eq!((answer.status, answer.header("etag")), (expected, &*tag), "{method} {headers:?}");
+            assert_eq!(answer.header("access-control-allow-origin"), "*");
+        }
+    }
+    for path in ["/metrics", "/api/now", "/"] {
+        assert_eq!(server.get(path, &["If-Match: \"x\""]).status, 412, "{path}");
+        assert_eq!(server.get(path, &["If-None-Match: *"]).status, 304, "{path}");
+        assert_eq!(server.get(path, &["If-None-Match: \"x\""]).status, 200, "{path}");
+    }
+    assert_eq!(server.get("/cache/none", &["If-Match: \"x\""]).status, 404, "what is not there has no preconditions");
+    server.stop();
+}
+
+#[test]
+fn a_page_of_another_origin_may_ask_for_what_is_published_and_for_nothing_else() {
+    let place = loaded();
+    let server = Server::start(&place);
+    let preflight = [
+        "Origin: https://front.example",
+        "Access-Control-Request-Method: GET",
+        "Access-Control-Request-Headers: cache-control,expires,pragma",
+    ];
+    let allowed = server.ask("OPTIONS", "/cache/status.json", &preflight);
+    assert!(allowed.status == 204 && allowed.body.is_empty(), "{allowed:?}");
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "GET, HEAD, OPTIONS"),
+        ("access-control-allow-headers", "cache-control, expires, pragma"),
+        ("access-control-max-age", "86400"),
+    ] {
+        assert_eq!(allowed.header(name), value, "{name}");
+    }
+    let exposed = server.get("/cache/status.json", &preflight[..1]).header("access-control-expose-headers").to_owned();
+    for name in ["etag", "content-length", "content-range", "last-modified"] {
+        assert!(exposed.contains(name), "{name} in {exposed}");
+    }
+    for path in ["/", "/metrics", "/api/now"] {
+        let refused = server.ask("OPTIONS", path, &preflight);
+        assert_eq!((refused.status, refused.header("access-control-allow-origin")), (405, ""), "{path}");
+        assert_eq!(server.get(path, &preflight[..1]).header("access-control-allow-origin"), "", "{path}");
+    }
+    let rebound = server.ask("OPTIONS", "/cache/status.json", &["Host: evil.example"]);
+    assert_eq!(rebound.status, 421);
+    server.stop();
+}
+
+#[test]
 fn nothing_outside_and_nothing_hidden_is_given() {
     let place = loaded();
     let cache = place.cache();

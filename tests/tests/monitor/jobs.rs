@@ -41,6 +41,7 @@ fn kernel(pid: u32, file: &str, name: &str) -> u64 {
 fn agrees_with_the_kernel(stats: &Value, pid: u32) {
     for (key, file, name) in [
         ("rss_bytes", "status", "VmRSS:"),
+        ("rss_anon_bytes", "status", "RssAnon:"),
         ("peak_rss_bytes", "status", "VmHWM:"),
         ("pss_bytes", "smaps_rollup", "Pss:"),
     ] {

@@ -79,26 +79,6 @@ fn runs_are_told_before_and_after_a_watch_has_taken_them_in() {
 }
 
 #[test]
-fn a_watch_idles_under_10_mb() {
-    let place = Place::new();
-    for number in 1..=200 {
-        leave_record(&place, number);
-    }
-    let running = logged(busy_watch(&place));
-    until("it has worked for a while", || waiting(&place) == 0 && log(&place).matches("💾").count() > 50);
-    let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
-    };
-    let (now, peak) = (field("VmRSS:"), field("VmHWM:"));
-    println!("resident: {now} KB, peak {peak} KB");
-    assert!(now < 10 << 10, "{now} KB resident");
-    running.signal("TERM");
-    let _ended = running.wait().with_code(0);
-}
-
-#[test]
 fn what_is_older_than_monitor_keep_is_dropped() {
     let place = Place::new();
     for number in 1..=20 {

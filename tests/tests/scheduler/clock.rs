@@ -85,7 +85,7 @@ fn a_refresh_that_is_due_waits_for_a_load_or_a_trigger_at_work_and_runs_after_it
         let Some(scheduler) = at(scheduler, "2026-11-24 03:59:55") else { return };
         let running = scheduler.spawn();
         logged(&place, "a due refresh waits for the job that is at work", 1);
-        assert_eq!(remembered(&place)["pending"]["due_at"], "2026-11-24T04:00:00Z");
+        until("it is remembered", || remembered(&place)["pending"]["due_at"] == "2026-11-24T04:00:00Z");
         let next = Invocation::new("r3e-scheduler", &place.path("")).arguments(&["next", "--json"]).run().with_code(0);
         assert_eq!(next.json()[0]["waiting"]["attempt"], 1, "{}", next.stdout);
         fs::write(place.path("go"), "").unwrap();
@@ -121,6 +121,7 @@ fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is
     let Some(first) = at(scheduler(), "2026-11-24 03:59:55") else { return };
     let running = first.spawn();
     logged(&place, "a due refresh waits for the job that is at work", 1);
+    until("it is remembered", || remembered(&place)["pending"].is_object());
     let _killed = running.kill();
     fs::write(place.path("go"), "").unwrap();
     until("its job is gone", || working_in(&place.path("")).is_empty());

@@ -27,7 +27,8 @@ fn refused(invocation: &Invocation, code: i32, parts: &[&str]) -> Ended {
 fn next_shows_as_many_runs_as_are_asked_for() {
     let place = Place::new();
     let five = asked(&place, &["next"]).run().with_code(0).stdout;
-    assert_eq!(five.lines().count(), 5);
+    assert_eq!(five.lines().count(), 6);
+    assert!(five.lines().next_back().unwrap().contains("tried again after 1m to 30m, until"), "{five}");
     let first = five.lines().next().unwrap();
     assert!(first.contains(" 04:00 +05:45 Asia/Kathmandu  in ") && first.ends_with("  daily at 04:00"), "{first}");
 

@@ -85,17 +85,18 @@ fn a_changed_configuration_is_taken_over_and_a_wrong_one_is_not() {
     let place = Place::new();
     fs::write(place.path("scheduler.toml"), "[schedule]\ndaily_at = \"04:00\"\nload_at_start = false\n").unwrap();
     let running = with_told_jobs(&place, &[]).argument("--config=scheduler.toml").spawn();
-    let phase = || {
+    let next_run = || {
         let monitor = r3e_tests::harness::Invocation::new("r3e-monitor", &place.path(""));
         let monitor = monitor.set("runtime.dir", &place.path("run").to_string_lossy());
         let listed = monitor.arguments(&["--json", "list"]).run().with_code(0).json();
-        listed[0]["phase"].as_str().unwrap_or_default().to_owned()
+        listed[0]["schedule"]["next_run_at"].as_str().unwrap_or_default().to_owned()
     };
-    until("it is at work", || phase() == "waiting");
+    until("it is at work", || next_run().contains("T04:00:00Z"));
     fs::write(place.path("scheduler.toml"), "[schedule]\ndaily_at = \"4\"\nload_at_start = false\n").unwrap();
     running.signal("HUP");
     logged(&place, "the configuration stays as it was", 1);
     assert!(log(&place).contains("scheduler.toml:2: schedule.daily_at"), "{}", log(&place));
+    assert!(next_run().contains("T04:00:00Z"), "{}", next_run());
     let text = "[schedule]\ndaily_at = \"05:30\"\nload_at_start = false\n[cache]\ndir = \"elsewhere\"\n";
     fs::write(place.path("scheduler.toml"), text).unwrap();
     running.signal("HUP");
@@ -103,6 +104,7 @@ fn a_changed_configuration_is_taken_over_and_a_wrong_one_is_not() {
     // Jobs go by what is in force, also while the file is wrong.
     let in_force = fs::read_to_string(place.staging().join(".scheduler.toml")).unwrap();
     assert!(in_force.contains("daily_at = \"05:30\""), "{in_force}");
+    until("it waits for the new time", || next_run().contains("T05:30:00Z"));
     let log = stopped(&place, running);
     let next = log.lines().find(|line| line.contains("the configuration was read again")).unwrap();
     assert!(next.contains("T05:30:00Z"), "{next}");

@@ -9,7 +9,6 @@ use crate::place::{logged, started, stopped, trigger, with_told_jobs};
 /// What a process holds.
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    rss_kb: u64,
     anonymous_kb: u64,
     threads: u64,
     live: u64,
@@ -29,7 +28,6 @@ fn held(place: &Place, pid: u32) -> Held {
     until("the threads of the purge have ended", || threads() <= 5);
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     Held {
-        rss_kb: figure(pid, "VmRSS"),
         anonymous_kb: figure(pid, "RssAnon"),
         threads: threads(),
         // What the caches of its threads hold is free, and bounded.
@@ -75,10 +73,8 @@ fn a_hundred_jobs_leave_what_two_did() {
     // The allocator's own tables fill up page by page; a job's worth of anything would be more than these after 98 more.
     assert!(hundredth.live <= second.live + (32 << 10), "{second:?} {hundredth:?}");
     assert!(hundredth.anonymous_kb <= second.anonymous_kb + 128, "{second:?} {hundredth:?}");
-    // Of code, what is in memory depends on what the kernel maps around what was executed last.
-    assert!(hundredth.rss_kb <= second.rss_kb + 768, "{second:?} {hundredth:?}");
-    // It idles small: what answering the monitor needed is let go of a few seconds later.
-    until("it is below 6 MB again", || figure(pid, "VmRSS") < 6 << 10);
+    // It idles small: what answering the monitor needed is given back a few seconds later.
+    until("it has less than 3 MB of its own again", || figure(pid, "RssAnon") < 3 << 10);
     let log = stopped(&place, running);
     assert!(log.contains("started=100 failed=97"), "{log}");
 }

@@ -50,7 +50,7 @@ fn a_child_that_a_shell_left_when_it_became_the_scheduler_is_reaped() {
 /// that is not allowed.
 fn first_with_orphans(first: Invocation) -> Option<Running> {
     let folder = first.folder().to_owned();
-    // The namespace is that of the children of one thread.
+    // The namespace is that of the children of one thread, which cannot start threads any more: output has to go to files.
     let started = std::thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWPID).ok()?;
         let running = first.spawn();
@@ -86,7 +86,10 @@ fn a_monitor_that_is_the_first_process_of_a_container_reaps_orphans() {
         let place = Place::new();
         let monitor = Invocation::new("r3e-monitor", &place.path("")).arguments(command);
         let monitor = monitor.set("runtime.dir", &place.path("run").to_string_lossy());
-        let Some(running) = first_with_orphans(monitor.stderr_to(place.path("log"))) else { return };
+        let Some(running) = first_with_orphans(monitor.stdout_to(place.path("out")).stderr_to(place.path("log")))
+        else {
+            return;
+        };
         until("orphans are its children", || children(running.pid()).len() == 5);
         fs::write(place.path("over"), "").unwrap();
         until("all are reaped", || children(running.pid()).is_empty());

@@ -70,16 +70,20 @@ fn cache(r: &mut Reader, environment: &Environment) -> Cache {
 #[expect(clippy::expect_used, reason = "the address is part of the program, and every test reads it")]
 fn upstream(r: &mut Reader) -> Upstream {
     let service = Url::parse("https://game.raceroom.com/").expect("the default address is one");
+    let base_url = r.get("upstream.base_url", service, base_url());
+    let user_agent = r.get("upstream.user_agent", USER_AGENT.to_owned(), header());
+    let requests_per_second = r.get("upstream.requests_per_second", 8, integer(1..=100_000));
+    let concurrency = r.get("upstream.concurrency", 4, integer(1..=256));
     let it = Upstream {
-        base_url: r.get("upstream.base_url", service, base_url()),
-        user_agent: r.get("upstream.user_agent", USER_AGENT.to_owned(), header()),
-        requests_per_second: r.get("upstream.requests_per_second", 8, integer(1..=100_000)),
-        concurrency: r.get("upstream.concurrency", 4, integer(1..=256)),
+        base_url,
+        user_agent,
+        requests_per_second,
+        concurrency,
         timeout: r.get("upstream.timeout", Duration::from_mins(2), duration(POSITIVE)),
         // The service answers with 1500 entries at most: of a larger page, each would look like the last one.
         page_size: r.get("upstream.page_size", 1500, integer(2..=1500)),
         max_body_mb: r.get("upstream.max_body_mb", 32, integer(1..=1024)),
-        max_idle_per_host: r.get("upstream.max_idle_per_host", 2, integer(0..=256)),
+        max_idle_per_host: r.get("upstream.max_idle_per_host", concurrency, integer(0..=256)),
         // The pool takes zero for no limit.
         idle_timeout: r.get("upstream.idle_timeout", Duration::from_secs(30), duration(POSITIVE)),
         attempts: r.get("upstream.attempts", 4, integer(1..=20)),

@@ -139,7 +139,7 @@ pub struct Schedule {
     pub load_at_start: bool,
     /// More runs, in `time_zone` too; at most 100.
     pub cron: Vec<Cron>,
-    /// How often a failed run is tried in all, 1 to 100.
+    /// How often a job is tried in all that fails in a way that waiting may not mend, 1 to 100.
     pub attempts: u32,
     /// The pause before the second try, before jitter; at most `backoff_max`.
     pub backoff_min: Duration,

@@ -103,7 +103,7 @@ fn the_defaults_work_with_no_file_at_all() {
     timeout = "2m" # default
     page_size = 1500 # default
     max_body_mb = 32 # default
-    max_idle_per_host = 2 # default
+    max_idle_per_host = 4 # default
     idle_timeout = "30s" # default
     attempts = 4 # default
     backoff_min = "500ms" # default

@@ -1,16 +1,16 @@
 //! What a program tells about itself; the rest the allocator, the kernel and the runtime know.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 
-use super::stats::{BoardsProgress, Stats, TaskStats};
+use super::stats::{BoardsProgress, ScheduleFigures, Stats, TaskStats};
 use crate::pipeline::TaskInfo;
 use crate::process::memory::profile::Dump;
 use crate::process::memory::{self, Figures, MemoryError};
+use crate::process::pid_namespace::pid_namespace;
 use crate::store::timestamp;
 
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
@@ -20,11 +20,13 @@ type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 pub struct Facts {
     program: &'static str,
     version: &'static str,
+    pid_namespace: Option<u64>,
     started: Instant,
     started_at: SystemTime,
     runtime: Handle,
     limit_bytes: Option<u64>,
-    phase: Mutex<Cow<'static, str>>,
+    phase: Mutex<&'static str>,
+    schedule: Mutex<Option<ScheduleFigures>>,
     progress: Mutex<Option<Ask<BoardsProgress>>>,
     tasks: Mutex<Option<Ask<Vec<TaskInfo>>>>,
 }
@@ -43,11 +45,13 @@ impl Facts {
         Self {
             program,
             version: env!("CARGO_PKG_VERSION"),
+            pid_namespace: pid_namespace(),
             started: Instant::now(),
             started_at,
             runtime,
             limit_bytes,
-            phase: Mutex::new(Cow::Borrowed("starting")),
+            phase: Mutex::new("starting"),
+            schedule: Mutex::new(None),
             progress: Mutex::new(None),
             tasks: Mutex::new(None),
         }
@@ -67,13 +71,19 @@ impl Facts {
 
     /// What the program is at.
     #[must_use]
-    pub fn phase(&self) -> Cow<'static, str> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn phase(&self) -> &'static str {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what the program is at from now on: `fetching` for example.
-    pub fn set_phase(&self, phase: impl Into<Cow<'static, str>>) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase.into();
+    /// Sets what the program is at from now on: `fetching` for example. A phase is a label of metrics, so it is one of a few
+    /// words in the program's code, never a text made at run time; what varies belongs into figures.
+    pub fn set_phase(&self, phase: &'static str) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// Sets the figures of a scheduler.
+    pub fn set_schedule(&self, schedule: ScheduleFigures) {
+        *self.schedule.lock().unwrap_or_else(PoisonError::into_inner) = Some(schedule);
     }
 
     /// From now on, progress is asked of this; of nobody, where it is none. It has to answer at once.
@@ -100,15 +110,17 @@ impl Facts {
         Stats {
             program: self.program.to_owned(),
             pid: std::process::id(),
+            pid_namespace: self.pid_namespace,
             version: self.version.to_owned(),
             started_at: timestamp(self.started_at),
             uptime_s: seconds(self.started.elapsed()),
-            phase: self.phase().into_owned(),
+            phase: self.phase().to_owned(),
             figures,
             pss_bytes,
             limit_bytes: self.limit_bytes,
             tasks: self.runtime.metrics().num_alive_tasks() as u64,
             progress: ask.map(|ask| ask()),
+            schedule: self.schedule.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 

@@ -20,18 +20,24 @@ fn number(value: u64) -> Option<f64> {
     Some(value as f64)
 }
 
-/// When it began, in seconds since 1970; none where it does not say so.
-fn began(stats: &Stats) -> Option<f64> {
+/// A moment in RFC 3339 in seconds since 1970; none where it is none.
+fn seconds(moment: &str) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
-    stats.started_at.parse::<jiff::Timestamp>().ok().map(|it| it.as_millisecond() as f64 / 1000.0)
+    moment.parse::<jiff::Timestamp>().ok().map(|it| it.as_millisecond() as f64 / 1000.0)
 }
 
 const fn gauge(name: &'static str, unit: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
     Family { name, unit, kind: "gauge", help, of }
 }
 
+const fn counter(name: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
+    Family { name, unit: "", kind: "counter", help, of }
+}
+
 const FAMILIES: &[Family] = &[
-    gauge("process_start_time_seconds", "seconds", "When it began, in seconds since 1970.", began),
+    gauge("process_start_time_seconds", "seconds", "When it began, in seconds since 1970.", |it| {
+        seconds(&it.started_at)
+    }),
     gauge("r3e_uptime_seconds", "seconds", "How long it runs.", |it| Some(it.uptime_s)),
     gauge("r3e_memory_allocated_bytes", "bytes", "Given out by the allocator, thread caches included.", |it| {
         number(it.figures.allocated_bytes)
@@ -54,6 +60,9 @@ const FAMILIES: &[Family] = &[
         number(it.figures.rss_bytes)
     }),
     gauge("r3e_memory_peak_rss_bytes", "bytes", "The most there ever was.", |it| number(it.figures.peak_rss_bytes)),
+    gauge("r3e_memory_rss_anon_bytes", "bytes", "Of what is in memory, the process's own (RssAnon).", |it| {
+        it.figures.rss_anon_bytes.and_then(number)
+    }),
     gauge("r3e_memory_pss_bytes", "bytes", "In memory, with shared pages divided.", |it| number(it.pss_bytes)),
     gauge("r3e_memory_limit_bytes", "bytes", "The most it may have in memory.", |it| it.limit_bytes.and_then(number)),
     gauge("r3e_threads", "", "Threads.", |it| number(it.figures.threads)),
@@ -64,28 +73,35 @@ const FAMILIES: &[Family] = &[
     gauge("r3e_boards_fetched", "", "Boards fetched.", |it| number(it.progress?.fetched)),
     gauge("r3e_boards_failed", "", "Boards given up.", |it| number(it.progress?.failed)),
     gauge("r3e_entries_fetched", "", "Entries that have arrived.", |it| number(it.progress?.entries)),
-    Family {
-        name: "r3e_purges",
-        unit: "",
-        kind: "counter",
-        help: "How often it gave free memory back.",
-        of: |it| number(it.figures.purges),
-    },
+    gauge(
+        "r3e_next_run_time_seconds",
+        "seconds",
+        "When the scheduler's next run is due, in seconds since 1970.",
+        |it| seconds(it.schedule.as_ref()?.next_run_at.as_ref()?),
+    ),
+    gauge("r3e_job_attempt", "", "Which attempt the scheduler's job is, from 1.", |it| {
+        number(it.schedule.as_ref()?.attempt?.into())
+    }),
+    counter("r3e_jobs_started", "Jobs the scheduler started, each attempt by itself.", |it| {
+        number(it.schedule.as_ref()?.jobs_started)
+    }),
+    counter("r3e_jobs_failed", "Attempts of jobs that failed.", |it| number(it.schedule.as_ref()?.jobs_failed)),
+    counter("r3e_purges", "How often it gave free memory back.", |it| number(it.figures.purges)),
 ];
 
 /// The text of these processes alone, one sample of each metric for each of them.
 #[must_use]
 pub fn render(processes: &[Stats], format: Format) -> String {
     let mut text = Exposition::new(format);
-    text.processes(processes);
+    let pids: Vec<String> = processes.iter().map(|it| it.pid.to_string()).collect();
+    text.processes(&pids.iter().map(String::as_str).zip(processes).collect::<Vec<_>>());
     text.finish()
 }
 
 impl Exposition {
-    /// Writes one sample of each metric for each of these processes.
-    pub fn processes(&mut self, processes: &[Stats]) {
-        let pids: Vec<String> = processes.iter().map(|it| it.pid.to_string()).collect();
-        let named = || processes.iter().zip(&pids).map(|(it, pid)| (it, [("program", &*it.program), ("pid", pid)]));
+    /// Writes one sample of each metric for each of these processes. Each has the label `pid` by which it is told from others.
+    pub fn processes(&mut self, processes: &[(&str, &Stats)]) {
+        let named = || processes.iter().map(|&(pid, it)| (it, [("program", &*it.program), ("pid", pid)]));
         let infos =
             named().map(|(it, [program, pid])| ([program, pid, ("version", &*it.version), ("phase", &*it.phase)], 1.0));
         self.family("r3e_process", "", "info", "What runs.", infos);
@@ -99,11 +115,17 @@ impl Exposition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::control::BoardsProgress;
+    use crate::process::control::{BoardsProgress, ScheduleFigures};
     use crate::process::memory::Figures;
 
     fn two(format: Format) -> String {
-        let figures = Figures { allocated_bytes: 10, rss_bytes: 1 << 40, purges: 3, ..Figures::default() };
+        let figures = Figures {
+            allocated_bytes: 10,
+            rss_bytes: 1 << 40,
+            rss_anon_bytes: Some(9),
+            purges: 3,
+            ..Figures::default()
+        };
         let progress = Some(BoardsProgress { total: 9, fetched: 4, failed: 1, entries: 77 });
         let one = Stats {
             program: "r3e-loader".into(),
@@ -114,19 +136,38 @@ mod tests {
             progress,
             ..Stats::default()
         };
+        let schedule = Some(ScheduleFigures {
+            next_run_at: Some("2026-11-24T04:00:00Z".into()),
+            attempt: Some(2),
+            jobs_started: 5,
+            jobs_failed: 2,
+        });
+        let scheduler =
+            Stats { program: "r3e-scheduler".into(), schedule, phase: "waiting".into(), ..Stats::default() };
         let odd = Stats { program: "a\"b\\c\nd".into(), limit_bytes: Some(5), ..Stats::default() };
-        render(&[one, odd], format)
+        render(&[one, scheduler, odd], format)
     }
 
     #[test]
     fn each_process_has_a_sample_where_it_has_a_figure() {
         let text = two(Format::OpenMetrics);
-        let shown =
-            ["process_info", "start_time", "uptime", "resident_memory", "memory_limit", "boards_failed", "purges"];
+        let shown = [
+            "process_info",
+            "start_time",
+            "uptime",
+            "resident_memory",
+            "rss_anon",
+            "memory_limit",
+            "boards_failed",
+            "next_run",
+            "job",
+            "purges",
+        ];
         let is_shown = |line: &&str| shown.iter().any(|it| line.contains(&format!("_{it}")));
         let lines: Vec<&str> = text.lines().filter(is_shown).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         r3e_process_info{program="r3e-loader",pid="7",version="",phase=""} 1
+        r3e_process_info{program="r3e-scheduler",pid="0",version="",phase="waiting"} 1
         r3e_process_info{program="a\"b\\c\nd",pid="0",version="",phase=""} 1
         # TYPE process_start_time_seconds gauge
         # UNIT process_start_time_seconds seconds
@@ -136,12 +177,18 @@ mod tests {
         # UNIT r3e_uptime_seconds seconds
         # HELP r3e_uptime_seconds How long it runs.
         r3e_uptime_seconds{program="r3e-loader",pid="7"} 1.5
+        r3e_uptime_seconds{program="r3e-scheduler",pid="0"} 0
         r3e_uptime_seconds{program="a\"b\\c\nd",pid="0"} 0
         # TYPE process_resident_memory_bytes gauge
         # UNIT process_resident_memory_bytes bytes
         # HELP process_resident_memory_bytes In memory, by the kernel's account.
         process_resident_memory_bytes{program="r3e-loader",pid="7"} 1099511627776
+        process_resident_memory_bytes{program="r3e-scheduler",pid="0"} 0
         process_resident_memory_bytes{program="a\"b\\c\nd",pid="0"} 0
+        # TYPE r3e_memory_rss_anon_bytes gauge
+        # UNIT r3e_memory_rss_anon_bytes bytes
+        # HELP r3e_memory_rss_anon_bytes Of what is in memory, the process's own (RssAnon).
+        r3e_memory_rss_anon_bytes{program="r3e-loader",pid="7"} 9
         # TYPE r3e_memory_limit_bytes gauge
         # UNIT r3e_memory_limit_bytes bytes
         # HELP r3e_memory_limit_bytes The most it may have in memory.
@@ -149,9 +196,23 @@ mod tests {
         # TYPE r3e_boards_failed gauge
         # HELP r3e_boards_failed Boards given up.
         r3e_boards_failed{program="r3e-loader",pid="7"} 1
+        # TYPE r3e_next_run_time_seconds gauge
+        # UNIT r3e_next_run_time_seconds seconds
+        # HELP r3e_next_run_time_seconds When the scheduler's next run is due, in seconds since 1970.
+        r3e_next_run_time_seconds{program="r3e-scheduler",pid="0"} 1795492800
+        # TYPE r3e_job_attempt gauge
+        # HELP r3e_job_attempt Which attempt the scheduler's job is, from 1.
+        r3e_job_attempt{program="r3e-scheduler",pid="0"} 2
+        # TYPE r3e_jobs_started counter
+        # HELP r3e_jobs_started Jobs the scheduler started, each attempt by itself.
+        r3e_jobs_started_total{program="r3e-scheduler",pid="0"} 5
+        # TYPE r3e_jobs_failed counter
+        # HELP r3e_jobs_failed Attempts of jobs that failed.
+        r3e_jobs_failed_total{program="r3e-scheduler",pid="0"} 2
         # TYPE r3e_purges counter
         # HELP r3e_purges How often it gave free memory back.
         r3e_purges_total{program="r3e-loader",pid="7"} 3
+        r3e_purges_total{program="r3e-scheduler",pid="0"} 0
         r3e_purges_total{program="a\"b\\c\nd",pid="0"} 0
         "#);
     }

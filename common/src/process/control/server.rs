@@ -70,10 +70,7 @@ pub(super) fn start(
     let work = move || {
         runtime.block_on(async {
             // Not before it can be asked: what others left can wait.
-            tokio::join!(
-                accept(&listener, &facts, bounds, &stop),
-                stop.run_until_cancelled(socket::remove_stale(&own))
-            );
+            tokio::join!(accept(&listener, &facts, bounds, &stop), async { socket::remove_abandoned(&own) });
         });
         // Whoever is still connected is let go.
         runtime.shutdown_timeout(CLOSING);

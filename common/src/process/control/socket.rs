@@ -1,37 +1,46 @@
-//! The socket's file: made for this user alone, removed at the end; those of processes that are gone, at the beginning.
+//! The socket's file: made for this user alone, removed at the end; those that nobody listens on, at the beginning.
+//!
+//! Programs of several containers may share the folder, and have the same process id: a name that is taken is left to whoever
+//! has it. Sockets are made and removed under a lock on the folder, so that one that is bound and not yet listened on is not
+//! taken for one left behind.
 
+use std::fs::{File, TryLockError};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::net::UnixStream;
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
 use super::ControlError;
-use crate::store::fs;
+use crate::store::fs::{self, Inode};
 
-/// The most sockets that are looked at for one whose process is gone.
+/// The most sockets that are looked at for one that nobody listens on.
 const MOST_LOOKED_AT: usize = 1000;
 
-/// How long a socket may take to tell that nobody listens.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// The most programs of one name and process id that have a socket in one folder.
+const MOST_INSTANCES: u32 = 100;
 
-/// The file of a socket that is listened on. Removed when it is dropped.
+/// How long to wait for others who make or remove a socket. Without the lock nothing is removed but one's own.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The file of a socket that is listened on. Removed when it is dropped, unless another file stands there by then.
 #[derive(Debug)]
 pub(super) struct Socket {
     path: PathBuf,
+    inode: Option<Inode>,
 }
 
 impl Socket {
     /// Makes the folder, if it is missing, and listens in it.
     pub(super) fn listen(folder: &Path, program: &str, pid: u32) -> Result<(UnixListener, Self), ControlError> {
         fs::private_folder(folder)?;
-        let path = folder.join(format!("{program}-{pid}.sock"));
-        // A process of the same number left it, and is gone.
-        fs::remove(&path)?;
+        let lock = lock(folder);
+        let (listener, path) = bind(folder, program, pid, lock.is_some())?;
         let refused = |cause: io::Error| ControlError::Listen { path: path.clone(), cause };
-        let listener = UnixListener::bind(&path).map_err(refused)?;
-        let socket = Self { path: path.clone() };
+        let socket = Self { inode: fs::inode(&path)?, path: path.clone() };
         fs::make_private(&path)?;
         listener.set_nonblocking(true).map_err(refused)?;
         Ok((listener, socket))
@@ -44,36 +53,81 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove(&self.path) {
-            tracing::warn!(%error, "the control socket stays; the next program removes it");
+        let _lock = lock(fs::parent(&self.path));
+        let removed = fs::inode(&self.path).and_then(|found| {
+            let is_ours = found.is_some() && found == self.inode;
+            if is_ours { fs::remove(&self.path) } else { Ok(()) }
+        });
+        if let Err(error) = removed {
+            tracing::warn!(%error, "cannot remove the control socket; the next program removes it");
         }
     }
 }
 
-/// The process that a socket's file is named after.
-fn pid_of(path: &Path) -> Option<u32> {
-    path.file_name()?.to_str()?.strip_suffix(".sock")?.rsplit_once('-')?.1.parse().ok()
+/// Binds the first name that nobody listens on: `{program}-{pid}.sock`, else `{program}-{pid}.2.sock` and so on.
+fn bind(folder: &Path, program: &str, pid: u32, may_remove: bool) -> Result<(UnixListener, PathBuf), ControlError> {
+    let name = |instance| match instance {
+        1 => format!("{program}-{pid}.sock"),
+        more => format!("{program}-{pid}.{more}.sock"),
+    };
+    for path in (1..=MOST_INSTANCES).map(|instance| folder.join(name(instance))) {
+        let refused = |cause: io::Error| ControlError::Listen { path: path.clone(), cause };
+        if may_remove && is_abandoned(&path) {
+            fs::remove(&path)?;
+        }
+        match UnixListener::bind(&path) {
+            Ok(listener) => return Ok((listener, path)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    let cause = io::Error::other(format!("{MOST_INSTANCES} programs have a socket of that name and number"));
+    Err(ControlError::Listen { path: folder.join(name(1)), cause })
 }
 
-/// Removes the sockets beside `own` whose processes are gone: there is no process of that number here, and nobody listens.
-/// The second alone could be one that is about to; the first alone, one in another container.
-pub(super) async fn remove_stale(own: &Path) {
-    let sockets = match fs::list(fs::parent(own)) {
-        Ok(listed) => listed,
-        Err(error) => return tracing::warn!(%error, "sockets of processes that are gone stay"),
+/// Whether something stands there that nobody listens on. Does not wait: a program that is stuck is there all the same.
+fn is_abandoned(path: &Path) -> bool {
+    let refused = || {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
     };
-    for path in sockets.iter().filter(|path| path.as_path() != own).take(MOST_LOOKED_AT) {
-        let Some(pid) = pid_of(path) else { continue };
-        if Path::new("/proc").join(pid.to_string()).is_dir() {
-            continue;
-        }
-        let answer = tokio::time::timeout(PATIENCE, UnixStream::connect(path)).await;
-        let nobody_listens = matches!(answer, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused);
-        if nobody_listens {
-            match fs::remove(path) {
-                Ok(()) => tracing::debug!(path = %path.display(), "removed the socket of a process that is gone"),
-                Err(error) => tracing::warn!(%error, "the socket of a process that is gone stays"),
+    refused() == Err(Errno::ECONNREFUSED)
+}
+
+/// The lock on a folder of sockets, within a bound in time; none where the file system has no locks, or others hold it for long.
+fn lock(folder: &Path) -> Option<File> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match try_lock(folder) {
+            Ok(locked) => return Some(locked),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(PATIENCE / 200),
+            Err(error) => {
+                tracing::debug!(folder = %folder.display(), %error, "cannot lock the folder of the control sockets");
+                return None;
             }
+        }
+    }
+}
+
+fn try_lock(folder: &Path) -> Result<File, TryLockError> {
+    let folder = fs::open_folder(folder).map_err(|error| TryLockError::Error(error.cause))?;
+    folder.try_lock().map(|()| folder)
+}
+
+/// Removes the sockets beside `own` that nobody listens on. Where others hold the lock, they do this themselves.
+pub(super) fn remove_abandoned(own: &Path) {
+    let folder = fs::parent(own);
+    let Ok(_lock) = try_lock(folder) else { return };
+    let sockets = match fs::list(folder) {
+        Ok(listed) => listed,
+        Err(error) => return tracing::warn!(%error, "cannot look for abandoned control sockets"),
+    };
+    let others = sockets.iter().filter(|path| path.as_path() != own && path.extension().is_some_and(|it| it == "sock"));
+    for path in others.take(MOST_LOOKED_AT).filter(|path| is_abandoned(path)) {
+        match fs::remove(path) {
+            Ok(()) => tracing::debug!(path = %path.display(), "removed an abandoned control socket"),
+            Err(error) => tracing::warn!(%error, "cannot remove an abandoned control socket"),
         }
     }
 }
@@ -81,24 +135,23 @@ pub(super) async fn remove_stale(own: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixStream;
 
-    /// More than the system gives.
-    const NOBODY: u32 = u32::MAX;
+    fn listen(folder: &Path) -> (UnixListener, Socket) {
+        Socket::listen(folder, "r3e-test", 7).unwrap()
+    }
 
-    #[test]
-    fn a_process_is_told_by_the_name() {
-        assert_eq!(pid_of(Path::new("/run/r3e-loader-42.sock")), Some(42));
-        for none in ["runs", "r3e-loader-42", "r3e-loader.sock", "42.sock", "r3e-loader--.sock"] {
-            assert_eq!(pid_of(Path::new(none)), None, "{none}");
-        }
+    fn name(socket: &Socket) -> String {
+        socket.path().file_name().unwrap().to_string_lossy().into_owned()
     }
 
     #[test]
     fn its_file_is_this_users_alone_and_ends_with_it() {
         let temp = tempfile::tempdir().unwrap();
         let folder = temp.path().join("run");
-        let (_listener, socket) = Socket::listen(&folder, "r3e-test", 7).unwrap();
+        let (_listener, socket) = listen(&folder);
         assert_eq!(socket.path(), folder.join("r3e-test-7.sock"));
         assert_eq!(socket.path().metadata().unwrap().permissions().mode() & 0o7777, 0o600);
         drop(socket);
@@ -108,10 +161,62 @@ mod tests {
     #[test]
     fn what_a_process_of_the_same_number_left_is_replaced() {
         let temp = tempfile::tempdir().unwrap();
-        let path = temp.path().join("r3e-test-7.sock");
-        drop(UnixListener::bind(&path).unwrap());
-        let (_listener, socket) = Socket::listen(temp.path(), "r3e-test", 7).unwrap();
-        std::os::unix::net::UnixStream::connect(socket.path()).unwrap();
+        drop(UnixListener::bind(temp.path().join("r3e-test-7.sock")).unwrap());
+        let (_listener, socket) = listen(temp.path());
+        assert_eq!(name(&socket), "r3e-test-7.sock");
+        UnixStream::connect(socket.path()).unwrap();
+    }
+
+    #[test]
+    fn a_name_that_someone_listens_on_is_left_to_them_whoever_ends_first() {
+        let temp = tempfile::tempdir().unwrap();
+        let (_one_listens, one) = listen(temp.path());
+        let (two_listens, two) = listen(temp.path());
+        let (_three_listens, three) = listen(temp.path());
+        assert_eq!([&one, &two, &three].map(name), ["r3e-test-7.sock", "r3e-test-7.2.sock", "r3e-test-7.3.sock"]);
+        drop((two_listens, two));
+        UnixStream::connect(one.path()).unwrap();
+        UnixStream::connect(three.path()).unwrap();
+        let (_next_listens, next) = listen(temp.path());
+        assert_eq!(name(&next), "r3e-test-7.2.sock", "a name that is free is taken");
+    }
+
+    #[test]
+    fn a_socket_that_is_not_ones_own_stays() {
+        let temp = tempfile::tempdir().unwrap();
+        let (listener, socket) = listen(temp.path());
+        let path = socket.path().to_owned();
+        fs::remove(&path).unwrap();
+        let _others = UnixListener::bind(&path).unwrap();
+        // Held open meanwhile, so that the file system does not give its number to the other.
+        drop(socket);
+        drop(listener);
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn many_that_start_at_once_have_a_socket_each() {
+        let temp = tempfile::tempdir().unwrap();
+        drop(UnixListener::bind(temp.path().join("r3e-test-7.sock")).unwrap());
+        let all_start = std::sync::Barrier::new(20);
+        let sockets: Vec<(UnixListener, Socket)> = std::thread::scope(|scope| {
+            let start = || {
+                all_start.wait();
+                let own = listen(temp.path());
+                remove_abandoned(own.1.path());
+                own
+            };
+            let starting: Vec<_> = (0..20).map(|_| scope.spawn(start)).collect();
+            starting.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        let names: BTreeSet<String> = sockets.iter().map(|(_, socket)| name(socket)).collect();
+        assert_eq!(names.len(), 20);
+        for (listener, socket) in &sockets {
+            let client = UnixStream::connect(socket.path()).unwrap();
+            listener.set_nonblocking(false).unwrap();
+            let (_accepted, _) = listener.accept().unwrap();
+            drop(client);
+        }
     }
 
     #[test]
@@ -125,22 +230,25 @@ mod tests {
         assert!(message(&file).starts_with("cannot create the folder "));
     }
 
-    #[tokio::test]
-    async fn only_sockets_that_nobody_has_any_more_are_removed() {
+    #[test]
+    fn only_sockets_that_nobody_listens_on_are_removed() {
         let temp = tempfile::tempdir().unwrap();
-        let path = |name: String| temp.path().join(name);
-        let own = path(format!("r3e-test-{}.sock", std::process::id()));
-        let listened_on = path(format!("r3e-elsewhere-{}.sock", NOBODY - 1));
-        let of_the_living = path("r3e-starting-1.sock".to_owned());
-        let gone = path(format!("r3e-gone-{NOBODY}.sock"));
+        let path = |name: &str| temp.path().join(name);
+        let [own, listened_on, left, of_another_process, file] =
+            ["r3e-test-7.sock", "r3e-elsewhere-8.2.sock", "r3e-left-9.sock", "r3e-reused-1.sock", "r3e-file-10.txt"]
+                .map(path);
         let _listeners = [&own, &listened_on].map(|it| UnixListener::bind(it).unwrap());
-        for nobody_listens in [&of_the_living, &gone] {
+        for nobody_listens in [&left, &of_another_process] {
             drop(UnixListener::bind(nobody_listens).unwrap());
         }
-        let file = path(format!("r3e-file-{NOBODY}.txt"));
         std::fs::write(&file, "").unwrap();
-        remove_stale(&own).await;
-        let mut stay = [own, listened_on, of_the_living, file];
+        {
+            let _others_start = lock(temp.path()).unwrap();
+            remove_abandoned(&own);
+            assert!(left.exists(), "one that is bound may not be listened on yet");
+        }
+        remove_abandoned(&own);
+        let mut stay = [own, listened_on, file];
         stay.sort();
         assert_eq!(fs::list(temp.path()).unwrap(), stay);
     }

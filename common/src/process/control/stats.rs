@@ -9,15 +9,17 @@ use crate::process::memory::Figures;
 pub struct Stats {
     /// The program's name.
     pub program: String,
-    /// Its process id.
+    /// Its process id, as it sees it itself.
     pub pid: u32,
+    /// The pid namespace which that id is of; none where that is not known.
+    pub pid_namespace: Option<u64>,
     /// Its version.
     pub version: String,
     /// Since when it runs, in RFC 3339.
     pub started_at: String,
     /// How long that is.
     pub uptime_s: f64,
-    /// What it is at.
+    /// What it is at: one of a few words.
     pub phase: String,
     /// What it holds; each figure is a key of its own.
     #[serde(flatten)]
@@ -30,6 +32,8 @@ pub struct Stats {
     pub tasks: u64,
     /// How far it is, where it has boards to fetch.
     pub progress: Option<BoardsProgress>,
+    /// What a scheduler has done and will do; none of other programs.
+    pub schedule: Option<ScheduleFigures>,
 }
 
 /// How far fetching is.
@@ -43,6 +47,19 @@ pub struct BoardsProgress {
     pub failed: u64,
     /// Entries that have arrived.
     pub entries: u64,
+}
+
+/// What a scheduler has done since it started, and when it will do more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleFigures {
+    /// When the next run is due, in RFC 3339; none where no run is due.
+    pub next_run_at: Option<String>,
+    /// Which attempt the job is that is at work or waits to be tried again, from 1; none where there is none.
+    pub attempt: Option<u32>,
+    /// Jobs that were started, each attempt by itself.
+    pub jobs_started: u64,
+    /// Attempts that failed.
+    pub jobs_failed: u64,
 }
 
 /// One of the answer to `GET /tasks`.

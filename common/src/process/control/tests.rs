@@ -104,7 +104,7 @@ fn stats_have_all_keys_that_are_promised() {
     let stats = world.get_json("/stats");
     let mut keys: Vec<&str> = stats.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
-    insta::assert_snapshot!(keys.join(" "), @"active_bytes allocated_bytes connections limit_bytes mapped_bytes metadata_bytes open_fds peak_rss_bytes phase pid program progress pss_bytes purges resident_bytes retained_bytes rss_bytes started_at tasks thread_cache_bytes threads uptime_s version");
+    insta::assert_snapshot!(keys.join(" "), @"active_bytes allocated_bytes connections limit_bytes mapped_bytes metadata_bytes open_fds peak_rss_bytes phase pid pid_namespace program progress pss_bytes purges resident_bytes retained_bytes rss_anon_bytes rss_bytes schedule started_at tasks thread_cache_bytes threads uptime_s version");
     let text = |key: &str| stats[key].as_str().unwrap().to_owned();
     assert_eq!((text("program"), text("phase")), ("r3e-test".into(), "fetching".into()));
     assert_eq!(
@@ -116,6 +116,16 @@ fn stats_have_all_keys_that_are_promised() {
     assert!(stats["rss_bytes"].as_u64().unwrap() > 1 << 20, "{stats}");
     let read: Stats = serde_json::from_value(stats).unwrap();
     assert!(read.pss_bytes > 0 && read.pss_bytes <= read.figures.peak_rss_bytes);
+}
+
+#[test]
+fn a_scheduler_has_figures_of_its_own() {
+    let world = World::new();
+    assert!(world.get_json("/stats")["schedule"].is_null());
+    let figures = ScheduleFigures { attempt: Some(2), jobs_started: 3, jobs_failed: 1, ..ScheduleFigures::default() };
+    world.facts.set_schedule(figures);
+    let expected = serde_json::json!({"next_run_at": null, "attempt": 2, "jobs_started": 3, "jobs_failed": 1});
+    assert_eq!(world.get_json("/stats")["schedule"], expected);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::CatalogError;
 use crate::index::IndexError;
-use crate::pipeline::{FetchFault, PublishError};
+use crate::pipeline::{BlockingError, FetchFault, PublishError};
 use crate::process::exit::Exit;
 use crate::process::memory::MemoryError;
 use crate::process::memory::limit::NotEnough;
@@ -46,22 +46,37 @@ pub enum JobError {
     /// The file system refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file system refuses every board.
+    #[error(transparent)]
+    NoBoards(PublishError),
     /// There is no index.
     #[error(transparent)]
     Index(#[from] IndexError),
     /// The client cannot be set up.
     #[error(transparent)]
     Client(#[from] SetupError),
+    /// The system gives no thread to work on.
+    #[error("cannot start a thread: {0}")]
+    NoThread(std::io::Error),
     /// A task of the job panicked; its message stands above.
     #[error("a task panicked: {0}")]
-    Panicked(tokio::task::JoinError),
+    Panicked(String),
 }
 
 impl From<FetchFault> for JobError {
     fn from(error: FetchFault) -> Self {
         match error {
             FetchFault::Store(error) => error.into(),
-            FetchFault::Panicked(error) => Self::Panicked(error),
+            FetchFault::Panicked(error) => Self::Panicked(error.to_string()),
+        }
+    }
+}
+
+impl From<BlockingError> for JobError {
+    fn from(error: BlockingError) -> Self {
+        match error {
+            BlockingError::NoThread(error) => Self::NoThread(error),
+            BlockingError::Panicked(message) => Self::Panicked(message),
         }
     }
 }
@@ -71,6 +86,7 @@ impl From<PublishError> for JobError {
         match error {
             PublishError::Store(error) | PublishError::Index(IndexError::Store(error)) => error.into(),
             PublishError::Index(error) => error.into(),
+            PublishError::NoBoards { .. } => Self::NoBoards(error),
         }
     }
 }
@@ -93,15 +109,20 @@ impl JobError {
             Self::Memory(NotEnough::LimitTooSmall { .. }) | Self::Index(IndexError::BudgetTooSmall { .. }) => {
                 Exit::Configuration
             }
-            Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) => Exit::Configuration,
+            Self::Catalog { .. } | Self::CatalogFile(_) | Self::Newer(_) | Self::Client(SetupError::Proxy(_)) => {
+                Exit::Configuration
+            }
             Self::Lock(LockError::Busy { .. }) | Self::Memory(NotEnough::InUse { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
-            Self::Lock(LockError::Store(_)) | Self::Store(_) | Self::Index(IndexError::Store(_)) => Exit::Disk,
+            Self::Lock(LockError::Store(error)) | Self::Store(error) | Self::Index(IndexError::Store(error)) => {
+                Exit::of_store(error)
+            }
+            Self::NoBoards(_) => Exit::Disk,
+            Self::Guard(error) | Self::NoThread(error) => Exit::of_system(error),
             Self::Index(IndexError::Stopped | IndexError::TooMany(_) | IndexError::NotCompressed(_))
             | Self::Figures(_)
-            | Self::Client(_)
-            | Self::Panicked(_)
-            | Self::Guard(_) => Exit::Unexpected,
+            | Self::Client(SetupError::Client(_))
+            | Self::Panicked(_) => Exit::Unexpected,
         }
     }
 }
@@ -114,6 +135,7 @@ mod tests {
     use crate::process::memory::limit::{By, Limit, Origin, Used};
     use crate::store::Holder;
     use std::io;
+    use std::path::Path;
 
     /// The errors that there are: a new one does not compile here until it is in the table, too.
     fn name(error: &JobError) -> &'static str {
@@ -129,25 +151,26 @@ mod tests {
             JobError::StoppedWaiting => "StoppedWaiting",
             JobError::Newer(_) => "Newer",
             JobError::Store(_) => "Store",
+            JobError::NoBoards(_) => "NoBoards",
+            JobError::NoThread(_) => "NoThread",
             JobError::Index(IndexError::Store(_)) => "Index(Store)",
             JobError::Index(IndexError::Stopped) => "Index(Stopped)",
             JobError::Index(IndexError::TooMany(_)) => "Index(TooMany)",
             JobError::Index(IndexError::NotCompressed(_)) => "Index(NotCompressed)",
             JobError::Index(IndexError::BudgetTooSmall { .. }) => "Index(BudgetTooSmall)",
-            JobError::Client(_) => "Client",
+            JobError::Client(SetupError::Client(_)) => "Client(Client)",
+            JobError::Client(SetupError::Proxy(_)) => "Client(Proxy)",
             JobError::Panicked(_) => "Panicked",
         }
     }
 
     fn store() -> StoreError {
-        StoreError { action: "write", path: "/x".into(), cause: io::Error::from(io::ErrorKind::StorageFull) }
+        StoreError::new("write", Path::new("/x"), io::ErrorKind::StorageFull.into())
     }
 
-    async fn every_error() -> Vec<JobError> {
+    fn every_error() -> Vec<JobError> {
         let limit = Limit { bytes: 1, origin: Origin::Configured(String::new()) };
         let used = Used { bytes: 1, by: By::ControlGroup, limit: limit.clone() };
-        let task = tokio::spawn(std::future::pending::<()>());
-        task.abort();
         let holder = Holder { program: "p".into(), pid: 1, since: String::new(), doing: String::new() };
         vec![
             JobError::Catalog { path: "c".into(), cause: Catalog::from_toml("?").unwrap_err() },
@@ -161,6 +184,8 @@ mod tests {
             JobError::StoppedWaiting,
             StagingError::Newer { folder: "f".into(), found: 9 }.into(),
             StagingError::Store(store()).into(),
+            PublishError::NoBoards("x".to_owned()).into(),
+            BlockingError::NoThread(io::ErrorKind::WouldBlock.into()).into(),
             PublishError::Index(IndexError::Store(store())).into(),
             FetchFault::Store(store()).into(),
             IndexError::Store(store()).into(),
@@ -168,22 +193,23 @@ mod tests {
             IndexError::TooMany(1).into(),
             IndexError::NotCompressed(crate::index::NotCompressed::default()).into(),
             IndexError::BudgetTooSmall { needed: Budget::least(&Catalog::builtin()), given: 0 }.into(),
-            SetupError("no certificates".to_owned()).into(),
-            JobError::Panicked(task.await.unwrap_err()),
+            SetupError::Client("no certificates".to_owned()).into(),
+            SetupError::Proxy(Default::default()).into(),
+            JobError::Panicked(String::new()),
         ]
     }
 
-    #[tokio::test]
-    async fn every_error_has_its_exit_code() {
+    #[test]
+    fn every_error_has_its_exit_code() {
         let mut table: Vec<String> = Vec::new();
-        for error in every_error().await {
+        for error in every_error() {
             assert!(!error.to_string().is_empty());
             table.push(format!("{:>3} {}", error.exit().code(), name(&error)));
         }
         table.sort();
         table.dedup();
         insta::assert_snapshot!(table.join("\n"), @"
-          1 Client
+          1 Client(Client)
           1 Figures
           1 Guard
           1 Index(NotCompressed)
@@ -192,11 +218,14 @@ mod tests {
           1 Panicked
          74 Index(Store)
          74 Lock(Store)
+         74 NoBoards
          74 Store
          75 Lock(Busy)
          75 Memory(InUse)
+         75 NoThread
          78 Catalog
          78 CatalogFile
+         78 Client(Proxy)
          78 Index(BudgetTooSmall)
          78 Memory(LimitTooSmall)
          78 Newer

@@ -84,7 +84,7 @@ pub struct Boards {
     pub damaged: usize,
     /// Tried once more at the end.
     pub retried: usize,
-    /// Tried, and not fetched.
+    /// Tried, and not fetched or not stored.
     pub failed: usize,
     /// Not tried, because the run ended before.
     pub not_reached: usize,

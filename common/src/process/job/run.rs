@@ -120,13 +120,37 @@ fn tell_leftovers(job: &Job) {
 /// What fetching came to, retries included.
 #[derive(Debug, Default)]
 struct Fetch {
-    due: usize,
+    due: BTreeSet<Ordinal>,
     boards: BTreeSet<Ordinal>,
     arrivals: Arrivals,
     failed: Vec<FailedBoard>,
     retried: usize,
     end: Option<End>,
     requests: Requests,
+}
+
+impl Fetch {
+    /// Counts boards that the file system refused as failed: those that arrived, and could not be put where they belong.
+    fn fail_refused(&mut self, job: &Job, at: SystemTime) {
+        for (board, error) in job.publisher.staging.refused() {
+            let Some(ordinal) = job.catalog.ordinal(board) else { continue };
+            self.boards.remove(&ordinal);
+            if !self.has_failed(ordinal) {
+                self.failed.push(FailedBoard { ordinal, error, at });
+                self.failed.sort_by_key(|it| it.ordinal);
+            }
+        }
+    }
+
+    fn has_failed(&self, ordinal: Ordinal) -> bool {
+        // In catalogue order.
+        self.failed.binary_search_by_key(&ordinal, |failed| failed.ordinal).is_ok()
+    }
+
+    /// The boards that were due and are neither fetched nor failed.
+    fn not_reached(&self) -> BTreeSet<Ordinal> {
+        self.due.iter().copied().filter(|it| !self.boards.contains(it) && !self.has_failed(*it)).collect()
+    }
 }
 
 async fn work(
@@ -138,7 +162,7 @@ async fn work(
     let stopped = Fetch { end: Some(End::Stopped), ..Fetch::default() };
     options.facts.set_phase("publishing");
     let Some(states) = job.publish().await? else { return Ok(summary(job, config, &stopped)) };
-    let Some(plan) = plan(job, &states)? else { return Ok(summary(job, config, &Fetch::default())) };
+    let Some(plan) = plan(job, &states)? else { return export_only(job, config, options) };
     drop(states);
     let begun = (options.clock)();
     let staging = &job.publisher.staging;
@@ -159,9 +183,28 @@ async fn work(
             fetch.end = Some(End::Stopped);
         }
     }
-    tell_status(job, options, &plan, begun, &fetch)?;
+    fetch.fail_refused(job, (options.clock)());
+    let since = match plan.scrape {
+        _ if fetch.end != Some(End::Complete) => None,
+        Scrape::No => None,
+        Scrape::Load if plan.boards.is_empty() => None,
+        Scrape::Load => Some(begun),
+        Scrape::FullRefresh(since) => Some(since),
+    };
+    let about = |ordinal| plan.about.as_ref().is_none_or(|it| it.contains(&ordinal)) || fetch.has_failed(ordinal);
+    tell_status(job, options, about, since, &fetch)?;
     if fetch.end == Some(End::Complete) && matches!(plan.scrape, Scrape::FullRefresh(_)) {
         staging.set_full_refresh(None)?;
+    }
+    Ok(summary(job, config, &fetch))
+}
+
+/// The end of a job that asks the service for nothing.
+fn export_only(job: &Job, config: &Config, options: &Options) -> Result<Summary, JobError> {
+    let mut fetch = Fetch::default();
+    fetch.fail_refused(job, (options.clock)());
+    if !fetch.failed.is_empty() {
+        tell_status(job, options, |ordinal| fetch.has_failed(ordinal), None, &fetch)?;
     }
     Ok(summary(job, config, &fetch))
 }
@@ -190,7 +233,7 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
 }
 
 async fn fetch_twice(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationToken) -> Result<Fetch, JobError> {
-    let due_boards = due.len();
+    let all_due = due.iter().copied().collect();
     let Fetched { boards, mut arrivals, mut failed, mut end } = fetcher.fetch(due, stop).await?;
     let (mut boards, mut retried) = (BTreeSet::from_iter(boards), 0);
     if end == End::Complete && !failed.is_empty() {
@@ -206,25 +249,20 @@ async fn fetch_twice(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationTo
         failed.extend(again.failed);
     }
     failed.sort_by_key(|it| it.ordinal);
-    Ok(Fetch { due: due_boards, boards, arrivals, failed, retried, end: Some(end), requests: Requests::default() })
+    Ok(Fetch { due: all_due, boards, arrivals, failed, retried, end: Some(end), requests: Requests::default() })
 }
 
-/// Tells what was fetched, and what was not. What is known of boards that this run did not settle stays.
-fn tell_status(job: &Job, options: &Options, plan: &Plan, begun: SystemTime, fetch: &Fetch) -> Result<(), JobError> {
-    let about = |ordinal| plan.about.as_ref().is_none_or(|about| about.contains(&ordinal));
-    // Those that failed are in catalogue order.
-    let has_failed = |it: &Ordinal| fetch.failed.binary_search_by_key(it, |failed| failed.ordinal).is_ok();
-    let settled = |it: &Ordinal| fetch.boards.contains(it) || has_failed(it);
-    let not_reached = plan.boards.iter().copied().filter(|it| !settled(it)).collect();
+/// Tells what was fetched, and what was not; of a scrape that is complete, when it began. What is known of boards that this
+/// run was not about, or did not reach, stays.
+fn tell_status(
+    job: &Job,
+    options: &Options,
+    about: impl Fn(Ordinal) -> bool,
+    since: Option<SystemTime>,
+    fetch: &Fetch,
+) -> Result<(), JobError> {
     let mut failed = failed_fetches(&job.catalog, &fetch.failed);
-    failed.extend(earlier_failures(job, about, &not_reached)?);
-    let since = match plan.scrape {
-        _ if fetch.end != Some(End::Complete) => None,
-        Scrape::No => None,
-        Scrape::Load if plan.boards.is_empty() => None,
-        Scrape::Load => Some(begun),
-        Scrape::FullRefresh(since) => Some(since),
-    };
+    failed.extend(earlier_failures(job, about, &fetch.not_reached())?);
     let status = Status {
         last_scrape_start: since.map(timestamp),
         last_scrape_end: since.map(|_| timestamp((options.clock)())),
@@ -256,7 +294,7 @@ fn summary(job: &Job, config: &Config, fetch: &Fetch) -> Summary {
             catalogue: job.catalog.len(),
             cached: count(|it| it.boards),
             with_entries: count(|it| it.boards_with_entries),
-            due: fetch.due,
+            due: fetch.due.len(),
             fetched: fetch.arrivals.total(),
             changed,
             unchanged,
@@ -267,7 +305,7 @@ fn summary(job: &Job, config: &Config, fetch: &Fetch) -> Summary {
             damaged: totals.damaged.len(),
             retried: fetch.retried,
             failed: fetch.failed.len(),
-            not_reached: fetch.due - fetch.arrivals.total() - fetch.failed.len(),
+            not_reached: fetch.not_reached().len(),
         },
         drivers: count(|it| it.drivers),
         entries: count(|it| it.entries),

@@ -26,6 +26,9 @@ pub struct Figures {
     pub rss_bytes: u64,
     /// The most there ever was (`VmHWM`).
     pub peak_rss_bytes: u64,
+    /// Of what is in memory, the process's own (`RssAnon`): the rest are pages of files, which the kernel can drop and
+    /// read again. None where the kernel, or a program of an earlier version, does not report it.
+    pub rss_anon_bytes: Option<u64>,
     /// The process's threads, those that wait included.
     pub threads: u64,
     /// Open descriptors.
@@ -59,7 +62,7 @@ pub fn figures() -> Result<Figures, MemoryError> {
     use jemalloc_ctl::{epoch, stats};
     refused("its epoch", epoch::advance())?;
     let read = |what, result: jemalloc_ctl::Result<usize>| refused(what, result).map(|bytes| bytes as u64);
-    let Account { rss_bytes, peak_rss_bytes, threads } = kernel::account()?;
+    let Account { rss_bytes, peak_rss_bytes, rss_anon_bytes, threads } = kernel::account()?;
     let Descriptors { open, connections } = kernel::descriptors()?;
     Ok(Figures {
         allocated_bytes: read("stats.allocated", stats::allocated::read())?,
@@ -71,6 +74,7 @@ pub fn figures() -> Result<Figures, MemoryError> {
         retained_bytes: read("stats.retained", stats::retained::read())?,
         rss_bytes,
         peak_rss_bytes,
+        rss_anon_bytes,
         threads,
         open_fds: open,
         connections,

@@ -10,7 +10,6 @@ use super::{MemoryError, raw};
 use crate::store::fs::{self, StoreError};
 
 const STATUS: &str = "/proc/self/status";
-const MAPS: &str = "/proc/self/maps";
 const ROLLUP: &str = "/proc/self/smaps_rollup";
 
 /// What `status` says.
@@ -20,6 +19,8 @@ pub(super) struct Account {
     pub(super) rss_bytes: u64,
     /// `VmHWM`
     pub(super) peak_rss_bytes: u64,
+    /// `RssAnon`; none where the kernel does not report it (before Linux 4.5, and some sandboxes).
+    pub(super) rss_anon_bytes: Option<u64>,
     /// `Threads`
     pub(super) threads: u64,
 }
@@ -27,11 +28,12 @@ pub(super) struct Account {
 /// What `/proc/self/status` says now.
 pub(super) fn account() -> Result<Account, StoreError> {
     let status = fs::read_text(Path::new(STATUS), 64 << 10)?;
-    let field = |name| field(&status, name).ok_or_else(|| missing(STATUS, name));
+    let required = |name| field(&status, name).ok_or_else(|| missing(STATUS, name));
     Ok(Account {
-        rss_bytes: field("VmRSS:")? * 1024,
-        peak_rss_bytes: field("VmHWM:")? * 1024,
-        threads: field("Threads:")?,
+        rss_bytes: required("VmRSS:")? * 1024,
+        peak_rss_bytes: required("VmHWM:")? * 1024,
+        rss_anon_bytes: field(&status, "RssAnon:").map(|kib| kib * 1024),
+        threads: required("Threads:")?,
     })
 }
 
@@ -59,26 +61,6 @@ pub fn pss_bytes() -> Result<u64, MemoryError> {
     Ok(kib * 1024)
 }
 
-/// Lets go of the code that is in memory: of a daemon that waits, most of it was needed at its start only, and counts as
-/// resident for ever. What is executed next is mapped again, from the system's file cache as a rule. The scheduler has 7 MB
-/// resident without this, and 4 to 5 with it.
-///
-/// # Errors
-/// When the kernel does not say where code is, or refuses.
-pub fn let_go_of_code() -> Result<(), MemoryError> {
-    let maps = fs::read_text(Path::new(MAPS), 4 << 20)?;
-    let let_go = raw::let_go_of_code(&maps);
-    let_go.map_err(|cause| StoreError { action: "let go of code in", path: PathBuf::from(MAPS), cause })?;
-    Ok(())
-}
-
-/// Like [`let_go_of_code`], for those whose work goes on without.
-pub fn let_go_of_code_or_say() {
-    if let Err(error) = let_go_of_code() {
-        tracing::debug!(%error, "code that is not needed stays in memory");
-    }
-}
-
 /// The number behind a name at the start of a line.
 fn field(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -86,7 +68,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 fn missing(path: &str, name: &str) -> StoreError {
-    StoreError { action: "read", path: PathBuf::from(path), cause: io::Error::other(format!("no {name}")) }
+    StoreError::new("read", Path::new(path), io::Error::other(format!("no {name}")))
 }
 
 /// Descriptors that are open.
@@ -120,18 +102,6 @@ mod tests {
         assert_eq!(field(text, "Pss:"), Some(12));
         assert_eq!(field(text, "VmHWM:"), None);
         assert_eq!(field("VmRSS:\n", "VmRSS:"), None);
-    }
-
-    #[test]
-    fn code_that_was_let_go_of_is_not_resident_and_runs_again() {
-        let of_files = || field(&std::fs::read_to_string(STATUS).unwrap(), "RssFile:").unwrap();
-        // Other tests run code meanwhile: of several trials the best counts.
-        let smaller = (0..50).any(|_| {
-            let before = of_files();
-            let_go_of_code().unwrap();
-            of_files() < before
-        });
-        assert!(smaller);
     }
 
     #[test]

@@ -79,35 +79,6 @@ pub(super) fn flush_thread_cache() -> io::Result<()> {
     call(c"thread.tcache.flush")
 }
 
-/// Lets go of the pages in memory of this process's code, as `maps` (the text of `/proc/self/maps`) has it; each is mapped again
-/// from its file when it is next executed. Says how many bytes of address space that were.
-pub(super) fn let_go_of_code(maps: &str) -> io::Result<usize> {
-    let mut let_go = 0;
-    for (start, end) in maps.lines().filter_map(code_range) {
-        let bytes = end.saturating_sub(start);
-        // SAFETY: the range is one of executable and read-only pages of a file, mapped privately: nothing that this process
-        // has written is in it, so that what is read there again is what stood there. Nothing unloads code meanwhile. (A debugger's breakpoints
-        // are lost, as they are when the process starts anew.)
-        let code = unsafe { libc::madvise(ptr::without_provenance_mut(start), bytes, libc::MADV_DONTNEED) };
-        if code != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let_go += bytes;
-    }
-    Ok(let_go)
-}
-
-/// The addresses of a line of `/proc/self/maps` that is code of a file: `start-end r-xp offset device inode /path`.
-fn code_range(line: &str) -> Option<(usize, usize)> {
-    let mut fields = line.split_ascii_whitespace();
-    let range = fields.next()?;
-    if fields.next()? != "r-xp" || !fields.nth(3)?.starts_with('/') {
-        return None;
-    }
-    let (start, end) = range.split_once('-')?;
-    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
-}
-
 /// Whether allocations are sampled now.
 pub(super) fn profile_active() -> jemalloc_ctl::Result<bool> {
     // SAFETY: the name ends with NUL, and jemalloc has this value as a `bool`.
@@ -160,25 +131,4 @@ pub(super) fn is_tcp_with_peer(descriptor: RawFd) -> bool {
     let mut length = size_of_value::<libc::sockaddr_storage>();
     // SAFETY: the kernel writes at most `length` bytes, which `peer` has; nobody reads them.
     unsafe { libc::getpeername(descriptor, peer.as_mut_ptr().cast(), &raw mut length) == 0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_code_of_files_is_let_go_of() {
-        let code = "55d0a000-55d0c000 r-xp 00002000 fe:00 1234                       /usr/bin/r3e-x";
-        assert_eq!(code_range(code), Some((0x55d0_a000, 0x55d0_c000)));
-        for other in [
-            "55d0a000-55d0c000 r--p 00002000 fe:00 1234 /usr/bin/r3e-x",
-            "55d0a000-55d0c000 rw-p 00002000 fe:00 1234 /usr/bin/r3e-x",
-            "55d0a000-55d0c000 rwxp 00002000 fe:00 1234 /usr/bin/r3e-x",
-            "7ffc1000-7ffc3000 r-xp 00000000 00:00 0 [vdso]",
-            "7ffc1000-7ffc3000 r-xp 00000000 00:00 0",
-            "",
-        ] {
-            assert_eq!(code_range(other), None, "{other}");
-        }
-    }
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::{At as _, StoreError, unless_missing};
+use super::{At as _, FileId, StoreError, unless_missing};
 
 /// A file that was opened, and nothing of it read yet.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ impl<'p> Opened<'p> {
         let pipe_or_device = || io::Error::new(io::ErrorKind::IsADirectory, "a pipe or device, expected a file");
         let why = if metadata.is_dir() { io::Error::from(Errno::EISDIR) } else { pipe_or_device() };
         Err(why).at("read", path)
+    }
+
+    /// Which file it is, whatever stands at its path by now.
+    #[must_use]
+    pub fn id(&self) -> FileId {
+        FileId::of(&self.metadata)
     }
 
     /// How long it is.

@@ -77,7 +77,7 @@ impl Scratch {
     #[must_use]
     pub fn garbled(&self) -> StoreError {
         let cause = io::Error::new(io::ErrorKind::InvalidData, "not what was written there");
-        StoreError { action: "read", path: self.path.clone(), cause }
+        StoreError::new("read", &self.path, cause)
     }
 }
 

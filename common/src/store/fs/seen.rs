@@ -1,20 +1,26 @@
 //! Looking at what stands at a path, without following a link and without opening it.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
 use super::{At as _, StoreError, unless_missing};
 
-/// Tells one file from another at the same path.
+/// Tells one file, in one state, from every other that stands or stood at its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileId {
+    device: u64,
     number: u64,
+    bytes: u64,
     written: Option<SystemTime>,
 }
 
 impl FileId {
+    pub(super) fn of(file: &Metadata) -> Self {
+        Self { device: file.dev(), number: file.ino(), bytes: file.len(), written: file.modified().ok() }
+    }
+
     /// Its number on its file system, which the kernel tells elsewhere too: of what is mapped, for example.
     #[must_use]
     pub fn inode(self) -> u64 {
@@ -59,16 +65,28 @@ pub fn look(path: &Path) -> Result<Option<Seen>, StoreError> {
             kind if kind.is_symlink() => Kind::Link,
             _ => Kind::Other,
         };
-        Seen { id: FileId { number: it.ino(), written: it.modified().ok() }, kind, bytes: it.len() }
+        Seen { id: FileId::of(&it), kind, bytes: it.len() }
     }))
 }
 
-/// Which file or folder stands there; `None` where nothing does.
+/// Which file, folder or link stands there; `None` where nothing does.
 ///
 /// # Errors
 /// When that cannot be told.
 pub fn identity(path: &Path) -> Result<Option<FileId>, StoreError> {
     look(path).map(|it| it.map(|it| it.id))
+}
+
+/// Whether that file stands there, or that a link there leads to it.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn stands_at(path: &Path, file: FileId) -> Result<bool, StoreError> {
+    if identity(path)? == Some(file) {
+        return Ok(true);
+    }
+    let linked = unless_missing(fs::metadata(path)).at("look at", path)?;
+    Ok(linked.is_some_and(|it| FileId::of(&it) == file))
 }
 
 /// Whether a folder stands there.
@@ -92,5 +110,21 @@ pub struct FolderId {
 /// When that cannot be told.
 pub fn folder_id(path: &Path) -> Result<Option<FolderId>, StoreError> {
     let found = unless_missing(fs::metadata(path)).at("look at", path)?;
-    Ok(found.filter(fs::Metadata::is_dir).map(|it| FolderId { device: it.dev(), number: it.ino() }))
+    Ok(found.filter(Metadata::is_dir).map(|it| FolderId { device: it.dev(), number: it.ino() }))
+}
+
+/// Tells one file from another, whatever is written to it. A number comes again when the file is gone and nobody has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inode {
+    device: u64,
+    number: u64,
+}
+
+/// Which file a path leads to, through links; `None` where it leads to none.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn inode(path: &Path) -> Result<Option<Inode>, StoreError> {
+    let found = unless_missing(fs::metadata(path)).at("look at", path)?;
+    Ok(found.map(|it| Inode { device: it.dev(), number: it.ino() }))
 }

@@ -126,7 +126,7 @@ fn a_damaged_cached_board_makes_room_for_an_empty_one_and_is_kept_aside() {
 }
 
 #[test]
-fn what_a_promotion_could_not_move_is_moved_by_the_next() {
+fn what_a_promotion_could_not_move_stays_alone_and_is_moved_by_the_next() {
     let folders = Folders::new();
     let (staging, _) = folders.open();
     for name in ["1-1", "2-1", "3-1"] {
@@ -134,11 +134,13 @@ fn what_a_promotion_could_not_move_is_moved_by_the_next() {
     }
     folders.put("cache/track_2", b"in the way");
     let mut done = Promoted::default();
-    let error = staging.promote(&CancellationToken::new(), &mut done).unwrap_err();
-    assert!(error.to_string().contains("track_2"), "{error}");
+    staging.promote(&CancellationToken::new(), &mut done).unwrap();
+    assert_eq!(done.boards, 2);
+    let refused = staging.refused();
+    assert!(refused.len() == 1 && refused[&"2-1".parse().unwrap()].contains("track_2"), "{refused:?}");
     fs::remove(&folders.path("cache/track_2")).unwrap();
     staging.promote(&CancellationToken::new(), &mut done).unwrap();
-    assert_eq!(done.boards, 3);
+    assert_eq!((done.boards, staging.refused().len()), (3, 0));
     assert_eq!(["1-1", "2-1", "3-1"].map(|name| cached(&staging, name)), [Some(1); 3]);
 }
 
@@ -189,6 +191,29 @@ fn a_file_is_moved_aside_only_while_it_is_the_one_that_was_meant() {
     for nothing in [damaged, None] {
         assert_eq!(staging.set_aside_file(one, nothing).unwrap(), None);
     }
+}
+
+#[test]
+fn the_file_that_was_read_is_known_whatever_stands_at_its_path_by_now() {
+    let folders = Folders::new();
+    let (path, aside) = ("cache/track_1/class_1.json.gz", folders.path("cache/.damaged/track_1/class_1.json.gz"));
+    folders.put(path, b"garbage");
+    let (staging, _) = folders.open();
+    let one = "1-1".parse().unwrap();
+    let read = || match staging.cache().count_entries(one, &mut Buffers::default()) {
+        Err(ReadError::Damaged { file, .. }) => file,
+        other => panic!("{other:?}"),
+    };
+    let first = read();
+    folders.put(path, b"garbage");
+    assert_eq!(staging.set_aside_file(one, first).unwrap(), None);
+    assert!(folders.path(path).exists() && !aside.exists());
+    // Behind a link it is the file that was read too; what is moved is the link.
+    let elsewhere = folders.path("elsewhere");
+    std::fs::rename(folders.path(path), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, folders.path(path)).unwrap();
+    assert_eq!(staging.set_aside_file(one, read()).unwrap(), Some(aside.clone()));
+    assert!(aside.is_symlink() && elsewhere.exists());
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn what_is_selected_is_a_process_and_not_a_row() {
     answers(&mut app, 1, stats("b", 2, 20));
     assert_eq!(app.selected, Some(id("a", 1)), "the first that came");
     answers(&mut app, 2, stats("c", 3, 30));
-    assert_eq!(app.shown().iter().map(|it| it.id.pid).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!(app.shown().iter().map(|it| it.id.pid.id).collect::<Vec<_>>(), [3, 2, 1]);
     assert_eq!(app.selected, Some(id("a", 1)));
     press(&mut app, Key::Up);
     assert_eq!(app.selected, Some(id("b", 2)));
@@ -25,7 +25,7 @@ fn every_order_has_its_key_and_all_are_gone_through() {
     let mut app = app(80, 24);
     answers(&mut app, 1, stats("b", 1, 10));
     answers(&mut app, 1, Stats { limit_bytes: None, tasks: 99, uptime_s: 1.0, ..stats("a", 2, 20) });
-    let order = |app: &App| app.shown().iter().map(|it| it.id.pid).collect::<Vec<_>>();
+    let order = |app: &App| app.shown().iter().map(|it| it.id.pid.id).collect::<Vec<_>>();
     assert_eq!(order(&app), [2, 1]);
     for (key, expected) in [('i', [1, 2]), ('n', [2, 1]), ('l', [1, 2]), ('t', [2, 1]), ('u', [1, 2]), ('m', [2, 1])] {
         press(&mut app, Key::Char(key));
@@ -77,9 +77,9 @@ fn all_are_purged_but_those_that_have_ended_and_who_refuses_is_named() {
     let Some(Action::Purge(of)) = press(&mut app, Key::Char('y')) else { panic!("{app:?}") };
     assert_eq!(of.len(), 3);
     for of in of {
-        let one = stats(&of.program, of.pid, 5);
+        let one = stats(&of.program, of.pid.id, 5);
         let purged = PurgeStats { before: one.clone(), after: one, given_back_bytes: 1 << 20, took_ms: 1.0 };
-        let is_stuck = of.pid == 77;
+        let is_stuck = of.pid.id == 77;
         app.update(
             at(32),
             Event::Purged(of, if is_stuck { Err(NoAnswer::Late(TO_ANSWER)) } else { Ok(Box::new(purged)) }),

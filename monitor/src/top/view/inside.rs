@@ -5,7 +5,8 @@ use ratatui::style::{Modifier, Style};
 
 use super::line::{left, right, sparkline};
 use super::list::of_limit;
-use crate::report::units::{bytes, seconds};
+use crate::report::next_run;
+use crate::report::units::{bytes, or_dash, seconds};
 use crate::top::app::{App, Inside, Process, State, Tab};
 use crate::top::series::Held;
 use crate::top::sort::percent_done;
@@ -73,6 +74,11 @@ fn who(out: &mut Buffer, app: &App, process: &Process, theme: Theme) {
         let time_left = process.pace.time_left().map(|it| format!("  {} left", seconds(it.as_secs_f64())));
         doing = format!("{doing}  {percent}%{}", time_left.unwrap_or_default());
     }
+    if process.state == State::Answers
+        && let Some(next_run) = process.stats.as_ref().and_then(next_run)
+    {
+        doing = format!("{doing}  {next_run}");
+    }
     let style = if process.state == State::Answers { Style::new() } else { theme.wrong() };
     left(out, (name + 2, 0), width.saturating_sub(name + 2), &doing, style);
     if app.paused {
@@ -86,6 +92,7 @@ fn figures(out: &mut Buffer, process: &Process, theme: Theme) {
     let limit = of_limit(process);
     let (up, version) = (seconds(stats.uptime_s), &stats.version);
     let [resident, peak, shared_out] = [it.rss_bytes, it.peak_rss_bytes, stats.pss_bytes].map(bytes);
+    let own = or_dash(it.rss_anon_bytes, bytes);
     let [allocated, cached] = [it.allocated_bytes, it.thread_cache_bytes].map(bytes);
     let [active, metadata, retained] = [it.active_bytes, it.metadata_bytes, it.retained_bytes].map(bytes);
     let [tasks, fds, connections] = [stats.tasks, it.open_fds, it.connections];
@@ -94,7 +101,7 @@ fn figures(out: &mut Buffer, process: &Process, theme: Theme) {
             "up {up}  {tasks} tasks  {} threads  {fds} fds  {connections} conns  {} purges  version {version}",
             it.threads, it.purges
         ),
-        format!("resident {resident}  peak {peak}  proportional {shared_out}  {limit}"),
+        format!("resident {resident}  RssAnon {own}  peak {peak}  proportional {shared_out}  {limit}"),
         format!("allocated {allocated}  cached {cached}  active {active}  metadata {metadata}  retained {retained}"),
     ];
     for (y, line) in (1..).zip(&lines) {

@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::first_line;
 use super::line::{bar, left, right, sparkline};
+use crate::report::next_run;
 use crate::report::units::{bytes, seconds};
 use crate::top::app::{App, Process, State};
 use crate::top::series::Held;
@@ -152,6 +153,9 @@ impl Columns {
             (State::Answers, None) => {}
             (State::Answers, Some(stats)) => {
                 left(out, phase_at, self.phase.1, &stats.phase, plain);
+                if let Some(next_run) = next_run(stats) {
+                    remark(out, &next_run, theme.faint());
+                }
                 if let Some(percent) = percent_done(stats) {
                     bar(out, (self.bar.0, y), self.bar.1, percent, theme);
                     right(out, (self.percent.0, y), self.percent.1, &format!("{percent}%"), plain);

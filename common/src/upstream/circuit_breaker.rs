@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::retry::Failure;
+use super::failure::Failure;
 
 /// Where nothing has succeeded yet, so many failures in a row say it, or two that lie so far apart …
 const AT_FIRST: u32 = 8;
@@ -19,7 +19,7 @@ const LONG_SILENCE: Duration = Duration::from_mins(3);
 
 /// Counts failures of requests, each try for itself.
 #[derive(Debug, Default)]
-pub(super) struct Circuit(Mutex<State>);
+pub(super) struct CircuitBreaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -30,7 +30,7 @@ struct State {
     open: Option<String>,
 }
 
-impl Circuit {
+impl CircuitBreaker {
     /// A request succeeded.
     pub(super) fn success(&self, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_service_that_never_answered_is_down_soon() {
-        let (circuit, now) = (Circuit::default(), Instant::now());
+        let (circuit, now) = (CircuitBreaker::default(), Instant::now());
         for _ in 1..AT_FIRST {
             circuit.failure(now, &Failure::Html);
             assert_eq!(circuit.down(), None);
@@ -92,12 +92,12 @@ mod tests {
 
     #[test]
     fn one_that_takes_long_to_fail_is_down_after_a_few() {
-        let (circuit, now) = (Circuit::default(), Instant::now());
+        let (circuit, now) = (CircuitBreaker::default(), Instant::now());
         circuit.failure(now, &Failure::TimedOut(PATIENCE));
         assert_eq!(circuit.down(), None);
         circuit.failure(now + PATIENCE, &Failure::TimedOut(PATIENCE));
         assert!(circuit.down().is_some());
-        let circuit = Circuit::default();
+        let circuit = CircuitBreaker::default();
         circuit.success(now);
         for _ in 1..A_FEW {
             circuit.failure(now + LONG_SILENCE, &Failure::TimedOut(PATIENCE));
@@ -109,8 +109,8 @@ mod tests {
 
     #[test]
     fn one_that_asks_to_wait_is_waited_for() {
-        let (circuit, now) = (Circuit::default(), Instant::now());
-        let wait = Failure::Status { code: 429, retry_after: Some(PATIENCE) };
+        let (circuit, now) = (CircuitBreaker::default(), Instant::now());
+        let wait = Failure::Status { code: 429, retry_after: Some(PATIENCE), proxy: None };
         for number in 1..AT_FIRST {
             circuit.failure(now + PATIENCE * number, &wait);
             assert_eq!(circuit.down(), None);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn one_that_did_is_given_time_to_come_back() {
-        let (circuit, now) = (Circuit::default(), Instant::now());
+        let (circuit, now) = (CircuitBreaker::default(), Instant::now());
         circuit.success(now);
         for _ in 0..IN_A_ROW * 2 {
             circuit.failure(now + SILENCE / 2, &Failure::Html);

@@ -1,0 +1,97 @@
+//! Limits of the system on a process, as service managers, PAM and containers set them: whatever they are, a program does its
+//! work or says what is too low, with an exit code of the table.
+
+use std::os::unix::fs::chown;
+
+use nix::sys::resource::Resource;
+use r3e_tests::harness::{Ended, Invocation, Place};
+
+use super::cells::run_all;
+use super::job::JOBS;
+use super::permissions::two_users;
+use super::world::{World, files};
+
+/// A user that has no other process: `RLIMIT_NPROC` counts all of a user.
+const ALONE: u32 = 54_321;
+
+/// Programs that end by themselves, and daemons that are stopped once they have begun.
+fn programs(world: &World, place: &Place) -> Vec<Invocation> {
+    let mut all: Vec<_> = JOBS.iter().map(|job| job.at(place, &world.sim)).collect();
+    all.push(place.loader(&world.sim.base_url()).argument("--cached-only"));
+    for arguments in [&["check"][..], &["next"]] {
+        all.push(Invocation::new("r3e-scheduler", &place.path("")).arguments(arguments));
+    }
+    for arguments in [&["list"][..], &["stats"], &["runs"]] {
+        all.push(Invocation::new("r3e-monitor", &place.path("")).arguments(arguments));
+    }
+    all.into_iter().map(|it| it.set("runtime.dir", &place.path("run").to_string_lossy())).collect()
+}
+
+/// It worked, or said in one way what is too low.
+#[track_caller]
+fn assert_in_order(ended: &Ended, code: i32, limit: &str) {
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    match ended.code() {
+        Some(0 | 2) => {}
+        Some(found) if found == code => assert!(ended.stderr.contains(limit), "{limit} in {}", ended.stderr),
+        found => panic!("exit {found:?}: {}", ended.stderr),
+    }
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_a_disk_that_fails() {
+    let world = World::new();
+    for job in JOBS {
+        for bytes in [1, 100, 1000] {
+            let place = world.place();
+            let job = job.at(&place, &world.sim).limit(Resource::RLIMIT_FSIZE, bytes, bytes);
+            let ended = job.run().with_code(74);
+            for part in ["File too large", &format!("limited to {bytes} bytes, RLIMIT_FSIZE"), "cannot "] {
+                assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
+            }
+            world.assert_nothing_lost(&place);
+        }
+    }
+}
+
+/// With fewer than four a program cannot even be loaded.
+#[test]
+fn few_open_files() {
+    let world = World::new();
+    let limits = (4..=66).flat_map(|soft| [(soft, soft), (soft, 1024)]);
+    let cells = limits.map(|(soft, hard)| (format!("{soft} open files of {hard}"), (soft, hard)));
+    run_all(cells, |&(soft, hard)| {
+        let place = world.place();
+        for program in programs(&world, &place) {
+            let ended = program.limit(Resource::RLIMIT_NOFILE, soft, hard).run();
+            assert_in_order(&ended, 78, "RLIMIT_NOFILE");
+            // A soft limit is raised.
+            assert_eq!(ended.code() == Some(78), hard < 64, "{}", ended.stderr);
+        }
+        world.assert_nothing_lost(&place);
+    });
+}
+
+#[test]
+fn few_threads() {
+    if !two_users() {
+        return;
+    }
+    let world = World::new();
+    // Beyond this many all have enough.
+    let enough = 12 + 4 * std::thread::available_parallelism().unwrap().get() as u64;
+    let limits = (1..enough).map(|it| (format!("{it} threads"), it));
+    run_all(limits, |&threads| {
+        let place = world.place();
+        for path in
+            files(&place.path("")).iter().flat_map(|it| it.ancestors()).filter(|it| it.starts_with(place.path("")))
+        {
+            chown(path, Some(ALONE), Some(ALONE)).unwrap();
+        }
+        for program in programs(&world, &place) {
+            let ended = program.as_user(ALONE).limit(Resource::RLIMIT_NPROC, threads, threads).run();
+            assert_in_order(&ended, 75, "RLIMIT_NPROC");
+        }
+        world.assert_nothing_lost(&place);
+    });
+}

@@ -1,0 +1,81 @@
+//! What is published can be read by a web server of another user, whatever the umask of the process that wrote it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use r3e_tests::harness::{Invocation, Place, until};
+use r3e_tests::programs;
+
+use super::job::JOBS;
+use super::world::{World, files};
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o7777
+}
+
+/// All of the cache and the staging folder, and the folders themselves.
+#[track_caller]
+fn assert_published(place: &Place) {
+    for folder in [place.cache(), place.staging()] {
+        for file in files(&folder) {
+            assert_eq!(mode(&file), 0o644, "{}", file.display());
+            for above in file.ancestors().skip(1).take_while(|it| it.starts_with(&folder)) {
+                assert_eq!(mode(above), 0o755, "{}", above.display());
+            }
+        }
+    }
+    assert!(place.cache().join("driver_index.json.gz").exists());
+}
+
+#[test]
+fn jobs_publish_for_all_under_any_umask() {
+    let world = World::new();
+    for job in JOBS {
+        for umask in [0o077, 0o027, 0o000] {
+            let place = Place::in_memory(world.sim.world().catalog());
+            let program = job.at(&place, &world.sim).set("cache.dir", "deep/er/cache").set("index.plain", "true");
+            let program = program.set("cache.staging_dir", "cache_temp");
+            let _ended = program.umask(umask).run().with_code(0);
+            fs::rename(place.path("deep/er/cache"), place.cache()).unwrap();
+            assert_published(&place);
+            assert_eq!((mode(&place.path("deep")), mode(&place.path("deep/er"))), (0o755, 0o755));
+            assert_eq!(mode(&place.path("run")), 0o700);
+        }
+    }
+}
+
+#[test]
+fn what_exists_keeps_its_mode() {
+    let world = World::new();
+    let place = world.place();
+    fs::set_permissions(place.cache(), fs::Permissions::from_mode(0o750)).unwrap();
+    let _ended = JOBS[0].at(&place, &world.sim).umask(0o077).run().with_code(0);
+    assert_eq!(mode(&place.cache()), 0o750);
+}
+
+#[test]
+fn a_scheduler_and_its_jobs_publish_for_all() {
+    let world = World::new();
+    let place = Place::in_memory(world.sim.world().catalog());
+    let loader = programs::program("r3e-loader").unwrap();
+    let scheduler = Invocation::new("r3e-scheduler", &place.path(""))
+        .argument("--programs")
+        .argument(loader.parent().unwrap())
+        .set("upstream.base_url", &world.sim.base_url())
+        .set("upstream.requests_per_second", "100000")
+        .set("catalog.path", "catalog.toml")
+        .set("runtime.dir", &place.path("run").to_string_lossy());
+    let scheduler = scheduler.umask(0o077).spawn();
+    let runs = place.path("run/runs");
+    until("the load is over", || fs::read_dir(&runs).is_ok_and(|mut it| it.next().is_some()));
+    let mut sockets = fs::read_dir(place.path("run")).unwrap().map(|it| it.unwrap().path());
+    let socket = sockets.find(|it| it.extension().is_some_and(|it| it == "sock")).unwrap();
+    assert_eq!((mode(&socket), mode(&place.path("run"))), (0o600, 0o700));
+    scheduler.signal("TERM");
+    let _ended = scheduler.wait().with_code(0);
+    for private in [".scheduler.lock", ".scheduler.toml"] {
+        fs::remove_file(place.staging().join(private)).unwrap();
+    }
+    assert_published(&place);
+}
