@@ -41,7 +41,7 @@ pub(super) fn write(
     })
 }
 
-/// A block, and the buffer it was compressed from.
+/// A block, and its text.
 type Compressed = Result<(Block, Vec<u8>), NotCompressed>;
 
 struct Stream<'a, 'w, 'f> {

@@ -14,7 +14,7 @@ use r3e_tests::sim::{SimOptions, Simulator};
 
 /// The limit that a message says is enough, in megabytes.
 fn named_limit(ended: &Ended) -> String {
-    let (_, rest) = ended.stderr.split_once("it needs at least ").unwrap();
+    let (_, rest) = ended.stderr.split_once("expected at least ").unwrap();
     rest.split_once(" MB").unwrap().0.to_owned()
 }
 

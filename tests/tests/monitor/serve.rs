@@ -9,9 +9,20 @@ use r3e_tests::harness::{BOUND, Place, command, until};
 
 use crate::cache_files::{inflated, loaded};
 use crate::http::Server;
-use crate::place::{busy_watch, leave_record, log, monitor};
+use crate::place::{busy_watch, leave_record, log, logged, monitor};
 
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus");
+
+#[test]
+fn it_gives_memory_back_from_time_to_time_with_the_line_that_operators_know() {
+    let place = Place::new();
+    let serve = monitor(&place, &["serve", "--listen", "127.0.0.1:0"]).set("memory.purge_every", "20ms");
+    let running = logged(serve);
+    until("it purges", || log(&place).matches("💾 Periodic GC: Alloc=").count() >= 3);
+    running.signal("TERM");
+    let _ended = running.wait().with_code(0);
+    assert_eq!(log(&place).matches("⏹️ Memory monitoring stopped").count(), 1, "{}", log(&place));
+}
 
 #[test]
 fn it_says_where_it_listens_serves_and_stops_in_order() {

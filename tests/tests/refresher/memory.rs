@@ -60,7 +60,7 @@ fn no_job_passes_100_mb_and_none_grows_with_its_boards() {
         place.loader(&sim.base_url()).argument("--cached-only").variable("MEMORY_LIMIT_MB", limit_mb).run()
     };
     let refused = cached_only("16").with_code(78).stderr;
-    let (_, rest) = refused.split_once("it needs at least ").unwrap();
+    let (_, rest) = refused.split_once("expected at least ").unwrap();
     let named = rest.split_once(" MB").unwrap().0;
     fs::remove_file(place.cache().join("driver_index.json.gz")).unwrap();
     let limited = cached_only(named).with_code(0);

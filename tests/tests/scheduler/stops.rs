@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use r3e_tests::harness::{Place, until};
 
-use crate::place::{log, nothing_left, started, trigger, with_told_jobs};
+use crate::place::{log, logged, nothing_left, started, stopped, trigger, with_told_jobs};
 
 const STOPS: u32 = 500;
 
@@ -20,6 +20,15 @@ const STALL: Duration = Duration::from_millis(200);
 
 /// So often is a stop tried again after a stall.
 const TRIES: u32 = 20;
+
+#[test]
+fn it_gives_memory_back_from_time_to_time_with_the_line_that_operators_know() {
+    let place = Place::new();
+    let running = with_told_jobs(&place, &[]).set("memory.purge_every", "20ms").spawn();
+    logged(&place, "💾 Periodic GC: Alloc=", 3);
+    let log = stopped(&place, running);
+    assert_eq!(log.matches("⏹️ Memory monitoring stopped").count(), 1, "{log}");
+}
 
 #[test]
 fn five_hundred_stops_at_random_moments() {

@@ -177,11 +177,11 @@ impl Usage {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotEnough {
     /// The limit is smaller than what the index takes, whatever else is going on.
-    #[error("the memory limit is too small to make the index: {limit}; it needs at least {needed_mb} MB")]
+    #[error("the memory limit is too small to make the index: {limit}; expected at least {needed_mb} MB")]
     LimitTooSmall {
         /// The limit.
         limit: Limit,
-        /// One that is enough.
+        /// One that is enough. A little less may do where boards are small.
         needed_mb: u64,
     },
     /// The limit would be enough, but others in the control group hold too much of it for now.
@@ -301,7 +301,7 @@ mod tests {
         let told = |usage: Usage| usage.not_enough(24 << 20).to_string();
         assert_eq!(
             told(usage(49, 10)),
-            "the memory limit is too small to make the index: memory.limit_mb = 49 (MEMORY_LIMIT_MB); it needs at least 50 MB"
+            "the memory limit is too small to make the index: memory.limit_mb = 49 (MEMORY_LIMIT_MB); expected at least 50 MB"
         );
         assert_eq!(
             told(usage(50, 90)),
