@@ -20,6 +20,8 @@ mod request;
 mod retry;
 mod retry_after;
 mod session;
+#[cfg(test)]
+pub(crate) mod test_service;
 mod transport;
 
 pub use blocking::Blocking;

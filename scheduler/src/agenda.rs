@@ -27,11 +27,11 @@ impl Retries {
         Self { attempts: schedule.attempts, min: schedule.backoff_min, max: schedule.backoff_max }
     }
 
-    /// The pause after the n-th try, from 1: doubled each time, at most `max`, and from half of that up to all of it by chance
-    /// (0 to 1), so that machines that failed together do not come back together.
+    /// The pause after the n-th try, from 1: doubled each time, and shortened by chance (0 to 1) by up to half, so that machines
+    /// that failed together do not come back together; at least `min`, at most `max`.
     fn pause(self, attempt: u32, chance: f64) -> Duration {
         let whole = self.min.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(self.max);
-        whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+        whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0).max(self.min)
     }
 }
 

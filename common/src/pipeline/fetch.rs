@@ -17,6 +17,9 @@ use crate::store::{
 };
 use crate::upstream::{Answer, Client, FetchError, LastPage};
 
+#[cfg(test)]
+mod tests;
+
 /// How many boards that were kept, or have shrunk, are named.
 const NAMED: usize = 10;
 

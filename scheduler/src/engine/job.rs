@@ -75,6 +75,8 @@ impl Engine<'_> {
     /// Draws the consequences of how a try has ended.
     fn settle(&mut self, tried: Try, ending: Ending) {
         let (job, attempt) = (tried.job, tried.attempt);
+        // What was asked for meanwhile was kept.
+        self.look_at = Instant::now();
         let next = self.agenda.ended(tried, ending, Instant::now(), fastrand::f64());
         let not_before = match next {
             Next::Again(pause) => {
@@ -128,8 +130,6 @@ impl Engine<'_> {
             self.pending = None;
         }
         self.trigger_over(job);
-        // What was asked for meanwhile was kept.
-        self.look_at = Instant::now();
     }
 
     /// Has a job that takes too long end: first asked to, then killed.

@@ -15,6 +15,7 @@ mod network;
 mod periodic;
 mod proxies;
 mod stopped;
+mod texts;
 mod whole;
 mod writers;
 mod wrong_use;
