@@ -14,8 +14,10 @@ use super::retry_after::MAX_RETRY_AFTER;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// No connection: refused, unreachable, no such host, no TLS, or a proxy that does not connect.
-    #[error("cannot connect{}: {cause}", through(.proxy.as_ref()))]
+    #[error("cannot connect to {to}{}: {cause}", through(.proxy.as_ref()))]
     Connect {
+        /// Scheme, host and port of the service.
+        to: String,
         /// What went wrong.
         cause: String,
         /// The proxy that was to connect.
@@ -115,7 +117,8 @@ impl Failure {
     /// What a transport error means; a request had `timeout`, and was sent through `proxy`.
     pub(super) fn of(error: &reqwest::Error, timeout: Duration, proxy: Option<&Proxy>) -> Self {
         if error.is_connect() {
-            Self::Connect { cause: connect_cause(error), proxy: proxy.cloned() }
+            let to = error.url().map_or_else(|| "the service".to_owned(), |it| it.origin().ascii_serialization());
+            Self::Connect { to, cause: connect_cause(error), proxy: proxy.cloned() }
         } else if causes(error).any(<dyn Error>::is::<hyper::Error>) || !error.is_timeout() {
             Self::Broken(chain(error))
         } else {

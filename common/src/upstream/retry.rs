@@ -106,7 +106,7 @@ mod tests {
             after(503, 601),
             after(500, 2),
             Failure::redirect(302, b"/login", &"http://127.0.0.1/".parse().unwrap()),
-            Failure::Connect { cause: "refused".into(), proxy: None },
+            Failure::Connect { to: "http://127.0.0.1".into(), cause: "refused".into(), proxy: None },
             Failure::TimedOut(Duration::from_mins(2)),
             Failure::Broken("end of file".into()),
             Failure::Html,
@@ -155,7 +155,7 @@ mod tests {
         status 503, try again after 10m 1s => EndRun
         status 500, try again after 2s => Retry
         status 302, redirects to /login => GiveUp, of a session that had worked NewSession
-        cannot connect: refused => Retry
+        cannot connect to http://127.0.0.1: refused => Retry
         no whole answer within 2m => Retry
         the answer broke off: end of file => Retry
         an HTML page instead of JSON => Retry, of a session that had worked NewSession
