@@ -79,9 +79,9 @@ fn no_entry_is_lost_or_doubled_and_every_failed_board_is_named() {
     let stats = sim.stats();
     let common: Vec<_> = FaultKind::ALL.iter().filter(|kind| kind.is_common()).collect();
     assert!(stats.faults.keys().eq(common), "every kind struck: {:?}", stats.faults);
-    // A connection that is given up in the middle of a large answer looks idle until its end is seen: so idle ones are
-    // not counted here.
-    assert!(stats.connections_open_peak <= 4 && stats.in_flight_peak <= 4, "{stats:?}");
+    // A connection that is given up in the middle of an answer is closed a moment later, when the next request may have
+    // been sent on another.
+    assert!(stats.connections_open_peak <= 8 && stats.in_flight_peak <= 8, "{stats:?}");
     assert!(ended.boards("retried") >= ended.boards("failed"));
     assert_eq!(read_status(&place.cache())["retried_fetch_count"], ended.boards("retried"));
 
