@@ -42,7 +42,7 @@ pub struct Settings {
     pub page_size: usize,
     /// Bytes a page may have, decompressed.
     pub max_body_bytes: usize,
-    /// Connections kept open while there is nothing to ask.
+    /// Connections kept open while there is nothing to ask; all of them if that is at least `concurrency`.
     pub max_idle: usize,
     /// For how long.
     pub idle_timeout: Duration,

@@ -99,8 +99,7 @@ impl Transport {
         if let Some(cookies) = session.cookie_header(&address) {
             request = request.header(COOKIE, cookies);
         }
-        // A request that comes a moment before a connection is back in the pool has another one opened, which is one more
-        // than needed from then on.
+        // Lets connections back into the pool that were used just now.
         tokio::task::yield_now().await;
         let answer = request.send().await.map_err(|error| failure(&error))?;
         self.http2.store(answer.version() == Version::HTTP_2, Ordering::Relaxed);
@@ -155,10 +154,13 @@ impl Transport {
 
 fn client(settings: &Settings, proxy: Option<&reqwest::Proxy>) -> Result<reqwest::Client, reqwest::Error> {
     let timeout = settings.timeout;
+    // While a connection is on its way back into the pool, the pool opens another one for a request that comes just then. If
+    // it closed what is more than are used at a time, it would open that again and again.
+    let max_idle = if settings.max_idle < settings.concurrency { settings.max_idle } else { usize::MAX };
     let mut client = reqwest::Client::builder()
         .user_agent(&settings.user_agent)
         .connect_timeout(timeout.min(CONNECT_TIMEOUT))
-        .pool_max_idle_per_host(settings.max_idle)
+        .pool_max_idle_per_host(max_idle)
         .pool_idle_timeout(settings.idle_timeout)
         .http2_keep_alive_interval(PING_INTERVAL.min(timeout / 4))
         .http2_keep_alive_timeout(PING_TIMEOUT.min(timeout / 4))

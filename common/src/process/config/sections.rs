@@ -97,7 +97,7 @@ pub struct Upstream {
     pub page_size: u32,
     /// The most megabytes (2^20 bytes) of one decompressed page, 1 to 1024.
     pub max_body_mb: u32,
-    /// The most connections kept open unused, 0 to 256.
+    /// The most connections kept open unused, 0 to 256; with `concurrency` or more, all are.
     pub max_idle_per_host: usize,
     /// How long an unused connection is kept, never zero.
     pub idle_timeout: Duration,
