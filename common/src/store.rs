@@ -1,7 +1,7 @@
 //! The files: cached boards, the staging folder, the writer's lock, `status.json`.
 //!
 //! Every file-system call of the project is in [`fs`], which names the path in its errors; the other modules here
-//! say what the files mean. `FORMATS` of the README is the contract with the readers of these files.
+//! say what the files mean. "Files" in the README is the contract with the readers of these files.
 
 mod arrival;
 mod board_encoder;
