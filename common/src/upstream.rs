@@ -18,6 +18,8 @@ mod pages;
 mod request;
 mod retry;
 mod session;
+#[cfg(test)]
+pub(crate) mod test_service;
 
 pub use blocking::Blocking;
 pub use client::{Answer, Client, FetchError, Requests, Settings, SetupError};

@@ -228,6 +228,23 @@ mod tests {
     }
 
     #[test]
+    fn one_of_an_editor_of_windows_is_read() {
+        let (_cache, mut trigger, path) = trigger();
+        for (text, wanted) in [
+            ("\u{feff}", Wanted::Everything),
+            ("\u{feff}\r\n", Wanted::Everything),
+            ("\u{feff}1693\r\n5276-8600\r\n", Wanted::Boards),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(settled(&mut trigger), Found::Taken(wanted), "{text:?}");
+            assert!(!trigger.done().unwrap());
+        }
+        std::fs::write(&path, b"\xff\xfe1\x006\x009\x003\x00").unwrap();
+        assert_eq!(settled(&mut trigger), Found::Nothing, "UTF-16 is refused");
+        assert!(path.exists());
+    }
+
+    #[test]
     fn what_is_written_meanwhile_is_not_lost() {
         use std::io::Write as _;
         let (_cache, mut trigger, path) = trigger();

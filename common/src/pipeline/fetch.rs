@@ -15,6 +15,9 @@ use crate::domain::{Catalog, Combination, Ordinal};
 use crate::store::{Arrival, Destination, Shrinking, Shrunk, Staging, StoreError, Validators, has_shrunk, timestamp};
 use crate::upstream::{Answer, Client, FetchError, LastPage};
 
+#[cfg(test)]
+mod tests;
+
 /// How many boards that were kept, or have shrunk, are named.
 const NAMED: usize = 10;
 

@@ -53,16 +53,17 @@ fn what_had_arrived_when_it_went_down_is_in_cache_and_index() {
     let patient = place.loader(&sim.base_url()).set("upstream.attempts", "20").set("upstream.backoff_max", "2s");
     sim.answer_only(72);
     let running = patient.set("upstream.backoff_min", "500ms").spawn();
-    until("half of the boards are asked for", || sim.stats().listing_requests >= 72);
+    // Some of the boards are asked for twice: see `upstream::LastPage`.
+    until("some of the boards are asked for", || sim.stats().listing_requests >= 72);
     sim.go_down().unwrap();
     let ended = running.wait().with_code(69);
 
     let cached = board_files(&place.cache());
-    assert!(cached.len() >= 60 && cached.len() < 144, "{} boards", cached.len());
+    assert!(cached.len() >= 32 && cached.len() < 144, "{} boards", cached.len());
     assert!(board_files(&place.staging()).is_empty(), "all of them are promoted");
     assert_eq!((ended.boards("fetched"), ended.boards("cached")), (cached.len() as u64, cached.len() as u64));
     let missing = sim.world().catalog().combinations().filter(|it| !cached.contains_key(it)).collect();
-    let differences = Differences { missing, ..Differences::default() };
+    let differences = Differences { missing };
     assert_serves(&driver_index(&place.cache()), sim.world(), &differences);
 
     sim.answer_all();

@@ -91,7 +91,8 @@ fn every_other_kind_fails_alone_too() {
     use FaultKind::{
         BadGateway, CloseBefore, CutChunked, CutLength, InvalidUtf8, TooManyEntries, TruncatedJson, WrongType,
     };
-    for kind in [CutLength, CutChunked, TruncatedJson, WrongType, TooManyEntries, CloseBefore, BadGateway, InvalidUtf8] {
+    for kind in [CutLength, CutChunked, TruncatedJson, WrongType, TooManyEntries, CloseBefore, BadGateway, InvalidUtf8]
+    {
         assert!(fails(kind), "{kind}");
     }
 }

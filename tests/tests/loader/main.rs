@@ -11,6 +11,7 @@ mod killed;
 mod limits;
 mod periodic;
 mod stopped;
+mod texts;
 mod whole;
 mod writers;
 mod wrong_use;

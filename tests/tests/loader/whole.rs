@@ -70,7 +70,8 @@ fn every_entry_is_in_the_index_once_and_nothing_is_asked_twice() {
     let further: u64 = old.iter().map(|&board| further_pages(world.entry_count(board))).sum();
     let stats = sim.stats();
     assert_eq!(stats.distinct_boards, old.len() as u64);
-    let (least, filled) = (old.len() as u64 + further, old.iter().filter(|&&board| world.entry_count(board) > 0).count());
+    let (least, filled) =
+        (old.len() as u64 + further, old.iter().filter(|&&board| world.entry_count(board) > 0).count());
     assert!((least..=least + filled as u64).contains(&stats.listing_requests), "{} of {least}", stats.listing_requests);
     assert_eq!((ended.boards("due"), ended.boards("fetched")), (old.len() as u64, old.len() as u64));
     let now = board_files(&place.cache());

@@ -15,7 +15,7 @@ fn a_track_and_a_board_are_fetched_each_once_whoever_names_them() {
     let one = catalog.combinations().last().unwrap();
     let named: Vec<_> = catalog.combinations().filter(|it| it.track == track || *it == one).collect();
     change(&sim, &filled(&sim));
-    fs::write(place.path("list.txt"), format!("{one}\n\t{track} nonsense\n1-1\n")).unwrap();
+    fs::write(place.path("list.txt"), format!("\u{feff}{one}\r\n\t{track} nonsense\r\n1-1\r\n")).unwrap();
 
     let before = files(&place, &sim);
     let ended =
@@ -32,7 +32,7 @@ fn a_track_and_a_board_are_fetched_each_once_whoever_names_them() {
 
     // The same by a pipe, as scripts do it.
     sim.reset_stats();
-    let piped = place.refresher(&sim.base_url(), &["boards", "--from", "-"]).input(&one.to_string());
+    let piped = place.refresher(&sim.base_url(), &["boards", "--from", "-"]).input(&format!("\u{feff}{one}\r\n"));
     let ended = piped.run().with_code(0);
     assert_eq!((ended.boards("due"), sim.stats().distinct_boards), (1, 1));
 

@@ -6,6 +6,7 @@ mod boards;
 mod full;
 mod incremental;
 mod memory;
+mod pages;
 mod resumed;
 mod versions;
 mod wrong_use;
@@ -15,15 +16,20 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, SystemTime};
 
 use r3e_common::domain::Combination;
-use r3e_tests::harness::{Place, age, board_file, grid};
+use r3e_tests::harness::{Invocation, Place, age, board_file, grid};
 use r3e_tests::sim::{SimOptions, Simulator};
 
 /// A service with that many tracks and classes, and a cache that has all of it.
 fn loaded(side: u32, options: SimOptions) -> (Simulator, Place) {
+    loaded_by(side, options, |loader| loader)
+}
+
+/// Likewise, with the loader set up as it is said.
+fn loaded_by(side: u32, options: SimOptions, set_up: impl Fn(Invocation) -> Invocation) -> (Simulator, Place) {
     let catalog = grid(side, side);
     let place = Place::with_catalog(&catalog);
     let sim = Simulator::start(SimOptions { catalog, ..options }).unwrap();
-    let _ended = place.loader(&sim.base_url()).run().with_code(0);
+    let _ended = set_up(place.loader(&sim.base_url())).run().with_code(0);
     sim.reset_stats();
     (sim, place)
 }

@@ -19,11 +19,12 @@ fn world() -> (Simulator, Place) {
     (sim, place)
 }
 
-/// Interrupts a full refresh when half of the boards were asked for; tells how many were.
+/// Interrupts a full refresh when some of the boards were asked for; tells how many were.
 fn interrupted(sim: &Simulator, place: &Place, signal: Option<&str>) -> u64 {
     sim.answer_only(72);
     let running = place.refresher(&sim.base_url(), &["full"]).spawn();
-    until("half of the boards were asked for", || sim.stats().listing_requests >= 72);
+    // Some of the boards are asked for twice: see `upstream::LastPage`.
+    until("some of the boards were asked for", || sim.stats().listing_requests >= 72);
     let ended = match signal {
         None => running.kill(),
         Some(name) => {
@@ -33,7 +34,7 @@ fn interrupted(sim: &Simulator, place: &Place, signal: Option<&str>) -> u64 {
     };
     assert!(!ended.stderr.contains(GOING_ON));
     let asked = sim.stats().distinct_boards;
-    assert!((60..144).contains(&asked), "{asked}");
+    assert!((36..144).contains(&asked), "{asked}");
     sim.answer_all();
     sim.reset_stats();
     asked

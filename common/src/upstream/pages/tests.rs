@@ -1,13 +1,12 @@
 mod bodies;
-mod service;
 
 use std::collections::HashSet;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::upstream::test_service::{self, Listing, Service, entry, page};
 use crate::upstream::{Answer, FetchError};
-use service::{Listing, Service, entry, page};
 
 /// A change of a board: at that place, counted in thousandths of its length.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +62,7 @@ fn fetch(
     let fetched = service.fetch(last_page);
     boards.extend(told.try_iter());
     let fetched = match fetched {
-        Ok(Answer::Board(encoder)) => Ok(service::drivers(*encoder)),
+        Ok(Answer::Board(encoder)) => Ok(test_service::drivers(*encoder)),
         Ok(Answer::NotModified) => panic!("nothing was said of a version"),
         Err(FetchError::Failed { failure, .. }) => Err(failure),
         Err(FetchError::Unavailable(why)) => panic!("{why}"),

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
-use super::service::{Body, Listing, Service, page};
+use crate::upstream::test_service::{Body, Listing, Service, page};
 
 const NAME: &str = "Jürgen Räikkönen";
 

@@ -1,5 +1,6 @@
 //! A service on loopback that answers one listing after the other as a test says, and a client of it.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -13,16 +14,16 @@ use crate::upstream::{Answer, Client, FetchError, LastPage, Settings};
 
 /// What a listing asks for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Listing {
-    pub(super) start: usize,
-    pub(super) count: usize,
+pub(crate) struct Listing {
+    pub(crate) start: usize,
+    pub(crate) count: usize,
 }
 
 /// An answer to a listing: headers beside the length, and parts of the body, which arrive one by one.
 #[derive(Debug, Default)]
-pub(super) struct Body {
-    pub(super) headers: Vec<(&'static str, &'static str)>,
-    pub(super) parts: Vec<Vec<u8>>,
+pub(crate) struct Body {
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
+    pub(crate) parts: Vec<Vec<u8>>,
 }
 
 impl From<String> for Body {
@@ -32,23 +33,23 @@ impl From<String> for Body {
 }
 
 /// An entry of a driver.
-pub(super) fn entry(driver: u32, index: usize) -> String {
+pub(crate) fn entry(driver: u32, index: usize) -> String {
     format!(r#"{{"driver":{{"name":"D","path":"{driver}"}},"laptime":"1m 25.301s, +{index}s","index":{index}}}"#)
 }
 
 /// A page of entries.
-pub(super) fn page(entries: &[String]) -> String {
+pub(crate) fn page(entries: &[String]) -> String {
     format!(r#"{{"context":{{"c":{{"results":[{}]}}}}}}"#, entries.join(","))
 }
 
 /// A running service. It ends when it is dropped.
-pub(super) struct Service {
-    runtime: Runtime,
-    client: Client,
+pub(crate) struct Service {
+    pub(crate) runtime: Runtime,
+    pub(crate) client: Arc<Client>,
 }
 
 impl Service {
-    pub(super) fn new(answer: impl FnMut(Listing) -> Body + Send + 'static, page_size: usize, attempts: u32) -> Self {
+    pub(crate) fn new(answer: impl FnMut(Listing) -> Body + Send + 'static, page_size: usize, attempts: u32) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let settings = Settings {
@@ -66,16 +67,16 @@ impl Service {
             backoff_max: Duration::from_millis(1),
         };
         runtime.spawn(serve(listener, answer));
-        Self { runtime, client: Client::new(settings, 1, SystemTime::now).unwrap() }
+        Self { runtime, client: Arc::new(Client::new(settings, 1, SystemTime::now).unwrap()) }
     }
 
-    pub(super) fn fetch(&self, last_page: LastPage) -> Result<Answer, FetchError> {
+    pub(crate) fn fetch(&self, last_page: LastPage) -> Result<Answer, FetchError> {
         self.runtime.block_on(self.client.fetch(board(), "N", &Validators::default(), last_page))
     }
 
     /// The entries of the board.
     #[track_caller]
-    pub(super) fn entries(&self) -> Vec<Value> {
+    pub(crate) fn entries(&self) -> Vec<Value> {
         match self.fetch(LastPage::Short).unwrap() {
             Answer::Board(encoder) => entries(*encoder),
             Answer::NotModified => panic!("nothing was said of a version"),
@@ -84,7 +85,7 @@ impl Service {
 
     /// Why the board cannot be had.
     #[track_caller]
-    pub(super) fn failure(&self) -> String {
+    pub(crate) fn failure(&self) -> String {
         self.fetch(LastPage::Short).unwrap_err().to_string()
     }
 }
@@ -116,7 +117,7 @@ fn entries(encoder: BoardEncoder) -> Vec<Value> {
 }
 
 /// The drivers of a board.
-pub(super) fn drivers(encoder: BoardEncoder) -> Vec<u32> {
+pub(crate) fn drivers(encoder: BoardEncoder) -> Vec<u32> {
     entries(encoder).iter().map(|it| it["driver"]["path"].as_str().unwrap().parse().unwrap()).collect()
 }
 
