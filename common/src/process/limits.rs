@@ -20,6 +20,10 @@ const OPEN_FILES: u64 = 1024;
 /// The stack of a thread that does nothing.
 const STACK_BYTES: usize = 64 << 10;
 
+/// Which limits of the system may be behind a thread that it does not give.
+pub(crate) const THREADS_HINT: &str =
+    "RLIMIT_NPROC counts all threads of the user, pids.max those of the control group";
+
 /// A limit of the system is too low.
 #[derive(Debug, thiserror::Error)]
 pub enum LimitError {
@@ -32,10 +36,7 @@ pub enum LimitError {
         needed: u64,
     },
     /// Of threads: of this user, of the control group, or of the system.
-    #[error(
-        "cannot start {needed} threads: {cause} (hint: RLIMIT_NPROC counts all threads of the user, pids.max those of \
-        the control group)"
-    )]
+    #[error("cannot start {needed} threads: {cause} (hint: {})", THREADS_HINT)]
     Threads {
         /// What is needed.
         needed: usize,

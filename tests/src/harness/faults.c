@@ -86,7 +86,7 @@ static void raise_and_wait(void) {
 static int is_spared(const char *call, const char *path) {
     int there = access(path, F_OK) == 0;
     if (among(call, "unlink,rmdir,touch")) return !there;
-    return there && !strcmp(call, "create") && (number == ENOSPC || number == EACCES);
+    return there && among(call, "create,mkdir") && (number == ENOSPC || number == EACCES);
 }
 
 // The errno that a call is to fail with, or 0.

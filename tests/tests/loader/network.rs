@@ -105,7 +105,8 @@ fn a_connection_that_answers_only_pings_is_replaced() {
     let (sim, place) = service(Tls::Http2, SimOptions { silent_streams_after: Some(60), ..SimOptions::default() });
     let ended = loader(&place, &sim).set("upstream.timeout", "2s").run().with_code(0);
     let stats = at_the_end(&sim);
-    assert!((2..=3).contains(&stats.connections_accepted), "{stats:?}");
+    // As above: each of the requests that moved over may open one.
+    assert!((2..=CONCURRENCY + 2).contains(&stats.connections_accepted), "{stats:?}");
     assert_eq!(ended.boards("failed"), 0);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
 }

@@ -77,7 +77,7 @@ fn impossible_settings_exit_78_with_their_source_all_at_once() {
         ("R3E_CACHE__MAX_AGE", "24", "24h, 30m or 500ms"),
         ("R3E_CACHE__DIR_", "x", "no such key"),
         ("R3E_CACHE_DIR", "x", "R3E_CACHE__DIR"),
-        ("R3E_UPSTREAM__PAGE_SIZE", "1501", "from 1 to 1500"),
+        ("R3E_UPSTREAM__PAGE_SIZE", "1501", "from 2 to 1500"),
         ("R3E_INDEX__EVERY", "0s", "from 1ms"),
         ("R3E_INDEX__PLAIN", "yes", "true or false"),
         ("R3E_UPSTREAM__BACKOFF_MIN", "1h", "at most"),

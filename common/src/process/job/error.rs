@@ -6,6 +6,7 @@ use crate::domain::CatalogError;
 use crate::index::IndexError;
 use crate::pipeline::{BlockingError, FetchFault, PublishError};
 use crate::process::exit::Exit;
+use crate::process::limits::THREADS_HINT;
 use crate::process::memory::MemoryError;
 use crate::process::memory::limit::NotEnough;
 use crate::store::{LockError, StagingError, StoreError};
@@ -56,7 +57,7 @@ pub enum JobError {
     #[error(transparent)]
     Client(#[from] SetupError),
     /// The system gives no thread to work on.
-    #[error("cannot start a thread: {0}")]
+    #[error("cannot start a thread: {cause} (hint: {THREADS_HINT})", cause = .0)]
     NoThread(std::io::Error),
     /// A task of the job panicked; its message stands above.
     #[error("a task panicked: {0}")]
@@ -169,6 +170,10 @@ mod tests {
         StoreError::new("write", Path::new("/x"), io::ErrorKind::StorageFull.into())
     }
 
+    fn no_thread() -> io::Error {
+        io::Error::from_raw_os_error(nix::errno::Errno::EAGAIN as i32)
+    }
+
     fn every_error() -> Vec<JobError> {
         let limit = Limit { bytes: 1, origin: Origin::Configured(String::new()) };
         let used = Used { bytes: 1, by: By::ControlGroup, limit: limit.clone() };
@@ -178,7 +183,7 @@ mod tests {
             JobError::CatalogFile(store()),
             LockError::Busy { folder: "f".into(), holder: Some(holder) }.into(),
             LockError::Store(store()).into(),
-            JobError::Guard(io::Error::from(io::ErrorKind::WouldBlock)),
+            JobError::Guard(no_thread()),
             JobError::Memory(NotEnough::LimitTooSmall { limit, needed_mb: 2 }),
             JobError::Memory(NotEnough::InUse { used, needed_mb: 2 }),
             JobError::Figures(MemoryError::Kernel(store())),
@@ -186,7 +191,7 @@ mod tests {
             StagingError::Newer { folder: "f".into(), found: 9 }.into(),
             StagingError::Store(store()).into(),
             PublishError::NoBoards("x".to_owned()).into(),
-            BlockingError::NoThread(io::ErrorKind::WouldBlock.into()).into(),
+            BlockingError::NoThread(no_thread()).into(),
             PublishError::Index(IndexError::Store(store())).into(),
             FetchFault::Store(store()).into(),
             IndexError::Store(store()).into(),
@@ -212,7 +217,6 @@ mod tests {
         insta::assert_snapshot!(table.join("\n"), @"
           1 Client(Client)
           1 Figures
-          1 Guard
           1 Index(NotCompressed)
           1 Index(Stopped)
           1 Index(TooMany)
@@ -221,6 +225,7 @@ mod tests {
          74 Lock(Store)
          74 NoBoards
          74 Store
+         75 Guard
          75 Lock(Busy)
          75 Memory(InUse)
          75 NoThread

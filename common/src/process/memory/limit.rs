@@ -206,8 +206,9 @@ impl Usage {
     }
 }
 
-/// Memory that a job has resident beside its index, in the loader's full size: what a limit has to leave to it.
-const JOB_BYTES: u64 = 16 << 20;
+/// Memory that a job has resident beside its index, in the loader's full size, and what that varies by: what a limit has to leave
+/// to it.
+const JOB_BYTES: u64 = 20 << 20;
 
 /// The smallest limit, in whole megabytes, of a job whose index takes so many bytes while the rest has `rss_bytes` resident.
 fn needed_mb(index_bytes: u64, rss_bytes: u64) -> u64 {
@@ -300,13 +301,13 @@ mod tests {
         };
         let told = |usage: Usage| usage.not_enough(24 << 20).to_string();
         assert_eq!(
-            told(usage(49, 10)),
-            "the memory limit is too small to make the index: memory.limit_mb = 49 (MEMORY_LIMIT_MB); expected at least 50 MB"
+            told(usage(54, 10)),
+            "the memory limit is too small to make the index: memory.limit_mb = 54 (MEMORY_LIMIT_MB); expected at least 55 MB"
         );
         assert_eq!(
-            told(usage(50, 90)),
+            told(usage(55, 90)),
             "not enough memory left to make the index: 90 MB in use by all processes of the control group, \
-             memory.limit_mb = 100 (MEMORY_LIMIT_MB); it needs 50 MB for itself"
+             memory.limit_mb = 100 (MEMORY_LIMIT_MB); it needs 55 MB for itself"
         );
     }
 

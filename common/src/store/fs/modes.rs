@@ -26,12 +26,15 @@ pub(super) fn publish_file(file: &File) -> io::Result<()> {
 /// # Errors
 /// When the system refuses.
 pub fn publish_folders(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if parent(path) != path {
+        publish_folders(parent(path))?;
+    }
     match DirBuilder::new().mode(FOLDER).create(path) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound && parent(path) != path => {
-            publish_folders(parent(path))?;
-            return publish_folders(path);
-        }
+        // Somebody else has made it meanwhile.
         Err(_) if path.is_dir() => return Ok(()),
         Err(error) => return Err(error).at("create the folder", path),
     }
@@ -60,8 +63,11 @@ mod tests {
         publish_folders(&inner).unwrap();
         assert_eq!(mode(&outer), 0o700);
         fs::write(temp.path().join("file"), "").unwrap();
-        let error = publish_folders(&temp.path().join("file/x")).unwrap_err().to_string();
-        assert!(error.starts_with("cannot create the folder "), "{error}");
+        // Nothing can be made in a file, nor where the kernel says that there is nothing.
+        for refused in [temp.path().join("file/x"), "/proc/nowhere/x".into()] {
+            let error = publish_folders(&refused).unwrap_err().to_string();
+            assert!(error.starts_with("cannot create the folder "), "{error}");
+        }
     }
 
     #[test]

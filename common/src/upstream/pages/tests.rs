@@ -108,7 +108,10 @@ proptest! {
                 let missing: Vec<_> = lasting.filter(|driver| !known.contains(driver)).collect();
                 prop_assert!(missing.is_empty(), "{missing:?} missing in {fetched:?}");
             }
-            Err(failure) => prop_assert!(matches!(failure, Failure::Changed { .. }), "{failure}"),
+            // An entry inserted before a page of two looks as if the service had ignored where the page starts.
+            Err(failure) => {
+                prop_assert!(matches!(failure, Failure::Changed { .. } | Failure::Repeated { .. }), "{failure}");
+            }
         }
     }
 }
