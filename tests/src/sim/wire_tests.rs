@@ -55,10 +55,13 @@ async fn a_client_gets_the_version_of_http_that_is_offered() {
             assert!(answer.text().await.unwrap().starts_with("<!DOCTYPE html>"));
         }
         assert!(listing(&client, &simulator, "1-1").await.unwrap().contains("results"));
-        let stats = until(&simulator, |stats| stats.idle == 2);
-        let over_http2 = u64::from(version == Version::HTTP_2);
-        assert_eq!((stats.connections_accepted, stats.tls_handshakes, stats.tls_handshakes_failed), (2, 2, 0));
-        assert_eq!((stats.requests, stats.http2_connections, stats.http2_streams), (4, 2 * over_http2, 4 * over_http2));
+        let stats = until(&simulator, |stats| stats.idle >= 2 && stats.idle == stats.connections_open);
+        // One for each host; over HTTP/1.1 another one, where a request comes before the last one's connection is free.
+        let opened = stats.connections_accepted;
+        let (allowed, over_http2) = if version == Version::HTTP_2 { (2..=2, 1) } else { (2..=4, 0) };
+        assert!(allowed.contains(&opened), "{stats:?}");
+        assert_eq!((stats.tls_handshakes, stats.tls_handshakes_failed), (opened, 0));
+        assert_eq!((stats.requests, stats.http2_connections, stats.http2_streams), (4, opened * over_http2, 4 * over_http2));
     }
 }
 
