@@ -17,7 +17,7 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Print the result as JSON
+    /// Print the result as JSON; not for top, watch and serve, which have none
     #[arg(long)]
     pub json: bool,
     /// The folder of the control sockets

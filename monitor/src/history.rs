@@ -20,6 +20,7 @@ pub(crate) use error::HistoryError;
 pub(crate) use latest::latest_runs;
 pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
 pub(crate) use records::{Run, Unusable, not_taken_in};
+pub(crate) use schema::lock_path;
 pub(crate) use series::{Point, Series, Thinned};
 pub(crate) use write::{Batch, Sample, Writer, started_ms};
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::CommandFactory as _;
 use r3e_common::process::config::Config;
@@ -90,7 +90,7 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         .on_thread_park(memory::flush_if_asked)
         .build()?;
     let asked = Asked { config, json: arguments.json, clock: SystemTime::now };
-    match command {
+    let ended = match command {
         Command::List => runtime.block_on(asked.list()),
         Command::Stats(it) => runtime.block_on(asked.stats(&it)),
         Command::Purge(it) => runtime.block_on(asked.purge(&it)),
@@ -106,7 +106,10 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::Report(it) => runtime.block_on(asked.report(&it)),
         Command::Verdict(it) => asked.verdict(&it),
         Command::Watch(_) => watch::run(config, &runtime, supervisor, SystemTime::now),
-    }
+    };
+    // A look at a disk that hangs cannot be cancelled.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 #[cfg(test)]

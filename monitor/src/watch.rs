@@ -142,8 +142,7 @@ fn every(period: Duration) -> tokio::time::Interval {
 /// Keeps others from writing the same history, as long as the file is held. On a disk that does not give a lock there is
 /// none, and the watch goes on without.
 fn lock(history: &Path) -> Result<Option<std::fs::File>, Busy> {
-    let name = history.file_name().unwrap_or_default().to_string_lossy();
-    let path = history.with_file_name(format!(".{name}.lock"));
+    let path = crate::history::lock_path(history);
     let file = match fs::create_folders(fs::parent(&path)).and_then(|()| fs::open_lock(&path)) {
         Ok(file) => file,
         Err(error) => {

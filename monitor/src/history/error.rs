@@ -22,6 +22,14 @@ pub(crate) enum HistoryError {
         /// The latest known here.
         known: i64,
     },
+    /// An earlier version of this program is writing it, and could not go on if it were brought up to date.
+    #[error(
+        "monitor.history = {}: a watch of an earlier version keeps it; hint: restart r3e-monitor watch", path.display()
+    )]
+    KeptByOlder {
+        /// The database.
+        path: PathBuf,
+    },
     /// Another program has written it.
     #[error("monitor.history = {}: this is a database of another program; expected a history or no file", path.display())]
     Foreign {
@@ -48,6 +56,7 @@ impl HistoryError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Newer { .. } | Self::Foreign { .. } => Exit::Configuration,
+            Self::KeptByOlder { .. } => Exit::TryAgain,
             Self::Database { .. } | Self::Store(_) => Exit::Disk,
         }
     }

@@ -1,6 +1,7 @@
 //! The tables, their version, and the way from an older one to this.
 
-use std::path::Path;
+use std::fs::TryLockError;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use r3e_common::store::fs;
@@ -187,8 +188,21 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryErr
     match check(&database, path, STEPS)? {
         0 => Ok(None),
         current if current == version() => Ok(Some(database)),
+        _older if is_kept(path) => Err(HistoryError::KeptByOlder { path: path.to_owned() }),
         _older => open_to_write(path).map(Some),
     }
+}
+
+/// The file that a watch holds a lock on, beside the history that it keeps.
+pub(crate) fn lock_path(history: &Path) -> PathBuf {
+    let name = history.file_name().unwrap_or_default().to_string_lossy();
+    history.with_file_name(format!(".{name}.lock"))
+}
+
+/// Whether a watch keeps it. Where that cannot be found out, none does.
+fn is_kept(history: &Path) -> bool {
+    let lock = fs::open_lock(&lock_path(history));
+    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Bounds waiting and memory.

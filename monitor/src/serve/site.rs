@@ -132,6 +132,9 @@ impl Site {
         if !is_options && !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "nothing can be changed here: GET and HEAD only");
             set(&mut refusal, ALLOW, if published.is_some() { cors::METHODS } else { "GET, HEAD" });
+            if published.is_some() {
+                cors::for_all_origins(&mut refusal);
+            }
             return refusal;
         }
         if !request.body().is_end_stream() {

@@ -116,7 +116,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.kill_all();
+        // A second panic would end all tests of this program; what is left then is ended with it.
+        let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.kill_all()));
+        if let Err(panic) = killed
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
+        }
     }
 }
 

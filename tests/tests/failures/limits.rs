@@ -109,9 +109,9 @@ fn few_threads() {
         return;
     }
     let world = World::new();
-    // Beyond this many all have enough.
+    // With this many all have enough.
     let enough = 12 + 4 * std::thread::available_parallelism().unwrap().get() as u64;
-    let limits = (1..enough).map(|it| (format!("{it} threads"), it));
+    let limits = (1..=enough).map(|it| (format!("{it} threads"), it));
     run_all(limits, |&threads| {
         let place = world.place();
         for path in
@@ -122,6 +122,7 @@ fn few_threads() {
         for program in programs(&world, &place) {
             let ended = program.as_user(ALONE).limit(Resource::RLIMIT_NPROC, threads, threads).run();
             assert_in_order(&ended, 75, "RLIMIT_NPROC");
+            assert!(threads < enough || ended.code() == Some(0), "{}", ended.stderr);
         }
         for daemon in daemons(&place) {
             let daemon = daemon.as_user(ALONE).limit(Resource::RLIMIT_NPROC, threads, threads);

@@ -46,7 +46,9 @@ fn agrees_with_the_kernel(stats: &Value, pid: u32) {
         ("pss_bytes", "smaps_rollup", "Pss:"),
     ] {
         let (told, known) = (stats[key].as_u64().unwrap(), kernel(pid, file, name) * 1024);
-        assert!(told.abs_diff(known) <= known / 50, "{key}: {told}, and {known} by the kernel");
+        // It works on between the two.
+        let tolerance = (known / 50).max(256 << 10);
+        assert!(told.abs_diff(known) <= tolerance, "{key}: {told}, and {known} by the kernel");
     }
     assert_eq!(stats["threads"], kernel(pid, "status", "Threads:"));
 }

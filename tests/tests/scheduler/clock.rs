@@ -82,7 +82,7 @@ fn a_refresh_that_is_due_waits_for_a_load_or_a_trigger_at_work_and_runs_after_it
         if !load {
             trigger(&place, "1693");
         }
-        let Some(scheduler) = at(scheduler, "2026-11-24 03:59:55") else { return };
+        let Some(scheduler) = at(scheduler, "2026-11-24 03:59:48") else { return };
         let running = scheduler.spawn();
         logged(&place, "a due refresh waits for the job that is at work", 1);
         until("it is remembered", || remembered(&place)["pending"]["due_at"] == "2026-11-24T04:00:00Z");
@@ -102,7 +102,7 @@ fn a_full_refresh_that_is_at_work_does_for_a_due_one_and_is_tried_again_where_it
     let place = Place::new();
     trigger(&place, "");
     let scheduler = with_told_jobs(&place, &["held69", "0"]).set("schedule.load_at_start", "false");
-    let Some(scheduler) = at(scheduler, "2026-11-24 03:59:55") else { return };
+    let Some(scheduler) = at(scheduler, "2026-11-24 03:59:48") else { return };
     let running = scheduler.spawn();
     logged(&place, "a full refresh that is at work does the work of a due one", 1);
     fs::write(place.path("go"), "").unwrap();
@@ -118,7 +118,7 @@ fn a_full_refresh_that_is_at_work_does_for_a_due_one_and_is_tried_again_where_it
 fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is_done_once() {
     let place = Place::new();
     let scheduler = || with_told_jobs(&place, &["held", "held", "0"]).set("schedule.catch_up", "false");
-    let Some(first) = at(scheduler(), "2026-11-24 03:59:55") else { return };
+    let Some(first) = at(scheduler(), "2026-11-24 03:59:48") else { return };
     let running = first.spawn();
     logged(&place, "a due refresh waits for the job that is at work", 1);
     until("it is remembered", || remembered(&place)["pending"].is_object());
@@ -142,7 +142,8 @@ fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is
 
     let scheduler = scheduler().set("schedule.load_at_start", "false");
     let running = at(scheduler, "2026-11-24 04:30:00").unwrap().spawn();
-    until("it is at work", || place.path("run").read_dir().is_ok_and(|it| it.count() > 0));
+    let socket = place.path(&format!("run/r3e-scheduler-{}.sock", running.pid()));
+    until("it is at work", || socket.exists());
     let log = stopped(&place, running);
     assert!(jobs(&place).len() == 3 && !log.contains("resuming"), "{log}");
 }

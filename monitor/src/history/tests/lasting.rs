@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use r3e_common::process::exit::Exit;
+
 use super::*;
 
 const DAY_MS: i64 = 86_400_000;
@@ -128,4 +130,17 @@ fn processes_of_one_number_in_two_containers_are_two() {
     // Two that ended in the same way at the same time are two runs.
     writer.take_in(&[&record(7), &record(8)]).unwrap();
     assert_eq!(reader.runs(10).unwrap().len(), 4);
+}
+
+#[test]
+fn a_history_that_a_watch_of_an_earlier_version_keeps_is_not_changed_under_it() {
+    let (_folder, path) = place();
+    let older = schema::open_with_steps(&path, &schema::STEPS[..2]).unwrap();
+    let lock = std::fs::File::create(schema::lock_path(&path)).unwrap();
+    lock.lock().unwrap();
+    let refused = schema::open_to_read(&path).unwrap_err();
+    assert!(matches!(refused, HistoryError::KeptByOlder { .. }), "{refused}");
+    assert_eq!((refused.exit(), count(&path, "processes")), (Exit::TryAgain, 0));
+    drop((older, lock));
+    assert!(schema::open_to_read(&path).unwrap().is_some());
 }
