@@ -61,7 +61,10 @@ async fn a_client_gets_the_version_of_http_that_is_offered() {
         let (allowed, over_http2) = if version == Version::HTTP_2 { (2..=2, 1) } else { (2..=4, 0) };
         assert!(allowed.contains(&opened), "{stats:?}");
         assert_eq!((stats.tls_handshakes, stats.tls_handshakes_failed), (opened, 0));
-        assert_eq!((stats.requests, stats.http2_connections, stats.http2_streams), (4, opened * over_http2, 4 * over_http2));
+        assert_eq!(
+            (stats.requests, stats.http2_connections, stats.http2_streams),
+            (4, opened * over_http2, 4 * over_http2)
+        );
     }
 }
 
