@@ -28,7 +28,7 @@ impl Retries {
     }
 
     /// The pause after the n-th try, from 1: doubled each time, and shortened by chance (0 to 1) by up to half, so that machines
-    /// that failed together do not come back together; at least `min`, at most `max`.
+    /// that failed together drift apart; at least `min`, at most `max`.
     fn pause(self, attempt: u32, chance: f64) -> Duration {
         let whole = self.min.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(self.max);
         whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0).max(self.min)
@@ -52,6 +52,13 @@ pub(crate) struct Try {
     pub(crate) attempt: u32,
     /// How many tries before it failed in a way that waiting may not mend.
     faults: u32,
+}
+
+impl Try {
+    /// It does the work of a job that has not failed yet.
+    pub(crate) fn forget_faults(&mut self) {
+        self.faults = 0;
+    }
 }
 
 /// A try that waits.

@@ -154,6 +154,8 @@ impl<'a> Engine<'a> {
             }
         }
         self.stop().await;
+        // What has become of the last job.
+        self.save(self.saved.map_or(Timestamp::MIN, |saved| saved.at));
         self.agenda.counts
     }
 

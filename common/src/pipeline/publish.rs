@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
 use crate::index::{self, BoardState, Budget, Built, Exported, IndexError};
-use crate::store::{Promoted, Staging, Status, StatusFile, StoreError, timestamp};
+use crate::store::{Damage, Promoted, Staging, Status, StatusFile, StoreError, timestamp};
 
 /// Why nothing was published.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,13 @@ impl Publisher {
         let cache = self.staging.cache();
         let budget = Budget { bytes: (self.room.0)(), spill: self.staging.folder(), give_back: self.give_back };
         let built = index::build(cache, &self.catalog, self.threads, &budget, stop)?;
+        let unreadable = |it: &index::Damaged| matches!(it.damage, Damage::Unreadable(_));
+        if let [first, ..] = &built.damaged[..]
+            && built.boards() == 0
+            && built.damaged.iter().all(unreadable)
+        {
+            return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
+        }
         for index::Damaged { board, path, damage, file } in &built.damaged {
             // Whoever fetches may have put another in its place since it was read.
             if let Some(aside) = self.staging.set_aside_file(*board, *file)? {
@@ -113,10 +120,6 @@ impl Publisher {
         let refused = self.staging.refused();
         if let Some((first, error)) = refused.first_key_value() {
             tracing::warn!(boards = refused.len(), %first, error, "boards cannot be moved to where they belong");
-        }
-        let unread = built.damaged.iter().find_map(|it| refused.get(&it.board));
-        if let Some(error) = unread.filter(|_| built.boards() == 0) {
-            return Err(PublishError::NoBoards(error.clone()));
         }
         let exported = index::export(&built, &self.catalog, cache.folder(), self.plain, self.threads, stop)?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;

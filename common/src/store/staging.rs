@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arrival::{self, Arrival, Beside, Destination, Shrinking, Shrunk, has_shrunk};
 use super::board_encoder::EncodedBoard;
+use super::board_file::Damage;
 use super::cache::{Buffers, Cache, ReadError, board_of};
 use super::fs::{self, At as _, FileId, NewFile, StoreError};
 use super::lock::WriterLock;
@@ -54,7 +55,7 @@ pub struct Staging {
     folder: Cache,
     cache: Cache,
     /// Boards that can be promoted, with their number of entries that have a driver.
-    ready: Mutex<Vec<(Combination, usize)>>,
+    ready: Mutex<BTreeMap<Combination, usize>>,
     /// Held while a board is taken in, so that nobody moves aside what has just been made whole.
     gate: RwLock<()>,
     /// Whether a full refresh is going on here.
@@ -135,7 +136,9 @@ impl Staging {
             return Ok(());
         }
         match self.folder.count_entries(board, buffers) {
-            Ok(Some(entries)) => self.ready().push((board, entries)),
+            Ok(Some(entries)) => {
+                self.ready().insert(board, entries);
+            }
             Ok(None) => {}
             Err(ReadError::Damaged { .. }) if !path.is_file() => leftovers.foreign.push(path),
             Err(ReadError::Damaged { path, damage, file }) => {
@@ -187,6 +190,10 @@ impl Staging {
         let Beside { same, drivers, entries: cached } = match arrival::beside(&self.cache, board) {
             Ok(beside) => beside,
             Err(ReadError::Store(error)) => return Err(error),
+            // It may have entries that only its owner can read: without any to replace them it stays.
+            Err(ReadError::Damaged { path, damage: Damage::Unreadable(cause), .. }) if board.drivers == 0 => {
+                return Err(StoreError::new("read", &path, cause));
+            }
             Err(ReadError::Damaged { damage, file, .. }) => {
                 self.set_aside(board.combination, file, &damage)?;
                 Beside::default()
@@ -208,7 +215,7 @@ impl Staging {
         match to {
             Destination::Staging => {
                 put(&self.folder, board, NewFile::commit_unsynced)?;
-                self.ready().push((board.combination, board.drivers));
+                self.ready().insert(board.combination, board.drivers);
             }
             Destination::Cache => put(&self.cache, board, NewFile::commit)?,
         }
@@ -265,33 +272,36 @@ impl Staging {
         if ready.is_empty() {
             return Ok(());
         }
-        let mut later = Vec::new();
+        let mut later = BTreeMap::new();
         let result = self.promote_all(&mut ready, &mut later, stop, done);
         ready.append(&mut later);
-        self.ready().append(&mut ready);
+        let mut now_ready = self.ready();
+        for (board, drivers) in ready {
+            now_ready.entry(board).or_insert(drivers);
+        }
         result
     }
 
     fn promote_all(
         &self,
-        ready: &mut Vec<(Combination, usize)>,
-        later: &mut Vec<(Combination, usize)>,
+        ready: &mut BTreeMap<Combination, usize>,
+        later: &mut BTreeMap<Combination, usize>,
         stop: &CancellationToken,
         done: &mut Promoted,
     ) -> Result<(), StoreError> {
         fs::sync_file_system(self.folder.folder())?;
         self.at_work()?;
         let mut buffers = Buffers::default();
-        while let Some(&(board, drivers)) = ready.last()
+        while let Some((&board, &drivers)) = ready.last_key_value()
             && !stop.is_cancelled()
         {
             let promoted = self.promote_one(board, drivers, &mut buffers);
             match self.refusals.keep(board, promoted)? {
                 Some(true) => done.boards += 1,
                 Some(false) => done.kept.push(board),
-                None => later.push((board, drivers)),
+                None => drop(later.insert(board, drivers)),
             }
-            ready.pop();
+            ready.pop_last();
         }
         fs::sync_file_system(self.cache.folder())
     }
@@ -396,7 +406,7 @@ impl Staging {
         Ok(files)
     }
 
-    fn ready(&self) -> std::sync::MutexGuard<'_, Vec<(Combination, usize)>> {
+    fn ready(&self) -> std::sync::MutexGuard<'_, BTreeMap<Combination, usize>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

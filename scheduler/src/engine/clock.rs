@@ -25,6 +25,11 @@ impl Engine<'_> {
         }
         // A clock that was set back unsettles nothing, unless a run is due by it.
         let kept = self.saved.filter(|_| due.is_none()).map_or(Timestamp::MIN, |saved| saved.at);
+        self.save(kept);
+    }
+
+    /// Keeps what is settled, up to `kept` at least, and what is pending.
+    pub(super) fn save(&mut self, kept: Timestamp) {
         let settled = Settled { at: self.timetable.settled().max(kept), pending: self.pending };
         if self.saved == Some(settled) {
             return;
@@ -63,6 +68,9 @@ impl Engine<'_> {
             } else {
                 tracing::info!(%at, job, pid, "a full refresh that is at work does the work of a due one");
             }
+        }
+        if let Some((at_work, _)) = self.job.as_mut().filter(|_| !waits) {
+            at_work.forget_faults();
         }
         let attempt = at_work.filter(|_| !waits).map_or(1, |it| it.1);
         self.pending = Some(Pending { due_at: at, attempt, not_before: Some(now) });

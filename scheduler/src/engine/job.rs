@@ -48,7 +48,8 @@ impl Engine<'_> {
     /// How long ago the refresh was due that is not over.
     fn due_since(&self) -> Option<Duration> {
         let due_at = self.pending?.due_at;
-        Some(Duration::try_from(now(self.around.clock).duration_since(due_at)).unwrap_or_default())
+        // None by a clock that was set back: then all that was at work counts.
+        Duration::try_from(now(self.around.clock).duration_since(due_at)).ok()
     }
 
     /// The job has ended by itself, or because it was pressed to.
@@ -160,7 +161,13 @@ impl Engine<'_> {
         let pid = running.pid().as_raw();
         running.close().await;
         match ended {
-            Some(Ok(status)) => tracing::info!(pid, "the {job} has ended: {}", describe(status)),
+            Some(Ok(status)) => {
+                tracing::info!(pid, "the {job} has ended: {}", describe(status));
+                // It was done all the same: the next start does not repeat it.
+                if Ending::of(status, false) == Ending::Done {
+                    self.over(job);
+                }
+            }
             Some(Err(error)) => tracing::error!(pid, %error, "how the {job} ended cannot be told"),
             None => tracing::error!(pid, "the {job} was killed, and the kernel has not ended it yet"),
         }

@@ -184,7 +184,7 @@ pub enum NotEnough {
         /// One that is enough. A little less may do where boards are small.
         needed_mb: u64,
     },
-    /// The limit would be enough, but others in the control group hold too much of it for now.
+    /// The limit would be enough, but for now too much of it is held: by this process, or by others in the control group.
     #[error("not enough memory left to make the index: {used}; it needs {needed_mb} MB for itself")]
     InUse {
         /// What is in use of it.
@@ -198,10 +198,13 @@ impl Usage {
     /// The error for an index that takes so many bytes, which are not there.
     #[must_use]
     pub fn not_enough(&self, index_bytes: u64) -> NotEnough {
-        let needed_mb = needed_mb(index_bytes, self.own.bytes);
-        match self.group() {
-            Some(used) if needed_mb <= mb(self.own.limit.bytes) => NotEnough::InUse { used: used.clone(), needed_mb },
-            _ => NotEnough::LimitTooSmall { limit: self.own.limit.clone(), needed_mb },
+        let with = |rss_bytes| needed_mb(index_bytes, rss_bytes);
+        let needed_mb = with(self.own.bytes);
+        // Without what is resident for the moment, such as boards in flight.
+        if with(0) <= mb(self.own.limit.bytes) {
+            NotEnough::InUse { used: self.nearest().clone(), needed_mb }
+        } else {
+            NotEnough::LimitTooSmall { limit: self.own.limit.clone(), needed_mb }
         }
     }
 }
