@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -134,15 +135,21 @@ fn a_scheduler_tells_its_life_and_its_jobs_tell_nothing() {
 fn ready_is_told_to_a_descriptor_also_where_there_are_to_be_profiles() {
     for (program, arguments) in [("r3e-monitor", &["watch"][..]), ("r3e-scheduler", &[])] {
         let place = Place::new();
+        let (mut reader, writer) = std::io::pipe().unwrap();
         let daemon = Invocation::new(program, &place.path(""))
             .arguments(arguments)
             .arguments(&["--notify-fd", "3"])
             .set("runtime.dir", &place.path("run").to_string_lossy())
             .set("schedule.load_at_start", "false")
             .set("memory.profile", "ready")
-            .descriptor(3, fs::File::create(place.path("ready")).unwrap());
+            .descriptor(3, writer);
         let running = daemon.spawn();
-        until("it is ready", || fs::read(place.path("ready")).is_ok_and(|told| told == b"\n"));
+        let (told, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut first = [0];
+            told.send(reader.read_exact(&mut first).map(|()| first)).unwrap();
+        });
+        assert_eq!(heard.recv_timeout(BOUND).unwrap().unwrap(), *b"\n");
         running.signal("TERM");
         let _ended = running.wait().with_code(0);
     }
