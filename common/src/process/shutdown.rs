@@ -108,8 +108,8 @@ impl Shutdown {
                 };
                 let grace = humantime::format_duration(watchdog.bound);
                 let what = if first { "stopping" } else { "hurrying" };
-                // Known before it is acted upon, so that it can be waited for.
-                let said = say(move || tracing::info!(signal = name(number), %grace, "{what}"));
+                // Known before it is acted upon, so that it can be waited for; logged after, so that who reads it finds it done.
+                let (done, said) = channel();
                 told.said.lock().unwrap_or_else(PoisonError::into_inner).push(said);
                 watchdog.start(number);
                 if std::mem::take(&mut first) {
@@ -118,6 +118,7 @@ impl Shutdown {
                 } else {
                     told.haste.cancel();
                 }
+                say(done, move || tracing::info!(signal = name(number), %grace, "{what}"));
             }
         };
         let listener = std::thread::Builder::new().name("signals".into()).spawn(listen)?;
@@ -202,15 +203,15 @@ impl Watchdog {
 
 fn end_now(number: i32, why: &'static str, farewell: &dyn Fn()) -> ! {
     farewell();
-    let said = say(move || tracing::error!(signal = name(number), "{why}: ending at once"));
+    let (done, said) = channel();
+    say(done, move || tracing::error!(signal = name(number), "{why}: ending at once"));
     let _said_or_not = said.recv_timeout(SAYING);
     logging::flush(SAYING);
     std::process::exit(i32::from(exit_of(number).unwrap_or(Exit::Unexpected).code()))
 }
 
 /// Logs on a thread of its own, so that a log that nobody reads holds up nothing else. The channel closes when it is done.
-fn say(log: impl FnOnce() + Send + 'static) -> Receiver<()> {
-    let (done, said) = channel();
+fn say(done: Sender<()>, log: impl FnOnce() + Send + 'static) {
     let log = move || {
         log();
         drop(done);
@@ -218,7 +219,6 @@ fn say(log: impl FnOnce() + Send + 'static) -> Receiver<()> {
     if std::thread::Builder::new().name("last-words".into()).spawn(log).is_err() {
         tracing::error!("no thread to log on");
     }
-    said
 }
 
 fn exit_of(number: i32) -> Option<Exit> {

@@ -118,9 +118,15 @@ impl<'a> Pages<'a> {
         let ends = page.ends.map(|(first, last)| (identity(first), identity(last)));
         match (self.ends, ends) {
             (Some((_, last)), Some((first, _))) if first == last => {}
-            // The service has ignored `start`.
+            // The service has ignored `start`, which does no harm where it had given all it has. Of a board that is doubted
+            // this is not believed.
             (Some((first, _)), Some((again, _))) if first == again => {
-                return Err(Failure::Repeated { start: self.start() });
+                let is_whole = self.ends == ends && self.listed == page.listed && page.listed < asked;
+                return if is_whole && self.taken == 1 && self.last_page == LastPage::Short {
+                    Ok(Taken::Last)
+                } else {
+                    Err(Failure::Repeated { start: self.start() })
+                };
             }
             (Some(_), _) => return Ok(Taken::Changed),
             (None, _) => {}

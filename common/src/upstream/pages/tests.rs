@@ -152,7 +152,8 @@ fn elements_that_are_no_entries_join_pages_too() {
     assert_eq!(read(&["[{},null]", "[7,{}]"], 3), Ok(vec![More, Changed]));
     assert_eq!(read(&["[{},null]", "[]"], 3), Ok(vec![More, Changed]));
     assert!(matches!(read(&["[null]"], 3), Err(Failure::NotAPage(_))));
-    assert_eq!(read(&["[{},null]", "[{},null]"], 3), Err(Failure::Repeated { start: 1 }));
+    assert_eq!(read(&["[{},null]", "[{},null]"], 2), Err(Failure::Repeated { start: 1 }));
+    assert_eq!(read(&["[{},null]", "[{},null]"], 3), Ok(vec![More, Last]));
 }
 
 #[test]
@@ -169,8 +170,12 @@ fn a_board_without_end_is_given_up() {
 }
 
 #[test]
-fn a_service_that_ignores_where_a_page_starts_fails_its_board() {
+fn a_service_that_ignores_where_a_page_starts_fails_a_board_unless_it_had_given_all_of_it() {
     let answer = |_: Listing| page(&(0..20).map(|driver| entry(driver, 0)).collect::<Vec<_>>()).into();
-    let failure = Service::new(answer, 50, 2).failure();
+    let failure = Service::new(answer, 20, 2).failure();
     assert_eq!(failure, "the page from entry 19 on is the first page again (after 2 attempts)");
+    // It gave less than it was asked for.
+    let Ok(Answer::Board(encoder)) = Service::new(answer, 50, 2).fetch(LastPage::Short) else { panic!("no board") };
+    assert_eq!(test_service::drivers(*encoder).len(), 20);
+    assert!(Service::new(answer, 50, 2).fetch(LastPage::Empty).is_err(), "of a board that is doubted");
 }
