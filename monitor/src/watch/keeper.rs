@@ -53,6 +53,7 @@ impl Keeper {
             clock,
             database: None,
             file: None,
+            moved: false,
             set_aside_at: None,
             dropped_at: None,
             writing: Trouble::none("the history is written again"),
@@ -104,6 +105,8 @@ struct Work {
     database: Option<Writer>,
     /// Which file was last open.
     file: Option<Inode>,
+    /// Whether that one was moved or replaced, and nothing was opened since.
+    moved: bool,
     set_aside_at: Option<Instant>,
     dropped_at: Option<Instant>,
     writing: Trouble,
@@ -182,22 +185,32 @@ impl Work {
     fn database(&mut self) -> Result<&mut Writer, HistoryError> {
         let open = match self.database.take() {
             Some(open) if open.is_in_place()? => open,
-            moved => {
-                if let Some(moved) = moved {
-                    tracing::warn!(history = %self.history.display(), "the history was moved or replaced: reopening it");
-                    if let Err(error) = moved.leave() {
-                        tracing::warn!(%error, "the history that was moved may lack its last samples");
-                    }
+            None => self.open()?,
+            Some(moved) => {
+                self.moved = true;
+                if let Err(error) = moved.leave() {
+                    tracing::warn!(%error, "the history that was moved may lack its last samples");
                 }
-                let opened = Writer::open(&self.history)?;
-                if std::mem::replace(&mut self.file, opened.file()) != opened.file() {
-                    // In another file a process has another number.
-                    self.judging = Judging::default();
-                }
-                opened
+                self.open()?
             }
         };
         Ok(self.database.insert(open))
+    }
+
+    /// Opens the history. If it is another file than before, logs that, and forgets what was judged: in another file a process
+    /// has another number.
+    fn open(&mut self) -> Result<Writer, HistoryError> {
+        let opened = Writer::open(&self.history)?;
+        let before = std::mem::replace(&mut self.file, opened.file());
+        // A new file may have the number of one that was deleted.
+        let moved = std::mem::take(&mut self.moved);
+        if moved || before != opened.file() {
+            self.judging = Judging::default();
+            if before.is_some() {
+                tracing::warn!(history = %self.history.display(), "the history was moved or replaced: reopened");
+            }
+        }
+        Ok(opened)
     }
 
     /// Moves a history aside that is damaged; says whether a new one can be begun.
@@ -208,6 +221,7 @@ impl Work {
         self.database = None;
         match set_aside(&self.history) {
             Ok(Some(aside)) => {
+                self.file = None;
                 self.set_aside_at = Some(Instant::now());
                 tracing::error!(%error, moved_to = %aside.display(), "the history is damaged: moved aside, beginning a new one");
                 true
