@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use r3e_common::process::config::{ConfigArgs, Flag};
-use r3e_common::process::notify::SupervisorArgs;
+use r3e_common::runtime::config::{ConfigArgs, Flag};
+use r3e_common::runtime::notify::SupervisorArgs;
 
 /// Shows what the programs of r3e-leaderboard hold, has them give it back, and keeps the history.
 #[derive(Debug, Parser)]

@@ -5,8 +5,8 @@ use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use r3e_common::store::StoreError;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
+use r3e_common::runtime::fs::FsError;
 
 /// The most sockets that are looked at: a handful of programs runs on a machine.
 pub(crate) const MOST: usize = 256;
@@ -85,7 +85,7 @@ impl Socket {
 ///
 /// # Errors
 /// When the folder is there and cannot be read.
-pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, StoreError> {
+pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, FsError> {
     let mut sockets: Vec<Socket> = fs::list(folder)?.into_iter().filter_map(Socket::at).collect();
     if sockets.len() > MOST {
         tracing::warn!(sockets = sockets.len(), "only the first {MOST} control sockets are looked at");

@@ -9,7 +9,8 @@ use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 
 use super::board_file::{Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
-use super::validators::Validators;
+use super::board_version;
+use crate::domain::Validators;
 use crate::domain::{Combination, Entry};
 
 /// Tells lists of entries apart by the text of each and their order, within one process: the key is drawn anew each time,
@@ -82,7 +83,7 @@ impl BoardEncoder {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::new(6));
         gzip.write_all(b"{").expect(INTO_MEMORY);
         if !validators.is_empty() {
-            gzip.write_all(validators.member().as_bytes()).expect(INTO_MEMORY);
+            gzip.write_all(board_version::member(validators).as_bytes()).expect(INTO_MEMORY);
             gzip.write_all(b",").expect(INTO_MEMORY);
         }
         let Combination { track, class } = combination;

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
-use super::fs::{self, Access, FileId, Opened, Reach, StoreError};
-use super::validators::{self, Validators};
+use super::board_version;
+use crate::domain::Validators;
 use crate::domain::{Combination, Entry};
+use crate::runtime::fs::{self, Access, FileId, FsError, Opened, Reach};
 
 /// The folder, inside the cache, that damaged files are moved to.
 pub(super) const DAMAGED: &str = ".damaged";
@@ -26,7 +27,7 @@ pub enum ReadError {
     },
     /// The file system refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] FsError),
 }
 
 /// What reading one board needs and the next can use again.
@@ -171,8 +172,8 @@ impl Cache {
     /// that can be read: then the board is asked for without condition.
     #[must_use]
     pub fn validators(&self, board: Combination) -> Validators {
-        let beginning = fs::read_beginning(&self.board_path(board), validators::HEAD_BYTES);
-        beginning.ok().flatten().map(|it| Validators::of_file(&it)).unwrap_or_default()
+        let beginning = fs::read_beginning(&self.board_path(board), board_version::HEAD_BYTES);
+        beginning.ok().flatten().map(|it| board_version::read(&it)).unwrap_or_default()
     }
 
     /// Moves a damaged board file to `.damaged/`, where a person can look at it; returns where it is now. None, and nothing is
@@ -180,7 +181,7 @@ impl Cache {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn set_aside(&self, board: Combination, damaged: Option<FileId>) -> Result<Option<PathBuf>, StoreError> {
+    pub fn set_aside(&self, board: Combination, damaged: Option<FileId>) -> Result<Option<PathBuf>, FsError> {
         let path = self.board_path(board);
         let Some(damaged) = damaged else {
             // The error tells why.
@@ -196,7 +197,7 @@ impl Cache {
 }
 
 /// Moves what stands at a path to another; a folder and a file do not replace one another. Returns where it is now.
-pub(super) fn move_aside(path: &Path, mut aside: PathBuf) -> Result<PathBuf, StoreError> {
+pub(super) fn move_aside(path: &Path, mut aside: PathBuf) -> Result<PathBuf, FsError> {
     fs::publish_folders(fs::parent(&aside))?;
     if fs::is_folder(&aside)? || fs::is_folder(path)? {
         aside = fs::unused(&aside)?;
@@ -214,7 +215,7 @@ fn open(path: &Path) -> Result<Option<Opened<'_>>, ReadError> {
 }
 
 /// A bad sector, a folder, a link in a circle, a file that only its owner may read are this board's trouble, and no other's.
-fn of_one_board(error: StoreError, path: &Path, file: Option<FileId>) -> ReadError {
+fn of_one_board(error: FsError, path: &Path, file: Option<FileId>) -> ReadError {
     if error.reach(Access::Read) == Reach::Path {
         ReadError::Damaged { path: path.to_owned(), damage: Damage::Unreadable(error.cause), file }
     } else {

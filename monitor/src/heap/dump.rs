@@ -5,7 +5,7 @@
 
 use std::str::{FromStr, SplitWhitespace};
 
-use r3e_common::process::memory::profile::{ORIGIN_MARK, Origin};
+use r3e_common::runtime::memory::profile::{ORIGIN_MARK, Origin};
 
 /// The most bytes of a dump: a hundred thousand ways to what is held.
 pub(crate) const MAX_DUMP_BYTES: usize = 64 << 20;

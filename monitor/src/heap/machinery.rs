@@ -17,7 +17,7 @@ const PREFIXES: [&str; 16] = [
     "__rustc::__rdl_",
     "alloc::alloc::",
     "alloc::raw_vec::",
-    "r3e_common::process::memory::raw::",
+    "r3e_common::runtime::memory::raw::",
 ];
 
 /// Whether a function is one of them, by its name and file.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
 
 use super::dump::{Dump, Mapping};
 use super::machinery::is_machinery;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gimli::{Dwarf, EndianSlice, RunTimeEndian};
 use object::{Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
-use r3e_common::process::memory::profile::hexadecimal;
+use r3e_common::runtime::memory::profile::hexadecimal;
 
 use super::name::{demangled, in_module};
 use super::profile::Symbol;
@@ -113,7 +113,7 @@ fn lines<'d>(file: &object::File<'d>) -> Option<addr2line::Context<Slice<'d>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use r3e_common::store::fs;
+    use r3e_common::runtime::fs;
     use std::path::Path;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use r3e_common::process::control::Stats;
+use r3e_common::runtime::control::Stats;
 
 use super::pace::Pace;
 use super::series::Series;

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use r3e_common::pipeline::Blocking;
-use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
-use r3e_common::process::memory::Arena;
-use r3e_common::store::StoreError;
+use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
+use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::memory::Arena;
+use r3e_common::runtime::tasks::Blocking;
 use serde::de::DeserializeOwned;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
@@ -162,7 +162,7 @@ async fn look(path: &std::path::Path, tab: Tab) -> Page {
 }
 
 /// Reads the kernel's account, which takes milliseconds, and more on a machine with many connections.
-async fn read(read: impl FnOnce() -> Result<String, StoreError> + Send + 'static) -> Result<String, String> {
+async fn read(read: impl FnOnce() -> Result<String, FsError> + Send + 'static) -> Result<String, String> {
     match Blocking::start("kernel", read).await {
         Ok(read) => read.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),

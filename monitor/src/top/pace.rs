@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use r3e_common::process::control::BoardsProgress;
+use r3e_common::runtime::control::BoardsProgress;
 
 /// The rate is that of so many samples: of the last minute, one each second.
 const MOST_POINTS: usize = 60;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossterm::cursor::{Hide, Show};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
-use r3e_common::process::logging::{SuspendHook, set_suspend};
+use r3e_common::runtime::logging::{SuspendHook, set_suspend};
 
 /// Whether the terminal is ours. There is one for the process, and any thread may log, or panic. Held for as long as a
 /// change takes, so that no thread takes the terminal behind the back of one that has given it back for good.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use r3e_common::process::memory::Figures;
+use r3e_common::runtime::memory::Figures;
 
 /// The most samples of a process: ten minutes of them, one each second. With 8 bytes each, 4.8 KB a process.
 pub(super) const MOST_SAMPLES: usize = 600;

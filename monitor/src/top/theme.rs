@@ -1,6 +1,6 @@
 //! How things stand out: by colour where there is some, and never by colour alone.
 
-use r3e_common::process::config::Environment;
+use r3e_common::runtime::config::Environment;
 use ratatui::style::{Color, Modifier, Style};
 
 /// What a terminal can show.

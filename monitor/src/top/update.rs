@@ -3,7 +3,7 @@
 use std::mem;
 use std::time::Duration;
 
-use r3e_common::process::control::{PurgeStats, Stats};
+use r3e_common::runtime::control::{PurgeStats, Stats};
 
 use super::app::{App, ENDED_SHOWN, Id, Inside, MOST_ENDED, Over, Page, Process, Purging, Question, State, Tab};
 use super::keys::Key;
