@@ -93,7 +93,7 @@ pub enum Command {
     List,
     /// Show what programs hold
     Stats(StatsArguments),
-    /// Show it live in a terminal: memory in time, progress, a look inside; ? shows the keys
+    /// Live view in a terminal: memory over time, progress, details of a process; ? shows the keys
     Top(TopArguments),
     /// Have programs give back memory that they do not use
     Purge(Selected),

@@ -60,7 +60,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     } else if error.is::<commands::Unknown>()
         || error.is::<commands::NoAccount>()
         || error.is::<commands::NotSeen>()
-        || error.is::<top::NotHere>()
+        || error.is::<top::TopError>()
     {
         Exit::Usage
     } else {
@@ -142,7 +142,7 @@ mod tests {
             (watch::Busy("x".into()).into(), Exit::TryAgain),
             (watch::Limited(Reached(used())).into(), Exit::TryAgain),
             (unknown().into(), Exit::Usage),
-            (top::NotHere::Json.into(), Exit::Usage),
+            (top::TopError::Json.into(), Exit::Usage),
             (io::Error::from(io::ErrorKind::WouldBlock).into(), Exit::Unexpected),
         ];
         for (error, exit) in table {
