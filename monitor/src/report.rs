@@ -1,4 +1,4 @@
-//! What was found, as text for people and as JSON for scripts. Nothing here asks or reads anything.
+//! Results, as text for people and as JSON for scripts. Pure.
 
 mod heap;
 mod history;
@@ -22,18 +22,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// What is said where the history has nothing of that time.
+/// The report of an empty history.
 fn no_samples(f: &mut fmt::Formatter<'_>, since: Duration, file: &Path) -> fmt::Result {
     let (since, file) = (humantime::format_duration(since), file.display());
-    writeln!(f, "no samples of the last {since} in {file}; r3e-monitor watch takes them")
+    writeln!(f, "no samples of the last {since} in {file}; r3e-monitor watch records them")
 }
 
-/// A result: a text, or one line of JSON.
+/// A result.
 pub(crate) trait Report: fmt::Display {
-    /// For scripts.
+    /// As JSON.
     fn to_json(&self) -> Value;
 
-    /// As it was asked for.
+    /// As text, or as one line of JSON.
     fn show(&self, json: bool) -> String {
         if json { format!("{}\n", self.to_json()) } else { self.to_string() }
     }

@@ -134,7 +134,7 @@ fn table(f: &mut fmt::Formatter<'_>, functions: &[Function], total: i64, limit: 
         ]);
     }
     if functions.len() > limit {
-        table.row(vec![String::new(), format!("… {} more (--top, --json)", functions.len() - limit)]);
+        table.note(format!("{} more: use --top or --json", functions.len() - limit));
     }
     write!(f, "{table}")
 }
