@@ -1,4 +1,4 @@
-//! Which control sockets there are, and which of them are meant by a name or a number.
+//! Lists control sockets, and selects them by program or process id.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -8,24 +8,24 @@ use std::str::FromStr;
 use r3e_common::store::StoreError;
 use r3e_common::store::fs;
 
-/// The most sockets that are looked at: a handful of programs runs on a machine.
-pub(crate) const MOST: usize = 256;
+/// Upper bound of the sockets that are listed.
+pub(crate) const MAX_SOCKETS: usize = 256;
 
-/// What all programs' names begin with; it may be left out.
-const OURS: &str = "r3e-";
+/// Prefix of all program names, which users may omit.
+const PREFIX: &str = "r3e-";
 
-/// A process id as a socket's name has it: the one that the process sees itself. Programs of several containers may have the
-/// same one; then the later ones have a number of their own behind it, as in `1.2`.
+/// A process id as in the name of a socket: the one that the process itself sees. Processes in different containers may share
+/// one; then an instance number follows, as in `1.2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Pid {
     /// The process id.
     pub(crate) id: u32,
-    /// Which one of those of the same program and id, from 1.
+    /// Number among those of the same program and id, from 1.
     pub(crate) instance: u32,
 }
 
 impl Pid {
-    /// The number behind the process id; none of the first of that id, which has none.
+    /// The instance number, unless it is 1.
     pub(crate) fn later(self) -> Option<u32> {
         (self.instance > 1).then_some(self.instance)
     }
@@ -55,24 +55,24 @@ impl fmt::Display for Pid {
     }
 }
 
-/// A control socket: its name says whose it is.
+/// A control socket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Socket {
     /// The program's name.
     pub(crate) program: String,
     /// Its process id.
     pub(crate) pid: Pid,
-    /// Where it is.
+    /// Its path.
     pub(crate) path: PathBuf,
 }
 
 impl Socket {
-    /// Whose it is.
+    /// Its program and process id.
     pub(crate) fn whose(&self) -> (&str, Pid) {
         (&self.program, self.pid)
     }
 
-    /// The socket at that path, if its name is one: `{program}-{pid}.sock`, `{program}-{pid}.2.sock`.
+    /// Parses a name: `{program}-{pid}.sock`, `{program}-{pid}.2.sock`.
     fn at(path: PathBuf) -> Option<Self> {
         let (program, pid) = path.file_name()?.to_str()?.strip_suffix(".sock")?.rsplit_once('-')?;
         let pid = pid.parse().ok().filter(|it: &Pid| it.id > 0 && it.instance > 0)?;
@@ -81,26 +81,26 @@ impl Socket {
     }
 }
 
-/// The sockets in the folder, by program and process; none where there is no such folder.
+/// The sockets in a folder, by program and process id. Empty if there is no such folder.
 ///
 /// # Errors
-/// When the folder is there and cannot be read.
+/// When the folder cannot be read.
 pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, StoreError> {
     let mut sockets: Vec<Socket> = fs::list(folder)?.into_iter().filter_map(Socket::at).collect();
-    if sockets.len() > MOST {
-        tracing::warn!(sockets = sockets.len(), "only the first {MOST} control sockets are looked at");
-        sockets.truncate(MOST);
+    if sockets.len() > MAX_SOCKETS {
+        tracing::warn!(found = sockets.len(), limit = MAX_SOCKETS, "too many control sockets, ignoring the rest");
+        sockets.truncate(MAX_SOCKETS);
     }
     sockets.sort();
     Ok(sockets)
 }
 
-/// A process, as someone at the prompt names it.
+/// A program or process named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// By its number.
+    /// A process id.
     Pid(Pid),
-    /// By its program, with or without `r3e-`.
+    /// A program, with or without `r3e-`.
     Program(String),
 }
 
@@ -120,22 +120,22 @@ impl fmt::Display for Which {
 }
 
 impl Which {
-    /// Whether that process is meant.
+    /// Whether it names that process.
     pub(crate) fn means(&self, program: &str, pid: Pid) -> bool {
         match self {
             Self::Pid(it) => *it == pid,
             Self::Program(name) => {
-                let bare = |name: &str| name.strip_prefix(OURS).unwrap_or(name).to_owned();
+                let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
                 bare(name) == bare(program)
             }
         }
     }
 }
 
-/// The processes that are meant: all where no one is named.
+/// Selects processes: all if none is named.
 ///
 /// # Errors
-/// The names that mean none of them.
+/// The names that match nothing.
 pub(crate) fn meant<T>(all: Vec<T>, named: &[Which], whose: impl Fn(&T) -> (&str, Pid)) -> Result<Vec<T>, Vec<Which>> {
     let is_meant = |which: &Which, it: &T| {
         let (program, pid) = whose(it);
