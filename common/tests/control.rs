@@ -8,8 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use r3e_common::process::control::{Control, Facts, Stats};
-use r3e_common::process::memory::{Figures, figures, purge_all};
+use r3e_common::runtime::control::{Control, Facts, Stats};
+use r3e_common::runtime::memory::{Figures, figures, purge_all};
 
 const NONSENSE: usize = 10_000;
 const COST_BYTES: u64 = 1 << 20;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use r3e_common::process::control::{Control, Facts};
-use r3e_common::process::memory::profile::{Dump, ORIGIN_MARK, Origin, ProfileState, reset, set_active, state};
-use r3e_common::process::memory::{figures, purge};
+use r3e_common::runtime::control::{Control, Facts};
+use r3e_common::runtime::memory::profile::{Dump, ORIGIN_MARK, Origin, ProfileState, reset, set_active, state};
+use r3e_common::runtime::memory::{figures, purge};
 
 const MARK: &str = "R3E_TEST_PROFILED";
 

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Barrier};
 
-use r3e_common::process::memory::{figures, purge, purge_all};
+use r3e_common::runtime::memory::{figures, purge, purge_all};
 
 const WORKERS: usize = 2;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap_complete::Shell;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
 
 use crate::commands;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::Command;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
 
 use crate::{commands, pages, settings};
 

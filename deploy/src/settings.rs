@@ -63,7 +63,7 @@ pub(crate) fn page() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use r3e_common::process::config::{ConfigArgs, Environment};
+    use r3e_common::runtime::config::{ConfigArgs, Environment};
     use std::collections::BTreeMap;
 
     /// What `--print-config` shows of a file: each key with its value, if it has one, and where that comes from.

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use r3e_common::process::config::{Config, ConfigArgs, ConfigErrors, Environment};
+use r3e_common::runtime::config::{Config, ConfigArgs, ConfigErrors, Environment};
 
 /// The most characters of what is said of one mistake: key, value and another value of 64 each, escaped where they have
 /// to be, and what was expected.

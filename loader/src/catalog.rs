@@ -1,9 +1,9 @@
 //! `r3e-loader catalog`: looking at catalogues, and making one.
 
 use r3e_common::domain::{Catalog, import_publisher_data};
-use r3e_common::process::config::Config;
-use r3e_common::process::job::{JobError, load_catalog};
-use r3e_common::store::fs;
+use r3e_common::job::{JobError, load_catalog};
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::fs;
 use serde_json::{Value, json};
 
 use crate::cli::CatalogCommand;

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::domain::Ordinal;
 use r3e_common::index::BoardState;
-use r3e_common::pipeline::Rhythm;
-use r3e_common::process::config::Config;
-use r3e_common::process::job::{Job, Plan, Scrape};
+use r3e_common::job::{Job, Plan, Scrape};
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::periodic::Rhythm;
 use r3e_common::store::Destination;
 
 /// What is asked of one run.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use r3e_common::domain::{Ordinal, Selection};
-use r3e_common::process::config::Config;
-use r3e_common::process::exit::Exit;
-use r3e_common::process::job::load_catalog;
-use r3e_common::process::program::{self, configure, failed, parse, print, run_job};
-use r3e_common::process::signals;
+use r3e_common::job::load_catalog;
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::program::{self, configure, failed, parse, print, run_job};
+use r3e_common::runtime::signals;
 
 use crate::catalog;
 use crate::cli::{Arguments, Command};

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::sockets::Socket;
     use crate::survey::ask_all;
-    use r3e_common::process::control::TaskStats;
+    use r3e_common::runtime::control::TaskStats;
     use std::path::PathBuf;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixListener;

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use r3e_common::process::config::{ConfigArgs, Flag};
-use r3e_common::process::notify::SupervisorArgs;
+use r3e_common::runtime::config::{ConfigArgs, Flag};
+use r3e_common::runtime::notify::SupervisorArgs;
 
 /// Shows and purges the memory of the r3e-leaderboard programs, and records it over time.
 #[derive(Debug, Parser)]

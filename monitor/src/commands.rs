@@ -10,11 +10,11 @@ use std::io::Write as _;
 use std::time::SystemTime;
 
 use anyhow::bail;
-use r3e_common::process::config::Config;
-use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
-use r3e_common::process::exit::Exit;
-use r3e_common::process::memory;
-use r3e_common::process::shutdown::Shutdown;
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::memory;
+use r3e_common::runtime::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
 
 use crate::ask::{NoAnswer, Question, ask};
@@ -88,8 +88,11 @@ impl Asked<'_> {
         // A name that is wrong from the beginning is an error; later on, a process has come to its end.
         let mut report = self.stats_once(&named).await?;
         let every_purge = self.config.memory.purge_every;
-        let _purging =
-            memory::purge_periodically_unlogged(&r3e_common::pipeline::Tasks::default(), shutdown.token(), every_purge);
+        let _purging = memory::purge_periodically_unlogged(
+            &r3e_common::runtime::tasks::Tasks::default(),
+            shutdown.token(),
+            every_purge,
+        );
         loop {
             let clear = if !self.json && std::io::IsTerminal::is_terminal(&std::io::stdout()) { CLEAR } else { "" };
             match try_print(&format!("{clear}{}", report.show(self.json))) {

@@ -4,8 +4,8 @@ mod net;
 
 use std::path::{Path, PathBuf};
 
-use r3e_common::store::StoreError;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
+use r3e_common::runtime::fs::FsError;
 use serde::Serialize;
 
 pub(crate) use net::Connection;
@@ -40,7 +40,7 @@ pub(crate) struct Open {
 ///
 /// # Errors
 /// When `/proc` cannot be read.
-pub(crate) fn is_alive(pid: u32) -> Result<bool, StoreError> {
+pub(crate) fn is_alive(pid: u32) -> Result<bool, FsError> {
     fs::modified(&folder(pid)).map(|it| it.is_some())
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn start_ticks(pid: u32) -> Option<i64> {
 ///
 /// # Errors
 /// When `/proc` cannot be read, for example without permission.
-pub(crate) fn descriptors(pid: u32) -> Result<Open, StoreError> {
+pub(crate) fn descriptors(pid: u32) -> Result<Open, FsError> {
     let connections = net::all(&folder(pid))?;
     let (targets, more) = targets(pid)?;
     let describe = |(fd, target): (u32, PathBuf)| {
@@ -71,7 +71,7 @@ pub(crate) fn descriptors(pid: u32) -> Result<Open, StoreError> {
 ///
 /// # Errors
 /// When `/proc` cannot be read, for example without permission.
-pub(crate) fn connections(pid: u32) -> Result<Vec<Connection>, StoreError> {
+pub(crate) fn connections(pid: u32) -> Result<Vec<Connection>, FsError> {
     let mut all = net::all(&folder(pid))?;
     let (targets, _more) = targets(pid)?;
     let inodes = targets.iter().filter_map(|(_, target)| kind(&target.to_string_lossy()).1);
@@ -83,7 +83,7 @@ fn folder(pid: u32) -> PathBuf {
 }
 
 /// The targets of the descriptors, by number, and how many more there are.
-fn targets(pid: u32) -> Result<(Vec<(u32, PathBuf)>, usize), StoreError> {
+fn targets(pid: u32) -> Result<(Vec<(u32, PathBuf)>, usize), FsError> {
     let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let mut links: Vec<(u32, PathBuf)> =
         fs::list(&folder(pid).join("fd"))?.into_iter().filter_map(|path| Some((number(&path)?, path))).collect();

@@ -5,14 +5,14 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use clap::CommandFactory as _;
-use r3e_common::process::config::Config;
-use r3e_common::process::exit::Exit;
-use r3e_common::process::limits::{self, LimitError};
-use r3e_common::process::memory;
-use r3e_common::process::notify::Supervisor;
-use r3e_common::process::program::{self, configure, parse, say};
-use r3e_common::process::signals;
-use r3e_common::store::StoreError;
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::limits::{self, LimitError};
+use r3e_common::runtime::memory;
+use r3e_common::runtime::notify::Supervisor;
+use r3e_common::runtime::program::{self, configure, parse, say};
+use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};
 use crate::commands::{self, Asked};
@@ -49,7 +49,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         error.exit()
     } else if let Some(error) = error.downcast_ref::<serve::NotListening>() {
         error.exit()
-    } else if let Some(error) = error.downcast_ref::<StoreError>() {
+    } else if let Some(error) = error.downcast_ref::<FsError>() {
         Exit::of_store(error)
     } else if let Some(error) = error.downcast_ref::<LimitError>() {
         error.exit()
@@ -117,12 +117,12 @@ mod tests {
     use super::*;
     use std::io;
 
-    use r3e_common::process::memory::guard::Reached;
-    use r3e_common::process::memory::limit::{By, Limit, Origin, Used};
+    use r3e_common::runtime::memory::guard::Reached;
+    use r3e_common::runtime::memory::limit::{By, Limit, Origin, Used};
 
     #[test]
     fn every_error_has_its_exit_code() {
-        let store = || StoreError::new("write", std::path::Path::new("x"), io::ErrorKind::StorageFull.into());
+        let store = || FsError::new("write", std::path::Path::new("x"), io::ErrorKind::StorageFull.into());
         let used =
             || Used { bytes: 1, by: By::Process, limit: Limit { bytes: 1, origin: Origin::ControlGroup("x".into()) } };
         let cannot_listen = |kind| serve::NotListening { address: ([0; 4], 0).into(), cause: io::Error::from(kind) };

@@ -21,17 +21,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use r3e_common::pipeline::Tasks;
-use r3e_common::process::config::Config;
-use r3e_common::process::control::{Control, Facts};
-use r3e_common::process::exit::Exit;
-use r3e_common::process::memory;
-use r3e_common::process::memory::guard::Guard;
-use r3e_common::process::memory::ladder::Role;
-use r3e_common::process::memory::limit::Limits;
-use r3e_common::process::run_record::Run;
-use r3e_common::process::shutdown::Shutdown;
-use r3e_common::process::signals::Reaper;
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::control::{Control, Facts};
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::memory;
+use r3e_common::runtime::memory::guard::Guard;
+use r3e_common::runtime::memory::ladder::Role;
+use r3e_common::runtime::memory::limit::Limits;
+use r3e_common::runtime::run_record::Run;
+use r3e_common::runtime::shutdown::Shutdown;
+use r3e_common::runtime::signals::Reaper;
+use r3e_common::runtime::tasks::Tasks;
 use tokio::net::TcpListener;
 
 use crate::watch::Limited;

@@ -5,8 +5,8 @@ use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use r3e_common::store::StoreError;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
+use r3e_common::runtime::fs::FsError;
 
 /// Upper bound of the sockets that are listed.
 pub(crate) const MAX_SOCKETS: usize = 256;
@@ -85,7 +85,7 @@ impl Socket {
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, StoreError> {
+pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, FsError> {
     let mut sockets: Vec<Socket> = fs::list(folder)?.into_iter().filter_map(Socket::at).collect();
     if sockets.len() > MAX_SOCKETS {
         tracing::warn!(found = sockets.len(), limit = MAX_SOCKETS, "too many control sockets, ignoring the rest");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use r3e_common::store::StoreError;
+use r3e_common::runtime::fs::FsError;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -51,7 +51,7 @@ where
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub(crate) async fn ask_everyone<T>(folder: &Path, question: Question) -> Result<Vec<Reply<T>>, StoreError>
+pub(crate) async fn ask_everyone<T>(folder: &Path, question: Question) -> Result<Vec<Reply<T>>, FsError>
 where
     T: DeserializeOwned + Send + 'static,
 {

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 
 use r3e_common::domain::{Catalog, Ordinal, TrackId};
 use r3e_common::index::BoardState;
-use r3e_common::pipeline::Rhythm;
-use r3e_common::process::config::Config;
-use r3e_common::process::exit::Exit;
-use r3e_common::process::job::{Job, JobError, Plan, Scrape, load_catalog};
-use r3e_common::process::program::{self, configure, failed, parse, run_job};
-use r3e_common::process::signals;
+use r3e_common::job::{Job, JobError, Plan, Scrape, load_catalog};
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::periodic::Rhythm;
+use r3e_common::runtime::program::{self, configure, failed, parse, run_job};
+use r3e_common::runtime::signals;
 use r3e_common::store::Destination;
 
 use crate::cli::{Arguments, Command, IncrementalArguments};
@@ -85,7 +85,7 @@ impl Kind {
                     full::plan(states, earlier, now, config.refresh.resume_within);
                 let (left, of) = (boards.len(), states.len());
                 if resumed {
-                    let since = r3e_common::store::timestamp(since);
+                    let since = r3e_common::runtime::timestamp(since);
                     tracing::info!(left, of, since, "going on with a full refresh that was interrupted");
                 } else {
                     tracing::info!(boards = of, "a full refresh from the beginning");

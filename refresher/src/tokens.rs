@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use r3e_common::domain::{Catalog, Ordinal, Selection};
-use r3e_common::store::{StoreError, fs};
+use r3e_common::runtime::fs::{self, FsError};
 
 use crate::cli::BoardsArguments;
 
@@ -21,8 +21,8 @@ pub(crate) enum Wrong {
     NoBoard,
 }
 
-impl From<StoreError> for Wrong {
-    fn from(error: StoreError) -> Self {
+impl From<FsError> for Wrong {
+    fn from(error: FsError) -> Self {
         Self::Unreadable(format!("--from: {error}"))
     }
 }

@@ -6,7 +6,7 @@ mod tests;
 
 use std::time::Duration;
 
-use r3e_common::process::config::Schedule;
+use r3e_common::runtime::config::Schedule;
 use tokio::time::Instant;
 
 use crate::job::{Job, Why};

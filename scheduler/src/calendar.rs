@@ -14,8 +14,8 @@ use std::fmt;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, ToSpan as _};
-use r3e_common::process::config::Schedule;
-use r3e_common::process::cron::Cron;
+use r3e_common::runtime::config::Schedule;
+use r3e_common::runtime::cron::Cron;
 
 pub use zone::Zone;
 

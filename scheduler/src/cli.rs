@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use r3e_common::process::config::ConfigArgs;
-use r3e_common::process::notify::SupervisorArgs;
+use r3e_common::runtime::config::ConfigArgs;
+use r3e_common::runtime::notify::SupervisorArgs;
 
 /// Starts the jobs of r3e-leaderboard at their time, one at a time, until it is stopped.
 ///

@@ -7,10 +7,10 @@ mod tests;
 use std::path::{Path, absolute};
 
 use jiff::Timestamp;
-use r3e_common::process::config::Config;
-use r3e_common::process::exit::Exit;
-use r3e_common::process::job::load_catalog;
-use r3e_common::process::program::{failed, print};
+use r3e_common::job::load_catalog;
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::program::{failed, print};
 
 use crate::calendar::Calendar;
 use crate::cli::NextArguments;

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use r3e_common::pipeline::Tasks;
-use r3e_common::process::config::Config;
-use r3e_common::process::control::{Facts, ScheduleFigures};
-use r3e_common::process::memory;
-use r3e_common::process::notify::Supervisor;
-use r3e_common::process::shutdown::Shutdown;
-use r3e_common::process::signals::{self, Reaper};
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::control::{Facts, ScheduleFigures};
+use r3e_common::runtime::memory;
+use r3e_common::runtime::notify::Supervisor;
+use r3e_common::runtime::shutdown::Shutdown;
+use r3e_common::runtime::signals::{self, Reaper};
+use r3e_common::runtime::tasks::Tasks;
 use tokio::time::{Instant, sleep_until};
 
 use crate::agenda::{Agenda, Counts, Retries, Try};

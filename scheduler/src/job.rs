@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use r3e_common::process::config::{Config, ConfigArgs};
-use r3e_common::process::logging::Format;
-use r3e_common::store::{StoreError, fs};
+use r3e_common::runtime::config::{Config, ConfigArgs};
+use r3e_common::runtime::fs::{self, FsError};
+use r3e_common::runtime::logging::Format;
 use tokio::process::Command;
 
 /// Hidden, in the staging folder: the configuration that jobs are started with.
@@ -93,7 +93,7 @@ impl Programs {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub(crate) fn put_in_force(config: &Config) -> Result<(), StoreError> {
+    pub(crate) fn put_in_force(config: &Config) -> Result<(), FsError> {
         fs::write_whole(&in_force(config), config.render().as_bytes())
     }
 
@@ -157,7 +157,7 @@ fn in_force(config: &Config) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use r3e_common::process::config::Environment;
+    use r3e_common::runtime::config::Environment;
 
     #[test]
     fn commands_carry_the_configuration_and_the_folders_in_force() {

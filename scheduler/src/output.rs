@@ -4,7 +4,7 @@ use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use r3e_common::process::logging::{self, Format, Stream};
+use r3e_common::runtime::logging::{self, Format, Stream};
 use serde::de::IgnoredAny;
 use tokio::net::unix::pipe::Receiver;
 

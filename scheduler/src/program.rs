@@ -5,13 +5,13 @@ use std::io;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use r3e_common::process::exit::Exit;
-use r3e_common::process::limits::LimitError;
-use r3e_common::process::memory;
-use r3e_common::process::notify::NOT_FOR_CHILDREN;
-use r3e_common::process::program::{self, configure, parse, say};
-use r3e_common::process::signals;
-use r3e_common::store::StoreError;
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::limits::LimitError;
+use r3e_common::runtime::memory;
+use r3e_common::runtime::notify::NOT_FOR_CHILDREN;
+use r3e_common::runtime::program::{self, configure, parse, say};
+use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};
 use crate::job::Programs;
@@ -53,7 +53,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
 fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<SettledError>() {
         error.exit()
-    } else if let Some(error) = error.downcast_ref::<StoreError>() {
+    } else if let Some(error) = error.downcast_ref::<FsError>() {
         Exit::of_store(error)
     } else if let Some(error) = error.downcast_ref::<LimitError>() {
         error.exit()
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn every_error_has_its_exit_code() {
-        let store = || StoreError::new("write", std::path::Path::new("x"), io::ErrorKind::StorageFull.into());
+        let store = || FsError::new("write", std::path::Path::new("x"), io::ErrorKind::StorageFull.into());
         let table: [(anyhow::Error, Exit); 5] = [
             (SettledError::Newer { path: "x".into(), found: 9 }.into(), Exit::Configuration),
             (SettledError::Store(store()).into(), Exit::Disk),

@@ -1,6 +1,6 @@
 //! Reading the configuration again while the scheduler runs.
 
-use r3e_common::process::config::{Config, ConfigArgs, ConfigErrors, Environment};
+use r3e_common::runtime::config::{Config, ConfigArgs, ConfigErrors, Environment};
 
 /// The configuration as it is now, for a scheduler that has worked by `old` so far. What only a start can change stays as it
 /// was, and is told.

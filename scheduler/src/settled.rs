@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use r3e_common::process::exit::Exit;
-use r3e_common::store::fs::{self, StoreError};
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::fs::{self, FsError};
 use r3e_common::store::{Versioned, read_versioned};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub enum SettledError {
     },
     /// The file system refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] FsError),
 }
 
 impl SettledError {
@@ -101,7 +101,7 @@ pub fn load(staging: &Path) -> Result<Option<Settled>, SettledError> {
 /// When the system refuses; what was kept before is kept then.
 pub fn save(staging: &Path, settled: Settled) -> Result<(), SettledError> {
     let (path, content) = (path(staging), Content { format: FORMAT, settled });
-    let text = serde_json::to_vec(&content).map_err(|error| StoreError::new("write", &path, error.into()))?;
+    let text = serde_json::to_vec(&content).map_err(|error| FsError::new("write", &path, error.into()))?;
     fs::publish_folders(staging)?;
     Ok(fs::publish_whole(&path, &text)?)
 }

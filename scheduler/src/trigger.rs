@@ -8,8 +8,8 @@ mod notice;
 
 use std::path::{Path, PathBuf};
 
-use r3e_common::store::StoreError;
-use r3e_common::store::fs::{self, FileId, Kind, Seen};
+use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::fs::{self, FileId, Kind, Seen};
 
 pub(crate) use notice::Notice;
 
@@ -79,7 +79,7 @@ impl Trigger {
     ///
     /// # Errors
     /// When the file system refuses; the next look tries again.
-    pub(crate) fn look(&mut self) -> Result<Found, StoreError> {
+    pub(crate) fn look(&mut self) -> Result<Found, FsError> {
         let taken = self.taken();
         if let Some(seen) = fs::look(&taken)? {
             return self.look_at_taken(&taken, seen);
@@ -112,7 +112,7 @@ impl Trigger {
         }
     }
 
-    fn look_at_taken(&mut self, path: &Path, now: Seen) -> Result<Found, StoreError> {
+    fn look_at_taken(&mut self, path: &Path, now: Seen) -> Result<Found, FsError> {
         if self.over == Some(now) {
             fs::remove(path)?;
             (self.over, self.seen) = (None, None);
@@ -145,7 +145,7 @@ impl Trigger {
     ///
     /// # Errors
     /// When it cannot be looked at or removed. Unless something is written to it, it asks for nothing any more.
-    pub(crate) fn done(&mut self) -> Result<bool, StoreError> {
+    pub(crate) fn done(&mut self) -> Result<bool, FsError> {
         let path = self.taken();
         let now = fs::look(&path)?;
         if now.is_some() && now != self.read {
@@ -168,7 +168,7 @@ impl Trigger {
 ///
 /// # Errors
 /// When it cannot be read now; it may be later.
-fn content(path: &Path) -> Result<Result<String, String>, StoreError> {
+fn content(path: &Path) -> Result<Result<String, String>, FsError> {
     match fs::read_text(path, MAX_BYTES) {
         Ok(text) => Ok(Ok(text)),
         // No error of the system: it is not UTF-8, or has grown meanwhile.

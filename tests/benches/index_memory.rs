@@ -13,8 +13,9 @@ use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use r3e_common::domain::Validators;
 use r3e_common::domain::{Catalog, Combination};
-use r3e_common::store::{BoardEncoder, Cache, Validators};
+use r3e_common::store::{BoardEncoder, Cache};
 use r3e_tests::programs;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, ensure};
-use r3e_common::process::control::Stats;
+use r3e_common::runtime::control::Stats;
 use r3e_monitor::verdict::{self, Figure, Figures, Moment, Verdict};
 use r3e_tests::leaky::Kind;
 use r3e_tests::leaky::trial::{Background, Trial};

@@ -16,9 +16,9 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use fastrand::Rng;
-use r3e_common::pipeline::Tasks;
-use r3e_common::process::control::{Control, Facts};
-use r3e_common::process::memory;
+use r3e_common::runtime::control::{Control, Facts};
+use r3e_common::runtime::memory;
+use r3e_common::runtime::tasks::Tasks;
 
 pub use leak::Kind;
 

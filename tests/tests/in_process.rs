@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use r3e_common::process::config::{Config, Environment, Flag, Sources, load};
-use r3e_common::process::control::Facts;
-use r3e_common::process::job::{self, Options, Outcome};
-use r3e_common::process::memory;
-use r3e_common::process::progress::Style;
+use r3e_common::job::progress_bar::Style;
+use r3e_common::job::{self, Options, Outcome};
+use r3e_common::runtime::config::{Config, Environment, Flag, Sources, load};
+use r3e_common::runtime::control::Facts;
+use r3e_common::runtime::memory;
 use r3e_loader::Choice;
 use r3e_tests::harness::{Place, grid, until};
 use r3e_tests::sim::{Faults, SimOptions, Simulator};

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::build::{IndexError, RUN};
 use super::parallel;
 use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::{Cache, ReadError, StoreError};
+use crate::store::{Cache, ReadError};
+use crate::runtime::fs::FsError;
 
 /// What an index may hold in memory at any time.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +53,7 @@ impl Budget<'_> {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn least_for(cache: &Cache, catalog: &Catalog, threads: usize) -> Result<u64, StoreError> {
+    pub fn least_for(cache: &Cache, catalog: &Catalog, threads: usize) -> Result<u64, FsError> {
         let measure = |largest: &mut usize, number: usize| {
             // A catalogue has at most a million combinations.
             let ordinal = Ordinal(u32::try_from(number).unwrap_or(u32::MAX));

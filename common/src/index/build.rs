@@ -12,8 +12,9 @@ use super::parallel;
 use super::shard::Shard;
 use super::sorted::{self, Sorted};
 use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::fs::FileId;
-use crate::store::{Buffers, Cache, Damage, ReadError, StoreError};
+use crate::runtime::fs::FileId;
+use crate::store::{Buffers, Cache, Damage, ReadError};
+use crate::runtime::fs::FsError;
 
 /// How many boards a thread takes at once: neighbours, so that a folder is read by one.
 pub(super) const RUN: usize = 16;
@@ -26,7 +27,7 @@ const MOST_ROWS: usize = u32::MAX as usize;
 pub enum IndexError {
     /// The file system refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] FsError),
     /// It was asked to stop.
     #[error("stopped while the index was being made")]
     Stopped,

@@ -12,8 +12,8 @@ use super::build::IndexError;
 use super::order::push_key;
 use super::record::{NAME, Reading, Record, TEXTS, compare_keys, key_prefix};
 use super::runs::{Place, Run, RunWriter};
-use crate::store::StoreError;
-use crate::store::fs::Scratch;
+use crate::runtime::fs::FsError;
+use crate::runtime::fs::Scratch;
 
 /// No record may take more than this part of the memory.
 const LARGEST_PART: usize = 64;
@@ -89,7 +89,7 @@ impl<'p> Collector<'p> {
     }
 
     /// Sorts what is here, and writes it as a run.
-    fn spill(&mut self) -> Result<(), StoreError> {
+    fn spill(&mut self) -> Result<(), FsError> {
         if self.records.is_empty() {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl<'p> Collector<'p> {
     }
 
     /// Writes what is left, and returns all runs.
-    pub(super) fn end(mut self) -> Result<Vec<Run>, StoreError> {
+    pub(super) fn end(mut self) -> Result<Vec<Run>, FsError> {
         self.spill()?;
         Ok(self.runs)
     }

@@ -13,7 +13,7 @@ use super::output::{Output, cannot_write};
 use super::stream;
 use crate::domain::{Catalog, Ordinal};
 pub use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
-use crate::store::{NewFile, fs};
+use crate::runtime::fs::{self, NewFile};
 
 /// How many boards that list has at most.
 const TOP: usize = 1000;
@@ -114,7 +114,8 @@ fn write_top_combinations<'a>(
 mod tests {
     use super::super::Budget;
     use super::*;
-    use crate::store::{BoardEncoder, Cache, Validators};
+    use crate::store::{BoardEncoder, Cache};
+    use crate::domain::Validators;
     use serde_json::value::RawValue;
 
     #[test]

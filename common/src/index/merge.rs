@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::IndexError;
 use super::runs::{Cursor, Run, RunWriter};
 use super::sorted::{Boards, Sorted};
-use crate::store::StoreError;
+use crate::runtime::fs::FsError;
 
 /// How many records are merged between looks at whether to stop.
 const STRIDE: usize = 4096;
@@ -23,7 +23,7 @@ pub(super) struct Merge<'b> {
 
 impl<'b> Merge<'b> {
     /// Stands on the first record.
-    fn new(runs: Vec<Run>, buffer_bytes: usize, boards: &'b Boards) -> Result<Self, StoreError> {
+    fn new(runs: Vec<Run>, buffer_bytes: usize, boards: &'b Boards) -> Result<Self, FsError> {
         let mut cursors = Vec::with_capacity(runs.len());
         for run in runs {
             let mut cursor = Box::new(Cursor::new(run, buffer_bytes));
@@ -40,7 +40,7 @@ impl<'b> Merge<'b> {
     }
 
     /// Goes to the next record.
-    pub(super) fn advance(&mut self) -> Result<(), StoreError> {
+    pub(super) fn advance(&mut self) -> Result<(), FsError> {
         if let Some(mut first) = self.cursors.peek_mut()
             && !go_on(&mut first.0, self.boards)?
         {
@@ -51,7 +51,7 @@ impl<'b> Merge<'b> {
 }
 
 /// Goes to the next record that is not void; says whether there is one.
-fn go_on(cursor: &mut Cursor, boards: &Boards) -> Result<bool, StoreError> {
+fn go_on(cursor: &mut Cursor, boards: &Boards) -> Result<bool, FsError> {
     while cursor.advance()? {
         if boards.of(cursor.numbers()).is_some() {
             return Ok(true);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::export::Exported;
 use super::gzip::{self, Block, HEADER, Trailer};
-use crate::store::{NewFile, StoreError};
+use crate::runtime::fs::{NewFile, FsError};
 
 /// Rows in a block, about 1.3 MB of JSON: large enough that starting a compressor anew costs nothing, and a few of
 /// them in flight cost little memory. Where blocks begin shows in the compressed bytes.
@@ -29,7 +29,7 @@ impl<'f> Output<'f> {
         gzip: &'f mut NewFile,
         plain: Option<&'f mut NewFile>,
         folder: &'f Path,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, FsError> {
         let exported = Exported { gzip_bytes: HEADER.len() as u64, ..Exported::default() };
         gzip.write_all(&HEADER).map_err(|error| cannot_write(folder, error))?;
         Ok(Self { gzip, plain, folder, trailer: Trailer::default(), exported })
@@ -41,7 +41,7 @@ impl<'f> Output<'f> {
     }
 
     /// Writes the next block; `length` is that of its text, which may be left out where it is not taken.
-    pub(super) fn block(&mut self, block: &Block, length: usize, text: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn block(&mut self, block: &Block, length: usize, text: &[u8]) -> Result<(), FsError> {
         self.trailer.add(block);
         self.exported.json_bytes += length as u64;
         self.exported.gzip_bytes += block.bytes.len() as u64;
@@ -50,7 +50,7 @@ impl<'f> Output<'f> {
     }
 
     /// Ends the files, which have `drivers` keys.
-    pub(super) fn end(self, drivers: usize) -> Result<Exported, StoreError> {
+    pub(super) fn end(self, drivers: usize) -> Result<Exported, FsError> {
         let Self { gzip, folder, trailer, exported, .. } = self;
         let generation = trailer.generation(exported.json_bytes);
         let ending = gzip::ending(generation);
@@ -61,6 +61,6 @@ impl<'f> Output<'f> {
 }
 
 /// The error for a refusal while writing exports.
-pub(super) fn cannot_write(folder: &Path, cause: io::Error) -> StoreError {
-    StoreError::new("write an export into", folder, cause)
+pub(super) fn cannot_write(folder: &Path, cause: io::Error) -> FsError {
+    FsError::new("write an export into", folder, cause)
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::order::push_key;
 use super::record::{NAME, Numbers, Reading, Record, TEXTS, key_prefix};
-use crate::store::StoreError;
-use crate::store::fs::Scratch;
+use crate::runtime::fs::FsError;
+use crate::runtime::fs::Scratch;
 
 /// The name, in the folder for them, under which each file of runs begins its life.
 const FILE: &str = ".index_runs.tmp";
@@ -21,7 +21,7 @@ impl Place {
     }
 
     /// A new file. One at a time, for all have the same name for a moment.
-    pub(super) fn file(&self) -> Result<Arc<Scratch>, StoreError> {
+    pub(super) fn file(&self) -> Result<Arc<Scratch>, FsError> {
         let path = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Scratch::create(&path).map(Arc::new)
     }
@@ -53,7 +53,7 @@ impl RunWriter {
     }
 
     /// Appends the record that comes next in the order.
-    pub(super) fn push(&mut self, record: &Record<'_>) -> Result<(), StoreError> {
+    pub(super) fn push(&mut self, record: &Record<'_>) -> Result<(), FsError> {
         if self.buffer.len() + record.most_bytes() > self.buffer.capacity() {
             self.flush()?;
         }
@@ -68,7 +68,7 @@ impl RunWriter {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), StoreError> {
+    fn flush(&mut self) -> Result<(), FsError> {
         self.run.file.write_at(&self.buffer, self.run.end)?;
         self.run.end += self.buffer.len() as u64;
         self.buffer.clear();
@@ -76,7 +76,7 @@ impl RunWriter {
     }
 
     /// Ends the run; the buffer can be used again.
-    pub(super) fn end(mut self) -> Result<(Run, Vec<u8>), StoreError> {
+    pub(super) fn end(mut self) -> Result<(Run, Vec<u8>), FsError> {
         self.flush()?;
         Ok((self.run, self.buffer))
     }
@@ -110,7 +110,7 @@ impl Cursor {
     }
 
     /// Goes to the next record; says whether there is one.
-    pub(super) fn advance(&mut self) -> Result<bool, StoreError> {
+    pub(super) fn advance(&mut self) -> Result<bool, FsError> {
         if self.buffer.len() - self.at < self.run.largest {
             self.fill()?;
         }
@@ -121,12 +121,12 @@ impl Cursor {
     }
 
     /// The error for bytes that are not those that were written.
-    pub(super) fn garbled(&self) -> StoreError {
+    pub(super) fn garbled(&self) -> FsError {
         self.run.file.garbled()
     }
 
     /// Reads on in the file, as far as there is room.
-    fn fill(&mut self) -> Result<(), StoreError> {
+    fn fill(&mut self) -> Result<(), FsError> {
         if self.run.start == self.run.end {
             return Ok(());
         }

@@ -13,7 +13,9 @@ use super::build::Built;
 use super::output::BLOCK_ROWS;
 use super::*;
 use crate::domain::{Catalog, Combination};
-use crate::store::{BoardEncoder, Cache, Validators, fs};
+use crate::store::{BoardEncoder, Cache};
+use crate::domain::Validators;
+use crate::runtime::fs;
 
 const EXPORTS: [&str; 3] = ["driver_index.json.gz", "driver_index.json", TOP_COMBINATIONS];
 

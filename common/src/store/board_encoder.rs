@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 
 use super::board_file::{Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
-use super::validators::Validators;
+use crate::domain::Validators;
 use crate::domain::{Combination, Entry};
 
 /// Tells lists of entries apart by the text of each and their order, within one process: the key is drawn anew each time,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::Combination;
 use crate::domain::json::{self, Found, Sink};
-use crate::store::fs::{make_room, without_bom};
+use crate::runtime::fs::{make_room, without_bom};
 
 /// The most bytes of JSON that one board may have: what a garbage file or a hostile service can make a job hold.
 /// Twice what 60,000 drivers, all on one board, would need.
@@ -168,7 +168,7 @@ impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
 #[cfg(test)]
 mod tests {
     use super::super::board_encoder::{BoardEncoder, json_string};
-    use super::super::validators::Validators;
+    use super::crate::domain::Validators;
     use super::*;
     use flate2::Compression;
     use flate2::write::GzEncoder;

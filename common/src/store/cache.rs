@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
-use super::fs::{self, Access, FileId, Opened, Reach, StoreError};
-use super::validators::{self, Validators};
+use crate::runtime::fs::{self, Access, FileId, Opened, Reach, FsError};
+use crate::domain::{self, Validators};
 use crate::domain::{Combination, Entry};
 
 /// The folder, inside the cache, that damaged files are moved to.
@@ -26,7 +26,7 @@ pub enum ReadError {
     },
     /// The file system refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] FsError),
 }
 
 /// What reading one board needs and the next can use again.
@@ -180,7 +180,7 @@ impl Cache {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn set_aside(&self, board: Combination, damaged: Option<FileId>) -> Result<Option<PathBuf>, StoreError> {
+    pub fn set_aside(&self, board: Combination, damaged: Option<FileId>) -> Result<Option<PathBuf>, FsError> {
         let path = self.board_path(board);
         let Some(damaged) = damaged else {
             // The error tells why.
@@ -196,7 +196,7 @@ impl Cache {
 }
 
 /// Moves what stands at a path to another; a folder and a file do not replace one another. Returns where it is now.
-pub(super) fn move_aside(path: &Path, mut aside: PathBuf) -> Result<PathBuf, StoreError> {
+pub(super) fn move_aside(path: &Path, mut aside: PathBuf) -> Result<PathBuf, FsError> {
     fs::publish_folders(fs::parent(&aside))?;
     if fs::is_folder(&aside)? || fs::is_folder(path)? {
         aside = fs::unused(&aside)?;
@@ -214,7 +214,7 @@ fn open(path: &Path) -> Result<Option<Opened<'_>>, ReadError> {
 }
 
 /// A bad sector, a folder, a link in a circle, a file that only its owner may read are this board's trouble, and no other's.
-fn of_one_board(error: StoreError, path: &Path, file: Option<FileId>) -> ReadError {
+fn of_one_board(error: FsError, path: &Path, file: Option<FileId>) -> ReadError {
     if error.reach(Access::Read) == Reach::Path {
         ReadError::Damaged { path: path.to_owned(), damage: Damage::Unreadable(error.cause), file }
     } else {

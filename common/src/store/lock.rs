@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::fs::{self, At as _, StoreError};
+use crate::runtime::fs::{self, At as _, FsError};
 
 /// Hidden, and beside what it guards: in the cache folder and in the staging folder.
 const NAME: &str = ".writer.lock";
@@ -46,7 +46,7 @@ pub enum LockError {
     },
     /// The file system refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] FsError),
 }
 
 /// The right to write to a cache and its staging folder. The kernel takes it back when the process dies.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::cache::{board_name, board_of};
-use super::fs::{self, Beneath, StoreError};
+use crate::runtime::fs::{self, Beneath, FsError};
 use crate::domain::Combination;
 
 /// The index's name without compression; with it, `.gz` is appended.
@@ -60,7 +60,7 @@ impl Published {
     ///
     /// # Errors
     /// When it is there and cannot be opened.
-    pub fn open(self, cache: &Path) -> Result<Option<Beneath>, StoreError> {
+    pub fn open(self, cache: &Path) -> Result<Option<Beneath>, FsError> {
         let board;
         let path = match self {
             Self::DriverIndex | Self::DriverIndexFile => DRIVER_INDEX_FILE,

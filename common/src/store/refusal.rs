@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::fs::{self, Access, Reach, StoreError};
+use crate::runtime::fs::{self, Access, Reach, FsError};
 use crate::domain::Combination;
 
 /// The file system refused something.
@@ -12,10 +12,10 @@ use crate::domain::Combination;
 pub enum Refusal {
     /// About one board: its file or its folder. Others can be stored.
     #[error(transparent)]
-    Board(StoreError),
+    Board(FsError),
     /// About all boards.
     #[error(transparent)]
-    All(StoreError),
+    All(FsError),
 }
 
 /// The boards that were refused, and how to tell.
@@ -35,7 +35,7 @@ impl Refusals {
 
     /// What an error is about: one board, if an error of this kind can be about one path, and files can still be created in
     /// the folders that all boards are in.
-    pub(super) fn tell(&self, error: StoreError) -> Refusal {
+    pub(super) fn tell(&self, error: FsError) -> Refusal {
         let folders_work = || {
             let _one_at_a_time = self.trying.lock().unwrap_or_else(PoisonError::into_inner);
             self.folders.iter().all(|folder| fs::can_create_in(folder))
@@ -48,7 +48,7 @@ impl Refusals {
     }
 
     /// Keeps a refusal that is about this board, and forgets an earlier one where there is none.
-    pub(super) fn keep<T>(&self, board: Combination, result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    pub(super) fn keep<T>(&self, board: Combination, result: Result<T, FsError>) -> Result<Option<T>, FsError> {
         match result.map_err(|error| self.tell(error)) {
             Ok(done) => {
                 self.forget(board);
@@ -63,7 +63,7 @@ impl Refusals {
     }
 
     /// Leaves something as it is that does no harm, where the refusal is about it alone.
-    pub(super) fn leave<T: Default>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn leave<T: Default>(&self, result: Result<T, FsError>) -> Result<T, FsError> {
         match result.map_err(|error| self.tell(error)) {
             Ok(done) => Ok(done),
             Err(Refusal::Board(error)) => {
@@ -94,8 +94,8 @@ mod tests {
     use super::*;
     use nix::errno::Errno;
 
-    fn error(errno: Errno) -> StoreError {
-        StoreError::new("move to", Path::new("cache/track_1/class_2.json.gz"), errno.into())
+    fn error(errno: Errno) -> FsError {
+        FsError::new("move to", Path::new("cache/track_1/class_2.json.gz"), errno.into())
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::arrival::{self, Arrival, Beside, Destination, Shrinking, Shrunk, has_
 use super::board_encoder::EncodedBoard;
 use super::board_file::Damage;
 use super::cache::{Buffers, Cache, ReadError, board_of};
-use super::fs::{self, At as _, FileId, NewFile, StoreError};
+use crate::runtime::fs::{self, At as _, FileId, NewFile, FsError};
 use super::lock::WriterLock;
 use super::refusal::{Refusal, Refusals};
 use super::staging_state::{StagingError, StagingState};
@@ -127,7 +127,7 @@ impl Staging {
         now: SystemTime,
         buffers: &mut Buffers,
         leftovers: &mut Leftovers,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), FsError> {
         // One from the future tells of a clock that was wrong, and not which of the two is newer.
         let cached = fs::modified(&self.cache.board_path(board))?.filter(|cached| *cached <= now);
         if cached > fs::modified(&path)? {
@@ -186,13 +186,13 @@ impl Staging {
         board: &EncodedBoard,
         to: Destination,
         shrinking: Shrinking,
-    ) -> Result<Result<Arrival, Shrunk>, StoreError> {
+    ) -> Result<Result<Arrival, Shrunk>, FsError> {
         let Beside { same, drivers, entries: cached } = match arrival::beside(&self.cache, board) {
             Ok(beside) => beside,
             Err(ReadError::Store(error)) => return Err(error),
             // It may have entries that only its owner can read: without any to replace them it stays.
             Err(ReadError::Damaged { path, damage: Damage::Unreadable(cause), .. }) if board.drivers == 0 => {
-                return Err(StoreError::new("read", &path, cause));
+                return Err(FsError::new("read", &path, cause));
             }
             Err(ReadError::Damaged { damage, file, .. }) => {
                 self.set_aside(board.combination, file, &damage)?;
@@ -245,7 +245,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn set_full_refresh(&self, since: Option<SystemTime>) -> Result<(), StoreError> {
+    pub fn set_full_refresh(&self, since: Option<SystemTime>) -> Result<(), FsError> {
         self.refreshing.store(since.is_some(), Ordering::Relaxed);
         StagingState::with_full_refresh(since).write(self.folder.folder())
     }
@@ -254,7 +254,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn at_work(&self) -> Result<(), StoreError> {
+    pub fn at_work(&self) -> Result<(), FsError> {
         if self.refreshing.load(Ordering::Relaxed) {
             fs::renew(&StagingState::path(self.folder.folder()))?;
         }
@@ -267,7 +267,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the file system refuses all of them; what was not moved stays ready, and in staging for the next run.
-    pub fn promote(&self, stop: &CancellationToken, done: &mut Promoted) -> Result<(), StoreError> {
+    pub fn promote(&self, stop: &CancellationToken, done: &mut Promoted) -> Result<(), FsError> {
         let mut ready = std::mem::take(&mut *self.ready());
         if ready.is_empty() {
             return Ok(());
@@ -288,7 +288,7 @@ impl Staging {
         later: &mut BTreeMap<Combination, usize>,
         stop: &CancellationToken,
         done: &mut Promoted,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), FsError> {
         fs::sync_file_system(self.folder.folder())?;
         self.at_work()?;
         let mut buffers = Buffers::default();
@@ -307,7 +307,7 @@ impl Staging {
     }
 
     /// Moves a board into the cache, or removes it where it is empty and the cached one is not; says whether it was moved.
-    fn promote_one(&self, board: Combination, drivers: usize, buffers: &mut Buffers) -> Result<bool, StoreError> {
+    fn promote_one(&self, board: Combination, drivers: usize, buffers: &mut Buffers) -> Result<bool, FsError> {
         let from = self.folder.board_path(board);
         if drivers == 0 && self.has_entries(board, buffers)? {
             fs::remove(&from)?;
@@ -324,7 +324,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the file system refuses more than that.
-    pub fn tidy(&self) -> Result<(), StoreError> {
+    pub fn tidy(&self) -> Result<(), FsError> {
         for folder in fs::list(self.folder.folder())? {
             if folder.is_dir() && !folder.is_symlink() {
                 self.refusals.leave(fs::remove_empty_folder(&folder))?;
@@ -334,7 +334,7 @@ impl Staging {
     }
 
     /// Whether the cached board has entries; a damaged one is moved aside, and has none.
-    fn has_entries(&self, board: Combination, buffers: &mut Buffers) -> Result<bool, StoreError> {
+    fn has_entries(&self, board: Combination, buffers: &mut Buffers) -> Result<bool, FsError> {
         match self.cache.count_entries(board, buffers) {
             Ok(entries) => Ok(entries.unwrap_or(0) > 0),
             Err(ReadError::Damaged { damage, file, .. }) => self.set_aside(board, file, &damage).map(|()| false),
@@ -343,7 +343,7 @@ impl Staging {
     }
 
     /// Moves a board to its final path; a folder that stands there is moved aside first, as whatever is no board.
-    fn put_in_place(&self, board: Combination, from: &Path, to: &Path) -> Result<(), StoreError> {
+    fn put_in_place(&self, board: Combination, from: &Path, to: &Path) -> Result<(), FsError> {
         match fs::rename(from, to) {
             Err(error) if error.cause.kind() == ErrorKind::IsADirectory => {
                 self.set_aside(board, fs::identity(to)?, &error)?;
@@ -358,7 +358,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the file system refuses more than that.
-    pub fn set_aside_file(&self, board: Combination, file: Option<FileId>) -> Result<Option<PathBuf>, StoreError> {
+    pub fn set_aside_file(&self, board: Combination, file: Option<FileId>) -> Result<Option<PathBuf>, FsError> {
         let _shut = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let aside = self.cache.set_aside(board, file);
         self.refusals.keep(board, aside).map(Option::flatten)
@@ -369,7 +369,7 @@ impl Staging {
         board: Combination,
         file: Option<FileId>,
         why: &dyn std::fmt::Display,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), FsError> {
         if let Some(aside) = self.cache.set_aside(board, file)? {
             tracing::warn!(%board, %why, aside = %aside.display(), "a damaged board was moved aside");
         }
@@ -384,7 +384,7 @@ impl Staging {
 
     /// Removes what killed writers had not finished. Of boards nothing else does: in staging the next run may write other
     /// boards, and one that was to be written through may be staged the next time.
-    fn remove_unfinished(&self) -> Result<(), StoreError> {
+    fn remove_unfinished(&self) -> Result<(), FsError> {
         let unfinished = |path: &PathBuf| path.file_name().is_some_and(|it| fs::is_temporary(&it.to_string_lossy()));
         for folder in [&self.folder, &self.cache] {
             for path in self.track_files(folder.folder())?.iter().filter(|path| unfinished(path)) {
@@ -395,7 +395,7 @@ impl Staging {
     }
 
     /// The files inside the folders named `track_…`.
-    fn track_files(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    fn track_files(&self, folder: &Path) -> Result<Vec<PathBuf>, FsError> {
         let mut files = Vec::new();
         for track in fs::list(folder)? {
             let named_so = track.file_name().is_some_and(|it| it.to_string_lossy().starts_with("track_"));
@@ -415,8 +415,8 @@ impl Staging {
 fn put(
     folder: &Cache,
     board: &EncodedBoard,
-    commit: impl FnOnce(NewFile) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+    commit: impl FnOnce(NewFile) -> Result<(), FsError>,
+) -> Result<(), FsError> {
     let path = folder.board_path(board.combination);
     fs::publish_folders(fs::parent(&path))?;
     let mut file = NewFile::publish(&path)?;

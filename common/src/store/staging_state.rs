@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::fs::{self, At as _, StoreError};
+use crate::runtime::fs::{self, At as _, FsError};
 use super::status::timestamp;
 use super::versioned::{Versioned, read_versioned};
 
@@ -29,7 +29,7 @@ pub enum StagingError {
     },
     /// The file system refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] FsError),
 }
 
 /// The content of the file.
@@ -58,7 +58,7 @@ impl StagingState {
     }
 
     /// Removes what a killed writer of the state had not finished.
-    pub(super) fn remove_unfinished(folder: &Path) -> Result<(), StoreError> {
+    pub(super) fn remove_unfinished(folder: &Path) -> Result<(), FsError> {
         fs::remove(&fs::temporary(&folder.join(NAME)))
     }
 
@@ -68,7 +68,7 @@ impl StagingState {
     }
 
     /// Writes the state, synced.
-    pub(super) fn write(&self, folder: &Path) -> Result<(), StoreError> {
+    pub(super) fn write(&self, folder: &Path) -> Result<(), FsError> {
         let path = Self::path(folder);
         let text = serde_json::to_vec(self).map_err(std::io::Error::other).at("write", &path)?;
         fs::publish_whole(&path, &text)

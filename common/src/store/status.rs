@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::Combination;
 
 use super::cache::{DAMAGED, move_aside};
-use super::fs::{self, Access, At as _, NewFile, Reach, StoreError};
+use crate::runtime::fs::{self, Access, At as _, NewFile, Reach, FsError};
 use super::published::STATUS;
 
 /// The moment that stands for never.
@@ -165,7 +165,7 @@ impl StatusFile {
     ///
     /// # Errors
     /// When the file system refuses, or another process does not finish its part within seconds.
-    pub fn update(&self, news: &Status) -> Result<(), StoreError> {
+    pub fn update(&self, news: &Status) -> Result<(), FsError> {
         let _lock = self.locked()?;
         let mut status = nothing_known();
         for (key, old) in self.read()? {
@@ -189,7 +189,7 @@ impl StatusFile {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn failed_fetches(&self) -> Result<Vec<FailedFetch>, StoreError> {
+    pub fn failed_fetches(&self) -> Result<Vec<FailedFetch>, FsError> {
         let listed = self.read()?.remove("failed_fetches");
         // Rows of another shape are of no use to anyone.
         let rows = listed.and_then(|it| serde_json::from_value::<Vec<Value>>(it).ok()).unwrap_or_default();
@@ -197,7 +197,7 @@ impl StatusFile {
     }
 
     /// The short lock around reading and writing; free when dropped.
-    fn locked(&self) -> Result<std::fs::File, StoreError> {
+    fn locked(&self) -> Result<std::fs::File, FsError> {
         let file = fs::open_published_lock(&self.lock)?;
         let begun = Instant::now();
         loop {
@@ -211,7 +211,7 @@ impl StatusFile {
         }
     }
 
-    fn read(&self) -> Result<Map<String, Value>, StoreError> {
+    fn read(&self) -> Result<Map<String, Value>, FsError> {
         let mut bytes = Vec::new();
         let damage = match fs::read_into(&self.path, &mut bytes, MAX_BYTES) {
             Ok(None) => return Ok(Map::new()),

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::fs::{At as _, StoreError};
+use crate::runtime::fs::{At as _, FsError};
 use super::published::{Published, STATUS};
 use super::status::{FailedFetch, MAX_BYTES};
 
@@ -27,7 +27,7 @@ impl StatusView {
     ///
     /// # Errors
     /// When it is there and cannot be read, or is no status.
-    pub fn read(cache: &Path, most: usize) -> Result<Option<Self>, StoreError> {
+    pub fn read(cache: &Path, most: usize) -> Result<Option<Self>, FsError> {
         let Some(file) = Published::Status.open(cache)? else { return Ok(None) };
         let mut reader = serde_json::Deserializer::from_reader(BufReader::new(file.take(MAX_BYTES)));
         let view = reader.deserialize_map(Keys { most }).and_then(|view| reader.end().map(|()| view));

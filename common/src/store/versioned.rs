@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::fs::{self, StoreError};
+use crate::runtime::fs::{self, FsError};
 
 /// The most bytes that such a file can have.
 const MAX_BYTES: u64 = 64 << 10;
@@ -32,7 +32,7 @@ struct Format {
 ///
 /// # Errors
 /// When the file is there and cannot be read.
-pub fn read_versioned<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<Versioned<T>, StoreError> {
+pub fn read_versioned<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<Versioned<T>, FsError> {
     let mut bytes = Vec::new();
     if fs::read_into(path, &mut bytes, MAX_BYTES)?.is_none() {
         return Ok(Versioned::Missing);

@@ -20,7 +20,8 @@ use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
 use super::session::Session;
 use super::transport::{Reply, Transport};
 use crate::domain::Combination;
-use crate::store::{BoardEncoder, Validators};
+use crate::store::BoardEncoder;
+use crate::domain::Validators;
 
 /// What a request may take at most until the service has answered the first: one that hangs is found out soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(30);

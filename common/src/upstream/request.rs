@@ -4,7 +4,7 @@ use reqwest::Url;
 use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, REFERER};
 
 use crate::domain::Combination;
-use crate::store::Validators;
+use crate::domain::Validators;
 
 /// What is asked of the service.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use r3e_common::process::exit::Exit;
-use r3e_common::process::memory::profile::ProfileState;
-use r3e_common::store::fs::{self, NewFile};
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::fs::{self, NewFile};
+use r3e_common::runtime::memory::profile::ProfileState;
 use serde::de::DeserializeOwned;
 
 use super::{Asked, print};

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
-use r3e_common::process::exit::Exit;
+use r3e_common::runtime::exit::Exit;
 use serde_json::json;
 
 use super::{Asked, Written, print, try_print};

@@ -1,7 +1,7 @@
 //! `verdict`: leak or noise, of each process and figure.
 
 use anyhow::bail;
-use r3e_common::process::exit::Exit;
+use r3e_common::runtime::exit::Exit;
 
 use super::past::since_ms;
 use super::{Asked, print, which};

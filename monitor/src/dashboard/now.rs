@@ -1,6 +1,6 @@
 //! What the programs hold now.
 
-use r3e_common::process::control::Stats;
+use r3e_common::runtime::control::Stats;
 use serde_json::{Value, json};
 
 use crate::report::stats_json;

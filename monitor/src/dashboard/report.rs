@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use r3e_common::process::config::Config;
-use r3e_common::process::control::Stats;
-use r3e_common::store::fs;
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::control::Stats;
+use r3e_common::runtime::fs;
 use serde_json::{Value, json};
 
 use super::assets::{ASSETS, PAGE};

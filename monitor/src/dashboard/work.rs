@@ -1,7 +1,7 @@
 //! What jobs did: the last runs, what the cache has, and which boards failed.
 
 use jiff::tz::TimeZone;
-use r3e_common::process::config::Config;
+use r3e_common::runtime::config::Config;
 use r3e_common::store::StatusView;
 use serde_json::{Value, json};
 

@@ -19,7 +19,7 @@ const PREFIXES: [&str; 16] = [
     "__rustc::__rdl_",
     "alloc::alloc::",
     "alloc::raw_vec::",
-    "r3e_common::process::memory::raw::",
+    "r3e_common::runtime::memory::raw::",
 ];
 
 pub(super) fn is_allocator(frame: &Frame) -> bool {

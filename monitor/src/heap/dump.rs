@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use r3e_common::process::memory::profile::{ORIGIN_MARK, Origin};
+use r3e_common::runtime::memory::profile::{ORIGIN_MARK, Origin};
 
 /// Upper bound for a dump: about a hundred thousand stacks.
 pub(crate) const MAX_DUMP_BYTES: usize = 64 << 20;

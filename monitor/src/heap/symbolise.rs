@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use addr2line::{Loader, demangle_auto};
-use r3e_common::process::memory::profile::Executable;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
+use r3e_common::runtime::memory::profile::Executable;
 
 use super::allocator::is_allocator;
 use super::dump::{self, Dump};

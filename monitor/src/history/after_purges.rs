@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use r3e_common::process::control::Stats;
-use r3e_common::process::memory;
+use r3e_common::runtime::control::Stats;
+use r3e_common::runtime::memory;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::error::{At as _, HistoryError};

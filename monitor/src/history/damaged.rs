@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use r3e_common::store::StoreError;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
+use r3e_common::runtime::fs::FsError;
 
 use super::schema::APPLICATION;
 
@@ -19,7 +19,7 @@ const HEADER_BYTES: usize = 100;
 ///
 /// # Errors
 /// When the file system refuses.
-pub(crate) fn set_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
+pub(crate) fn set_aside(path: &Path) -> Result<Option<PathBuf>, FsError> {
     let Some(beginning) = fs::read_beginning(path, HEADER_BYTES)? else { return Ok(None) };
     if !is_history(&beginning) {
         return Ok(None);

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use r3e_common::process::exit::Exit;
-use r3e_common::store::StoreError;
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::fs::FsError;
 use rusqlite::ErrorCode;
 
 /// Why the history cannot be read or written.
@@ -48,7 +48,7 @@ pub(crate) enum HistoryError {
     },
     /// The file system refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] FsError),
 }
 
 impl HistoryError {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use r3e_common::process::run_record::{MAX_BYTES, RunRecord};
-use r3e_common::store::StoreError;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
+use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::run_record::{MAX_BYTES, RunRecord};
 use serde_json::Value;
 
 use super::write::namespace;
@@ -77,7 +77,7 @@ pub(crate) struct Found {
 pub(crate) enum Unusable {
     /// It may be readable later.
     #[error(transparent)]
-    Unreadable(StoreError),
+    Unreadable(FsError),
     /// It will never be understood.
     #[error("{} is no record of a run: {why}", path.display())]
     Damaged {
@@ -92,7 +92,7 @@ pub(crate) enum Unusable {
 ///
 /// # Errors
 /// When the folder is there and cannot be read.
-pub(crate) fn not_taken_in(runtime_dir: &Path) -> Result<Vec<Found>, StoreError> {
+pub(crate) fn not_taken_in(runtime_dir: &Path) -> Result<Vec<Found>, FsError> {
     let is_record = |path: &PathBuf| path.extension().is_some_and(|it| it == "json") && !is_hidden(path);
     let mut paths: Vec<PathBuf> = fs::list(&runtime_dir.join("runs"))?.into_iter().filter(is_record).collect();
     paths.sort_by_cached_key(|path| std::cmp::Reverse(started(path)));

@@ -4,7 +4,7 @@ use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::{At as _, HistoryError};

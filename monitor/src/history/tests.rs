@@ -3,8 +3,8 @@ mod lasting;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use r3e_common::process::control::{BoardsProgress, Stats};
-use r3e_common::process::memory::Figures;
+use r3e_common::runtime::control::{BoardsProgress, Stats};
+use r3e_common::runtime::memory::Figures;
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use r3e_common::process::control::Stats;
-use r3e_common::store::fs::{self, Inode};
+use r3e_common::runtime::control::Stats;
+use r3e_common::runtime::fs::{self, Inode};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, named_params, params};
 
 use super::age::Age;

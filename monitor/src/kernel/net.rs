@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use r3e_common::store::StoreError;
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
+use r3e_common::runtime::fs::FsError;
 use serde::Serialize;
 
 use super::MAX_TABLE_BYTES;
@@ -39,7 +39,7 @@ impl fmt::Display for Connection {
 }
 
 /// All sockets of the process's network namespace.
-pub(super) fn all(process: &Path) -> Result<HashMap<u64, Connection>, StoreError> {
+pub(super) fn all(process: &Path) -> Result<HashMap<u64, Connection>, FsError> {
     let mut all = HashMap::new();
     for protocol in ["tcp", "tcp6", "udp", "udp6"] {
         add(&mut all, process, protocol, |line| internet(protocol, line))?;
@@ -53,7 +53,7 @@ fn add(
     process: &Path,
     protocol: &str,
     parse: impl Fn(&str) -> Option<(u64, Connection)>,
-) -> Result<(), StoreError> {
+) -> Result<(), FsError> {
     let path = process.join("net").join(protocol);
     // The table is missing in a kernel without IPv6.
     if fs::modified(&path)?.is_some() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use r3e_common::process::memory::profile::ProfileState;
+use r3e_common::runtime::memory::profile::ProfileState;
 use serde_json::{Value, json};
 
 use super::Report;

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
-use r3e_common::process::memory::Arena;
+use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
+use r3e_common::runtime::memory::Arena;
 use serde_json::{Map, Value, json};
 
 use super::Report;

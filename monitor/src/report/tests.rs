@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use r3e_common::process::control::{BoardsProgress, PurgeStats, Stats, TaskStats};
-use r3e_common::process::memory::{Arena, Figures};
+use r3e_common::runtime::control::{BoardsProgress, PurgeStats, Stats, TaskStats};
+use r3e_common::runtime::memory::{Arena, Figures};
 
 use super::*;
 use crate::ask::NoAnswer;

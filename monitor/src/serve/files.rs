@@ -13,8 +13,9 @@ use hyper::header::{
 };
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
-use r3e_common::store::fs::Beneath;
-use r3e_common::store::{Published, StoreError};
+use r3e_common::runtime::fs::Beneath;
+use r3e_common::runtime::fs::FsError;
+use r3e_common::store::Published;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -191,7 +192,7 @@ impl Opened {
 }
 
 /// Opens it. May block.
-fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Result<Option<Opened>, StoreError> {
+fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Result<Option<Opened>, FsError> {
     let Some(file) = name.open(cache)? else { return Ok(None) };
     // The two forms are two things to whoever keeps them.
     let form = if coding == Some(Coding::Identity) { "-plain" } else { "" };
@@ -204,7 +205,7 @@ fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Res
     Ok(Some(Opened { file, validators, kind, coding }))
 }
 
-fn whole(file: &Beneath, offset: u64, count: u64) -> Result<Bytes, StoreError> {
+fn whole(file: &Beneath, offset: u64, count: u64) -> Result<Bytes, FsError> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     file.read_at(offset, count).map(Bytes::from)
 }
@@ -214,7 +215,7 @@ fn not_here() -> Reply {
 }
 
 /// The log says where; who asks need not know.
-fn failure(error: &StoreError) -> Reply {
+fn failure(error: &FsError) -> Reply {
     tracing::warn!(%error, "a published file could not be sent");
     refusal(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
 }

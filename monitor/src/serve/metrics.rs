@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use r3e_common::process::control::{Exposition, Format, Stats};
+use r3e_common::runtime::control::{Exposition, Format, Stats};
 
 use crate::dashboard::Work;
 use crate::history::Run;

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ACCEPT, ALLOW, CONNECTION, ETAG, HOST, VARY};
 use hyper::{Method, Request, StatusCode};
-use r3e_common::process::config::Config;
-use r3e_common::process::control::{Format, Stats};
+use r3e_common::runtime::config::Config;
+use r3e_common::runtime::control::{Format, Stats};
 use serde_json::{Value, json};
 
 use super::conditions::header;

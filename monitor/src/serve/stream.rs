@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use flate2::read::GzDecoder;
 use hyper::body::Bytes;
-use r3e_common::store::StoreError;
-use r3e_common::store::fs::Beneath;
+use r3e_common::runtime::fs::Beneath;
+use r3e_common::runtime::fs::FsError;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
@@ -22,7 +22,7 @@ pub(super) enum Broken {
     Read(#[from] io::Error),
     /// The disk.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] FsError),
     /// It became shorter while it was read.
     #[error("the file ended {0} bytes early")]
     Short(u64),

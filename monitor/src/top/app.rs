@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use r3e_common::process::control::Stats;
+use r3e_common::runtime::control::Stats;
 
 use super::eta::Eta;
 use super::series::Series;

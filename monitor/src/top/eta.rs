@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use r3e_common::process::control::BoardsProgress;
+use r3e_common::runtime::control::BoardsProgress;
 
 /// Samples that the rate is taken from: the last minute at one a second.
 const MAX_SAMPLES: usize = 60;

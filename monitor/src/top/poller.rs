@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use r3e_common::pipeline::Blocking;
-use r3e_common::process::control::{PurgeStats, Stats, TaskStats};
-use r3e_common::process::memory::Arena;
-use r3e_common::store::StoreError;
+use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
+use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::memory::Arena;
+use r3e_common::runtime::tasks::Blocking;
 use serde::de::DeserializeOwned;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
@@ -157,7 +157,7 @@ async fn answer<T: DeserializeOwned>(socket: &Path, question: Question) -> Resul
 /// Reads `/proc` on a blocking thread: it takes milliseconds, and longer on a machine with many connections.
 async fn kernel(
     socket: &Path,
-    read: impl FnOnce(u32) -> Result<String, StoreError> + Send + 'static,
+    read: impl FnOnce(u32) -> Result<String, FsError> + Send + 'static,
 ) -> Result<String, String> {
     let pid = peer(socket).await.map_err(|error| error.to_string())?;
     match Blocking::start("kernel", move || read(pid)).await {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossterm::cursor::{Hide, Show};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
-use r3e_common::process::logging::{SuspendHook, set_suspend};
+use r3e_common::runtime::logging::{SuspendHook, set_suspend};
 
 /// The terminal of this process. Any thread may log or panic, so each change is made under the lock.
 static TERMINAL: Mutex<State> = Mutex::new(State { taken: false });

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use r3e_common::process::memory::Figures;
+use r3e_common::runtime::memory::Figures;
 
 /// Upper bound of the samples of a process: ten minutes at one a second, 4.8 KB.
 pub(super) const MAX_SAMPLES: usize = 600;

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use r3e_common::process::control::Stats;
+use r3e_common::runtime::control::Stats;
 
 use super::app::Process;
 use super::eta;

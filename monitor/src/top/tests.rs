@@ -6,8 +6,8 @@ mod keys;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode as Key, KeyEvent, KeyModifiers};
-use r3e_common::process::control::{BoardsProgress, PurgeStats, Stats};
-use r3e_common::process::memory::Figures;
+use r3e_common::runtime::control::{BoardsProgress, PurgeStats, Stats};
+use r3e_common::runtime::memory::Figures;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;

@@ -1,6 +1,6 @@
 //! Styles. Nothing is shown by colour alone.
 
-use r3e_common::process::config::Environment;
+use r3e_common::runtime::config::Environment;
 use ratatui::style::{Color, Modifier, Style};
 
 /// What the terminal can show.

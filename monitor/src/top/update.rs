@@ -4,7 +4,7 @@ use std::mem;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode as Key, KeyEvent, KeyModifiers};
-use r3e_common::process::control::{PurgeStats, Stats};
+use r3e_common::runtime::control::{PurgeStats, Stats};
 
 use super::app::{App, Details, ENDED_SHOWN, Id, MAX_ENDED, Overlay, Page, Process, PurgeRequest, Purging, State, Tab};
 use super::eta::Eta;

@@ -1,6 +1,6 @@
 //! The figures that are judged, and how much of each is nothing.
 
-use r3e_common::process::memory;
+use r3e_common::runtime::memory;
 use serde::Serialize;
 
 use super::series::Point;

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use r3e_common::store::fs::{self, Inode};
+use r3e_common::runtime::fs::{self, Inode};
 
 use super::judging::Judging;
 use super::trouble::Trouble;

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use r3e_common::pipeline::Blocking;
-use r3e_common::process::control::{PurgeStats, Stats};
-use r3e_common::process::memory;
-use r3e_common::process::pid_namespace::pid_namespace;
+use r3e_common::runtime::control::{PurgeStats, Stats};
+use r3e_common::runtime::memory;
+use r3e_common::runtime::pid_namespace::pid_namespace;
+use r3e_common::runtime::tasks::Blocking;
 
 use super::trouble::Trouble;
 use crate::ask::Question;

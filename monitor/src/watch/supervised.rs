@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use r3e_common::process::notify::Supervisor;
+use r3e_common::runtime::notify::Supervisor;
 use tokio::time::Instant;
 
 use super::every;
@@ -65,7 +65,7 @@ fn status(batch: &Batch) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use r3e_common::process::config::Environment;
+    use r3e_common::runtime::config::Environment;
     use std::os::unix::net::UnixDatagram;
     use std::path::PathBuf;
 

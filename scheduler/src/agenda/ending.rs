@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 use nix::sys::signal::Signal;
-use r3e_common::process::exit::Exit;
+use r3e_common::runtime::exit::Exit;
 
 /// How a job came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

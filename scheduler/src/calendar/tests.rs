@@ -171,7 +171,7 @@ fn rules_that_meet_are_one_run_that_names_them() {
 
 #[test]
 fn the_configuration_decides_or_the_system() {
-    use r3e_common::process::config::{ConfigArgs, Environment};
+    use r3e_common::runtime::config::{ConfigArgs, Environment};
     let folder = tempfile::tempdir().unwrap();
     let of = |text: &str| {
         std::fs::write(folder.path().join("r3e.toml"), text).unwrap();

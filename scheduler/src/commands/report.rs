@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use r3e_common::process::config::Schedule;
+use r3e_common::runtime::config::Schedule;
 use serde_json::{Value, json};
 
 use crate::calendar::{Calendar, Rule, Zone};

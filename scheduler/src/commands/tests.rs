@@ -7,7 +7,7 @@ use crate::calendar::{Calendar, Zone};
 use crate::settled::Pending;
 use crate::timetable::Timetable;
 use jiff::Timestamp;
-use r3e_common::process::config::{ConfigArgs, Environment, Schedule};
+use r3e_common::runtime::config::{ConfigArgs, Environment, Schedule};
 
 /// The schedule by default.
 fn schedule() -> Schedule {

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use r3e_common::process::memory;
+use r3e_common::runtime::memory;
 use tokio::time::Instant;
 
 use super::{Engine, now};

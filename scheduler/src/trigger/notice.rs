@@ -8,7 +8,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
-use r3e_common::store::fs;
+use r3e_common::runtime::fs;
 use tokio::net::unix::pipe::Receiver;
 
 /// The most bytes of events read at a time.

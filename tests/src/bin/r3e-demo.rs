@@ -77,7 +77,7 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    Ok(r3e_common::store::fs::create_folders(folder)?)
+    Ok(r3e_common::runtime::fs::create_folders(folder)?)
 }
 
 #[expect(clippy::print_stdout, reason = "this program's output is for people")]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
-use r3e_common::store::fs::write_whole;
+use r3e_common::runtime::fs::write_whole;
 use r3e_tests::sim::cli::{Arguments, Failure};
 use r3e_tests::sim::{SimError, Simulator};
 use tokio::signal::unix::{SignalKind, signal};

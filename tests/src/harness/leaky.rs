@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use r3e_common::process::control::{PurgeStats, Stats};
+use r3e_common::runtime::control::{PurgeStats, Stats};
 
 use super::processes::command;
 use crate::leaky::PROGRAM;

@@ -43,7 +43,7 @@ impl Moment {
             Self::Staged(count) => files(&place.staging()) >= count,
             Self::Writing(name) => fs::read_dir(place.cache()).is_ok_and(|files| {
                 let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-                names.into_iter().any(|it| it.contains(name) && r3e_common::store::fs::is_temporary(&it))
+                names.into_iter().any(|it| it.contains(name) && r3e_common::runtime::fs::is_temporary(&it))
             }),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use fastrand::Rng;
-use r3e_common::pipeline::Tasks;
+use r3e_common::runtime::tasks::Tasks;
 
 /// What is leaked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]

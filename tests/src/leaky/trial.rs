@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use r3e_common::process::control::Stats;
+use r3e_common::runtime::control::Stats;
 
 use super::Kind;
 use crate::harness::Leaky;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use fastrand::Rng;
-use r3e_common::pipeline::Tasks;
+use r3e_common::runtime::tasks::Tasks;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 

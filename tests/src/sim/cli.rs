@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use r3e_common::domain::{Catalog, Combination, import_publisher_data};
-use r3e_common::store::StoreError;
+use r3e_common::runtime::fs::FsError;
 
 use super::{BadCertificate, Cookies, FaultKind, Faults, SessionEnd, SimError, SimOptions, Tls};
 
@@ -173,7 +173,7 @@ pub enum Failure {
     /// The catalogue's file, and what is wrong with it.
     Catalog(PathBuf, String),
     /// The authority's certificate cannot be written.
-    CaFile(StoreError),
+    CaFile(FsError),
     /// The simulator does not start.
     Sim(SimError),
 }
@@ -210,7 +210,7 @@ impl From<SimError> for Failure {
 
 fn catalog(path: &std::path::Path) -> Result<Catalog, Failure> {
     let failure = |why: String| Failure::Catalog(path.to_owned(), why);
-    let text = r3e_common::store::fs::read_text(path, 64 << 20).map_err(|error| failure(error.to_string()))?;
+    let text = r3e_common::runtime::fs::read_text(path, 64 << 20).map_err(|error| failure(error.to_string()))?;
     if path.extension().is_some_and(|extension| extension == "json") {
         import_publisher_data(&text).map(|imported| imported.catalog).map_err(|error| failure(error.to_string()))
     } else {

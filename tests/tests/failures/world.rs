@@ -140,7 +140,7 @@ pub(crate) fn same(one: &BoardFile, other: &BoardFile) -> bool {
 }
 
 fn is_unfinished(path: &Path) -> bool {
-    r3e_common::store::fs::is_temporary(&path.file_name().unwrap().to_string_lossy())
+    r3e_common::runtime::fs::is_temporary(&path.file_name().unwrap().to_string_lossy())
 }
 
 /// Every file below a folder, hidden ones too.

@@ -4,7 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use r3e_common::pipeline::{Allowance, End, Fetcher, Progress, Tasks};
+use r3e_common::job::{End, Fetcher, Progress};
+use r3e_common::runtime::concurrency_limit::ConcurrencyLimit;
+use r3e_common::runtime::tasks::Tasks;
 use r3e_common::store::{Cache, Destination, Holder, Staging, WriterLock};
 use r3e_common::upstream::{Client, Settings};
 use r3e_tests::harness::{
@@ -44,7 +46,7 @@ fn a_limit_that_no_work_fits_in_costs_nothing_but_the_run() {
 }
 
 /// A fetcher of the simulator's boards by four workers.
-fn fetcher(sim: &Simulator, place: &Place, allowance: Allowance) -> Fetcher {
+fn fetcher(sim: &Simulator, place: &Place, allowance: ConcurrencyLimit) -> Fetcher {
     let settings = Settings {
         base_url: format!("{}/", sim.base_url()).parse().unwrap(),
         user_agent: "test".to_owned(),
@@ -83,7 +85,7 @@ fn fetching_ends_also_where_only_one_board_may_be_in_flight() {
     let options = SimOptions { catalog: catalog.clone(), entries: 200, drivers: 50, ..SimOptions::default() };
     let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let allowance = Allowance::new(1);
+    let allowance = ConcurrencyLimit::new(1);
     let fetcher = fetcher(&sim, &place, allowance);
     let boards = catalog.combinations().filter_map(|it| catalog.ordinal(it)).collect();
     let never = tokio_util::sync::CancellationToken::new();

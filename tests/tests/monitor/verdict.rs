@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use r3e_common::process::control::Stats;
+use r3e_common::runtime::control::Stats;
 use r3e_monitor::verdict::{Figure, Figures, Moment, Verdict, WARM_UP, judge};
 use r3e_tests::harness::{Leaky, Place, until};
 use r3e_tests::leaky::Kind;

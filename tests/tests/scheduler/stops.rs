@@ -119,7 +119,7 @@ fn stop_once(seed: u64, stalls: &AtomicU32) -> Option<bool> {
     // Its own watchdog ends it 0.8 s after `stop_grace`, and says so: in none of these it had to.
     let (_, after) = log.split_once("📅 Scheduler task exiting\n").unwrap_or_else(|| panic!("seed {seed}: {log}"));
     // That a signal came is told by the thread that waits for signals, which may be late.
-    assert!(after.lines().all(|line| line.contains("r3e_common::process::shutdown")), "seed {seed}: {log}");
+    assert!(after.lines().all(|line| line.contains("r3e_common::runtime::shutdown")), "seed {seed}: {log}");
     assert!(!log.contains("ending at once"), "seed {seed}: {log}");
     assert!(!log.contains("panicked"), "seed {seed}: {log}");
     let sockets = fs::read_dir(place.path("run")).into_iter().flatten().count();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use r3e_common::process::exit::Exit;
+use r3e_common::runtime::exit::Exit;
 
 use super::*;
 

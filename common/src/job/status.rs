@@ -1,0 +1,49 @@
+//! What a job has to say in `status.json`.
+
+use std::collections::BTreeSet;
+
+use super::Job;
+use crate::domain::{Catalog, Ordinal};
+use crate::job::FailedBoard;
+use crate::runtime::memory::{self, Figures};
+use crate::store::{FailedFetch, Status};
+use crate::runtime::fs::FsError;
+use crate::runtime::timestamp;
+
+/// The memory figures as `status.json` has them.
+pub(super) fn of_memory(figures: &Figures) -> Status {
+    Status {
+        memory_alloc_mb: Some(memory::mb(figures.allocated_bytes)),
+        memory_sys_mb: Some(memory::mb(figures.resident_bytes)),
+        memory_peak_rss_mb: Some(memory::mb(figures.peak_rss_bytes)),
+        ..Status::default()
+    }
+}
+
+/// The boards that failed, as `status.json` and the summary name them.
+pub(super) fn failed_fetches(catalog: &Catalog, failed: &[FailedBoard]) -> Vec<FailedFetch> {
+    let describe = |failed: &FailedBoard| {
+        let (track, class) = catalog.at(failed.ordinal)?;
+        Some(FailedFetch {
+            track_name: track.name.clone(),
+            track_id: track.id.to_string(),
+            class_id: class.id.to_string(),
+            error: failed.error.clone(),
+            timestamp: timestamp(failed.at),
+        })
+    };
+    failed.iter().filter_map(describe).collect()
+}
+
+/// Of the failures told by earlier runs, those that still hold: of boards that this run was not about, or did not reach.
+pub(super) fn earlier_failures(
+    job: &Job,
+    about: impl Fn(Ordinal) -> bool,
+    not_reached: &BTreeSet<Ordinal>,
+) -> Result<Vec<FailedFetch>, FsError> {
+    let holds = |it: &FailedFetch| {
+        let ordinal = it.board().and_then(|board| job.catalog.ordinal(board));
+        ordinal.is_some_and(|it| !about(it) || not_reached.contains(&it))
+    };
+    Ok(job.publisher.status.failed_fetches()?.into_iter().filter(holds).collect())
+}

@@ -1,0 +1,157 @@
+//! What a program tells about itself; the rest the allocator, the kernel and the runtime know.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::runtime::Handle;
+
+use super::stats::{BoardsProgress, ScheduleFigures, Stats, TaskStats};
+use crate::runtime::tasks::TaskInfo;
+use crate::runtime::memory::profile::Dump;
+use crate::runtime::memory::{self, Figures, MemoryError};
+use crate::runtime::pid_namespace::pid_namespace;
+use crate::runtime::timestamp;
+
+type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// What a program tells about itself, shared between it and its control socket. Setting and reading take no longer than
+/// the clone of a pointer, so neither waits for the other.
+pub struct Facts {
+    program: &'static str,
+    version: &'static str,
+    pid_namespace: Option<u64>,
+    started: Instant,
+    started_at: SystemTime,
+    runtime: Handle,
+    limit_bytes: Option<u64>,
+    phase: Mutex<&'static str>,
+    schedule: Mutex<Option<ScheduleFigures>>,
+    progress: Mutex<Option<Ask<BoardsProgress>>>,
+    tasks: Mutex<Option<Ask<Vec<TaskInfo>>>>,
+}
+
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (program, phase) = (self.program, self.phase());
+        f.debug_struct("Facts").field("program", &program).field("phase", &phase).finish_non_exhaustive()
+    }
+}
+
+impl Facts {
+    /// Of a program that starts now, which is `started_at`, with its work on that runtime and that memory limit.
+    #[must_use]
+    pub fn new(program: &'static str, started_at: SystemTime, runtime: Handle, limit_bytes: Option<u64>) -> Self {
+        Self {
+            program,
+            version: env!("CARGO_PKG_VERSION"),
+            pid_namespace: pid_namespace(),
+            started: Instant::now(),
+            started_at,
+            runtime,
+            limit_bytes,
+            phase: Mutex::new("starting"),
+            schedule: Mutex::new(None),
+            progress: Mutex::new(None),
+            tasks: Mutex::new(None),
+        }
+    }
+
+    /// The program's name.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        self.program
+    }
+
+    /// The runtime that does the program's work.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// What the program is at.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets what the program is at from now on: `fetching` for example. A phase is a label of metrics, so it is one of a few
+    /// words in the program's code, never a text made at run time; what varies belongs into figures.
+    pub fn set_phase(&self, phase: &'static str) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// Sets the figures of a scheduler.
+    pub fn set_schedule(&self, schedule: ScheduleFigures) {
+        *self.schedule.lock().unwrap_or_else(PoisonError::into_inner) = Some(schedule);
+    }
+
+    /// From now on, progress is asked of this; of nobody, where it is none. It has to answer at once.
+    pub fn set_progress(&self, ask: Option<Arc<dyn Fn() -> BoardsProgress + Send + Sync>>) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+    }
+
+    /// From now on, the live tasks are asked of this; of nobody, where it is none. It has to answer at once.
+    pub fn set_tasks(&self, ask: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+    }
+
+    /// What the program holds and does now.
+    ///
+    /// # Errors
+    /// When the allocator or the kernel does not say.
+    pub fn stats(&self) -> Result<Stats, MemoryError> {
+        Ok(self.stats_of(memory::figures()?, memory::pss_bytes()?))
+    }
+
+    /// The same with figures that were read before.
+    pub(super) fn stats_of(&self, figures: Figures, pss_bytes: u64) -> Stats {
+        let ask = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Stats {
+            program: self.program.to_owned(),
+            pid: std::process::id(),
+            pid_namespace: self.pid_namespace,
+            version: self.version.to_owned(),
+            started_at: timestamp(self.started_at),
+            uptime_s: seconds(self.started.elapsed()),
+            phase: self.phase().to_owned(),
+            figures,
+            pss_bytes,
+            limit_bytes: self.limit_bytes,
+            tasks: self.runtime.metrics().num_alive_tasks() as u64,
+            progress: ask.map(|ask| ask()),
+            schedule: self.schedule.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// What holds what this process holds, as far as it was sampled.
+    ///
+    /// # Errors
+    /// When this process cannot be profiled.
+    pub(super) fn heap_profile(&self) -> Result<Dump, MemoryError> {
+        let now = self.started_at + self.started.elapsed();
+        let at_ms = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        Dump::take(self.program, self.version, u64::try_from(at_ms).unwrap_or(u64::MAX))
+    }
+
+    /// The tasks that are alive, the oldest first.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskStats> {
+        let ask = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut tasks = ask.map(|ask| ask()).unwrap_or_default();
+        tasks.sort_by_key(|task| task.since);
+        let told = |task: TaskInfo| TaskStats {
+            name: task.name.to_owned(),
+            age_s: seconds(task.since.elapsed()),
+            place: format!("{}:{}", task.place.file(), task.place.line()),
+        };
+        tasks.into_iter().map(told).collect()
+    }
+}
+
+/// In whole milliseconds.
+fn seconds(duration: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+    let milliseconds = duration.as_millis() as f64;
+    milliseconds / 1000.0
+}

@@ -1,0 +1,246 @@
+//! What processes hold, as text for collectors that ask for `/metrics`: OpenMetrics 1.0, or the older format of Prometheus.
+
+mod text;
+
+pub use text::{Exposition, Format};
+
+use super::stats::Stats;
+
+/// A family of metrics: its name, unit, type and help, and what it is of one process.
+struct Family {
+    name: &'static str,
+    unit: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    of: fn(&Stats) -> Option<f64>,
+}
+
+#[expect(clippy::cast_precision_loss, clippy::unnecessary_wraps, reason = "exact up to 8 PiB; as families have it")]
+fn number(value: u64) -> Option<f64> {
+    Some(value as f64)
+}
+
+/// A moment in RFC 3339 in seconds since 1970; none where it is none.
+fn seconds(moment: &str) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+    moment.parse::<jiff::Timestamp>().ok().map(|it| it.as_millisecond() as f64 / 1000.0)
+}
+
+const fn gauge(name: &'static str, unit: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
+    Family { name, unit, kind: "gauge", help, of }
+}
+
+const fn counter(name: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
+    Family { name, unit: "", kind: "counter", help, of }
+}
+
+const FAMILIES: &[Family] = &[
+    gauge("process_start_time_seconds", "seconds", "When it began, in seconds since 1970.", |it| {
+        seconds(&it.started_at)
+    }),
+    gauge("r3e_uptime_seconds", "seconds", "How long it runs.", |it| Some(it.uptime_s)),
+    gauge("r3e_memory_allocated_bytes", "bytes", "Given out by the allocator, thread caches included.", |it| {
+        number(it.figures.allocated_bytes)
+    }),
+    gauge("r3e_memory_thread_cache_bytes", "bytes", "Of those, what threads' caches hold.", |it| {
+        number(it.figures.thread_cache_bytes)
+    }),
+    gauge("r3e_memory_active_bytes", "bytes", "Pages with anything allocated in them.", |it| {
+        number(it.figures.active_bytes)
+    }),
+    gauge("r3e_memory_metadata_bytes", "bytes", "The allocator's own.", |it| number(it.figures.metadata_bytes)),
+    gauge("r3e_memory_resident_bytes", "bytes", "What the allocator believes to be in memory.", |it| {
+        number(it.figures.resident_bytes)
+    }),
+    gauge("r3e_memory_mapped_bytes", "bytes", "Mapped by the allocator.", |it| number(it.figures.mapped_bytes)),
+    gauge("r3e_memory_retained_bytes", "bytes", "Address space kept without memory behind it.", |it| {
+        number(it.figures.retained_bytes)
+    }),
+    gauge("process_resident_memory_bytes", "bytes", "In memory, by the kernel's account.", |it| {
+        number(it.figures.rss_bytes)
+    }),
+    gauge("r3e_memory_peak_rss_bytes", "bytes", "The most there ever was.", |it| number(it.figures.peak_rss_bytes)),
+    gauge("r3e_memory_rss_anon_bytes", "bytes", "Of what is in memory, the process's own (RssAnon).", |it| {
+        it.figures.rss_anon_bytes.and_then(number)
+    }),
+    gauge("r3e_memory_pss_bytes", "bytes", "In memory, with shared pages divided.", |it| number(it.pss_bytes)),
+    gauge("r3e_memory_limit_bytes", "bytes", "The most it may have in memory.", |it| it.limit_bytes.and_then(number)),
+    gauge("r3e_threads", "", "Threads.", |it| number(it.figures.threads)),
+    gauge("r3e_tasks", "", "Tasks that are alive.", |it| number(it.tasks)),
+    gauge("process_open_fds", "", "Open descriptors.", |it| number(it.figures.open_fds)),
+    gauge("r3e_connections", "", "TCP sockets that have a peer.", |it| number(it.figures.connections)),
+    gauge("r3e_boards_expected", "", "Boards to fetch.", |it| number(it.progress?.total)),
+    gauge("r3e_boards_fetched", "", "Boards fetched.", |it| number(it.progress?.fetched)),
+    gauge("r3e_boards_failed", "", "Boards given up.", |it| number(it.progress?.failed)),
+    gauge("r3e_entries_fetched", "", "Entries that have arrived.", |it| number(it.progress?.entries)),
+    gauge(
+        "r3e_next_run_time_seconds",
+        "seconds",
+        "When the scheduler's next run is due, in seconds since 1970.",
+        |it| seconds(it.schedule.as_ref()?.next_run_at.as_ref()?),
+    ),
+    gauge("r3e_job_attempt", "", "Which attempt the scheduler's job is, from 1.", |it| {
+        number(it.schedule.as_ref()?.attempt?.into())
+    }),
+    counter("r3e_jobs_started", "Jobs the scheduler started, each attempt by itself.", |it| {
+        number(it.schedule.as_ref()?.jobs_started)
+    }),
+    counter("r3e_jobs_failed", "Attempts of jobs that failed.", |it| number(it.schedule.as_ref()?.jobs_failed)),
+    counter("r3e_purges", "How often it gave free memory back.", |it| number(it.figures.purges)),
+];
+
+/// The text of these processes alone, one sample of each metric for each of them.
+#[must_use]
+pub fn render(processes: &[Stats], format: Format) -> String {
+    let mut text = Exposition::new(format);
+    let pids: Vec<String> = processes.iter().map(|it| it.pid.to_string()).collect();
+    text.processes(&pids.iter().map(String::as_str).zip(processes).collect::<Vec<_>>());
+    text.finish()
+}
+
+impl Exposition {
+    /// Writes one sample of each metric for each of these processes. Each has the label `pid` by which it is told from others.
+    pub fn processes(&mut self, processes: &[(&str, &Stats)]) {
+        let named = || processes.iter().map(|&(pid, it)| (it, [("program", &*it.program), ("pid", pid)]));
+        let infos =
+            named().map(|(it, [program, pid])| ([program, pid, ("version", &*it.version), ("phase", &*it.phase)], 1.0));
+        self.family("r3e_process", "", "info", "What runs.", infos);
+        for Family { name, unit, kind, help, of } in FAMILIES {
+            let samples = named().filter_map(|(it, labels)| Some((labels, of(it)?)));
+            self.family(name, unit, kind, help, samples);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::control::{BoardsProgress, ScheduleFigures};
+    use crate::runtime::memory::Figures;
+
+    fn two(format: Format) -> String {
+        let figures = Figures {
+            allocated_bytes: 10,
+            rss_bytes: 1 << 40,
+            rss_anon_bytes: Some(9),
+            purges: 3,
+            ..Figures::default()
+        };
+        let progress = Some(BoardsProgress { total: 9, fetched: 4, failed: 1, entries: 77 });
+        let one = Stats {
+            program: "r3e-loader".into(),
+            pid: 7,
+            started_at: "2026-11-23T04:00:00.5Z".into(),
+            uptime_s: 1.5,
+            figures,
+            progress,
+            ..Stats::default()
+        };
+        let schedule = Some(ScheduleFigures {
+            next_run_at: Some("2026-11-24T04:00:00Z".into()),
+            attempt: Some(2),
+            jobs_started: 5,
+            jobs_failed: 2,
+        });
+        let scheduler =
+            Stats { program: "r3e-scheduler".into(), schedule, phase: "waiting".into(), ..Stats::default() };
+        let odd = Stats { program: "a\"b\\c\nd".into(), limit_bytes: Some(5), ..Stats::default() };
+        render(&[one, scheduler, odd], format)
+    }
+
+    #[test]
+    fn each_process_has_a_sample_where_it_has_a_figure() {
+        let text = two(Format::OpenMetrics);
+        let shown = [
+            "process_info",
+            "start_time",
+            "uptime",
+            "resident_memory",
+            "rss_anon",
+            "memory_limit",
+            "boards_failed",
+            "next_run",
+            "job",
+            "purges",
+        ];
+        let is_shown = |line: &&str| shown.iter().any(|it| line.contains(&format!("_{it}")));
+        let lines: Vec<&str> = text.lines().filter(is_shown).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        r3e_process_info{program="r3e-loader",pid="7",version="",phase=""} 1
+        r3e_process_info{program="r3e-scheduler",pid="0",version="",phase="waiting"} 1
+        r3e_process_info{program="a\"b\\c\nd",pid="0",version="",phase=""} 1
+        # TYPE process_start_time_seconds gauge
+        # UNIT process_start_time_seconds seconds
+        # HELP process_start_time_seconds When it began, in seconds since 1970.
+        process_start_time_seconds{program="r3e-loader",pid="7"} 1795406400.5
+        # TYPE r3e_uptime_seconds gauge
+        # UNIT r3e_uptime_seconds seconds
+        # HELP r3e_uptime_seconds How long it runs.
+        r3e_uptime_seconds{program="r3e-loader",pid="7"} 1.5
+        r3e_uptime_seconds{program="r3e-scheduler",pid="0"} 0
+        r3e_uptime_seconds{program="a\"b\\c\nd",pid="0"} 0
+        # TYPE process_resident_memory_bytes gauge
+        # UNIT process_resident_memory_bytes bytes
+        # HELP process_resident_memory_bytes In memory, by the kernel's account.
+        process_resident_memory_bytes{program="r3e-loader",pid="7"} 1099511627776
+        process_resident_memory_bytes{program="r3e-scheduler",pid="0"} 0
+        process_resident_memory_bytes{program="a\"b\\c\nd",pid="0"} 0
+        # TYPE r3e_memory_rss_anon_bytes gauge
+        # UNIT r3e_memory_rss_anon_bytes bytes
+        # HELP r3e_memory_rss_anon_bytes Of what is in memory, the process's own (RssAnon).
+        r3e_memory_rss_anon_bytes{program="r3e-loader",pid="7"} 9
+        # TYPE r3e_memory_limit_bytes gauge
+        # UNIT r3e_memory_limit_bytes bytes
+        # HELP r3e_memory_limit_bytes The most it may have in memory.
+        r3e_memory_limit_bytes{program="a\"b\\c\nd",pid="0"} 5
+        # TYPE r3e_boards_failed gauge
+        # HELP r3e_boards_failed Boards given up.
+        r3e_boards_failed{program="r3e-loader",pid="7"} 1
+        # TYPE r3e_next_run_time_seconds gauge
+        # UNIT r3e_next_run_time_seconds seconds
+        # HELP r3e_next_run_time_seconds When the scheduler's next run is due, in seconds since 1970.
+        r3e_next_run_time_seconds{program="r3e-scheduler",pid="0"} 1795492800
+        # TYPE r3e_job_attempt gauge
+        # HELP r3e_job_attempt Which attempt the scheduler's job is, from 1.
+        r3e_job_attempt{program="r3e-scheduler",pid="0"} 2
+        # TYPE r3e_jobs_started counter
+        # HELP r3e_jobs_started Jobs the scheduler started, each attempt by itself.
+        r3e_jobs_started_total{program="r3e-scheduler",pid="0"} 5
+        # TYPE r3e_jobs_failed counter
+        # HELP r3e_jobs_failed Attempts of jobs that failed.
+        r3e_jobs_failed_total{program="r3e-scheduler",pid="0"} 2
+        # TYPE r3e_purges counter
+        # HELP r3e_purges How often it gave free memory back.
+        r3e_purges_total{program="r3e-loader",pid="7"} 3
+        r3e_purges_total{program="r3e-scheduler",pid="0"} 0
+        r3e_purges_total{program="a\"b\\c\nd",pid="0"} 0
+        "#);
+    }
+
+    /// As the format wants it: families do not mix, each is told once, a unit ends its family's name, and the end is told.
+    #[test]
+    fn families_stand_together_and_the_end_is_told() {
+        let text = two(Format::OpenMetrics);
+        let mut lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.pop(), Some("# EOF"));
+        let (mut told, mut family) = (Vec::new(), "");
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["#", "TYPE", name, kind] => {
+                    assert!(!told.contains(&name) && ["gauge", "counter", "info"].contains(&kind), "{line}");
+                    told.push(name);
+                    family = name;
+                }
+                ["#", "UNIT", name, unit] => assert!(name == family && name.ends_with(&format!("_{unit}")), "{line}"),
+                ["#", "HELP", name, ..] => assert_eq!(name, family),
+                _ => {
+                    let rest = line.strip_prefix(family).unwrap();
+                    assert!(["{", "_total{", "_info{"].iter().any(|it| rest.starts_with(it)), "{line}");
+                    words.last().unwrap().parse::<f64>().unwrap();
+                }
+            }
+        }
+        assert_eq!(told.len(), 1 + FAMILIES.len());
+    }
+}

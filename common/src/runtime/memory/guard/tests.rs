@@ -1,0 +1,165 @@
+//! A guard that sees what the test wants it to see, and one that sees what is.
+
+use super::*;
+use crate::runtime::memory::Figures;
+use crate::runtime::memory::limit::{By, Limit, Origin};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+const LONG: Duration = Duration::from_secs(10);
+const MB: u64 = 1 << 20;
+const JOB: Role = Role::Job { boards: 8 };
+
+fn used(by: By, bytes: u64) -> Used {
+    let origin = match by {
+        By::Process => Origin::Configured("MEMORY_LIMIT_MB".to_owned()),
+        By::ControlGroup => Origin::ControlGroup("/cg/memory.max".into()),
+    };
+    Used { bytes, by, limit: Limit { bytes: 100 * MB, origin } }
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < LONG, "never came: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn purged() -> Purged {
+    Purged { before: Figures::default(), after: Figures::default(), took: Duration::ZERO, workers: 0 }
+}
+
+/// A guard that looks every millisecond at figures that the test sets; purges are counted.
+struct World {
+    rss: Arc<AtomicU64>,
+    group: Arc<AtomicU64>,
+    purges: Arc<AtomicUsize>,
+    stop: CancellationToken,
+    guard: Guard,
+}
+
+impl World {
+    fn new(role: Role, rss_bytes: u64) -> Self {
+        let (rss, purges) = (Arc::new(AtomicU64::new(rss_bytes)), Arc::new(AtomicUsize::new(0)));
+        let group = Arc::new(AtomicU64::new(0));
+        let stop = CancellationToken::new();
+        let means = Means {
+            every: Duration::from_millis(1),
+            usage: Box::new({
+                let (rss, group) = (Arc::clone(&rss), Arc::clone(&group));
+                move || {
+                    let groups = vec![used(By::ControlGroup, group.load(Ordering::SeqCst))];
+                    Ok(Usage { own: used(By::Process, rss.load(Ordering::SeqCst)), groups })
+                }
+            }),
+            purge: Arc::new({
+                let purges = Arc::clone(&purges);
+                move || {
+                    purges.fetch_add(1, Ordering::SeqCst);
+                    Ok(purged())
+                }
+            }),
+        };
+        let guard = Guard::start_with(role, stop.clone(), means).unwrap();
+        Self { rss, group, purges, stop, guard }
+    }
+}
+
+#[test]
+fn it_purges_then_allows_fewer_boards_then_stops_and_says_why() {
+    let world = World::new(JOB, 76 * MB);
+    until("a purge", || world.purges.load(Ordering::SeqCst) == 1);
+    assert_eq!(world.guard.allowance().boards(), 8);
+    world.rss.store(86 * MB, Ordering::SeqCst);
+    until("fewer boards", || world.guard.allowance().boards() == 4);
+    assert!(!world.stop.is_cancelled() && world.guard.reached().is_none());
+    world.rss.store(101 * MB, Ordering::SeqCst);
+    until("a stop", || world.stop.is_cancelled());
+    assert_eq!(world.guard.allowance().boards(), 1);
+    let reached = world.guard.reached().unwrap().to_string();
+    assert_eq!(reached, "memory limit reached: 101 MB resident, memory.limit_mb = 100 (MEMORY_LIMIT_MB)");
+}
+
+#[test]
+fn a_job_stops_for_its_control_group_and_a_daemon_purges_for_it() {
+    let job = World::new(JOB, 10 * MB);
+    job.group.store(101 * MB, Ordering::SeqCst);
+    until("a stop", || job.stop.is_cancelled());
+    let reached = job.guard.reached().unwrap().to_string();
+    let of_group = "101 MB in use by all processes of the control group, /cg/memory.max = 104857600 (100 MB)";
+    assert_eq!(reached, format!("memory limit reached: {of_group}"));
+
+    let daemon = World::new(Role::Daemon, 10 * MB);
+    daemon.group.store(101 * MB, Ordering::SeqCst);
+    until("a purge", || daemon.purges.load(Ordering::SeqCst) == 1);
+    assert!(!daemon.stop.is_cancelled());
+    daemon.rss.store(101 * MB, Ordering::SeqCst);
+    until("a stop", || daemon.stop.is_cancelled());
+    assert!(daemon.guard.reached().is_some_and(|reached| reached.0.by == By::Process));
+}
+
+#[test]
+fn it_ends_when_it_is_dropped() {
+    let world = World::new(JOB, 0);
+    let stop = world.stop.clone();
+    drop(world);
+    assert!(!stop.is_cancelled());
+}
+
+#[test]
+fn a_purge_that_takes_long_does_not_keep_it_from_looking() {
+    let (looked, at_work) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (end, ended) = channel::<()>();
+    let ended = std::sync::Mutex::new(ended);
+    let means = Means {
+        every: Duration::from_millis(1),
+        usage: Box::new({
+            let looked = Arc::clone(&looked);
+            move || {
+                looked.fetch_add(1, Ordering::SeqCst);
+                Ok(Usage { own: used(By::Process, 80 * MB), groups: Vec::new() })
+            }
+        }),
+        purge: Arc::new({
+            let at_work = Arc::clone(&at_work);
+            move || {
+                at_work.fetch_add(1, Ordering::SeqCst);
+                ended.lock().unwrap().recv().unwrap_err();
+                Ok(purged())
+            }
+        }),
+    };
+    let guard = Guard::start_with(Role::Daemon, CancellationToken::new(), means).unwrap();
+    until("a purge", || at_work.load(Ordering::SeqCst) == 1);
+    let before = looked.load(Ordering::SeqCst);
+    until("more looks", || looked.load(Ordering::SeqCst) > before + 10);
+    drop(end);
+    drop(guard);
+    assert_eq!(at_work.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn without_a_limit_there_is_no_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let guard =
+        Guard::start(None, Role::Job { boards: 4 }, runtime.handle().clone(), CancellationToken::new()).unwrap();
+    assert!(guard.thread.is_none());
+    assert_eq!(guard.allowance().boards(), 4);
+}
+
+#[test]
+fn the_real_figure_is_looked_at() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let stop = CancellationToken::new();
+    let limits = |bytes| {
+        let limit = Limit { bytes, origin: Origin::Configured(String::new()) };
+        Some(Limits::only(limit))
+    };
+    let guard = Guard::start(limits(1 << 40), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
+    drop(guard);
+    assert!(!stop.is_cancelled());
+    // One that no program fits in.
+    let guard = Guard::start(limits(MB), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
+    until("a stop", || stop.is_cancelled());
+    assert!(guard.reached().is_some_and(|it| it.0.bytes > MB));
+}

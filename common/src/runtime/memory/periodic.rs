@@ -1,0 +1,51 @@
+//! Giving back what is free from time to time: `memory.purge_every`, the same way in every program that stays for a while.
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::{give_back, purge_all};
+use crate::runtime::periodic::{Periodic, Rhythm};
+use crate::runtime::tasks::Tasks;
+
+/// Purges every so often until it is stopped or `stop` is cancelled, and logs the line that operators know. To be called within
+/// the runtime, whose workers' caches are emptied too.
+#[must_use]
+pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
+    let runtime = Handle::current();
+    let names = (NAME, Some("⏹️ Memory monitoring stopped"));
+    Periodic::start(tasks, stop, Rhythm::Every(every), names, move |_| match purge_all(&runtime) {
+        Ok(purged) => tracing::info!("{}", purged.after.periodic_line()),
+        Err(error) => tracing::warn!(%error, "no purge"),
+    })
+}
+
+/// Like [`purge_periodically`], for commands that show something on a terminal: nothing is logged.
+#[must_use]
+pub fn purge_periodically_unlogged(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
+    Periodic::start(tasks, stop, Rhythm::Every(every), (NAME, None), |_| give_back())
+}
+
+const NAME: &str = "giving memory back";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::memory::figures;
+
+    #[tokio::test]
+    async fn it_purges_again_and_again_until_it_is_stopped() {
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let before = figures().unwrap().purges;
+        let purging = purge_periodically(&tasks, &stop, Duration::from_millis(1));
+        let purged = async {
+            while figures().unwrap().purges < before + 3 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), purged).await.unwrap();
+        purging.stop().await;
+        assert!(tasks.is_empty() && !stop.is_cancelled());
+    }
+}
