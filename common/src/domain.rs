@@ -8,9 +8,11 @@ mod ids;
 mod import;
 pub mod json;
 mod selection;
+mod validators;
 
 pub use catalog::{Catalog, CatalogError, Class, Ordinal, Track};
 pub use entry::{Entry, Lap, seconds_behind};
 pub use ids::{ClassId, Combination, IdError, TrackId};
 pub use import::{Imported, import_publisher_data};
 pub use selection::{Refused, Selection, TokenError};
+pub use validators::Validators;

@@ -1,18 +1,25 @@
-//! What the jobs do, in parts that each job puts together by its own policy: fetching boards into staging, promoting
-//! and publishing them, and publishing again from time to time while fetching goes on.
+//! What loader and refresher share: a job from its command line to its exit code.
 //!
-//! Nothing here knows which program runs it, reads configuration, or catches signals.
+//! [`run_job`] takes a program's [`Plan`] and does the rest: open, publish what is there, fetch, publish, report, close. It is the top
+//! floor: it may use every other room, and none uses it.
 
-mod allowance;
+mod error;
 mod fetch;
-mod periodic;
+mod lifecycle;
+mod program;
 mod progress;
+mod progress_bar;
 mod publish;
-mod tasks;
+mod report;
+mod run;
+mod status;
 
-pub use allowance::ConcurrencyLimit;
+pub use error::JobError;
 pub use fetch::{Arrivals, End, FailedBoard, FetchFault, Fetched, Fetcher};
-pub use periodic::{Periodic, Rhythm};
+pub use lifecycle::{Job, load_catalog};
+pub use program::{JobArgs, run_job};
 pub use progress::{Progress, Snapshot};
+pub use progress_bar::Style;
 pub use publish::{PublishError, Published, Publisher, Room, Totals};
-pub use tasks::{Blocking, BlockingError, TaskInfo, Tasks};
+pub use report::{Boards, Outcome, Summary};
+pub use run::{Options, Plan, Scrape, run};

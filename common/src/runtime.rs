@@ -1,21 +1,27 @@
-//! What makes a program of ours a good process: its configuration, its log, its exit code, how it stops, what memory it
-//! holds, the socket that it is asked at, what it tells its supervisor, the record that it leaves, and what a job opens at its
-//! beginning and closes at its end.
+//! What any program needs to live: configuration, logging, exit codes, shutdown, supervisor notification, memory, files, tasks, the
+//! control socket, and the record that a run leaves.
 //!
-//! The outermost room: it may use all others, and none of them uses it.
+//! The ground floor: it knows nothing of boards, and uses no other room.
 
+pub mod blocking;
+pub mod concurrency_limit;
 pub mod config;
 pub mod control;
 pub mod cron;
+pub mod daemon;
 pub mod exit;
-pub mod job;
+pub mod fs;
 pub mod limits;
 pub mod logging;
 pub mod memory;
 pub mod notify;
+pub mod periodic;
 pub mod pid_namespace;
 pub mod program;
-pub mod progress;
 pub mod run_record;
 pub mod shutdown;
 pub mod signals;
+pub mod tasks;
+mod timestamp;
+
+pub use timestamp::{NEVER, timestamp};

@@ -1,13 +1,12 @@
 //! The files: cached boards, the staging folder, the writer's lock, `status.json`.
 //!
-//! Every file-system call of the project is in [`fs`], which names the path in its errors; the other modules here
-//! say what the files mean. "Files" in the README is the contract with the readers of these files.
+//! It knows no HTTP. File-system calls are in [`fs`](crate::runtime::fs); here is what the files mean. "Files" in the README is the contract with the readers of these files.
 
 mod arrival;
 mod board_encoder;
 mod board_file;
+mod board_version;
 mod cache;
-pub mod fs;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod lock;
@@ -17,20 +16,17 @@ mod staging;
 mod staging_state;
 mod status;
 mod status_view;
-mod validators;
 mod versioned;
 
 pub use arrival::{Arrival, Destination, Shrinking, Shrunk, has_shrunk};
 pub use board_encoder::{BoardEncoder, EncodedBoard};
 pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
 pub use cache::{Buffers, Cache, ReadError, Within};
-pub use fs::{NewFile, FsError};
 pub use lock::{Holder, LockError, WriterLock};
 pub use published::{DRIVER_INDEX, NotPublished, Published, TOP_COMBINATIONS};
 pub use refusal::Refusal;
 pub use staging::{FullRefresh, Leftovers, Promoted, Staging};
 pub use staging_state::StagingError;
-pub use status::{FailedFetch, NEVER, Status, StatusFile, timestamp};
+pub use status::{FailedFetch, Status, StatusFile};
 pub use status_view::StatusView;
-pub use validators::Validators;
 pub use versioned::{Versioned, read_versioned};

@@ -5,7 +5,6 @@
 //! checked to be the JSON it should be (`page`); one classifier (`retry`) decides what is tried again; and a circuit
 //! breaker (`circuit_breaker`) ends the run when the service is plainly down.
 
-mod blocking;
 mod body;
 mod circuit_breaker;
 mod client;
@@ -24,7 +23,6 @@ mod session;
 pub(crate) mod test_service;
 mod transport;
 
-pub use blocking::Blocking;
 pub use client::{Answer, Client, FetchError, Requests, Settings, SetupError};
 pub use failure::Failure;
 pub use pages::LastPage;

@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use r3e_common::domain::Validators;
 use r3e_common::domain::{Catalog, ClassId, Combination, Entry, TrackId, json};
 use r3e_common::index;
-use r3e_common::store::{BoardEncoder, Damage, Entries, fuzzing};
-use r3e_common::domain::Validators;
 use r3e_common::runtime::fs;
+use r3e_common::store::{BoardEncoder, Damage, Entries, fuzzing};
 use serde_json::Value;
 use serde_json::value::RawValue;
 

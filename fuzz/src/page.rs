@@ -1,8 +1,8 @@
 //! A page as the service sends it: what is taken of it is what stands in it, and goes through a board file unharmed.
 
 use r3e_common::domain::Entry;
-use r3e_common::store::BoardEncoder;
 use r3e_common::domain::Validators;
+use r3e_common::store::BoardEncoder;
 use r3e_common::upstream::{Failure, fuzzing};
 use serde_json::Value;
 use serde_json::value::RawValue;

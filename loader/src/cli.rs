@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use r3e_common::job::JobArgs;
 use r3e_common::runtime::config::ConfigArgs;
-use r3e_common::runtime::program::JobArgs;
 
 /// Brings the local copy of the leaderboards up to date, and exports its index.
 ///

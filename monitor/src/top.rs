@@ -23,7 +23,7 @@ use crossterm::event::{Event as Input, KeyEventKind};
 use nix::libc::EIO;
 use nix::sys::signal::{Signal, raise};
 use r3e_common::runtime::config::{Config, Environment};
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::memory::guard::Guard;
 use r3e_common::runtime::memory::ladder::Role;
@@ -38,7 +38,6 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::TopArguments;
-use crate::watch::Limited;
 use app::App;
 use poller::Poller;
 use screen::Screen;
@@ -90,7 +89,7 @@ pub(crate) fn run(
     });
     drop(screen);
     if let Some(reached) = guard.reached() {
-        return Err(Limited(reached.clone()).into());
+        return Err(Failure::new(Exit::TryAgain, reached.to_string()).into());
     }
     match ended {
         Err(error) if !is_hangup(&error) => Err(error),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use r3e_common::domain::TrackId;
+use r3e_common::job::JobArgs;
 use r3e_common::runtime::config::ConfigArgs;
-use r3e_common::runtime::program::JobArgs;
 
 /// Fetches boards of the leaderboards again, whatever their age, and exports the index.
 ///

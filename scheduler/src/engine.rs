@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use r3e_common::runtime::config::Config;
 use r3e_common::runtime::control::{Facts, ScheduleFigures};
+use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
 use r3e_common::runtime::shutdown::Shutdown;
@@ -77,7 +78,7 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// When what is settled is told in a newer format, or the disk or the system refuses.
-    pub(crate) fn new(config: Config, programs: Programs, around: Around<'a>) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: Config, programs: Programs, around: Around<'a>) -> Result<Self, Failure> {
         let now = now(around.clock);
         let saved = settled::load(&config.cache.staging_dir)?;
         Programs::put_in_force(&config)?;

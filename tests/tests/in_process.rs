@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use r3e_common::job::progress_bar::Style;
+use r3e_common::job::Style;
 use r3e_common::job::{self, Options, Outcome};
 use r3e_common::runtime::config::{Config, Environment, Flag, Sources, load};
 use r3e_common::runtime::control::Facts;

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::build::{IndexError, RUN};
 use super::parallel;
 use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::{Cache, ReadError};
 use crate::runtime::fs::FsError;
+use crate::store::{Cache, ReadError};
 
 /// What an index may hold in memory at any time.
 #[derive(Debug, Clone, Copy)]

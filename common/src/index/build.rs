@@ -13,8 +13,8 @@ use super::shard::Shard;
 use super::sorted::{self, Sorted};
 use crate::domain::{Catalog, Combination, Ordinal};
 use crate::runtime::fs::FileId;
-use crate::store::{Buffers, Cache, Damage, ReadError};
 use crate::runtime::fs::FsError;
+use crate::store::{Buffers, Cache, Damage, ReadError};
 
 /// How many boards a thread takes at once: neighbours, so that a folder is read by one.
 pub(super) const RUN: usize = 16;

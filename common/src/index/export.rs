@@ -12,8 +12,8 @@ use super::generation::Generation;
 use super::output::{Output, cannot_write};
 use super::stream;
 use crate::domain::{Catalog, Ordinal};
-pub use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
 use crate::runtime::fs::{self, NewFile};
+pub use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
 
 /// How many boards that list has at most.
 const TOP: usize = 1000;
@@ -114,8 +114,8 @@ fn write_top_combinations<'a>(
 mod tests {
     use super::super::Budget;
     use super::*;
-    use crate::store::{BoardEncoder, Cache};
     use crate::domain::Validators;
+    use crate::store::{BoardEncoder, Cache};
     use serde_json::value::RawValue;
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::export::Exported;
 use super::gzip::{self, Block, HEADER, Trailer};
-use crate::runtime::fs::{NewFile, FsError};
+use crate::runtime::fs::{FsError, NewFile};
 
 /// Rows in a block, about 1.3 MB of JSON: large enough that starting a compressor anew costs nothing, and a few of
 /// them in flight cost little memory. Where blocks begin shows in the compressed bytes.

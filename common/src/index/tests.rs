@@ -12,10 +12,10 @@ use super::budget::{Plan, Shares};
 use super::build::Built;
 use super::output::BLOCK_ROWS;
 use super::*;
-use crate::domain::{Catalog, Combination};
-use crate::store::{BoardEncoder, Cache};
 use crate::domain::Validators;
+use crate::domain::{Catalog, Combination};
 use crate::runtime::fs;
+use crate::store::{BoardEncoder, Cache};
 
 const EXPORTS: [&str; 3] = ["driver_index.json.gz", "driver_index.json", TOP_COMBINATIONS];
 

@@ -8,14 +8,14 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::allowance::ConcurrencyLimit;
 use super::progress::Progress;
-use super::tasks::Tasks;
-use crate::domain::{Catalog, Combination, Ordinal};
-use crate::store::{Arrival, Destination, Refusal, Shrinking, Shrunk, Staging, has_shrunk};
-use crate::runtime::fs::FsError;
 use crate::domain::Validators;
+use crate::domain::{Catalog, Combination, Ordinal};
+use crate::runtime::concurrency_limit::ConcurrencyLimit;
+use crate::runtime::fs::FsError;
+use crate::runtime::tasks::Tasks;
 use crate::runtime::timestamp;
+use crate::store::{Arrival, Destination, Refusal, Shrinking, Shrunk, Staging, has_shrunk};
 use crate::upstream::{Answer, Client, FetchError, LastPage};
 
 #[cfg(test)]

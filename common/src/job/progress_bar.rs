@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::logging;
-use crate::job::{Progress, Snapshot};
+use super::progress::{Progress, Snapshot};
+use crate::runtime::logging;
 use crate::runtime::tasks::Tasks;
 
 /// How progress is shown.
@@ -35,7 +35,7 @@ impl Style {
 
 /// Progress being shown, until it is stopped.
 #[derive(Debug)]
-pub struct Shown {
+pub(super) struct Shown {
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -43,7 +43,7 @@ pub struct Shown {
 impl Shown {
     /// Begins to show `progress`.
     #[must_use]
-    pub fn start(tasks: &Tasks, progress: Arc<Progress>, style: Style) -> Self {
+    pub(super) fn start(tasks: &Tasks, progress: Arc<Progress>, style: Style) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tasks.spawn("showing progress", async move {
@@ -57,7 +57,7 @@ impl Shown {
     }
 
     /// Takes it away, and waits until it is gone.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.cancel();
         if self.task.await.is_err() {
             tracing::error!("the task that shows progress panicked");

@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
 use crate::index::{self, BoardState, Budget, Built, Exported, IndexError};
-use crate::store::{Damage, Promoted, Staging, Status, StatusFile};
 use crate::runtime::fs::FsError;
 use crate::runtime::timestamp;
+use crate::store::{Damage, Promoted, Staging, Status, StatusFile};
 
 /// Why nothing was published.
 #[derive(Debug, thiserror::Error)]

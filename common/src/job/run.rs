@@ -11,15 +11,15 @@ use super::status::{earlier_failures, failed_fetches, of_memory};
 use super::{Job, JobError};
 use crate::domain::Ordinal;
 use crate::index::BoardState;
+use crate::job::progress_bar::{Shown, Style};
 use crate::job::{Arrivals, End, FailedBoard, Fetched, Fetcher, Published};
-use crate::runtime::periodic::Rhythm;
 use crate::runtime::config::Config;
 use crate::runtime::control::Facts;
 use crate::runtime::memory;
 use crate::runtime::memory::limit::Limits;
-use crate::job::progress_bar::{Shown, Style};
-use crate::store::{Destination, Status};
+use crate::runtime::periodic::Rhythm;
 use crate::runtime::timestamp;
+use crate::store::{Destination, Status};
 use crate::upstream::Requests;
 
 /// What a job is told by its command line.

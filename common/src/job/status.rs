@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::Job;
 use crate::domain::{Catalog, Ordinal};
 use crate::job::FailedBoard;
-use crate::runtime::memory::{self, Figures};
-use crate::store::{FailedFetch, Status};
 use crate::runtime::fs::FsError;
+use crate::runtime::memory::{self, Figures};
 use crate::runtime::timestamp;
+use crate::store::{FailedFetch, Status};
 
 /// The memory figures as `status.json` has them.
 pub(super) fn of_memory(figures: &Figures) -> Status {

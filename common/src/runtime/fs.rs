@@ -25,7 +25,7 @@ use nix::sys::time::TimeSpec;
 
 pub use beneath::{Beneath, open_beneath};
 pub(crate) use error::At;
-pub use error::{Access, Reach, FsError};
+pub use error::{Access, FsError, Reach};
 pub use lock::{is_writable, leads_to, open_lock, open_published_lock, replace_lock};
 pub use modes::publish_folders;
 pub use opened::{Opened, make_room};

@@ -20,8 +20,8 @@ use nix::time::{ClockId, clock_gettime};
 use super::config::Environment;
 use super::exit::Exit;
 use super::program::say;
-use crate::runtime::fs::FsError;
 use crate::runtime::fs;
+use crate::runtime::fs::FsError;
 use socket::Socket;
 
 /// The variables that a supervisor means for this process alone. Whoever starts a child removes them from its environment:

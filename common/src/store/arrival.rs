@@ -142,8 +142,10 @@ fn digest_of_values(board: &EncodedBoard) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BoardEncoder, Validators, fs};
+    use super::super::BoardEncoder;
     use super::*;
+    use crate::domain::Validators;
+    use crate::runtime::fs;
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write as _;
 

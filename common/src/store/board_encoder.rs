@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 
 use super::board_file::{Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
+use super::board_version;
 use crate::domain::Validators;
 use crate::domain::{Combination, Entry};
 
@@ -82,7 +83,7 @@ impl BoardEncoder {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::new(6));
         gzip.write_all(b"{").expect(INTO_MEMORY);
         if !validators.is_empty() {
-            gzip.write_all(validators.member().as_bytes()).expect(INTO_MEMORY);
+            gzip.write_all(board_version::member(validators).as_bytes()).expect(INTO_MEMORY);
             gzip.write_all(b",").expect(INTO_MEMORY);
         }
         let Combination { track, class } = combination;

@@ -168,8 +168,8 @@ impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
 #[cfg(test)]
 mod tests {
     use super::super::board_encoder::{BoardEncoder, json_string};
-    use super::crate::domain::Validators;
     use super::*;
+    use crate::domain::Validators;
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use proptest::prelude::*;

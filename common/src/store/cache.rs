@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
-use crate::runtime::fs::{self, Access, FileId, Opened, Reach, FsError};
-use crate::domain::{self, Validators};
+use super::board_version;
+use crate::domain::Validators;
 use crate::domain::{Combination, Entry};
+use crate::runtime::fs::{self, Access, FileId, FsError, Opened, Reach};
 
 /// The folder, inside the cache, that damaged files are moved to.
 pub(super) const DAMAGED: &str = ".damaged";
@@ -171,8 +172,8 @@ impl Cache {
     /// that can be read: then the board is asked for without condition.
     #[must_use]
     pub fn validators(&self, board: Combination) -> Validators {
-        let beginning = fs::read_beginning(&self.board_path(board), validators::HEAD_BYTES);
-        beginning.ok().flatten().map(|it| Validators::of_file(&it)).unwrap_or_default()
+        let beginning = fs::read_beginning(&self.board_path(board), board_version::HEAD_BYTES);
+        beginning.ok().flatten().map(|it| board_version::read(&it)).unwrap_or_default()
     }
 
     /// Moves a damaged board file to `.damaged/`, where a person can look at it; returns where it is now. None, and nothing is

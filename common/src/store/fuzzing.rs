@@ -1,8 +1,9 @@
 //! What the fuzz targets need of this room; part of fuzzing builds only.
 
-use super::Validators;
 use super::board_file::{self, BoardHead, Damage, Entries};
+use super::board_version;
 use crate::domain::Combination;
+use crate::domain::Validators;
 
 /// Inflates a board file into `text`.
 ///
@@ -15,7 +16,7 @@ pub fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'t str, 
 /// What the beginning of a file says of the version of its board.
 #[must_use]
 pub fn validators(beginning: &[u8]) -> Validators {
-    Validators::of_file(beginning)
+    board_version::read(beginning)
 }
 
 /// Reads a board's JSON.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::cache::{board_name, board_of};
-use crate::runtime::fs::{self, Beneath, FsError};
 use crate::domain::Combination;
+use crate::runtime::fs::{self, Beneath, FsError};
 
 /// The index's name without compression; with it, `.gz` is appended.
 pub const DRIVER_INDEX: &str = "driver_index.json";

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::runtime::fs::{self, Access, Reach, FsError};
 use crate::domain::Combination;
+use crate::runtime::fs::{self, Access, FsError, Reach};
 
 /// The file system refused something.
 #[derive(Debug, thiserror::Error)]

@@ -21,11 +21,11 @@ use super::arrival::{self, Arrival, Beside, Destination, Shrinking, Shrunk, has_
 use super::board_encoder::EncodedBoard;
 use super::board_file::Damage;
 use super::cache::{Buffers, Cache, ReadError, board_of};
-use crate::runtime::fs::{self, At as _, FileId, NewFile, FsError};
 use super::lock::WriterLock;
 use super::refusal::{Refusal, Refusals};
 use super::staging_state::{StagingError, StagingState};
 use crate::domain::Combination;
+use crate::runtime::fs::{self, At as _, FileId, FsError, NewFile};
 
 /// What an interrupted run left in the staging folder.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -364,12 +364,7 @@ impl Staging {
         self.refusals.keep(board, aside).map(Option::flatten)
     }
 
-    fn set_aside(
-        &self,
-        board: Combination,
-        file: Option<FileId>,
-        why: &dyn std::fmt::Display,
-    ) -> Result<(), FsError> {
+    fn set_aside(&self, board: Combination, file: Option<FileId>, why: &dyn std::fmt::Display) -> Result<(), FsError> {
         if let Some(aside) = self.cache.set_aside(board, file)? {
             tracing::warn!(%board, %why, aside = %aside.display(), "a damaged board was moved aside");
         }

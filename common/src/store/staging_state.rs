@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::fs::{self, At as _, FsError};
-use super::status::timestamp;
 use super::versioned::{Versioned, read_versioned};
+use crate::runtime::fs::{self, At as _, FsError};
+use crate::runtime::timestamp;
 
 const NAME: &str = ".staging.json";
 

@@ -8,25 +8,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::domain::Combination;
+use crate::runtime::NEVER;
 
 use super::cache::{DAMAGED, move_aside};
-use crate::runtime::fs::{self, Access, At as _, NewFile, Reach, FsError};
 use super::published::STATUS;
-
-/// The moment that stands for never.
-pub const NEVER: &str = "0001-01-01T00:00:00Z";
+use crate::runtime::fs::{self, Access, At as _, FsError, NewFile, Reach};
 
 /// The most bytes a status may have: every board failed, with a long message each, fits ten times.
 pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// How long to wait for another process that is writing its part.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A moment in RFC 3339, in UTC; [`NEVER`] for one outside the years that RFC 3339 can write.
-#[must_use]
-pub fn timestamp(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time).map_or_else(|_| NEVER.to_owned(), |it| it.to_string())
-}
 
 /// A board that could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,12 +280,5 @@ mod tests {
         file.update(&Status { track_count: Some(9), ..Status::default() }).unwrap();
         let status = read(&file);
         assert_eq!((&status["total_drivers"], &status["track_count"]), (&json!(655), &json!(9)));
-    }
-
-    #[test]
-    fn moments_are_written_in_rfc_3339() {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_763_870_411_500);
-        assert_eq!(timestamp(time), "2025-11-23T04:00:11.5Z");
-        assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40)), NEVER);
     }
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::runtime::fs::{At as _, FsError};
 use super::published::{Published, STATUS};
 use super::status::{FailedFetch, MAX_BYTES};
+use crate::runtime::fs::{At as _, FsError};
 
 /// What the pipeline is doing and last did, with the first of the boards that failed.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -8,7 +8,6 @@ use reqwest::Url;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::blocking::Blocking;
 use super::circuit_breaker::CircuitBreaker;
 use super::failure::Failure;
 use super::page;
@@ -20,8 +19,9 @@ use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
 use super::session::Session;
 use super::transport::{Reply, Transport};
 use crate::domain::Combination;
-use crate::store::BoardEncoder;
 use crate::domain::Validators;
+use crate::runtime::blocking::Blocking;
+use crate::store::BoardEncoder;
 
 /// What a request may take at most until the service has answered the first: one that hangs is found out soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(30);

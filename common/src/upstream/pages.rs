@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 use super::failure::Failure;
 use super::page;
 use super::request::{Ask, validators};
+use crate::domain::Validators;
 use crate::domain::{Combination, Lap};
 use crate::store::{BoardEncoder, MAX_BOARD_ENTRIES};
-use crate::domain::Validators;
 
 /// The most pages of a board: even pages of 50 entries are enough for the largest one.
 const MAX_PAGES: usize = 10_000;

@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 use crate::domain::Combination;
-use crate::store::{BoardEncoder, Buffers, Cache, Entries};
 use crate::domain::Validators;
 use crate::runtime::fs;
+use crate::store::{BoardEncoder, Buffers, Cache, Entries};
 use crate::upstream::{Answer, Client, FetchError, LastPage, Settings};
 
 /// What a listing asks for.

@@ -55,7 +55,7 @@ pub(super) fn moment(ms: i64, zone: &TimeZone) -> String {
 
 /// Milliseconds since 1970 in RFC 3339.
 pub(super) fn rfc3339(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map_or_else(|_| r3e_common::store::NEVER.to_owned(), |it| it.to_string())
+    Timestamp::from_millisecond(ms).map_or_else(|_| r3e_common::runtime::NEVER.to_owned(), |it| it.to_string())
 }
 
 #[cfg(test)]

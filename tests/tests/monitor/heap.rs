@@ -80,11 +80,7 @@ fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocat
     let ours = profile.sum("inuse_space", is_ours);
     assert!(ours > inuse / 10 * 9, "{ours} of {inuse}");
     let files = profile.samples.iter().flat_map(|it| &it.1).filter(|(name, _)| is_ours(name)).map(|it| &it.1);
-    assert!(
-        files.clone().any(|file| file.ends_with("common/src/pipeline/fetch.rs")),
-        "{:?}",
-        files.collect::<Vec<_>>()
-    );
+    assert!(files.clone().any(|file| file.ends_with("common/src/job/fetch.rs")), "{:?}", files.collect::<Vec<_>>());
     for (_, way) in &profile.samples {
         assert!(!way.first().is_some_and(|(name, _)| name.contains("jemalloc")), "{way:?}");
     }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 
 use super::stats::{BoardsProgress, ScheduleFigures, Stats, TaskStats};
-use crate::runtime::tasks::TaskInfo;
 use crate::runtime::memory::profile::Dump;
 use crate::runtime::memory::{self, Figures, MemoryError};
 use crate::runtime::pid_namespace::pid_namespace;
+use crate::runtime::tasks::TaskInfo;
 use crate::runtime::timestamp;
 
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;

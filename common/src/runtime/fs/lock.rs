@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::{At as _, NewFile, FsError, modes, unless_missing};
+use super::{At as _, FsError, NewFile, modes, unless_missing};
 
 /// Opens a file for a lock to be held on it, creating it where it is missing; its content stays. One that this user may
 /// only read is opened so: that is enough for a lock.

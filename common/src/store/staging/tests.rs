@@ -1,6 +1,6 @@
 use super::*;
-use crate::store::{BoardEncoder, Holder};
 use crate::domain::Validators;
+use crate::store::{BoardEncoder, Holder};
 use serde_json::value::RawValue;
 
 struct Folders(tempfile::TempDir);

@@ -80,7 +80,7 @@ fn another_user_can_neither_read_nor_purge() {
     let someone_else_is_told = |expected: &str| {
         // This very program, whoever may read the folders above it.
         let output = Command::new("/proc/self/exe")
-            .args(["--exact", "process::control::tests::hostile::someone_else", "--ignored"])
+            .args(["--exact", "runtime::control::tests::hostile::someone_else", "--ignored"])
             .env(SOCKET, world.control.path())
             .env(EXPECTED, expected)
             .current_dir("/")

@@ -7,8 +7,8 @@ use object::LittleEndian;
 use object::elf::{ELF_NOTE_GNU, FileHeader64, NT_GNU_BUILD_ID, ProgramHeader64};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
-use crate::runtime::fs::FsError;
 use crate::runtime::fs;
+use crate::runtime::fs::FsError;
 
 /// Headers and notes are at the beginning of a file.
 const BEGINNING: usize = 64 << 10;

@@ -1,10 +1,5 @@
-//! What every job has: the writer's lock, the catalogue, the gate into the cache, one list of its tasks, and an end at
-//! which nothing of it is alive. [`run`] is the way of every job, [`Plan`] what makes it this one.
-
-mod error;
-mod report;
-mod run;
-mod status;
+//! The beginning and the end of a job: the writer's lock, the catalogue, the publisher, its tasks; and an end at which nothing of it is
+//! alive.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,23 +7,24 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::config::Config;
-use super::control::{BoardsProgress, Facts};
-use super::memory::guard::Guard;
-use super::memory::ladder::Role;
-use super::memory::limit::Limits;
-use super::memory::{self, Purged};
+use super::JobError;
+use super::progress::{Progress, Snapshot};
+use super::publish::{PublishError, Publisher, Room};
+use super::run::Options;
+use super::status;
 use crate::domain::Catalog;
 use crate::index::{BoardState, Budget, IndexError};
+use crate::runtime::config::Config;
+use crate::runtime::control::{BoardsProgress, Facts};
+use crate::runtime::memory::guard::Guard;
+use crate::runtime::memory::ladder::Role;
+use crate::runtime::memory::limit::Limits;
+use crate::runtime::memory::{self, Purged};
 use crate::runtime::periodic::{Periodic, Rhythm};
-use crate::job::{Progress, PublishError, Publisher, Room, Snapshot};
 use crate::runtime::tasks::Tasks;
-use crate::store::{self, Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
+use crate::runtime::{fs, timestamp};
+use crate::store::{Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
 use crate::upstream::{Client, Settings};
-
-pub use error::JobError;
-pub use report::{Boards, Outcome, Summary};
-pub use run::{Options, Plan, Scrape, run};
 
 /// The most bytes of a catalogue file.
 const MAX_CATALOG_BYTES: u64 = 64 << 20;
@@ -45,7 +41,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// When its file cannot be read or is no catalogue.
 pub fn load_catalog(config: &Config) -> Result<Catalog, JobError> {
     let Some(path) = &config.catalog.path else { return Ok(Catalog::builtin()) };
-    let text = store::fs::read_text(path, MAX_CATALOG_BYTES).map_err(JobError::CatalogFile)?;
+    let text = fs::read_text(path, MAX_CATALOG_BYTES).map_err(JobError::CatalogFile)?;
     Catalog::from_toml(&text).map_err(|cause| JobError::Catalog { path: path.clone(), cause })
 }
 
@@ -223,7 +219,7 @@ async fn lock(config: &Config, options: &Options, stop: &CancellationToken) -> R
     let begun = Instant::now();
     let mut told = false;
     loop {
-        let since = store::timestamp(clock());
+        let since = timestamp(clock());
         let holder =
             Holder { program: facts.program().to_owned(), pid: std::process::id(), since, doing: doing.clone() };
         match WriterLock::acquire(cache, staging, &holder) {
