@@ -1,10 +1,10 @@
-//! What is done at the prompt: ask, and show what was said.
+//! The commands that print a result: ask programs, print their answers.
 
 mod heap;
 mod past;
 mod verdict;
 
-pub(crate) use verdict::NotSeen;
+pub(crate) use verdict::NoSamples;
 
 use std::io::Write as _;
 use std::time::SystemTime;
@@ -22,59 +22,59 @@ use crate::cli::{One, Selected, StatsArguments};
 use crate::kernel;
 use crate::peer::{NoPeer, peer};
 use crate::report::{Connections, Descriptors, List, Purges, Report as _, StatsReport, Tasks};
-use crate::sockets::{self, Pid, Socket, Which, meant};
-use crate::survey::{Reply, ask_all, ask_everyone};
+use crate::sockets::{self, Pid, Selector, Socket, select};
+use crate::survey::{Reply, ask_all, ask_every_program};
 
-/// Names that no process has: a mistake at the prompt, as an unknown flag is, or the process has ended.
+/// No running process has these names. A usage error.
 #[derive(Debug, thiserror::Error)]
-#[error("no program that runs is called {names} (sockets in {folder}); r3e-monitor list shows those that run")]
+#[error("no running program matches {names} (sockets in {folder})\nhint: r3e-monitor list shows the running programs")]
 pub(crate) struct Unknown {
     pub(crate) names: String,
     pub(crate) folder: String,
 }
 
-/// A process of which the kernel has no account here.
+/// The process behind a socket is unknown.
 #[derive(Debug, thiserror::Error)]
 #[error("{program} ({pid}): {cause}")]
-pub(crate) struct NoAccount {
+pub(crate) struct NoProcess {
     program: String,
     pid: Pid,
     cause: NoPeer,
 }
 
-/// What all commands know.
+/// What all commands need.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    /// What is in force.
+pub(crate) struct Context<'a> {
+    /// The configuration.
     pub(crate) config: &'a Config,
-    /// Whether a script is to read the result.
+    /// Whether to print JSON.
     pub(crate) json: bool,
-    /// What time it is.
+    /// The current time.
     pub(crate) clock: fn() -> SystemTime,
 }
 
-impl Asked<'_> {
+impl Context<'_> {
     fn unknown(&self, names: &[impl ToString]) -> Unknown {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         Unknown { names: names.join(", "), folder: self.config.runtime.dir.display().to_string() }
     }
 
-    /// Asks those that are meant. A socket that nobody is behind is no process, and so means nothing.
-    async fn ask_meant<T>(&self, named: &[Which], question: Question) -> anyhow::Result<Vec<Reply<T>>>
+    /// Asks the selected programs. Stale sockets match no selector.
+    async fn ask_selected<T>(&self, named: &[Selector], question: Question) -> anyhow::Result<Vec<Reply<T>>>
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let unknown = |names: Vec<Which>| self.unknown(&names);
+        let unknown = |names: Vec<Selector>| self.unknown(&names);
         let sockets = sockets::list(&self.config.runtime.dir)?;
-        let mut replies = ask_all(meant(sockets, named, Socket::whose).map_err(unknown)?, question).await;
+        let mut replies = ask_all(select(sockets, named, Socket::identity).map_err(unknown)?, question).await;
         replies.retain(|reply| !reply.is_dead());
-        Ok(meant(replies, named, Reply::whose).map_err(unknown)?)
+        Ok(select(replies, named, Reply::identity).map_err(unknown)?)
     }
 
     /// `list`
     pub(crate) async fn list(self) -> anyhow::Result<Exit> {
         let folder = self.config.runtime.dir.clone();
-        let replies = ask_everyone::<Stats>(&folder, Question::Stats).await?;
+        let replies = ask_every_program::<Stats>(&folder, Question::Stats).await?;
         print(&List::new(replies, folder).show(self.json))
     }
 
@@ -85,7 +85,7 @@ impl Asked<'_> {
             return print(&self.stats_once(&named).await?.show(self.json));
         };
         let shutdown = Shutdown::listen(self.config.runtime.stop_grace)?;
-        // A name that is wrong from the beginning is an error; later on, a process has come to its end.
+        // An unknown name is an error at the start; later it means that the process has ended.
         let mut report = self.stats_once(&named).await?;
         let every_purge = self.config.memory.purge_every;
         let _purging = memory::purge_periodically_unlogged(
@@ -97,11 +97,10 @@ impl Asked<'_> {
             let clear = if !self.json && std::io::IsTerminal::is_terminal(&std::io::stdout()) { CLEAR } else { "" };
             match try_print(&format!("{clear}{}", report.show(self.json))) {
                 Ok(Written::Whole) => {}
-                Ok(Written::NobodyReads) => return Ok(Exit::Done),
+                Ok(Written::Closed) => return Ok(Exit::Done),
                 Err(error) => return Err(error.into()),
             }
             if shutdown.token().run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
-                // It was to go on until stopped, and so is done.
                 return Ok(Exit::Done);
             }
             report = match self.stats_once(&named).await {
@@ -111,13 +110,13 @@ impl Asked<'_> {
         }
     }
 
-    async fn stats_once(&self, named: &[Which]) -> anyhow::Result<StatsReport> {
-        Ok(StatsReport::new(self.ask_meant(named, Question::Stats).await?, self.config.runtime.dir.clone()))
+    async fn stats_once(&self, named: &[Selector]) -> anyhow::Result<StatsReport> {
+        Ok(StatsReport::new(self.ask_selected(named, Question::Stats).await?, self.config.runtime.dir.clone()))
     }
 
     /// `purge`
     pub(crate) async fn purge(self, asked: &Selected) -> anyhow::Result<Exit> {
-        let replies = self.ask_meant::<PurgeStats>(&which(asked), Question::Purge).await?;
+        let replies = self.ask_selected::<PurgeStats>(&which(asked), Question::Purge).await?;
         let report = Purges::new(replies, self.config.runtime.dir.clone());
         let printed = print(&report.show(self.json))?;
         let refused = report.refused();
@@ -127,27 +126,27 @@ impl Asked<'_> {
         bail!("not purged: {}", refused.join(", "))
     }
 
-    /// The one process that is meant, by its socket.
+    /// The socket of the one selected process.
     async fn one(&self, asked: &One) -> anyhow::Result<Socket> {
-        let which = Which::from(asked.which.as_str());
-        let mut meant = sockets::list(&self.config.runtime.dir)?;
-        meant.retain(|it| which.means(&it.program, it.pid));
-        // A socket that its owner left behind when it was killed is none of a process.
-        if meant.len() > 1 {
-            let mut alive = Vec::with_capacity(meant.len());
-            for socket in meant {
+        let which = Selector::from(asked.which.as_str());
+        let mut selected = sockets::list(&self.config.runtime.dir)?;
+        selected.retain(|it| which.matches(&it.program, it.pid));
+        // Ignore stale sockets, which killed processes leave behind.
+        if selected.len() > 1 {
+            let mut alive = Vec::with_capacity(selected.len());
+            for socket in selected {
                 if !matches!(peer(&socket.path).await, Err(NoPeer::Gone)) {
                     alive.push(socket);
                 }
             }
-            meant = alive;
+            selected = alive;
         }
-        match meant.len() {
+        match selected.len() {
             0 => Err(self.unknown(&[which]).into()),
-            1 => Ok(meant.remove(0)),
+            1 => Ok(selected.remove(0)),
             _ => {
-                let pids: Vec<String> = meant.iter().map(|it| it.pid.to_string()).collect();
-                Err(self.unknown(&[format!("{which} alone: there are {}", pids.join(", "))]).into())
+                let pids: Vec<String> = selected.iter().map(|it| it.pid.to_string()).collect();
+                Err(self.unknown(&[format!("{which} alone (it matches {})", pids.join(", "))]).into())
             }
         }
     }
@@ -162,15 +161,15 @@ impl Asked<'_> {
         }
     }
 
-    /// The process that is meant, as it is numbered here: one of ours by its socket, any other one by its number.
+    /// The process id, in our namespace, of the selected process. It may be any process on the machine.
     async fn pid(&self, asked: &One) -> anyhow::Result<u32> {
-        let which = Which::from(asked.which.as_str());
-        let has_socket = sockets::list(&self.config.runtime.dir)?.iter().any(|it| which.means(&it.program, it.pid));
+        let which = Selector::from(asked.which.as_str());
+        let has_socket = sockets::list(&self.config.runtime.dir)?.iter().any(|it| which.matches(&it.program, it.pid));
         match which {
-            Which::Pid(pid) if !has_socket && pid.instance == 1 && kernel::is_alive(pid.id)? => Ok(pid.id),
+            Selector::Pid(pid) if !has_socket && pid.instance == 1 && kernel::is_alive(pid.id)? => Ok(pid.id),
             _ => {
                 let Socket { program, pid, path } = self.one(asked).await?;
-                Ok(peer(&path).await.map_err(|cause| NoAccount { program, pid, cause })?)
+                Ok(peer(&path).await.map_err(|cause| NoProcess { program, pid, cause })?)
             }
         }
     }
@@ -186,20 +185,20 @@ impl Asked<'_> {
     }
 }
 
-/// Begins a screen anew.
+/// Clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-fn which(selected: &Selected) -> Vec<Which> {
+fn which(selected: &Selected) -> Vec<Selector> {
     selected.which.iter().map(|it| it.as_str().into()).collect()
 }
 
-/// What became of a result.
+/// The outcome of printing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It was written.
+    /// Everything was written.
     Whole,
-    /// Who was to read it has left, which is no failure.
-    NobodyReads,
+    /// The reader has closed the pipe, which is not a failure.
+    Closed,
 }
 
 /// Writes to standard output.
@@ -207,12 +206,12 @@ pub(crate) fn try_print(text: &str) -> std::io::Result<Written> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(Written::Whole),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Written::NobodyReads),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Written::Closed),
         Err(error) => Err(error),
     }
 }
 
-/// Writes a whole result.
+/// Prints a result.
 pub(crate) fn print(text: &str) -> anyhow::Result<Exit> {
     use anyhow::Context as _;
     try_print(text).context("cannot write the result to standard output")?;

@@ -68,7 +68,7 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Its program and process id.
-    pub(crate) fn whose(&self) -> (&str, Pid) {
+    pub(crate) fn identity(&self) -> (&str, Pid) {
         (&self.program, self.pid)
     }
 
@@ -97,20 +97,20 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, FsError> {
 
 /// A program or process named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum Selector {
     /// A process id.
     Pid(Pid),
     /// A program, with or without `r3e-`.
     Program(String),
 }
 
-impl From<&str> for Which {
+impl From<&str> for Selector {
     fn from(text: &str) -> Self {
         text.parse().map_or_else(|_| Self::Program(text.to_owned()), Self::Pid)
     }
 }
 
-impl fmt::Display for Which {
+impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pid(pid) => write!(f, "{pid}"),
@@ -119,9 +119,9 @@ impl fmt::Display for Which {
     }
 }
 
-impl Which {
+impl Selector {
     /// Whether it names that process.
-    pub(crate) fn means(&self, program: &str, pid: Pid) -> bool {
+    pub(crate) fn matches(&self, program: &str, pid: Pid) -> bool {
         match self {
             Self::Pid(it) => *it == pid,
             Self::Program(name) => {
@@ -136,16 +136,21 @@ impl Which {
 ///
 /// # Errors
 /// The names that match nothing.
-pub(crate) fn meant<T>(all: Vec<T>, named: &[Which], whose: impl Fn(&T) -> (&str, Pid)) -> Result<Vec<T>, Vec<Which>> {
-    let is_meant = |which: &Which, it: &T| {
+pub(crate) fn select<T>(
+    all: Vec<T>,
+    named: &[Selector],
+    whose: impl Fn(&T) -> (&str, Pid),
+) -> Result<Vec<T>, Vec<Selector>> {
+    let matches = |which: &Selector, it: &T| {
         let (program, pid) = whose(it);
-        which.means(program, pid)
+        which.matches(program, pid)
     };
-    let unknown: Vec<Which> = named.iter().filter(|which| !all.iter().any(|it| is_meant(which, it))).cloned().collect();
+    let unknown: Vec<Selector> =
+        named.iter().filter(|which| !all.iter().any(|it| matches(which, it))).cloned().collect();
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    let keep = |it: &T| named.is_empty() || named.iter().any(|which| is_meant(which, it));
+    let keep = |it: &T| named.is_empty() || named.iter().any(|which| matches(which, it));
     Ok(all.into_iter().filter(keep).collect())
 }
 
@@ -184,18 +189,18 @@ mod tests {
     fn processes_are_named_by_program_or_number() {
         let second = Pid { id: 7, instance: 2 };
         let all = || vec![("r3e-loader", 7.into()), ("r3e-loader", second), ("r3e-monitor", 9.into())];
-        let meant = |named: &[&str]| {
-            let named: Vec<Which> = named.iter().map(|&it| it.into()).collect();
-            let pids =
-                meant(all(), &named, |it| *it).map(|found| found.iter().map(|it| it.1.to_string()).collect::<Vec<_>>());
-            pids.map_err(|unknown| unknown.iter().map(Which::to_string).collect::<Vec<_>>())
+        let selected = |named: &[&str]| {
+            let named: Vec<Selector> = named.iter().map(|&it| it.into()).collect();
+            let pids = select(all(), &named, |it| *it)
+                .map(|found| found.iter().map(|it| it.1.to_string()).collect::<Vec<_>>());
+            pids.map_err(|unknown| unknown.iter().map(Selector::to_string).collect::<Vec<_>>())
         };
         let found = |pids: &[&str]| Ok(pids.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
-        assert_eq!(meant(&[]), found(&["7", "7.2", "9"]));
-        assert_eq!(meant(&["loader"]), found(&["7", "7.2"]));
-        assert_eq!(meant(&["7"]), found(&["7"]));
-        assert_eq!(meant(&["r3e-monitor", "7.2"]), found(&["7.2", "9"]));
-        assert_eq!(meant(&["9"]), found(&["9"]));
-        assert_eq!(meant(&["9", "10", "load"]), Err(vec!["10".into(), "load".into()]), "all that are wrong at once");
+        assert_eq!(selected(&[]), found(&["7", "7.2", "9"]));
+        assert_eq!(selected(&["loader"]), found(&["7", "7.2"]));
+        assert_eq!(selected(&["7"]), found(&["7"]));
+        assert_eq!(selected(&["r3e-monitor", "7.2"]), found(&["7.2", "9"]));
+        assert_eq!(selected(&["9"]), found(&["9"]));
+        assert_eq!(selected(&["9", "10", "load"]), Err(vec!["10".into(), "load".into()]), "all that are wrong at once");
     }
 }

@@ -9,7 +9,7 @@ use r3e_common::runtime::fs::{self, NewFile};
 use r3e_common::runtime::memory::profile::ProfileState;
 use serde::de::DeserializeOwned;
 
-use super::{Asked, print};
+use super::{Context, print};
 use crate::ask::{NoAnswer, Question, ask, ask_bytes};
 use crate::cli::{HeapArguments, One, ProfileArguments, Switch};
 use crate::heap::{self, Dump, NoSymbols, Profile};
@@ -19,7 +19,7 @@ use crate::sockets::Socket;
 /// Upper bound for a saved profile, compressed.
 const MAX_SAVED_BYTES: u64 = 64 << 20;
 
-impl Asked<'_> {
+impl Context<'_> {
     /// `heap`
     pub(crate) async fn heap(self, asked: &HeapArguments) -> anyhow::Result<Exit> {
         match (asked.diff.as_deref(), &asked.which) {

@@ -18,9 +18,9 @@ pub(crate) fn amount(bytes: i64) -> String {
 /// `heap`: which functions hold memory.
 #[derive(Debug)]
 pub(crate) struct Heap<'a> {
-    /// Which program.
+    /// Selector program.
     pub(crate) program: &'a str,
-    /// Which process.
+    /// Selector process.
     pub(crate) pid: u32,
     /// Its profile.
     pub(crate) profile: &'a Profile,
@@ -90,9 +90,9 @@ impl Report for Growth<'_> {
 /// `profile`: whether a process samples allocations.
 #[derive(Debug)]
 pub(crate) struct ProfileSwitched<'a> {
-    /// Which program.
+    /// Selector program.
     pub(crate) program: &'a str,
-    /// Which process.
+    /// Selector process.
     pub(crate) pid: u32,
     /// The new state.
     pub(crate) state: ProfileState,

@@ -162,7 +162,7 @@ fn wrong_use_is_told() {
     fs::write(place.path("text"), "no profile").unwrap();
     let cases: [(&[&str], i32, &[&str]); 9] = [
         (&["heap"], 2, &["PROGRAM|PID"]),
-        (&["heap", "loader"], 2, &["no program that runs is called loader"]),
+        (&["heap", "loader"], 2, &["loader"]),
         (&["heap", "loader", "--diff", "a", "b"], 2, &["--diff"]),
         (&["heap", "--diff", "a"], 2, &["--diff", "2"]),
         (&["heap", "loader", "--top", "0"], 2, &["--top", "0"]),
