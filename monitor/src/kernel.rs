@@ -13,9 +13,6 @@ pub(crate) use net::Connection;
 /// Upper bound of the descriptors that are read; more are only counted.
 const MAX_DESCRIPTORS: usize = 10_000;
 
-/// Upper bound for a table of the kernel, which has 150 bytes for each connection of the network namespace.
-const MAX_TABLE_BYTES: u64 = 32 << 20;
-
 /// An open file descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Descriptor {

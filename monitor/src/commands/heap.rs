@@ -9,7 +9,7 @@ use r3e_common::runtime::fs::{self, NewFile};
 use r3e_common::runtime::memory::profile::ProfileState;
 use serde::de::DeserializeOwned;
 
-use super::{Context, print};
+use super::context::{Context, print};
 use crate::ask::{NoAnswer, Question, ask, ask_bytes};
 use crate::cli::{HeapArguments, One, ProfileArguments, Switch};
 use crate::heap::{self, Dump, NoSymbols, Profile};

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use r3e_common::runtime::exit::Exit;
 use serde_json::json;
 
-use super::{Context, Written, print, try_print};
+use super::context::{Context, Written, print, try_print};
 use crate::cli::{HistoryArguments, ReportArguments, RunsArguments};
 use crate::dashboard::write_report;
 use crate::history::{Reader, latest_runs, milliseconds, whole_ms};

@@ -3,8 +3,8 @@
 use anyhow::bail;
 use r3e_common::runtime::exit::Exit;
 
+use super::context::{Context, print, which};
 use super::past::since_ms;
-use super::{Context, print, which};
 use crate::cli::VerdictArguments;
 use crate::history::Reader;
 use crate::report::{Report as _, Verdicts};

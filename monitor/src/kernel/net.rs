@@ -9,7 +9,8 @@ use r3e_common::runtime::fs;
 use r3e_common::runtime::fs::FsError;
 use serde::Serialize;
 
-use super::MAX_TABLE_BYTES;
+/// Upper bound for a table of the kernel, which has 150 bytes for each connection of the network namespace.
+const MAX_TABLE_BYTES: u64 = 32 << 20;
 
 /// A connection or a listening socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

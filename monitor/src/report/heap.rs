@@ -5,7 +5,7 @@ use std::fmt;
 use r3e_common::runtime::memory::profile::ProfileState;
 use serde_json::{Value, json};
 
-use super::Report;
+use super::output::Report;
 use super::table::Table;
 use super::units::signed_bytes;
 use crate::heap::{Function, Profile, Summary, functions};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::output::{Report, no_samples};
 use super::table::Table;
 use super::units::{bytes, moment, or_dash, rfc3339, seconds};
-use super::{Report, no_samples};
 use crate::history::{Condensed, MOST_CONDENSED, Run, SampleRow};
 
 /// `history`, for people.

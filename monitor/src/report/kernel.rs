@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::Report;
+use super::output::Report;
 use super::table::Table;
 use crate::kernel::{Connection, Open};
 

@@ -8,7 +8,7 @@ use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
 use r3e_common::runtime::memory::Arena;
 use serde_json::{Map, Value, json};
 
-use super::Report;
+use super::output::Report;
 use super::table::Table;
 use super::units::{bytes, or_dash, seconds, signed_bytes};
 use crate::ask::NoAnswer;

@@ -4,6 +4,8 @@ use jiff::tz::TimeZone;
 use r3e_common::runtime::control::{BoardsProgress, PurgeStats, Stats, TaskStats};
 use r3e_common::runtime::memory::{Arena, Figures};
 
+use serde_json::Value;
+
 use super::*;
 use crate::ask::NoAnswer;
 use crate::history::{Condensed, Run};

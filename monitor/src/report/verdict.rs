@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::output::{Report, no_samples};
 use super::table::Table;
 use super::units::{bytes, rfc3339};
-use super::{Report, no_samples};
 use crate::history::Process;
 use crate::verdict::{Figure, Judgement, Verdict, WARM_UP};
 

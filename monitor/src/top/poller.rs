@@ -11,7 +11,8 @@ use r3e_common::runtime::tasks::Blocking;
 use serde::de::DeserializeOwned;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
-use super::app::{Id, Page, Tab};
+use super::app::{Page, Tab};
+use super::process::Id;
 use super::update::Event;
 use crate::ask::{Question, ask};
 use crate::kernel;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crossterm::event::{KeyCode as Key, KeyEvent, KeyModifiers};
 use r3e_common::runtime::control::{PurgeStats, Stats};
 
-use super::app::{App, Details, ENDED_SHOWN, Id, MAX_ENDED, Overlay, Page, Process, PurgeRequest, Purging, State, Tab};
+use super::app::{App, Details, ENDED_SHOWN, MAX_ENDED, Overlay, Page, PurgeRequest, Purging, Tab};
 use super::eta::Eta;
+use super::process::{Id, Process, State};
 use super::series::Series;
 use super::sort::Sort;
 use super::view;

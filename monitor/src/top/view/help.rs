@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 
 use super::line::left;
-use super::window;
+use super::window::window;
 use crate::top::app::App;
 use crate::top::theme::Theme;
 

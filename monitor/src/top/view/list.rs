@@ -4,11 +4,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::first_line;
-use super::line::{bar, left, right, sparkline};
+use super::line::{bar, left, right, sparkline, width_of};
 use crate::report::next_run;
 use crate::report::units::{bytes, seconds};
-use crate::top::app::{App, Process, State};
+use crate::top::app::App;
+use crate::top::process::{Process, State};
 use crate::top::series::Figure;
 use crate::top::sort::percent_done;
 use crate::top::theme::{AT_PERCENT, Theme};
@@ -67,6 +67,37 @@ pub(super) fn draw(out: &mut Buffer, app: &App, theme: Theme) {
             out.set_style(Rect::new(0, y, area.width, each), Theme::selected());
         }
         y += each;
+    }
+}
+
+/// The first line: totals and order.
+fn first_line(out: &mut Buffer, app: &App, theme: Theme) {
+    let area = out.area;
+    let (mut allocated, mut resident, mut count) = (0_u64, 0_u64, 0);
+    for process in app.alive() {
+        count += 1;
+        if let (State::Answers, Some(stats)) = (&process.state, &process.stats) {
+            allocated = allocated.saturating_add(stats.figures.allocated_bytes);
+            resident = resident.saturating_add(stats.figures.rss_bytes);
+        }
+    }
+    let mut order = format!("by {}{}", app.sort.name(), if app.reversed { ", reversed" } else { "" });
+    if !app.filter.is_empty() {
+        order = format!("/{}  {order}", app.filter);
+    }
+    if app.paused {
+        order = format!("PAUSED  {order}");
+    }
+    let programs = if count == 1 { "program" } else { "programs" };
+    let sum = format!("{count} {programs}  {} allocated  {} resident", bytes(allocated), bytes(resident));
+    let name = left(out, (0, 0), area.width, "r3e-monitor top", theme.head());
+    let room = area.width.saturating_sub(name + 2);
+    let order_width = width_of(&order);
+    let sum_room = if room > order_width + 20 { room - order_width - 2 } else { room };
+    left(out, (name + 2, 0), sum_room, &sum, Style::new());
+    if sum_room < room {
+        let style = if app.paused { theme.wrong() } else { theme.faint() };
+        right(out, (area.width - order_width, 0), order_width, &order, style);
     }
 }
 

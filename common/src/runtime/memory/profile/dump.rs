@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::super::{MemoryError, figures, raw, refused};
-use super::Executable;
+use super::executable::Executable;
 use crate::runtime::fs::{self, Scratch};
 
 /// Prefix of the line behind the allocator's text with the [`Origin`] in JSON.
