@@ -16,7 +16,7 @@ use super::keys::Key;
 use super::theme::Theme;
 use super::update::{Action, Event};
 use super::view;
-use crate::ask::{NoAnswer, TO_ANSWER};
+use crate::ask::{NoAnswer, TIMEOUT};
 
 const PLAIN: Theme = Theme { colours: false, letters: false };
 
@@ -70,7 +70,7 @@ fn answers(app: &mut App, second: u64, stats: Stats) {
 }
 
 fn silent(app: &mut App, second: u64, of: Id) {
-    app.update(at(second), Event::Asked(of, Err(NoAnswer::Late(TO_ANSWER))));
+    app.update(at(second), Event::Asked(of, Err(NoAnswer::Late(TIMEOUT))));
 }
 
 fn looked(app: &mut App, second: u64, there: &[Id]) {

@@ -82,7 +82,7 @@ fn all_are_purged_but_those_that_have_ended_and_who_refuses_is_named() {
         let is_stuck = of.pid.id == 77;
         app.update(
             at(32),
-            Event::Purged(of, if is_stuck { Err(NoAnswer::Late(TO_ANSWER)) } else { Ok(Box::new(purged)) }),
+            Event::Purged(of, if is_stuck { Err(NoAnswer::Late(TIMEOUT)) } else { Ok(Box::new(purged)) }),
         );
     }
     assert_eq!(
