@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::Loaded;
 use r3e_common::runtime::control::{Control, Facts};
 use r3e_common::runtime::exit::Exit;
 use r3e_common::runtime::memory;
@@ -75,10 +75,11 @@ fn hint(cause: &io::Error) -> &'static str {
 /// # Errors
 /// When the address cannot be listened on, or the memory limit was reached.
 pub(crate) fn run(
-    config: &Config,
+    loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
     clock: fn() -> SystemTime,
 ) -> anyhow::Result<Exit> {
+    let config = &loaded.config;
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let address = config.monitor.listen;
     let listening = runtime.block_on(TcpListener::bind(address));
@@ -86,7 +87,7 @@ pub(crate) fn run(
     let run = Run { program: PROGRAM, doing: "serve".to_owned(), started: clock() };
     let begun = Instant::now();
     let stop = shutdown.token().clone();
-    let limits = Limits::of(config);
+    let limits = Limits::of(loaded);
     let facts =
         Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
     let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), stop.clone())?;

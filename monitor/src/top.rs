@@ -24,7 +24,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use r3e_common::runtime::config::{Config, Environment};
+use r3e_common::runtime::config::{Config, Environment, Loaded};
 use r3e_common::runtime::exit::Exit;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::memory::guard::Guard;
@@ -68,11 +68,12 @@ const REST_OF_A_KEY: Duration = Duration::from_millis(50);
 /// # Errors
 /// When this is no terminal, it cannot be drawn on, or the memory limit was reached.
 pub(crate) fn run(
-    config: &Config,
+    loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
     arguments: &TopArguments,
     json: bool,
 ) -> anyhow::Result<Exit> {
+    let config = &loaded.config;
     if json {
         return Err(NotHere::Json.into());
     }
@@ -88,7 +89,7 @@ pub(crate) fn run(
     let stop = shutdown.token().clone();
     let screen = Screen::take().context("cannot draw on this terminal")?;
     let view = View::new(config, arguments.every, theme, &screen)?;
-    let guard = Guard::start(Limits::of(config), Role::Daemon, runtime.handle().clone(), stop.clone())?;
+    let guard = Guard::start(Limits::of(loaded), Role::Daemon, runtime.handle().clone(), stop.clone())?;
     let ended = runtime.block_on(async {
         let tasks = Tasks::default();
         let purging = memory::purge_periodically_unlogged(&tasks, &stop, config.memory.purge_every);

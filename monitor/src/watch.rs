@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::{Config, Loaded};
 use r3e_common::runtime::control::{Control, Facts};
 use r3e_common::runtime::exit::Exit;
 use r3e_common::runtime::fs;
@@ -52,18 +52,19 @@ pub(crate) struct Limited(pub(crate) Reached);
 /// When another watch keeps the history, or it is one of a later version or of another program. A disk that fails is told
 /// in the log, and waited for. Also when the memory limit was reached.
 pub(crate) fn run(
-    config: &Config,
+    loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
     supervisor: &Supervisor,
     clock: fn() -> SystemTime,
 ) -> anyhow::Result<Exit> {
+    let config = &loaded.config;
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let history = &config.monitor.history;
     let _lock = lock(history)?;
     let run = Run { program: PROGRAM, doing: "watch".to_owned(), started: clock() };
     let begun = Instant::now();
     let stop = shutdown.token().clone();
-    let limits = Limits::of(config);
+    let limits = Limits::of(loaded);
     let facts =
         Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
     let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), stop.clone())?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::{Config, Loaded};
 use r3e_common::runtime::control::{Facts, ScheduleFigures};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
@@ -77,10 +77,11 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// When what is settled is told in a newer format, or the disk or the system refuses.
-    pub(crate) fn new(config: Config, programs: Programs, around: Around<'a>) -> anyhow::Result<Self> {
+    pub(crate) fn new(loaded: Loaded, programs: Programs, around: Around<'a>) -> anyhow::Result<Self> {
         let now = now(around.clock);
+        let config = &loaded.config;
         let saved = settled::load(&config.cache.staging_dir)?;
-        Programs::put_in_force(&config)?;
+        Programs::put_in_force(&loaded)?;
         let settled = saved.map(|it| it.at);
         let timetable = Timetable::new(Calendar::of(&config.schedule), config.schedule.catch_up, settled, now);
         let mut agenda = Agenda::new(Retries::of(&config.schedule));
@@ -96,7 +97,7 @@ impl<'a> Engine<'a> {
         let (trigger, notice) = (Trigger::new(&config.cache.dir), Notice::new(&config.cache.dir));
         Ok(Self {
             around,
-            config,
+            config: loaded.config,
             programs,
             timetable,
             agenda,
@@ -175,9 +176,9 @@ impl<'a> Engine<'a> {
     fn reload(&mut self) {
         self.around.supervisor.reloading();
         let read = reload::read(&self.programs.arguments, &self.config).map_err(|errors| errors.to_string());
-        let in_force = read.and_then(|config| {
-            Programs::put_in_force(&config).map_err(|error| error.to_string())?;
-            Ok(config)
+        let in_force = read.and_then(|loaded| {
+            Programs::put_in_force(&loaded).map_err(|error| error.to_string())?;
+            Ok(loaded.config)
         });
         match in_force {
             Ok(config) => {

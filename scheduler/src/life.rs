@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::Loaded;
 use r3e_common::runtime::control::{Control, Facts};
 use r3e_common::runtime::exit::Exit;
 use r3e_common::runtime::fs;
@@ -47,11 +47,12 @@ pub(crate) struct Busy(pub(crate) PathBuf);
 /// # Errors
 /// When another scheduler is at work on the same folders, or they cannot be used.
 pub(crate) fn run(
-    config: Config,
+    loaded: Loaded,
     programs: Programs,
     supervisor: &Supervisor,
     clock: fn() -> SystemTime,
 ) -> anyhow::Result<Exit> {
+    let config = &loaded.config;
     limits::need_threads(THREADS)?;
     let group = Group::default();
     let shutdown = {
@@ -68,7 +69,7 @@ pub(crate) fn run(
     // One thread is enough to wait, and the one that starts jobs has to live as long as the process.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
-    let limits = Limits::of(&config);
+    let limits = Limits::of(&loaded);
     let facts =
         Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
     let facts = Arc::new(facts);
@@ -82,7 +83,7 @@ pub(crate) fn run(
     let around = Around { shutdown: &shutdown, supervisor, facts: &facts, tasks: &tasks, group: &group, clock };
     let purge_every = config.memory.purge_every;
     let counts = runtime.block_on(async {
-        let engine = Engine::new(config, programs, around)?;
+        let engine = Engine::new(loaded, programs, around)?;
         let purging = memory::purge_periodically(&tasks, shutdown.token(), purge_every);
         let counts = engine.run().await;
         purging.stop().await;
