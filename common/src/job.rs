@@ -17,7 +17,7 @@ mod status;
 pub use error::JobError;
 pub use fetch::{Arrivals, End, FailedBoard, FetchFault, Fetched, Fetcher};
 pub use lifecycle::{Job, load_catalog};
-pub use program::{JobArgs, failed, run_job};
+pub use program::{JobArgs, run_job};
 pub use progress::{Progress, Snapshot};
 pub use progress_bar::Style;
 pub use publish::{PublishError, Published, Publisher, Room, Totals};

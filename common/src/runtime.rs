@@ -8,6 +8,7 @@ pub mod concurrency_limit;
 pub mod config;
 pub mod control;
 pub mod cron;
+pub mod daemon;
 pub mod exit;
 pub mod fs;
 pub mod limits;

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 
 use r3e_common::domain::{Ordinal, Selection};
 use r3e_common::job::load_catalog;
-use r3e_common::job::{failed, run_job};
+use r3e_common::job::run_job;
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::program::{self, configure, parse, print};
 use r3e_common::runtime::signals;
 
@@ -32,7 +32,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
             );
             return Err(Exit::Usage);
         }
-        let text = catalog::run(asked.command, loaded.config, arguments.job.json).map_err(|error| failed(&error))?;
+        let text = catalog::run(asked.command, loaded.config, arguments.job.json)
+            .map_err(|error| Failure::from(error).report())?;
         return Ok(print(&text, Exit::Done));
     }
     let only = arguments.only.as_ref().map(|text| chosen(text, &loaded.config)).transpose()?;
@@ -46,7 +47,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
 
 /// The boards of `--only`; one that is none ends the program, since it was typed for this run.
 fn chosen(text: &str, config: &Config) -> Result<BTreeSet<Ordinal>, Exit> {
-    let catalog = load_catalog(config).map_err(|error| failed(&error))?;
+    let catalog = load_catalog(config).map_err(|error| Failure::from(error).report())?;
     let Selection { boards, refused } = Selection::parse(text, &catalog);
     for refused in &refused {
         tracing::error!("--only: {refused}");

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::CommandFactory as _;
 use r3e_common::runtime::config::Loaded;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure, Fatal as _};
 use r3e_common::runtime::fs::FsError;
 use r3e_common::runtime::limits::{self, LimitError};
 use r3e_common::runtime::memory;
@@ -50,13 +50,13 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     } else if let Some(error) = error.downcast_ref::<serve::NotListening>() {
         error.exit()
     } else if let Some(error) = error.downcast_ref::<FsError>() {
-        Exit::of_store(error)
+        error.exit()
     } else if let Some(error) = error.downcast_ref::<LimitError>() {
         error.exit()
     } else if let Some(error) = error.downcast_ref::<io::Error>() {
-        Exit::of_system(error)
-    } else if error.is::<watch::Busy>() || error.is::<watch::Limited>() {
-        Exit::TryAgain
+        error.exit()
+    } else if let Some(failure) = error.downcast_ref::<Failure>() {
+        failure.exit()
     } else if error.is::<commands::Unknown>()
         || error.is::<commands::NoAccount>()
         || error.is::<commands::NotSeen>()
@@ -102,10 +102,10 @@ fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> anyhow
         Command::Heap(it) => runtime.block_on(asked.heap(&it)),
         Command::Profile(it) => runtime.block_on(asked.profile(&it)),
         Command::Top(it) => top::run(loaded, &runtime, &it, arguments.json),
-        Command::Serve(_) => serve::run(loaded, &runtime, SystemTime::now),
+        Command::Serve(_) => Ok(serve::run(loaded, &runtime, SystemTime::now)?),
         Command::Report(it) => runtime.block_on(asked.report(&it)),
         Command::Verdict(it) => asked.verdict(&it),
-        Command::Watch(_) => watch::run(loaded, &runtime, supervisor, SystemTime::now),
+        Command::Watch(_) => Ok(watch::run(loaded, &runtime, supervisor, SystemTime::now)?),
     };
     // A look at a disk that hangs cannot be cancelled.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -117,14 +117,9 @@ mod tests {
     use super::*;
     use std::io;
 
-    use r3e_common::runtime::memory::guard::Reached;
-    use r3e_common::runtime::memory::limit::{By, Limit, Origin, Used};
-
     #[test]
     fn every_error_has_its_exit_code() {
         let store = || FsError::new("write", std::path::Path::new("x"), io::ErrorKind::StorageFull.into());
-        let used =
-            || Used { bytes: 1, by: By::Process, limit: Limit { bytes: 1, origin: Origin::ControlGroup("x".into()) } };
         let cannot_listen = |kind| serve::NotListening { address: ([0; 4], 0).into(), cause: io::Error::from(kind) };
         let database =
             || HistoryError::Database { action: "open", path: "x".into(), cause: rusqlite::Error::InvalidQuery };
@@ -139,8 +134,7 @@ mod tests {
             (cannot_listen(io::ErrorKind::AddrNotAvailable).into(), Exit::Configuration),
             (cannot_listen(io::ErrorKind::PermissionDenied).into(), Exit::Configuration),
             (cannot_listen(io::ErrorKind::OutOfMemory).into(), Exit::Unexpected),
-            (watch::Busy("x".into()).into(), Exit::TryAgain),
-            (watch::Limited(Reached(used())).into(), Exit::TryAgain),
+            (Failure::from(watch::Busy("x".into())).into(), Exit::TryAgain),
             (unknown().into(), Exit::Usage),
             (top::NotHere::Json.into(), Exit::Usage),
             (io::Error::from(io::ErrorKind::WouldBlock).into(), Exit::Unexpected),

@@ -19,22 +19,16 @@ mod stream;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use r3e_common::runtime::config::Loaded;
-use r3e_common::runtime::control::{Control, Facts};
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::daemon::{Context, Daemon};
+use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::memory;
-use r3e_common::runtime::memory::guard::Guard;
-use r3e_common::runtime::memory::ladder::Role;
-use r3e_common::runtime::memory::limit::Limits;
-use r3e_common::runtime::run_record::Run;
 use r3e_common::runtime::shutdown::Shutdown;
 use r3e_common::runtime::signals::Reaper;
-use r3e_common::runtime::tasks::Tasks;
 use tokio::net::TcpListener;
 
-use crate::watch::Limited;
 use accept::Bounds;
 use site::Site;
 
@@ -49,9 +43,9 @@ pub(crate) struct NotListening {
     pub(crate) cause: io::Error,
 }
 
-impl NotListening {
-    /// Another program that has the port may leave it; an address that this machine does not have is a mistake.
-    pub(crate) fn exit(&self) -> Exit {
+/// Another program that has the port may leave it; an address that this machine does not have is a mistake.
+impl Fatal for NotListening {
+    fn exit(&self) -> Exit {
         match self.cause.kind() {
             io::ErrorKind::AddrInUse => Exit::TryAgain,
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied => Exit::Configuration,
@@ -78,46 +72,34 @@ pub(crate) fn run(
     loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
     clock: fn() -> SystemTime,
-) -> anyhow::Result<Exit> {
+) -> Result<Exit, Failure> {
     let config = &loaded.config;
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let address = config.monitor.listen;
     let listening = runtime.block_on(TcpListener::bind(address));
     let listener = listening.map_err(|cause| NotListening { address, cause })?;
-    let run = Run { program: PROGRAM, doing: "serve".to_owned(), started: clock() };
-    let begun = Instant::now();
-    let stop = shutdown.token().clone();
-    let limits = Limits::of(loaded);
-    let facts =
-        Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
-    let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), stop.clone())?;
-    facts.set_phase("serving");
-    let tasks = Tasks::default();
-    let listed = tasks.clone();
-    facts.set_tasks(Some(Arc::new(move || listed.list())));
-    let control = Control::open_or_say(&config.runtime.dir, Arc::new(facts));
-    // By the system where the port was 0.
-    let address = listener.local_addr()?;
-    let site = Arc::new(Site::new(config.clone(), address, clock));
-    // Whoever reads this may ask.
-    tracing::info!(%address, cache = %config.cache.dir.display(), "listening on http://{address}/");
-    if !address.ip().is_loopback() {
-        tracing::warn!("everyone who reaches this address may read the dashboard, and no name of a host is refused");
-    }
-    runtime.block_on(async {
-        let purging = memory::purge_periodically(&tasks, &stop, config.memory.purge_every);
+    let daemon = Daemon { program: PROGRAM, doing: "serve", loaded, shutdown: &shutdown, clock };
+    let (exit, ()) = daemon.run(runtime, async |Context { facts, tasks }| {
+        facts.set_phase("serving");
+        // Chosen by the system if the port was 0.
+        let address = listener.local_addr()?;
+        let site = Arc::new(Site::new(config.clone(), address, clock));
+        // Whoever reads this may ask.
+        tracing::info!(%address, cache = %config.cache.dir.display(), "listening on http://{address}/");
+        if !address.ip().is_loopback() {
+            tracing::warn!(
+                "everyone who reaches this address may read the dashboard, and no name of a host is refused"
+            );
+        }
+        let stop = shutdown.token();
+        let purging = memory::purge_periodically(tasks, stop, config.memory.purge_every);
         tokio::select! {
-            () = accept::accept(listener, &site, Bounds::default(), &tasks, &stop) => {}
+            () = accept::accept(listener, &site, Bounds::default(), tasks, stop) => {}
             () = Reaper::reap_all() => {}
         }
         purging.stop().await;
-    });
-    drop(control);
-    let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &config.runtime.dir);
-    shutdown.announced();
+        Ok(())
+    })?;
     tracing::info!("⏹️ Serving stopped");
-    match guard.reached() {
-        Some(reached) => Err(Limited(reached.clone()).into()),
-        None => Ok(exit),
-    }
+    Ok(exit)
 }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use r3e_common::runtime::config::{Config, Environment, Loaded};
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::memory::guard::Guard;
 use r3e_common::runtime::memory::ladder::Role;
@@ -39,7 +39,6 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::TopArguments;
-use crate::watch::Limited;
 use app::App;
 use backend::Drawn;
 use gather::Gather;
@@ -99,7 +98,7 @@ pub(crate) fn run(
     });
     drop(screen);
     if let Some(reached) = guard.reached() {
-        return Err(Limited(reached.clone()).into());
+        return Err(Failure::new(Exit::TryAgain, reached.to_string()).into());
     }
     match ended {
         // A terminal that is gone is no failure: whoever looked has left.

@@ -11,18 +11,13 @@ mod trouble;
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::{Config, Loaded};
-use r3e_common::runtime::control::{Control, Facts};
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::daemon::{Context, Daemon};
+use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::fs;
-use r3e_common::runtime::memory::guard::{Guard, Reached};
-use r3e_common::runtime::memory::ladder::Role;
-use r3e_common::runtime::memory::limit::Limits;
 use r3e_common::runtime::notify::Supervisor;
-use r3e_common::runtime::run_record::Run;
 use r3e_common::runtime::shutdown::Shutdown;
 use r3e_common::runtime::signals::Reaper;
 use r3e_common::runtime::tasks::Tasks;
@@ -38,13 +33,14 @@ use supervised::Supervised;
 #[error("another watch keeps the history {}", .0.display())]
 pub(crate) struct Busy(pub(crate) PathBuf);
 
+impl Fatal for Busy {
+    fn exit(&self) -> Exit {
+        Exit::TryAgain
+    }
+}
+
 /// What this program is called where programs are named.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
-
-/// The memory limit was reached, and nothing helped but to stop.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Limited(pub(crate) Reached);
 
 /// Watches until a signal comes.
 ///
@@ -56,45 +52,32 @@ pub(crate) fn run(
     runtime: &tokio::runtime::Runtime,
     supervisor: &Supervisor,
     clock: fn() -> SystemTime,
-) -> anyhow::Result<Exit> {
+) -> Result<Exit, Failure> {
     let config = &loaded.config;
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let history = &config.monitor.history;
     let _lock = lock(history)?;
-    let run = Run { program: PROGRAM, doing: "watch".to_owned(), started: clock() };
-    let begun = Instant::now();
-    let stop = shutdown.token().clone();
-    let limits = Limits::of(loaded);
-    let facts =
-        Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
-    let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), stop.clone())?;
     let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
-    facts.set_phase("watching");
-    let tasks = Tasks::default();
-    let listed = tasks.clone();
-    facts.set_tasks(Some(Arc::new(move || listed.list())));
-    let control = Control::open_or_say(&config.runtime.dir, Arc::new(facts));
-    // Whoever reads this may ask, and stop it.
-    tracing::info!(
-        history = %history.display(),
-        sockets = %config.runtime.dir.display(),
-        every = %humantime::format_duration(config.monitor.every),
-        purge_every = %humantime::format_duration(config.memory.purge_every),
-        "watching"
-    );
-    supervisor.ready("watching");
-    runtime.block_on(watch(config, &tasks, &keeper, (clock, supervisor), &stop));
-    supervisor.stopping("stopping");
-    drop(control);
-    let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &config.runtime.dir);
-    // It takes in that record too.
+    let daemon = Daemon { program: PROGRAM, doing: "watch", loaded, shutdown: &shutdown, clock };
+    let (exit, ()) = daemon.run(runtime, async |Context { facts, tasks }| {
+        facts.set_phase("watching");
+        // Whoever reads this may ask, and stop it.
+        tracing::info!(
+            history = %history.display(),
+            sockets = %config.runtime.dir.display(),
+            every = %humantime::format_duration(config.monitor.every),
+            purge_every = %humantime::format_duration(config.memory.purge_every),
+            "watching"
+        );
+        supervisor.ready("watching");
+        watch(config, tasks, &keeper, (clock, supervisor), shutdown.token()).await;
+        supervisor.stopping("stopping");
+        Ok(())
+    })?;
+    // It takes in the record of this run too.
     keeper.stop();
-    shutdown.announced();
     tracing::info!("⏹️ Memory monitoring stopped");
-    match guard.reached() {
-        Some(reached) => Err(Limited(reached.clone()).into()),
-        None => Ok(exit),
-    }
+    Ok(exit)
 }
 
 async fn watch(

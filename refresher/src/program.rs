@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use r3e_common::domain::{Catalog, Ordinal, TrackId};
 use r3e_common::index::BoardState;
+use r3e_common::job::run_job;
 use r3e_common::job::{Job, JobError, Plan, Scrape, load_catalog};
-use r3e_common::job::{failed, run_job};
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::periodic::Rhythm;
 use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::signals;
@@ -32,7 +32,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
     let loaded = configure(&arguments.config, Vec::new())?;
     // What cannot be done is told before anything is touched.
-    let catalog = load_catalog(&loaded.config).map_err(|error| failed(&error))?;
+    let catalog = load_catalog(&loaded.config).map_err(|error| Failure::from(error).report())?;
     let (doing, kind) = match arguments.command {
         Command::Full { fresh } => ("refreshing all boards".to_owned(), Kind::Full { fresh }),
         Command::Boards(asked) => {

@@ -7,10 +7,9 @@ mod tests;
 use std::path::{Path, absolute};
 
 use jiff::Timestamp;
-use r3e_common::job::failed;
 use r3e_common::job::load_catalog;
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::program::print;
 
 use crate::calendar::Calendar;
@@ -37,14 +36,11 @@ pub(crate) fn next(config: &Config, asked: &NextArguments, json: bool, now: Time
 pub(crate) fn check(config: &Config, json: bool, now: Timestamp) -> Exit {
     let catalog = match load_catalog(config) {
         Ok(catalog) => catalog,
-        Err(error) => return failed(&error),
+        Err(error) => return Failure::from(error).report(),
     };
     let settled = match settled::load(&config.cache.staging_dir) {
         Ok(settled) => settled,
-        Err(error) => {
-            tracing::error!("{error}");
-            return error.exit();
-        }
+        Err(error) => return Failure::from(error).report(),
     };
     let calendar = Calendar::of(&config.schedule);
     let settled_at = settled.map(|it| it.at);

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use r3e_common::runtime::config::{Config, Loaded};
 use r3e_common::runtime::control::{Facts, ScheduleFigures};
+use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
 use r3e_common::runtime::shutdown::Shutdown;
@@ -77,11 +78,11 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// When what is settled is told in a newer format, or the disk or the system refuses.
-    pub(crate) fn new(loaded: Loaded, programs: Programs, around: Around<'a>) -> anyhow::Result<Self> {
+    pub(crate) fn new(loaded: &Loaded, programs: Programs, around: Around<'a>) -> Result<Self, Failure> {
         let now = now(around.clock);
         let config = &loaded.config;
         let saved = settled::load(&config.cache.staging_dir)?;
-        Programs::put_in_force(&loaded)?;
+        Programs::put_in_force(loaded)?;
         let settled = saved.map(|it| it.at);
         let timetable = Timetable::new(Calendar::of(&config.schedule), config.schedule.catch_up, settled, now);
         let mut agenda = Agenda::new(Retries::of(&config.schedule));
@@ -97,7 +98,7 @@ impl<'a> Engine<'a> {
         let (trigger, notice) = (Trigger::new(&config.cache.dir), Notice::new(&config.cache.dir));
         Ok(Self {
             around,
-            config: loaded.config,
+            config: config.clone(),
             programs,
             timetable,
             agenda,

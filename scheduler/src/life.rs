@@ -2,23 +2,17 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::Loaded;
-use r3e_common::runtime::control::{Control, Facts};
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::daemon::{Context, Daemon};
+use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::fs;
 use r3e_common::runtime::limits;
 use r3e_common::runtime::logging;
 use r3e_common::runtime::memory;
-use r3e_common::runtime::memory::guard::Guard;
-use r3e_common::runtime::memory::ladder::Role;
-use r3e_common::runtime::memory::limit::Limits;
 use r3e_common::runtime::notify::Supervisor;
-use r3e_common::runtime::run_record::Run;
 use r3e_common::runtime::shutdown::Shutdown;
-use r3e_common::runtime::tasks::Tasks;
 
 use crate::agenda::Counts;
 use crate::child::Group;
@@ -42,16 +36,22 @@ const CLOSING: Duration = Duration::from_millis(800);
 #[error("another scheduler is at work on {}", .0.display())]
 pub(crate) struct Busy(pub(crate) PathBuf);
 
+impl Fatal for Busy {
+    fn exit(&self) -> Exit {
+        Exit::TryAgain
+    }
+}
+
 /// Schedules until a signal comes.
 ///
 /// # Errors
 /// When another scheduler is at work on the same folders, or they cannot be used.
 pub(crate) fn run(
-    loaded: Loaded,
+    loaded: &Loaded,
     programs: Programs,
     supervisor: &Supervisor,
     clock: fn() -> SystemTime,
-) -> anyhow::Result<Exit> {
+) -> Result<Exit, Failure> {
     let config = &loaded.config;
     limits::need_threads(THREADS)?;
     let group = Group::default();
@@ -64,42 +64,22 @@ pub(crate) fn run(
     let lock = lock(&config.cache.staging_dir)?;
     // Its folder is watched for the trigger file, and may be asked for before the first job has made it.
     fs::publish_folders(&config.cache.dir)?;
-    let run = Run { program: PROGRAM, doing: "scheduling".to_owned(), started: clock() };
-    let begun = Instant::now();
     // One thread is enough to wait, and the one that starts jobs has to live as long as the process.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
-    let limits = Limits::of(&loaded);
-    let facts =
-        Facts::new(PROGRAM, run.started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
-    let facts = Arc::new(facts);
-    let tasks = Tasks::default();
-    let listed = tasks.clone();
-    facts.set_tasks(Some(Arc::new(move || listed.list())));
-    let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
-    let runtime_dir = config.runtime.dir.clone();
-    let control = Control::open_or_say(&runtime_dir, Arc::clone(&facts));
-
-    let around = Around { shutdown: &shutdown, supervisor, facts: &facts, tasks: &tasks, group: &group, clock };
-    let purge_every = config.memory.purge_every;
-    let counts = runtime.block_on(async {
+    let daemon = Daemon { program: PROGRAM, doing: "scheduling", loaded, shutdown: &shutdown, clock };
+    let (exit, Counts { started, failed }) = daemon.run(&runtime, async |Context { facts, tasks }| {
+        let around = Around { shutdown: &shutdown, supervisor, facts, tasks, group: &group, clock };
         let engine = Engine::new(loaded, programs, around)?;
-        let purging = memory::purge_periodically(&tasks, shutdown.token(), purge_every);
+        let purging = memory::purge_periodically(tasks, shutdown.token(), config.memory.purge_every);
         let counts = engine.run().await;
         purging.stop().await;
-        anyhow::Ok(counts)
+        supervisor.stopping("closing");
+        Ok(counts)
     })?;
-    supervisor.stopping("closing");
-    drop(control);
-    let Counts { started, failed } = counts;
     tracing::info!(started, failed, "jobs of this run");
-    let exit = run.end_daemon(begun.elapsed(), guard.reached().is_some(), &runtime_dir);
     drop(runtime);
     drop(lock);
-    if let Some(reached) = guard.reached() {
-        tracing::error!("{reached}");
-    }
-    shutdown.announced();
     tracing::info!("📅 Scheduler task exiting");
     drop(behind);
     drop(shutdown);
@@ -108,7 +88,7 @@ pub(crate) fn run(
 
 /// Keeps another scheduler from working on the same folders, as long as the file is held. Where the disk gives no locks there
 /// is none: jobs have the writer's lock beside.
-fn lock(staging: &Path) -> anyhow::Result<File> {
+fn lock(staging: &Path) -> Result<File, Failure> {
     fs::publish_folders(staging)?;
     let path = staging.join(LOCK);
     let file = fs::open_lock(&path)?;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Fatal};
 use r3e_common::runtime::fs::{self, FsError};
 use r3e_common::store::{Versioned, read_versioned};
 use serde::{Deserialize, Serialize};
@@ -33,13 +33,11 @@ pub enum SettledError {
     Store(#[from] FsError),
 }
 
-impl SettledError {
-    /// The exit code that tells this error.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
+impl Fatal for SettledError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Newer { .. } => Exit::Configuration,
-            Self::Store(_) => Exit::Disk,
+            Self::Store(error) => error.exit(),
         }
     }
 }

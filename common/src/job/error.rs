@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::domain::CatalogError;
 use crate::index::IndexError;
 use crate::job::{FetchFault, PublishError};
-use crate::runtime::exit::Exit;
+use crate::runtime::exit::{Exit, Fatal};
 use crate::runtime::fs::FsError;
 use crate::runtime::limits::THREADS_HINT;
 use crate::runtime::memory::MemoryError;
@@ -103,10 +103,8 @@ impl From<StagingError> for JobError {
     }
 }
 
-impl JobError {
-    /// The exit code that tells this error.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
+impl Fatal for JobError {
+    fn exit(&self) -> Exit {
         match self {
             // Waiting does not make a limit larger.
             Self::Memory(NotEnough::LimitTooSmall { .. })
@@ -118,10 +116,10 @@ impl JobError {
             Self::Lock(LockError::Busy { .. }) | Self::Memory(NotEnough::InUse { .. }) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(error)) | Self::Store(error) | Self::Index(IndexError::Store(error)) => {
-                Exit::of_store(error)
+                error.exit()
             }
             Self::NoBoards(_) => Exit::Disk,
-            Self::Guard(error) | Self::NoThread(error) => Exit::of_system(error),
+            Self::Guard(error) | Self::NoThread(error) => error.exit(),
             Self::Index(IndexError::Stopped | IndexError::TooMany(_) | IndexError::NotCompressed(_))
             | Self::Figures(_)
             | Self::Client(SetupError::Client(_))

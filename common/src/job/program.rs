@@ -11,7 +11,7 @@ use super::{Job, JobError, Options, Outcome, Plan};
 use crate::index::BoardState;
 use crate::runtime::config::Loaded;
 use crate::runtime::control::{Control, Facts};
-use crate::runtime::exit::Exit;
+use crate::runtime::exit::{Exit, Failure, Fatal as _};
 use crate::runtime::limits::{self, LimitError};
 use crate::runtime::memory;
 use crate::runtime::memory::limit::Limits;
@@ -40,13 +40,6 @@ pub struct JobArgs {
     pub parent: Option<u32>,
 }
 
-/// Logs an error, and gives the exit code that tells it.
-#[must_use]
-pub fn failed(error: &JobError) -> Exit {
-    tracing::error!("{error}");
-    error.exit()
-}
-
 /// Runs a job from its beginning to its exit code; see [`job::run`]. `doing` is what another writer is told.
 #[must_use]
 pub fn run_job(
@@ -59,7 +52,7 @@ pub fn run_job(
     let config = &loaded.config;
     let refused = |what: &str, error: std::io::Error| {
         tracing::error!("{what}: {error}");
-        Exit::of_system(&error)
+        error.exit()
     };
     if let Err(error) = memory::check_tuning() {
         tracing::warn!(%error, "memory may be held longer than meant");
@@ -112,7 +105,7 @@ pub fn run_job(
     let summary = match result {
         Ok(summary) => summary,
         Err(JobError::StoppedWaiting) => return exit,
-        Err(error) => return failed(&error),
+        Err(error) => return Failure::from(error).report(),
     };
     match &summary.outcome {
         Outcome::Unavailable(why) => tracing::error!("the service is unavailable: {why}"),

@@ -1,5 +1,7 @@
 //! The exit codes of all programs: what a script or a supervisor can tell from how a program ended.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -67,28 +69,77 @@ impl Exit {
         }
     }
 
-    /// The way to end that tells a refusal of the file system.
-    #[must_use]
-    pub fn of_store(error: &FsError) -> Self {
-        match error.reach(Access::Write) {
-            Reach::Process => Self::TryAgain,
-            Reach::Path | Reach::Disk => Self::Disk,
-        }
-    }
-
-    /// The way to end that tells an error of the system that is about no file.
-    #[must_use]
-    pub fn of_system(error: &io::Error) -> Self {
-        match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => Self::TryAgain,
-            _ => Self::Unexpected,
-        }
-    }
-
-    /// The way to end that has this code: how a scheduler reads what a job ended with.
+    /// The exit with this code: how a scheduler reads what a job ended with.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+}
+
+/// An error that can end a program, and the exit code that reports it.
+pub trait Fatal: Error {
+    /// The exit code.
+    fn exit(&self) -> Exit;
+}
+
+impl Fatal for FsError {
+    fn exit(&self) -> Exit {
+        match self.reach(Access::Write) {
+            Reach::Process => Exit::TryAgain,
+            Reach::Path | Reach::Disk => Exit::Disk,
+        }
+    }
+}
+
+/// An error of the system that is about no file.
+impl Fatal for io::Error {
+    fn exit(&self) -> Exit {
+        match self.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => Exit::TryAgain,
+            _ => Exit::Unexpected,
+        }
+    }
+}
+
+/// Why a program ends early. Any [`Fatal`] error becomes one.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// A failure that is no error of a library.
+    #[must_use]
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Logs the message and returns the exit code.
+    #[must_use]
+    pub fn report(self) -> Exit {
+        tracing::error!("{}", self.message);
+        self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {}
+
+impl<E: Fatal> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.exit(), error.to_string())
     }
 }
 
@@ -123,12 +174,12 @@ mod tests {
     fn what_the_system_has_no_more_of_may_be_there_later() {
         let path = std::path::Path::new("x");
         for errno in [Errno::EAGAIN, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
-            assert_eq!(Exit::of_system(&errno.into()), Exit::TryAgain);
-            assert_eq!(Exit::of_store(&FsError::new("open", path, errno.into())), Exit::TryAgain);
+            assert_eq!(io::Error::from(errno).exit(), Exit::TryAgain);
+            assert_eq!(FsError::new("open", path, errno.into()).exit(), Exit::TryAgain);
         }
         for errno in [Errno::EACCES, Errno::ENOSPC, Errno::EIO] {
-            assert_eq!(Exit::of_system(&errno.into()), Exit::Unexpected);
-            assert_eq!(Exit::of_store(&FsError::new("open", path, errno.into())), Exit::Disk);
+            assert_eq!(io::Error::from(errno).exit(), Exit::Unexpected);
+            assert_eq!(FsError::new("open", path, errno.into()).exit(), Exit::Disk);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
-use super::exit::Exit;
+use super::exit::{Exit, Fatal};
 use super::program::say;
 
 /// Open files that every program can do with: the answers of a watch's socket are most of them.
@@ -45,10 +45,9 @@ pub enum LimitError {
     },
 }
 
-impl LimitError {
-    /// The exit code that tells this error. Other processes of the user may end, a hard limit does not change by waiting.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
+/// Other processes of the user may end; a hard limit does not change by waiting.
+impl Fatal for LimitError {
+    fn exit(&self) -> Exit {
         match self {
             Self::OpenFiles { .. } => Exit::Configuration,
             Self::Threads { .. } => Exit::TryAgain,

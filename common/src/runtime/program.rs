@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::config::{ConfigArgs, Environment, Flag, Loaded};
-use super::exit::Exit;
+use super::exit::{Exit, Fatal as _};
 use super::{limits, logging, memory};
 
 /// Runs a program to its exit code, which is an error where it ended early and has said why. A panic, whose message stands on

@@ -112,15 +112,6 @@ impl Run {
             tracing::warn!(%error, "this run leaves no record");
         }
     }
-
-    /// Ends the run of a daemon that was stopped, leaving its record. Gives the exit code, which tells whether the memory limit
-    /// was `reached`.
-    #[must_use]
-    pub fn end_daemon(&self, took: Duration, reached: bool, runtime_dir: &Path) -> Exit {
-        let (outcome, exit) = if reached { ("memory limit", Exit::TryAgain) } else { ("done", Exit::Done) };
-        self.leave(took, outcome, exit, Map::new(), runtime_dir);
-        exit
-    }
 }
 
 impl RunRecord {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Fatal};
 use r3e_common::runtime::fs::FsError;
 use rusqlite::ErrorCode;
 
@@ -51,16 +51,17 @@ pub(crate) enum HistoryError {
     Store(#[from] FsError),
 }
 
-impl HistoryError {
-    /// The exit code that tells this error.
-    pub(crate) fn exit(&self) -> Exit {
+impl Fatal for HistoryError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Newer { .. } | Self::Foreign { .. } => Exit::Configuration,
             Self::KeptByOlder { .. } => Exit::TryAgain,
             Self::Database { .. } | Self::Store(_) => Exit::Disk,
         }
     }
+}
 
+impl HistoryError {
     /// Whether the file itself is damaged, and will be for ever.
     pub(crate) fn is_damage(&self) -> bool {
         let Self::Database { cause, .. } = self else { return false };

@@ -13,6 +13,7 @@ use super::write::KILLED;
 use super::*;
 use crate::kernel;
 use crate::verdict::{Figure, Moment, WARM_UP};
+use r3e_common::runtime::exit::Fatal as _;
 
 const STARTED: &str = "2026-11-01T04:00:00Z";
 const STARTED_MS: i64 = 1_793_505_600_000;

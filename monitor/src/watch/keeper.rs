@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::fs::{self, Inode};
 
 use super::judging::Judging;
@@ -44,7 +45,7 @@ impl Keeper {
         runtime_dir: PathBuf,
         keep: Duration,
         clock: fn() -> SystemTime,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, Failure> {
         let lost = Arc::new(AtomicU64::new(0));
         let mut work = Work {
             history,

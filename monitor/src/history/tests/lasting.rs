@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Fatal as _};
 
 use super::*;
 

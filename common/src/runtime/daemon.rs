@@ -1,0 +1,81 @@
+//! The life of a daemon, from its control socket to the record it leaves: what scheduler, `watch` and `serve` do alike.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use tokio::runtime::Runtime;
+
+use super::config::Loaded;
+use super::control::{Control, Facts};
+use super::exit::{Exit, Failure};
+use super::memory::guard::Guard;
+use super::memory::ladder::Role;
+use super::memory::limit::Limits;
+use super::run_record::Run;
+use super::shutdown::Shutdown;
+use super::tasks::Tasks;
+
+/// Which daemon runs, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Daemon<'a> {
+    /// The program's name, as the control socket and the run record give it.
+    pub program: &'static str,
+    /// What it does, as the run record gives it.
+    pub doing: &'static str,
+    /// The configuration it started with.
+    pub loaded: &'a Loaded,
+    /// Ends it.
+    pub shutdown: &'a Shutdown,
+    /// The time of day.
+    pub clock: fn() -> SystemTime,
+}
+
+/// What the body of a daemon works with.
+#[derive(Debug)]
+pub struct Context {
+    /// What the control socket reports.
+    pub facts: Arc<Facts>,
+    /// The tasks it lists.
+    pub tasks: Tasks,
+}
+
+impl Daemon<'_> {
+    /// Opens the control socket, keeps the process below its memory limits, and runs `body` to its end, which has to come soon once
+    /// a shutdown is asked for. Leaves a run record.
+    ///
+    /// Returns the exit code beside what `body` returned: 75 if the memory limit was reached and nothing helped but to stop.
+    ///
+    /// # Errors
+    /// If the system gives no thread, or `body` fails; then there is no record.
+    pub fn run<T>(
+        self,
+        runtime: &Runtime,
+        body: impl AsyncFnOnce(&Context) -> Result<T, Failure>,
+    ) -> Result<(Exit, T), Failure> {
+        let Self { program, doing, loaded, shutdown, clock } = self;
+        let runtime_dir = &loaded.config.runtime.dir;
+        let (started, begun) = (clock(), Instant::now());
+        let limits = Limits::of(loaded);
+        let limit_bytes = limits.as_ref().map(|it| it.smallest().bytes);
+        let facts = Arc::new(Facts::new(program, started, runtime.handle().clone(), limit_bytes));
+        let tasks = Tasks::default();
+        let listed = tasks.clone();
+        facts.set_tasks(Some(Arc::new(move || listed.list())));
+        let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
+        let control = Control::open_or_say(runtime_dir, Arc::clone(&facts));
+        let result = runtime.block_on(body(&Context { facts, tasks }))?;
+        drop(control);
+        let reached = guard.reached();
+        let (outcome, exit) = match reached {
+            Some(_) => ("memory limit", Exit::TryAgain),
+            None => ("done", Exit::Done),
+        };
+        let record = Run { program, doing: doing.to_owned(), started };
+        record.leave(begun.elapsed(), outcome, exit, serde_json::Map::new(), runtime_dir);
+        if let Some(reached) = reached {
+            tracing::error!("{reached}");
+        }
+        shutdown.announced();
+        Ok((exit, result))
+    }
+}
