@@ -60,19 +60,21 @@ fn row(setting: &Setting) -> String {
 
 /// `deploy/r3e.toml`.
 fn file() -> String {
-    let comment = |text: &str| text.lines().map(|line| format!("# {line}\n")).collect::<String>();
-    let mut file = PREFACE.map(comment).join("#\n");
+    let comment = |text: &str| text.lines().map(|line| format!("# {line}")).collect::<Vec<_>>();
+    let mut lines = PREFACE.map(comment).join(&"#".to_owned());
     for section in sections() {
-        file += &format!("\n{}[{}]\n", comment(&doc(section.doc)), section.name);
+        lines.push(String::new());
+        lines.extend(comment(&doc(section.doc)));
+        lines.push(format!("[{}]", section.name));
         for setting in &section.settings {
-            file += &comment(&documentation(setting));
-            file += &match INSTALLED.iter().find(|(key, _)| *key == setting.key) {
-                Some((_, value)) => format!("{} = {value}\n", setting.name()),
-                None => format!("#{} = {}\n", setting.name(), setting.example),
-            };
+            lines.extend(comment(&documentation(setting)));
+            lines.push(match INSTALLED.iter().find(|(key, _)| *key == setting.key) {
+                Some((_, value)) => format!("{} = {value}", setting.name()),
+                None => format!("#{} = {}", setting.name(), setting.example),
+            });
         }
     }
-    file
+    lines.join("\n") + "\n"
 }
 
 /// The documentation of a setting with its values, and its default if that varies.

@@ -70,20 +70,20 @@ impl Loaded {
     /// comments.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let mut out = "# The configuration in force. As r3e.toml, this text gives the same.\n".to_owned();
+        let mut lines = vec!["# The configuration in force. As r3e.toml, this text gives the same.".to_owned()];
         let mut last_section = "";
         for Source { key, value, origin } in &self.sources {
             let (section, name) = key.split_once('.').unwrap_or((key, ""));
             if section != last_section {
-                out += &format!("\n[{section}]\n");
+                lines.push(format!("\n[{section}]"));
                 last_section = section;
             }
-            out += &match value {
-                Some(value) => format!("{name} = {value} # {origin}\n"),
-                None => format!("# {name} = # not set\n"),
-            };
+            lines.push(match value {
+                Some(value) => format!("{name} = {value} # {origin}"),
+                None => format!("# {name} = # not set"),
+            });
         }
-        out
+        lines.join("\n") + "\n"
     }
 }
 

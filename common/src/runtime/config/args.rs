@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use super::environment::Environment;
 use super::error::ConfigErrors;
-use super::{Flag, Layers, Loaded, load, sections};
+use super::{Flag, Layers, Loaded, load, table};
 
 /// The configuration's flags. A program flattens them into its arguments, last and with a heading:
 /// `#[command(flatten, next_help_heading = "Configuration")]`.
@@ -114,16 +114,11 @@ impl ConfigArgs {
 
 /// The first sentence of a setting's documentation, its accepted values, and its default.
 fn help(key: &str) -> String {
-    let table = sections().into_iter().flat_map(|section| section.settings);
-    table
-        .filter(|setting| setting.key == key)
-        .map(|setting| {
-            let doc = setting.doc.concat().replace('`', "");
-            let sentence = doc.trim().split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned();
-            let range = setting.range.map(|range| format!(": {range}")).unwrap_or_default();
-            let fixed = || setting.example.as_str().map_or_else(|| setting.example.to_string(), str::to_owned);
-            let default = setting.default_doc.map_or_else(fixed, |doc| doc.replace('`', ""));
-            format!("{sentence}{range} [default: {default}]")
-        })
-        .collect()
+    let Some(setting) = table().into_iter().find(|setting| setting.key == key) else { return String::new() };
+    let doc = setting.doc.concat().replace('`', "");
+    let sentence = doc.trim().split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let range = setting.range.map(|range| format!(": {range}")).unwrap_or_default();
+    let fixed = || setting.example.as_str().map_or_else(|| setting.example.to_string(), str::to_owned);
+    let default = setting.default_doc.map_or_else(fixed, |doc| doc.replace('`', ""));
+    format!("{sentence}{range} [default: {default}]")
 }

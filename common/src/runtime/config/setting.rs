@@ -36,8 +36,10 @@ pub struct Setting {
     /// Makes a value as the file would have it from the text of a flag or variable.
     pub(super) from_text: fn(&OsStr) -> Option<Value>,
     /// Checks a value. An error says more than `expected` if there is more to say.
-    pub(super) check: Box<dyn Fn(&Value) -> Result<(), Option<String>>>,
+    pub(super) check: Check,
 }
+
+type Check = Box<dyn Fn(&Value) -> Result<(), Option<String>>>;
 
 impl Setting {
     pub(super) fn new<T: SettingType>(
