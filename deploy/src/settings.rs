@@ -137,7 +137,7 @@ mod tests {
     fn the_installed_file_sets_paths_and_nothing_else() {
         let (mut installed, defaults) = (loaded(&file()), loaded(""));
         for setting in settings() {
-            let is_set = installed.origin(setting.key).unwrap().to_string().starts_with("./r3e.toml:");
+            let is_set = installed.origin(setting.key).unwrap().starts_with("./r3e.toml:");
             assert_eq!(is_set, INSTALLED.iter().any(|(key, _)| *key == setting.key), "{}", setting.key);
         }
         assert_eq!(installed.config.cache.staging_dir, Path::new("/var/lib/r3e/cache_temp"));
@@ -155,7 +155,7 @@ mod tests {
             .fold(String::new(), |text, line| text + line.strip_prefix('#').filter(is_setting).unwrap_or(line) + "\n");
         let all = loaded(&uncommented);
         for setting in settings() {
-            assert!(all.origin(setting.key).unwrap().to_string().starts_with("./r3e.toml:"), "{}", setting.key);
+            assert!(all.origin(setting.key).unwrap().starts_with("./r3e.toml:"), "{}", setting.key);
         }
     }
 

@@ -7,23 +7,24 @@ mod args;
 mod environment;
 mod error;
 mod file;
+mod kind;
 mod paths;
-mod setting;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod types;
 mod unknown;
 mod values;
 
 use std::ffi::{OsStr, OsString};
 
+use toml::{Table, Value};
+
 pub use args::ConfigArgs;
 pub use environment::Environment;
-pub use error::{ConfigError, ConfigErrors, Origin};
-pub use setting::{Section, Setting};
+pub use error::{ConfigError, ConfigErrors};
 pub use settings::{
-    Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Upstream, sections,
+    Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Section, Setting, Upstream,
+    sections,
 };
 
 use values::{Given, Source, Values};
@@ -60,10 +61,10 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The source of a setting's value. None if there is no such key.
+    /// Where a setting's value comes from: the flag, the variable, the file with its line, or "default".
     #[must_use]
-    pub fn origin(&self, key: &str) -> Option<&Origin> {
-        self.sources.iter().find(|source| source.key == key).map(|source| &source.origin)
+    pub fn origin(&self, key: &str) -> Option<&str> {
+        self.sources.iter().find(|source| source.key == key).map(|source| source.origin.as_str())
     }
 
     /// All settings as a configuration file, with the source of each value in a comment. Settings without a value are
@@ -95,18 +96,21 @@ impl Loaded {
 pub fn load(layers: &Layers<'_>) -> Result<Loaded, ConfigErrors> {
     let table = table();
     let keys: Vec<&'static str> = table.iter().map(|setting| setting.key).collect();
-    let flags = layers.flags.iter().map(|flag| Given::text(flag.key, &flag.value, Origin::Flag(flag.name)));
-    let (variables, unknown_variables) = layers.environment.given(&keys);
+    let flags = layers.flags.iter().filter_map(|flag| Given::text(&table, flag.key, &flag.value, flag.name));
+    let (variables, unknown_variables) = layers.environment.given(&table);
     let (file, mut errors) = match file::given(layers.file, layers.environment) {
         Ok(file) => (file, Vec::new()),
         Err(errors) => (Vec::new(), errors),
     };
+    let is_section = |name: &str| keys.iter().any(|key| key.split('.').next() == Some(name));
+    let is_empty = |value: Option<&Value>| value.and_then(Value::as_table).is_some_and(Table::is_empty);
+    let is_known = |it: &Given| keys.contains(&it.key.as_str()) || is_section(&it.key) && is_empty(it.value.as_ref());
+    let unknown = |it: &Given| (!is_known(it)).then(|| unknown::key(&it.origin, &it.key, &keys));
+    let unknown: Vec<ConfigError> = file.iter().filter_map(unknown).chain(unknown_variables).collect();
     let given: Vec<Given> = flags.chain(variables).chain(file).collect();
     let values = Values::new(layers.environment, &table, &given, &mut errors);
     errors.extend(settings::conflicts(&values));
-    let is_unknown = |given: &&Given| !keys.contains(&given.key.as_str()) && !given.is_empty_section(&keys);
-    errors.extend(given.iter().filter(is_unknown).map(|given| unknown::unknown(&given.origin, &given.key, &keys)));
-    errors.extend(unknown_variables);
+    errors.extend(unknown);
     match settings::config(&values) {
         Some(config) if errors.is_empty() => Ok(Loaded { config, sources: values.sources }),
         _ => Err(ConfigErrors(errors)),

@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::error::{ConfigError, Origin};
-use super::unknown::unknown;
+use super::error::ConfigError;
+use super::settings::Setting;
+use super::unknown;
 use super::values::Given;
 
 /// The prefix of our variables.
@@ -69,29 +70,27 @@ impl Environment {
         self.is_dumb() || self.variable("NO_COLOR").is_some_and(|value| !value.is_empty())
     }
 
-    /// The values that variables give to keys, those that take precedence first, and errors for variables that look like
+    /// The values that variables give to settings, those that take precedence first, and errors for variables that look like
     /// ours but name no key.
-    pub(super) fn given(&self, keys: &[&'static str]) -> (Vec<Given>, Vec<ConfigError>) {
+    pub(super) fn given(&self, table: &[Setting]) -> (Vec<Given>, Vec<ConfigError>) {
+        let keys: Vec<&'static str> = table.iter().map(|setting| setting.key).collect();
         let (mut given, mut memory_limit, mut errors) = (Vec::new(), None, Vec::new());
         let mut variables: Vec<_> =
             self.variables.iter().map(|(name, value)| (name.to_string_lossy(), value)).collect();
         // Sorted, so that errors come in the same order in every run.
         variables.sort();
         for (name, value) in variables {
-            let of_key = |key: &str| Given::text(key, value, Origin::Variable(name.to_string()));
-            let key_of = |rest: &str| rest.replace("__", ".").to_lowercase();
-            let is_near = |key: &&str| flat(&name) == flat(&variable_of(key));
-            match name.strip_prefix(PREFIX) {
-                _ if name == MEMORY_VARIABLE => memory_limit = Some(of_key("memory.limit_mb")),
-                _ if name == FILE_VARIABLE => {} // Read when the file is looked for.
-                Some(rest) if keys.iter().any(|key| variable_of(key) == name) => given.push(of_key(&key_of(rest))),
-                Some(rest) if rest.contains("__") || keys.iter().any(is_near) => {
-                    errors.push(unknown(&Origin::Variable(name.to_string()), &key_of(rest), keys));
-                }
-                None if keys.iter().any(is_near) => {
-                    errors.push(unknown(&Origin::Variable(name.to_string()), &key_of(&name[PREFIX.len()..]), keys));
-                }
-                _ => {}
+            if name == MEMORY_VARIABLE {
+                memory_limit = Given::text(table, "memory.limit_mb", value, &name);
+            } else if name == FILE_VARIABLE {
+                // Read when the file is looked for.
+            } else if let Some(key) = keys.iter().find(|key| variable_of(key) == name) {
+                given.extend(Given::text(table, key, value, &name));
+            } else if name.strip_prefix(PREFIX).is_some_and(|rest| rest.contains("__"))
+                || keys.iter().any(|key| flat(&name) == flat(&variable_of(key)))
+            {
+                let key = name[PREFIX.len()..].replace("__", ".").to_lowercase();
+                errors.push(unknown::variable(&name, &key, &keys));
             }
         }
         given.extend(memory_limit);
@@ -124,7 +123,7 @@ mod tests {
         let ignored = ["", "PATH", "R3E", "R3E_", "R3E__", "R3E_CONFIG", "R3E_LOGG_LEVEL", "r3e_é", "ſ3E_É__"];
         let names = wrong.iter().chain(&ignored).chain(&["R3E_CACHE__DIR"]);
         environment.variables = names.map(|name| (name.into(), "1".into())).collect();
-        let (given, errors) = environment.given(&["cache.dir"]);
+        let (given, errors) = environment.given(&crate::runtime::config::table());
         assert_eq!(given.into_iter().map(|given| given.key).collect::<Vec<_>>(), ["cache.dir"]);
         let mut places: Vec<_> = errors.into_iter().map(|error| error.place).collect();
         places.sort();

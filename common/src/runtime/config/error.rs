@@ -1,39 +1,9 @@
 //! What is wrong with a configuration, and where.
 
 use std::fmt;
-use std::path::PathBuf;
 
 /// The longest part of a value or key that a message repeats, in characters.
 const MAX_SHOWN: usize = 64;
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// A line of the configuration file.
-    File {
-        /// The file as it was named.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Variable(String),
-    /// A command-line flag, with its hyphens.
-    Flag(&'static str),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", plain(&path.to_string_lossy())),
-            Self::Variable(name) => f.write_str(&short(name)),
-            Self::Flag(name) => f.write_str(name),
-        }
-    }
-}
 
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,24 +20,21 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// About a key.
-    pub(super) fn of_key(origin: &Origin, key: &str, problem: String) -> Self {
-        Self { key: Some(key.to_owned()), ..Self::at(origin.to_string(), problem) }
+    pub(super) fn of_key(place: &str, key: &str, problem: impl Into<String>) -> Self {
+        Self { key: Some(short(key)), ..Self::at(place, problem) }
     }
 
     /// About no key.
-    pub(super) fn at(place: String, problem: String) -> Self {
-        Self { place, key: None, problem, suggestion: None }
+    pub(super) fn at(place: &str, problem: impl Into<String>) -> Self {
+        Self { place: plain(place), key: None, problem: problem.into(), suggestion: None }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
-        if let Some(key) = &self.key {
-            write!(f, "{key}: ")?;
-        }
-        f.write_str(&self.problem)?;
-        self.suggestion.as_ref().map_or(Ok(()), |it| write!(f, "; did you mean {it}?"))
+        let key = self.key.as_ref().map(|key| format!("{key}: ")).unwrap_or_default();
+        let suggestion = self.suggestion.as_ref().map(|it| format!("; did you mean {it}?")).unwrap_or_default();
+        write!(f, "{}: {key}{}{suggestion}", self.place, self.problem)
     }
 }
 
@@ -86,11 +53,8 @@ impl std::error::Error for ConfigErrors {}
 
 /// The text with control characters escaped, so that it stays on one line and cannot steer a terminal.
 pub(super) fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// The text as [`plain`], shortened to what a message should repeat.

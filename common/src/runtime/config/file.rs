@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use super::environment::{Environment, FILE_VARIABLE};
-use super::error::{ConfigError, Origin, plain, short};
-use super::values::{Given, Raw};
+use super::error::{ConfigError, plain, short};
+use super::values::Given;
 use crate::runtime::fs::{NotText, text};
 
 /// The file's name unless another is given.
@@ -46,7 +46,7 @@ fn find(named: Option<&OsStr>, environment: &Environment) -> Result<Option<(Path
     if let Some((path, by)) = by_flag.or_else(|| Some((environment.variable(FILE_VARIABLE)?, FILE_VARIABLE))) {
         let unreadable = |error| {
             let problem = format!("cannot read the file \"{}\": {error}", plain(&path.to_string_lossy()));
-            ConfigError::at(by.to_owned(), problem)
+            ConfigError::at(by, problem)
         };
         if path.is_empty() {
             return Err(unreadable(io::Error::other("expected the path of a file, found an empty one")));
@@ -60,7 +60,9 @@ fn find(named: Option<&OsStr>, environment: &Environment) -> Result<Option<(Path
             Ok(bytes) => return Ok(Some((path.into(), bytes))),
             // A dangling symbolic link exists, but cannot be read.
             Err(error) if error.kind() == io::ErrorKind::NotFound && full_path.symlink_metadata().is_err() => {}
-            Err(error) => return Err(ConfigError::at(shown(path), format!("cannot read the file: {error}"))),
+            Err(error) => {
+                return Err(ConfigError::at(&path.to_string_lossy(), format!("cannot read the file: {error}")));
+            }
         }
     }
     Ok(None)
@@ -105,8 +107,8 @@ fn given_by(path: &Path, text: &str, key: String, value: &Spanned<DeValue<'_>>) 
         DeValue::Table(_) => "a table".to_owned(),
         _ => short(text.get(value.span()).unwrap_or_default()),
     };
-    let origin = Origin::File { path: path.to_owned(), line: position(text, value.span().start).0 };
-    Given { key, raw: Raw::Toml(Value::deserialize(value.clone().into_deserializer()).ok()), shown, origin }
+    let origin = plain(&format!("{}:{}", path.display(), position(text, value.span().start).0));
+    Given { key, value: Value::deserialize(value.clone().into_deserializer()).ok(), shown, origin }
 }
 
 /// A part of a key as the file has to spell it: a name with a dot in it is not two parts.
@@ -124,9 +126,5 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 
 fn syntax_error(path: &Path, text: &str, offset: usize, message: &str) -> ConfigError {
     let (line, column) = position(text, offset);
-    ConfigError::at(format!("{}:{line}:{column}", shown(path)), format!("not TOML: {}", plain(message)))
-}
-
-fn shown(path: &Path) -> String {
-    plain(&path.to_string_lossy())
+    ConfigError::at(&format!("{}:{line}:{column}", path.display()), format!("not TOML: {}", plain(message)))
 }

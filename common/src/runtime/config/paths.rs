@@ -64,25 +64,18 @@ mod tests {
         let mut environment = Environment::bare("/".into(), 7);
         environment.system_runtime_dir = temp.path().to_owned();
         assert_eq!(default_runtime_dir(&environment), temp.path());
-        environment.system_runtime_dir = temp.path().join("missing");
-        assert_eq!(default_runtime_dir(&environment), Path::new("/tmp/r3e-7"));
-        for (xdg, expected) in [("/run/user/7", "/run/user/7/r3e"), ("", "/tmp/r3e-7"), ("relative", "/tmp/r3e-7")] {
-            environment.variables = vec![("XDG_RUNTIME_DIR".into(), xdg.into())];
-            assert_eq!(default_runtime_dir(&environment), Path::new(expected));
-        }
-    }
-
-    #[test]
-    fn only_a_folder_that_takes_files_is_writable() {
-        let temp = tempfile::tempdir().unwrap();
-        let file = temp.path().join("file");
-        std::fs::write(&file, "").unwrap();
-        assert!(is_writable_dir(temp.path()));
-        assert!(!is_writable_dir(&file));
-        assert!(!is_writable_dir(&temp.path().join("missing")));
         // Root may write whatever the mode says.
         std::fs::set_permissions(temp.path(), std::os::unix::fs::PermissionsExt::from_mode(0o500)).unwrap();
         assert_eq!(is_writable_dir(temp.path()), nix::unistd::Uid::effective().is_root());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for unusable in [file.path(), Path::new("/missing")] {
+            environment.system_runtime_dir = unusable.to_owned();
+            for (xdg, expected) in [("/run/user/7", "/run/user/7/r3e"), ("", "/tmp/r3e-7"), ("relative", "/tmp/r3e-7")]
+            {
+                environment.variables = vec![("XDG_RUNTIME_DIR".into(), xdg.into())];
+                assert_eq!(default_runtime_dir(&environment), Path::new(expected));
+            }
+        }
     }
 
     #[test]

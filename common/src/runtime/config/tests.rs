@@ -88,71 +88,11 @@ fn the_command_line_is_well_formed() {
 #[test]
 fn the_defaults_work_with_no_file_at_all() {
     let loaded = World::new().load().unwrap();
-    insta::assert_snapshot!(loaded.to_toml(), @r#"
-    # The configuration in force. As r3e.toml, this text gives the same.
-
-    [cache]
-    dir = "cache" # default
-    staging_dir = "cache_temp" # default
-    max_age = "24h" # default
-
-    [catalog]
-    # path = # not set
-
-    [upstream]
-    base_url = "https://game.raceroom.com" # default
-    user_agent = "r3e-leaderboard/0.1.0 (+https://github.com/r3e-leaderboard/r3e-leaderboard)" # default
-    requests_per_second = 8 # default
-    concurrency = 4 # default
-    timeout = "2m" # default
-    page_size = 1500 # default
-    max_body_mb = 32 # default
-    max_idle_per_host = 4 # default
-    idle_timeout = "30s" # default
-    attempts = 4 # default
-    backoff_min = "500ms" # default
-    backoff_max = "30s" # default
-
-    [index]
-    every = "30m" # default
-    plain = false # default
-
-    [schedule]
-    daily_at = "04:00" # default
-    # time_zone = # not set
-    catch_up = true # default
-    load_at_start = true # default
-    cron = [] # default
-    attempts = 3 # default
-    backoff_min = "1m" # default
-    backoff_max = "30m" # default
-    job_timeout = "12h" # default
-    trigger_poll = "1m" # default
-
-    [refresh]
-    resume_within = "12h" # default
-
-    [memory]
-    # limit_mb = # not set
-    purge_every = "15m" # default
-    profile = "off" # default
-
-    [runtime]
-    dir = "/tmp/r3e-1000" # default
-    stop_grace = "10s" # default
-
-    [monitor]
-    history = "monitor.db" # default
-    keep = "90d" # default
-    every = "10s" # default
-    listen = "127.0.0.1:9464" # default
-
-    [log]
-    level = "info" # default
-    format = "text" # default
-    "#);
+    assert!(loaded.to_toml().contains("\n[schedule]\ndaily_at = \"04:00\" # default\n# time_zone = # not set\n"));
     let config = loaded.config;
+    assert_eq!((config.cache.dir, config.cache.staging_dir), ("cache".into(), "cache_temp".into()));
     assert_eq!((config.upstream.max_body_bytes(), config.memory.limit_bytes()), (32 << 20, None));
+    assert_eq!(config.runtime.dir, Path::new("/tmp/r3e-1000"));
     assert_eq!(config.upstream, Config::default().upstream);
 }
 
@@ -187,7 +127,7 @@ fn a_flag_takes_precedence_over_a_variable_over_the_file_over_the_default() {
             _ => (Some(40), "--memory-limit-mb"),
         };
         assert_eq!(loaded.config.memory.limit_mb, limit_mb, "{layers:#b}");
-        assert_eq!(loaded.origin("memory.limit_mb").unwrap().to_string(), origin, "{layers:#b}");
+        assert_eq!(loaded.origin("memory.limit_mb"), Some(origin), "{layers:#b}");
     }
 }
 

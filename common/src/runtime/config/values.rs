@@ -1,57 +1,48 @@
 //! From what flags, variables and the file give to a value for each setting: checks everything given, lets the first layer
 //! win, and keeps the source of each value.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 
 use toml::Value;
 
 use super::environment::Environment;
-use super::error::{ConfigError, Origin, short};
-use super::setting::Setting;
-use super::types::SettingType;
+use super::error::{ConfigError, short};
+use super::kind::Kind;
+use super::settings::Setting;
+
+/// The origin of a value that nobody set.
+const DEFAULT: &str = "default";
 
 /// What one layer gives to one key, which may not exist.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Given {
     /// The key, as `section.key`.
     pub(super) key: String,
-    pub(super) raw: Raw,
+    /// The value; none for what no setting accepts, such as a number of more than 64 bits.
+    pub(super) value: Option<Value>,
     /// The value as errors show it.
     pub(super) shown: String,
-    pub(super) origin: Origin,
-}
-
-/// A value before its type is known.
-#[derive(Debug, Clone)]
-pub(super) enum Raw {
-    /// Of a flag or variable.
-    Text(OsString),
-    /// Of the file; none for what no setting accepts, such as a number of more than 64 bits.
-    Toml(Option<Value>),
+    /// The flag, the variable, or the file with its line.
+    pub(super) origin: String,
 }
 
 impl Given {
-    /// Of a flag or variable.
-    pub(super) fn text(key: &str, text: &OsStr, origin: Origin) -> Self {
+    /// By a flag or variable. None if there is no such key.
+    pub(super) fn text(table: &[Setting], key: &str, text: &OsStr, origin: &str) -> Option<Self> {
+        let setting = table.iter().find(|setting| setting.key == key)?;
         let not_utf8 = if text.to_str().is_some() { "" } else { " (not UTF-8)" };
         let shown = format!("\"{}\"{not_utf8}", short(&text.to_string_lossy()));
-        Self { key: key.to_owned(), raw: Raw::Text(text.to_owned()), shown, origin }
-    }
-
-    /// Whether it is the heading of a section without any key in it.
-    pub(super) fn is_empty_section(&self, keys: &[&str]) -> bool {
-        let is_empty = matches!(&self.raw, Raw::Toml(Some(Value::Table(table))) if table.is_empty());
-        is_empty && keys.iter().any(|key| key.split('.').next() == Some(&self.key))
+        Some(Self { key: key.to_owned(), value: (setting.from_text)(text), shown, origin: origin.to_owned() })
     }
 }
 
-/// The source of a setting's value.
+/// The value of a setting and where it comes from.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) key: &'static str,
-    /// The value as TOML; none if the setting has none.
+    /// None if it is wrong, or the setting has none.
     pub(super) value: Option<Value>,
-    pub(super) origin: Origin,
+    pub(super) origin: String,
 }
 
 /// The settings so far, in the order of the table.
@@ -59,7 +50,6 @@ pub(super) struct Source {
 pub(super) struct Values<'e> {
     pub(super) environment: &'e Environment,
     pub(super) sources: Vec<Source>,
-    wrong: Vec<&'static str>,
 }
 
 impl<'e> Values<'e> {
@@ -70,77 +60,43 @@ impl<'e> Values<'e> {
         given: &[Given],
         errors: &mut Vec<ConfigError>,
     ) -> Self {
-        let mut values = Self { environment, sources: Vec::new(), wrong: Vec::new() };
+        let mut values = Self { environment, sources: Vec::new() };
         for setting in table {
-            values.add(setting, given, errors);
+            let mut check = |value: Option<&Value>, origin: &str, shown: &str| {
+                let error = value.map_or(Err(None), |value| (setting.check)(value)).err()?;
+                let more = error.map(|it| format!(" ({it})")).unwrap_or_default();
+                let problem = format!("expected {}, found {shown}{more}", setting.expected);
+                errors.push(ConfigError::of_key(origin, setting.key, problem));
+                Some(())
+            };
+            let given: Vec<&Given> = given.iter().filter(|given| given.key == setting.key).collect();
+            let wrong: Vec<_> = given.iter().map(|it| check(it.value.as_ref(), &it.origin, &it.shown)).collect();
+            let (value, origin) = if let Some(first) = given.first() {
+                (first.value.clone().filter(|_| wrong[0].is_none()), first.origin.clone())
+            } else {
+                let value = setting.derive.map_or_else(|| Some(setting.example.clone()), |derive| derive(&values));
+                let wrong = value.as_ref().and_then(|value| check(Some(value), DEFAULT, &short(&value.to_string())));
+                (value.filter(|_| wrong.is_none()), DEFAULT.to_owned())
+            };
+            values.sources.push(Source { key: setting.key, value, origin });
         }
         values
     }
 
-    fn add(&mut self, setting: &Setting, given: &[Given], errors: &mut Vec<ConfigError>) {
-        let mut checked = Vec::new();
-        for given in given.iter().filter(|given| given.key == setting.key) {
-            let value = match &given.raw {
-                Raw::Text(text) => (setting.from_text)(text),
-                Raw::Toml(value) => value.clone(),
-            };
-            let result = value.as_ref().ok_or(None).and_then(|value| (setting.check)(value));
-            if let Err(explanation) = &result {
-                let more = explanation.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-                let problem = format!("expected {}, found {}{more}", setting.expected, given.shown);
-                errors.push(ConfigError::of_key(&given.origin, setting.key, problem));
-            }
-            checked.push((value.filter(|_| result.is_ok()), given.origin.clone()));
-        }
-        if checked.first().is_some_and(|(value, _)| value.is_none()) {
-            self.wrong.push(setting.key);
-        }
-        let (value, origin) = match checked.into_iter().next() {
-            Some(first) => first,
-            None => (self.default_of(setting, errors), Origin::Default),
-        };
-        self.sources.push(Source { key: setting.key, value, origin });
-    }
-
-    fn default_of(&self, setting: &Setting, errors: &mut Vec<ConfigError>) -> Option<Value> {
-        let value = match setting.derive {
-            Some(derive) => derive(self)?,
-            None => setting.example.clone(),
-        };
-        if (setting.check)(&value).is_err() {
-            let problem = format!("expected {}, found {}", setting.expected, short(&value.to_string()));
-            errors.push(ConfigError::of_key(&Origin::Default, setting.key, problem));
-        }
-        Some(value)
-    }
-
     /// The value of a setting. None if it is wrong.
-    pub(super) fn get<T: SettingType>(&self, key: &str) -> Option<T> {
+    pub(super) fn get<T>(&self, key: &str, kind: Kind<T>) -> Option<T> {
         match &self.source(key)?.value {
-            Some(value) => T::parse(value),
-            None if self.wrong.contains(&key) => None,
-            None => T::unset(),
+            Some(value) => (kind.parse)(value),
+            None => kind.unset,
         }
     }
 
-    /// The error that the values of two settings exclude each other, if they do. It is reported for the second, unless only
-    /// the first was given; `expected` says what each has to be, to be followed by the other.
-    pub(super) fn conflict<T: SettingType>(
-        &self,
-        first: &str,
-        second: &str,
-        exclude: impl Fn(&T, &T) -> bool,
-        expected: [&str; 2],
-    ) -> Option<ConfigError> {
-        if !exclude(&self.get(first)?, &self.get(second)?) {
-            return None;
-        }
+    /// The error that the values of two settings exclude each other. It is reported for the second, unless only the first was
+    /// given; `expected` says what each has to be, to be followed by the other.
+    pub(super) fn conflict(&self, first: &str, second: &str, expected: [&str; 2]) -> Option<ConfigError> {
         let (first, second) = (self.source(first)?, self.source(second)?);
-        let [first_expected, second_expected] = expected;
-        let (blamed, other, expected) = match second.origin {
-            Origin::Default => (first, second, first_expected),
-            _ => (second, first, second_expected),
-        };
+        let (blamed, other, expected) =
+            if second.origin == DEFAULT { (first, second, expected[0]) } else { (second, first, expected[1]) };
         let shown = |source: &Source| source.value.as_ref().map(|it| short(&it.to_string())).unwrap_or_default();
         let (found, limit) = (shown(blamed), shown(other));
         let problem = format!("expected {expected} {} = {limit} ({}), found {found}", other.key, other.origin);

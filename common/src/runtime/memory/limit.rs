@@ -51,7 +51,7 @@ impl Limits {
     #[must_use]
     pub fn of(loaded: &Loaded) -> Option<Self> {
         let configured = loaded.config.memory.limit_bytes().map(|bytes| {
-            let by = loaded.origin("memory.limit_mb").map(ToString::to_string).unwrap_or_default();
+            let by = loaded.origin("memory.limit_mb").unwrap_or_default().to_owned();
             Limit { bytes, origin: Origin::Configured(by) }
         });
         Self::find(configured, Path::new("/"))

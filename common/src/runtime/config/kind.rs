@@ -1,0 +1,177 @@
+//! The kinds of value that settings have: what each accepts, and how an error describes that.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use toml::Value;
+use url::Url;
+
+use super::error::short;
+use crate::runtime::cron::Cron;
+
+/// The longest duration: a longer one could overflow when added to a point in time.
+const LONGEST: Duration = Duration::from_hours(36_500 * 24);
+/// The most cron expressions: all are evaluated whenever the scheduler looks for the next run.
+const MAX_CRON: usize = 100;
+
+/// A kind of value.
+pub(super) struct Kind<T> {
+    /// The accepted values, to follow "expected".
+    pub(super) expected: String,
+    /// The accepted values for the documentation, if they are few or a range of numbers.
+    pub(super) range: Option<String>,
+    /// The value as the file would have it, from the text of a flag or variable.
+    pub(super) from_text: fn(&OsStr) -> Option<Value>,
+    /// The value, if it is accepted.
+    pub(super) parse: Box<dyn Fn(&Value) -> Option<T>>,
+    /// What is wrong with a value that is not accepted, if there is more to say than `expected`.
+    pub(super) explain: fn(&Value) -> Option<String>,
+    /// What no value at all means, if it is allowed.
+    pub(super) unset: Option<T>,
+}
+
+/// Any kind.
+fn kind<T>(expected: impl Into<String>, parse: impl Fn(&Value) -> Option<T> + 'static) -> Kind<T> {
+    let from_text = |text: &OsStr| Some(text.to_str()?.into());
+    Kind { expected: expected.into(), range: None, from_text, parse: Box::new(parse), explain: |_| None, unset: None }
+}
+
+/// Text in the file.
+fn text<T: 'static>(expected: impl Into<String>, parse: impl Fn(&str) -> Option<T> + 'static) -> Kind<T> {
+    kind(expected, move |value| parse(value.as_str()?))
+}
+
+/// A value that need not be there.
+pub(super) fn optional<T: 'static>(
+    Kind { expected, range, from_text, parse, explain, .. }: Kind<T>,
+) -> Kind<Option<T>> {
+    let parse = Box::new(move |value: &Value| parse(value).map(Some));
+    Kind { expected, range, from_text, parse, explain, unset: Some(None) }
+}
+
+pub(super) fn boolean() -> Kind<bool> {
+    let from_text = |text: &OsStr| Some(text.to_str()?.parse::<bool>().ok()?.into());
+    Kind { from_text, ..kind("true or false", Value::as_bool) }
+}
+
+/// A whole number.
+pub(super) fn number<N>(range: RangeInclusive<N>) -> Kind<N>
+where
+    N: TryFrom<i64> + PartialOrd + Display + 'static,
+{
+    let described = format!("{} to {}", range.start(), range.end());
+    let expected = format!("a whole number from {described}");
+    let from_text = |text: &OsStr| Some(text.to_str()?.parse::<i64>().ok()?.into());
+    let parse = move |value: &Value| N::try_from(value.as_integer()?).ok().filter(|number| range.contains(number));
+    Kind { range: Some(described), from_text, ..kind(expected, parse) }
+}
+
+/// A duration with its unit, where zero would mean never or without a pause.
+pub(super) fn duration() -> Kind<Duration> {
+    durations("from 1ms ", Duration::from_millis(1))
+}
+
+/// A duration with its unit, where zero makes sense.
+pub(super) fn duration_or_zero() -> Kind<Duration> {
+    durations("", Duration::ZERO)
+}
+
+fn durations(from: &str, min: Duration) -> Kind<Duration> {
+    let accepted = move |duration: &Duration| (min..=LONGEST).contains(duration);
+    let parse = move |text: &str| humantime::parse_duration(text).ok().filter(accepted);
+    text(format!("a duration with its unit, such as 24h, 30m or 500ms, {from}to 36500d"), parse)
+}
+
+/// The path of a file or folder, which need not exist. TOML text is Unicode: any other path is an array of its bytes.
+///
+/// A path that starts with a hyphen is refused: it is most likely the next flag after one whose value was forgotten.
+pub(super) fn path() -> Kind<PathBuf> {
+    let parse = |value: &Value| {
+        let byte = |value: &Value| u8::try_from(value.as_integer()?).ok();
+        let bytes: Vec<u8> = match value {
+            Value::Array(bytes) => bytes.iter().map(byte).collect::<Option<_>>()?,
+            _ => value.as_str()?.into(),
+        };
+        let is_path = !bytes.is_empty() && bytes[0] != b'-' && !bytes.contains(&0);
+        is_path.then(|| OsString::from_vec(bytes).into())
+    };
+    Kind { from_text: path_value, ..kind("a path, not empty (./-x if it starts with a hyphen)", parse) }
+}
+
+/// A path as TOML.
+#[expect(clippy::unnecessary_wraps, reason = "the type of `Kind::from_text`")]
+pub(super) fn path_value(path: &OsStr) -> Option<Value> {
+    let bytes = || path.as_bytes().iter().map(|byte| Value::Integer((*byte).into())).collect();
+    Some(path.to_str().map_or_else(|| Value::Array(bytes()), Value::from))
+}
+
+/// The address of a service, to join paths to: its path ends in a slash.
+pub(super) fn base_url() -> Kind<Url> {
+    text("an http or https URL with a host, without user, query and fragment", |text| {
+        let mut url = Url::parse(text).ok()?;
+        let is_base = matches!(url.scheme(), "http" | "https")
+            && url.host_str().is_some_and(|host| !host.is_empty())
+            && (url.query(), url.fragment(), url.username(), url.password()) == (None, None, "", None);
+        let path = format!("{}/", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        is_base.then_some(url)
+    })
+}
+
+/// A value for an HTTP header.
+pub(super) fn header() -> Kind<String> {
+    text("visible ASCII characters, not empty, no space at either end", |text| {
+        let is_visible = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+        (is_visible && !text.is_empty() && text.trim() == text).then(|| text.to_owned())
+    })
+}
+
+pub(super) fn socket_address() -> Kind<SocketAddr> {
+    text("an IP address and a port, such as 127.0.0.1:9464", |text| text.parse().ok())
+}
+
+/// A time of day, to the minute.
+pub(super) fn time_of_day() -> Kind<Time> {
+    text("a time of day as text of the form HH:MM", |text| {
+        Time::strptime("%H:%M", text).ok().filter(|_| text.len() == "HH:MM".len())
+    })
+}
+
+pub(super) fn time_zone() -> Kind<TimeZone> {
+    text("a time zone of this system's database, such as Europe/Berlin", |text| {
+        TimeZone::get(text).ok().filter(|zone| !zone.is_unknown())
+    })
+}
+
+/// Cron expressions: an array in the file, elsewhere separated by semicolons.
+pub(super) fn cron_list() -> Kind<Vec<Cron>> {
+    fn cron(text: &str) -> Result<Cron, String> {
+        text.parse().map_err(|error| format!("\"{}\": {error}", short(text)))
+    }
+    let parse = |value: &Value| {
+        let expressions = value.as_array().filter(|it| it.len() <= MAX_CRON)?;
+        expressions.iter().map(|it| cron(it.as_str()?).ok()).collect()
+    };
+    let expected = format!(
+        "at most {MAX_CRON} cron expressions of five fields, as an array, or separated by \";\" outside the file"
+    );
+    Kind {
+        from_text: |text| Some(text.to_str()?.split(';').map(str::trim).collect::<Vec<_>>().into()),
+        explain: |value| value.as_array()?.iter().find_map(|it| cron(it.as_str()?).err()),
+        ..kind(expected, parse)
+    }
+}
+
+/// One of a few values, by the name that its `Display` writes.
+pub(super) fn choice<T: Copy + Display + 'static>(choices: &'static [T]) -> Kind<T> {
+    let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let parse = |text: &str| choices.iter().copied().find(|choice| choice.to_string() == text);
+    Kind { range: Some(names.clone()), ..text(format!("one of {names}"), parse) }
+}
