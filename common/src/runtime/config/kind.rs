@@ -140,7 +140,8 @@ pub(super) fn socket_address() -> Kind<SocketAddr> {
 /// A time of day, to the minute.
 pub(super) fn time_of_day() -> Kind<Time> {
     text("a time of day as text of the form HH:MM", |text| {
-        Time::strptime("%H:%M", text).ok().filter(|_| text.len() == "HH:MM".len())
+        // By itself it would also read " 4:00".
+        Time::strptime("%H:%M", text).ok().filter(|time| time.strftime("%H:%M").to_string() == text)
     })
 }
 

@@ -133,26 +133,10 @@ fn a_flag_takes_precedence_over_a_variable_over_the_file_over_the_default() {
 
 #[test]
 fn flags_set_their_keys() {
-    let config = World::new()
-        .load_with(&[
-            "--cache=/c",
-            "--staging",
-            "/s",
-            "--catalog",
-            "k.toml",
-            "--upstream",
-            "http://localhost:8080/api",
-            "--requests-per-second",
-            "100",
-            "--concurrency",
-            "7",
-            "--log-level",
-            "trace",
-            "--log-format",
-            "json",
-        ])
-        .unwrap()
-        .config;
+    let arguments =
+        "--cache=/c --staging /s --catalog k.toml --upstream http://localhost:8080/api --requests-per-second 100
+        --concurrency 7 --log-level trace --log-format json";
+    let config = World::new().load_with(&arguments.split_whitespace().collect::<Vec<_>>()).unwrap().config;
     assert_eq!((config.cache.dir.as_path(), config.cache.staging_dir.as_path()), (Path::new("/c"), Path::new("/s")));
     assert_eq!(config.catalog.path.as_deref(), Some(Path::new("k.toml")));
     assert_eq!(config.upstream.base_url.join("x").unwrap().as_str(), "http://localhost:8080/api/x");

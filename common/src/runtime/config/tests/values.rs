@@ -6,10 +6,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn accepts(variable: &str, value: &str) -> bool {
-    World::new().variable(variable, value).load().is_ok()
-}
-
 #[test]
 fn a_file_with_a_byte_order_mark_and_windows_line_ends_is_read() {
     let config = World::with_file("\u{feff}[cache]\r\ndir = '/c'\r\n").load().unwrap();
@@ -18,75 +14,45 @@ fn a_file_with_a_byte_order_mark_and_windows_line_ends_is_read() {
 
 #[test]
 fn the_ends_of_each_range_are_accepted_and_what_is_beyond_is_not() {
-    let ranges: [(&str, u32, u32); 8] = [
-        ("UPSTREAM__REQUESTS_PER_SECOND", 1, 100_000),
-        ("UPSTREAM__CONCURRENCY", 1, 256),
-        ("UPSTREAM__PAGE_SIZE", 2, 1500),
-        ("UPSTREAM__MAX_BODY_MB", 1, 1024),
-        ("UPSTREAM__MAX_IDLE_PER_HOST", 0, 256),
-        ("UPSTREAM__ATTEMPTS", 1, 20),
-        ("SCHEDULE__ATTEMPTS", 1, 100),
-        ("MEMORY__LIMIT_MB", 1, 1 << 20),
-    ];
-    for (name, least, most) in ranges {
-        let name = format!("R3E_{name}");
-        for (value, good) in [
-            (least.to_string(), true),
-            (most.to_string(), true),
-            ((i64::from(least) - 1).to_string(), false),
-            ((most + 1).to_string(), false),
-            ("4.5".to_owned(), false),
-            ("99999999999999999999".to_owned(), false),
-            (String::new(), false),
-        ] {
-            assert_eq!(accepts(&name, &value), good, "{name}={value}");
+    for setting in table() {
+        let Some((min, max)) = setting.range.as_ref().and_then(|range| range.split_once(" to ")) else { continue };
+        let [min, max]: [i64; 2] = [min, max].map(|end| end.parse().unwrap());
+        let good = [min, max].map(|number| (number.to_string(), true));
+        let bad = [min - 1, max + 1].map(|number| (number.to_string(), false));
+        let other = ["4.5", "99999999999999999999", ""].map(|text| (text.to_owned(), false));
+        for (value, is_good) in good.into_iter().chain(bad).chain(other) {
+            let accepted = World::new().variable(environment::variable_of(setting.key), &value).load().is_ok();
+            assert_eq!(accepted, is_good, "{} = {value:?}", setting.key);
         }
     }
 }
 
 #[test]
-fn types_accept_and_refuse() {
-    let cases: [(&str, &[&str], &[&str]); 11] = [
-        ("CACHE__MAX_AGE", &["0s", "24h", "1d 2h", "36500d"], &["24", "-1h", "36501d", "h", ""]),
-        ("INDEX__EVERY", &["1ms", "30m"], &["0s", "999us"]),
-        ("INDEX__PLAIN", &["true", "false"], &["True", "1", "yes", ""]),
-        ("CACHE__DIR", &["a b", "/x", "./-x"], &["", "-x", "--quiet"]),
+fn kinds_accept_and_refuse() {
+    // Good values and bad ones, separated by bars; the empty value is bad for all.
+    let cases = [
+        ("CACHE__MAX_AGE", "0s|24h|1d 2h|36500d", "24|-1h|36501d|h"),
+        ("INDEX__EVERY", "1ms|30m", "0s|999us"),
+        ("INDEX__PLAIN", "true|false", "True|1|yes"),
+        ("CACHE__DIR", "a b|/x|./-x", "-x|--quiet"),
         (
             "UPSTREAM__BASE_URL",
-            &["http://h", "https://h:1/a/b//", "http://[::1]:80", "http://127.0.0.1:1"],
-            &[
-                "",
-                "h",
-                "h:80",
-                "ftp://h",
-                "http://",
-                "file:///x",
-                "http://h/?q",
-                "http://h/#f",
-                "http://u@h",
-                "http://:p@h",
-            ],
+            "http://h|https://h:1/a/b//|http://[::1]:80|http://127.0.0.1:1",
+            "h|h:80|ftp://h|http://",
         ),
-        ("UPSTREAM__USER_AGENT", &["a/1 (+b)"], &["", " a", "a\tb", "é", "a\n"]),
-        ("MONITOR__LISTEN", &["0.0.0.0:0", "[::1]:9464"], &["9464", ":9464", "localhost:9464", "127.0.0.1"]),
-        ("SCHEDULE__DAILY_AT", &["00:00", "23:59"], &["4:00", "24:00", "04:60", "04:00:00", "+4:00", "0400"]),
-        (
-            "SCHEDULE__TIME_ZONE",
-            &["UTC", "Europe/Berlin"],
-            &["", "Etc/Unknown", "Berlin", "../../../etc/localtime", "/etc/localtime"],
-        ),
-        (
-            "SCHEDULE__CRON",
-            &["0 4 * * *", "0 4 * * *; 5 4 * * Mon ", "@daily"],
-            &["", "0 4 * *", "@never", "0 4 * * *;", "0 0 31 2 *"],
-        ),
-        ("LOG__LEVEL", &["error", "warn", "info", "debug", "trace"], &["", "INFO", "off"]),
+        ("UPSTREAM__BASE_URL", "http://h", "file:///x|http://h/?q|http://h/#f|http://u@h|http://:p@h"),
+        ("UPSTREAM__USER_AGENT", "a/1 (+b)", " a|a\tb|é|a\n"),
+        ("MONITOR__LISTEN", "0.0.0.0:0|[::1]:9464", "9464|:9464|localhost:9464|127.0.0.1"),
+        ("SCHEDULE__DAILY_AT", "00:00|23:59", "4:00|24:00|04:60|04:00:00|+4:00| 4:00|0400"),
+        ("SCHEDULE__TIME_ZONE", "UTC|Europe/Berlin", "Etc/Unknown|Berlin|../../../etc/localtime|/etc/localtime"),
+        ("SCHEDULE__CRON", "0 4 * * *|0 4 * * *; 5 4 * * Mon |@daily", "0 4 * *|@never|0 4 * * *;|0 0 31 2 *"),
+        ("LOG__LEVEL", "error|warn|info|debug|trace", "INFO|off"),
     ];
     for (name, good, bad) in cases {
-        for (values, expected) in [(good, true), (bad, false)] {
-            for value in values {
-                assert_eq!(accepts(&format!("R3E_{name}"), value), expected, "{name}={value:?}");
-            }
+        let values = good.split('|').map(|value| (value, true)).chain(bad.split('|').map(|value| (value, false)));
+        for (value, is_good) in values.chain([("", false)]) {
+            let accepted = World::new().variable(format!("R3E_{name}"), value).load().is_ok();
+            assert_eq!(accepted, is_good, "{name}={value:?}");
         }
     }
 }
@@ -146,41 +112,31 @@ proptest! {
     fn what_is_printed_loads_to_the_same(
         dir in "[^-\0/.][^\0/]{0,12}",
         max_age in 0..u64::MAX / 8,
-        limit_mb in prop::option::of(1..=1_u32 << 20),
         agent in "[!-~]([ -~]{0,10}[!-~])?",
         path in "(/[a-z%20é]{1,5}){0,3}/{0,3}",
         time in (0..24, 0..60),
-        zone in prop::option::of(prop::sample::select(vec!["UTC", "Europe/Berlin", "america/new_york"])),
-        cron in prop::collection::vec("(\\*|[1-9]|1-[1-9]|\\*/[1-9]|2,1[0-9]) ([1-9]|\\*) (\\*|[1-9]) (\\*|[1-9]) ([1-7]|\\*)", 0..3),
-        flags: (bool, bool),
+        zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "america/new_york"]),
+        cron in prop::collection::vec("(\\*|[1-9]|1-[1-9]|\\*/[1-9]|2,1[0-9]) ([1-9]|\\*) (\\*|[1-9]) (\\*|[1-9]) ([1-7]|\\*)", 1..3),
+        plain: bool,
     ) {
-        let nanos = std::time::Duration::from_nanos(max_age);
-        let mut world = World::new()
+        let max_age = std::time::Duration::from_nanos(max_age);
+        let world = World::new()
             .variable("R3E_CACHE__DIR", &dir)
-            .variable("R3E_CACHE__MAX_AGE", format!("{}s {}ns", nanos.as_secs(), nanos.subsec_nanos()))
+            .variable("R3E_CACHE__MAX_AGE", format!("{}s {}ns", max_age.as_secs(), max_age.subsec_nanos()))
             .variable("R3E_UPSTREAM__USER_AGENT", agent)
             .variable("R3E_UPSTREAM__BASE_URL", format!("https://example.org:8443{path}"))
             .variable("R3E_SCHEDULE__DAILY_AT", format!("{:02}:{:02}", time.0, time.1))
-            .variable("R3E_SCHEDULE__CATCH_UP", flags.0.to_string())
-            .variable("R3E_INDEX__PLAIN", flags.1.to_string());
-        if let Some(limit_mb) = limit_mb {
-            world = world.variable("MEMORY_LIMIT_MB", limit_mb.to_string());
-        }
-        if let Some(zone) = zone {
-            world = world.variable("R3E_SCHEDULE__TIME_ZONE", zone);
-        }
-        if !cron.is_empty() {
-            world = world.variable("R3E_SCHEDULE__CRON", cron.join(";"));
-        }
-        let Loaded { config, sources } = world.load().unwrap();
-        prop_assert_eq!(&config.cache.dir, Path::new(&dir));
-        prop_assert_eq!((config.cache.max_age, config.memory.limit_mb), (nanos, limit_mb));
-        let written: Vec<String> = config.schedule.cron.iter().map(ToString::to_string).collect();
+            .variable("R3E_SCHEDULE__TIME_ZONE", zone)
+            .variable("R3E_SCHEDULE__CRON", cron.join(";"))
+            .variable("R3E_INDEX__PLAIN", plain.to_string());
+        let loaded = world.load().unwrap();
+        prop_assert_eq!(&loaded.config.cache.dir, Path::new(&dir));
+        prop_assert_eq!((loaded.config.cache.max_age, loaded.config.index.plain), (max_age, plain));
+        let written: Vec<String> = loaded.config.schedule.cron.iter().map(ToString::to_string).collect();
         prop_assert_eq!(&written, &cron);
-        let printed = Loaded { config: config.clone(), sources }.to_toml();
-        let again = World::with_file(&printed).load().unwrap();
-        prop_assert_eq!(&again.config, &config);
-        let values = |text: &str| text.lines().map(|line| line.split(" # ").next().map(str::to_owned)).collect::<Vec<_>>();
-        prop_assert_eq!(values(&again.to_toml()), values(&printed));
+        let again = World::with_file(loaded.to_toml()).load().unwrap();
+        prop_assert_eq!(&again.config, &loaded.config);
+        let values = |loaded: &Loaded| loaded.sources.iter().map(|it| it.value.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(values(&again), values(&loaded));
     }
 }
