@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file, opens a connection or knows a program.
 
+mod board_sink;
 mod catalog;
 mod entry;
 mod ids;
@@ -10,6 +11,7 @@ pub mod json;
 mod selection;
 mod validators;
 
+pub use board_sink::{BoardSink, MAX_BOARD_ENTRIES};
 pub use catalog::{Catalog, CatalogError, Class, Ordinal, Track};
 pub use entry::{Entry, Lap, seconds_behind};
 pub use ids::{ClassId, Combination, IdError, TrackId};

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod logging;
 pub mod memory;
 pub mod notify;
+pub mod output;
 pub mod periodic;
 pub mod pid_namespace;
 pub mod program;

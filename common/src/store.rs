@@ -20,7 +20,7 @@ mod versioned;
 
 pub use arrival::{Arrival, Destination, Shrinking, Shrunk, has_shrunk};
 pub use board_encoder::{BoardEncoder, EncodedBoard};
-pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
+pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES};
 pub use cache::{Buffers, Cache, ReadError, Within};
 pub use lock::{Holder, LockError, WriterLock};
 pub use published::{DRIVER_INDEX, NotPublished, Published, TOP_COMBINATIONS};

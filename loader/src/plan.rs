@@ -7,7 +7,7 @@ use r3e_common::domain::Ordinal;
 use r3e_common::index::BoardState;
 use r3e_common::job::{Job, Plan, Scrape};
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::periodic::Rhythm;
+use r3e_common::runtime::periodic::Cadence;
 use r3e_common::store::Destination;
 
 /// What is asked of one run.
@@ -28,9 +28,9 @@ impl Choice {
         }
         let boards = due(states, (job.publisher.clock)(), config.cache.max_age, self.only.as_ref());
         tracing::info!(due = boards.len(), of = job.catalog.len(), "boards that are missing or old");
-        let (about, rhythm) = (self.only, Rhythm::Every(config.index.every));
+        let (about, cadence) = (self.only, Cadence::Every(config.index.every));
         let (destination, budget, scrape) = (Destination::Staging, None, Scrape::Load);
-        Some(Plan { boards, about, destination, rhythm, budget, scrape })
+        Some(Plan { boards, about, destination, cadence, budget, scrape })
     }
 }
 

@@ -8,7 +8,8 @@ use r3e_common::job::load_catalog;
 use r3e_common::job::run_job;
 use r3e_common::runtime::config::Config;
 use r3e_common::runtime::exit::{Exit, Failure};
-use r3e_common::runtime::program::{self, configure, parse, print};
+use r3e_common::runtime::output::print;
+use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::signals;
 
 use crate::catalog;

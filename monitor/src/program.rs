@@ -11,7 +11,8 @@ use r3e_common::runtime::fs::FsError;
 use r3e_common::runtime::limits::{self, LimitError};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
-use r3e_common::runtime::program::{self, configure, parse, say};
+use r3e_common::runtime::output::say;
+use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use r3e_common::runtime::config::Loaded;
-use r3e_common::runtime::daemon::{Context, Daemon};
+use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::shutdown::Shutdown;
@@ -79,7 +79,7 @@ pub(crate) fn run(
     let listening = runtime.block_on(TcpListener::bind(address));
     let listener = listening.map_err(|cause| NotListening { address, cause })?;
     let daemon = Daemon { program: PROGRAM, doing: "serve", loaded, shutdown: &shutdown, clock };
-    let (exit, ()) = daemon.run(runtime, async |Context { facts, tasks }| {
+    let (exit, ()) = daemon.run(runtime, async |Services { facts, tasks }| {
         facts.set_phase("serving");
         // Chosen by the system if the port was 0.
         let address = listener.local_addr()?;

@@ -27,9 +27,9 @@ use anyhow::Context as _;
 use r3e_common::runtime::config::{Config, Environment, Loaded};
 use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::memory;
-use r3e_common::runtime::memory::guard::Guard;
-use r3e_common::runtime::memory::ladder::Role;
 use r3e_common::runtime::memory::limit::Limits;
+use r3e_common::runtime::memory::limiter::MemoryLimiter;
+use r3e_common::runtime::memory::pressure::Role;
 use r3e_common::runtime::shutdown::Shutdown;
 use r3e_common::runtime::tasks::Tasks;
 use ratatui::Terminal;
@@ -88,7 +88,7 @@ pub(crate) fn run(
     let stop = shutdown.token().clone();
     let screen = Screen::take().context("cannot draw on this terminal")?;
     let view = View::new(config, arguments.every, theme, &screen)?;
-    let guard = Guard::start(Limits::of(loaded), Role::Daemon, runtime.handle().clone(), stop.clone())?;
+    let guard = MemoryLimiter::start(Limits::of(loaded), Role::Daemon, runtime.handle().clone(), stop.clone())?;
     let ended = runtime.block_on(async {
         let tasks = Tasks::default();
         let purging = memory::purge_periodically_unlogged(&tasks, &stop, config.memory.purge_every);

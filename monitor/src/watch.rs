@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::{Config, Loaded};
-use r3e_common::runtime::daemon::{Context, Daemon};
+use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::fs;
 use r3e_common::runtime::notify::Supervisor;
@@ -59,7 +59,7 @@ pub(crate) fn run(
     let _lock = lock(history)?;
     let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
     let daemon = Daemon { program: PROGRAM, doing: "watch", loaded, shutdown: &shutdown, clock };
-    let (exit, ()) = daemon.run(runtime, async |Context { facts, tasks }| {
+    let (exit, ()) = daemon.run(runtime, async |Services { facts, tasks }| {
         facts.set_phase("watching");
         // Whoever reads this may ask, and stop it.
         tracing::info!(

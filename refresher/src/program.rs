@@ -10,7 +10,7 @@ use r3e_common::job::run_job;
 use r3e_common::job::{Job, JobError, Plan, Scrape, load_catalog};
 use r3e_common::runtime::config::Config;
 use r3e_common::runtime::exit::{Exit, Failure};
-use r3e_common::runtime::periodic::Rhythm;
+use r3e_common::runtime::periodic::Cadence;
 use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::signals;
 use r3e_common::store::Destination;
@@ -75,7 +75,7 @@ impl Kind {
             boards: Vec::new(),
             about: None,
             destination: Destination::Staging,
-            rhythm: Rhythm::Every(config.index.every),
+            cadence: Cadence::Every(config.index.every),
             budget: None,
             scrape: Scrape::No,
         };
@@ -99,8 +99,8 @@ impl Kind {
                 let failed = failed_at(job)?;
                 let boards = incremental::oldest(states, chosen, |it| failed.get(&it).copied(), limit, now);
                 let about = Some(boards.iter().copied().collect());
-                let rhythm = Rhythm::Growth { of: job.progress.changed(), by: CHANGED_BOARDS };
-                Plan { boards, about, destination: Destination::Cache, rhythm, budget, ..staged }
+                let cadence = Cadence::Growth { of: job.progress.changed(), by: CHANGED_BOARDS };
+                Plan { boards, about, destination: Destination::Cache, cadence, budget, ..staged }
             }
         })
     }

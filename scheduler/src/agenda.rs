@@ -9,7 +9,7 @@ use std::time::Duration;
 use r3e_common::runtime::config::Schedule;
 use tokio::time::Instant;
 
-use crate::job::{Job, Why};
+use crate::job::{Job, Reason};
 
 pub(crate) use ending::{Ending, describe};
 
@@ -105,7 +105,7 @@ impl Agenda {
 
     /// A refresh is due. It waits for a job that is at work, but for a full refresh, which makes it unnecessary; says whether it
     /// waits.
-    pub(crate) fn due(&mut self, why: Why, at_work: Option<Job>, now: Instant) -> bool {
+    pub(crate) fn due(&mut self, why: Reason, at_work: Option<Job>, now: Instant) -> bool {
         let waits = !matches!(at_work, Some(Job::Refresh(_)));
         if waits {
             self.ask(Job::Refresh(why), now);

@@ -174,13 +174,13 @@ impl Running {
         }
     }
 
-    /// Asks it to end, unless it was asked before, and waits until it has; kills it when its time is over or haste is asked for.
+    /// Asks it to end, unless it was asked before, and waits until it has; kills it when its time is over or the stop is forced.
     /// None where even that does not end it.
     pub(crate) async fn end(
         &mut self,
         signal: Signal,
         grace: Duration,
-        haste: impl Future<Output = ()>,
+        force: impl Future<Output = ()>,
     ) -> Option<io::Result<ExitStatus>> {
         // A second signal would cut short what it is doing to end in order.
         if !self.was_pressed() {
@@ -193,7 +193,7 @@ impl Running {
         let why = tokio::select! {
             ended = self.wait() => return Some(ended),
             () = sleep_until(until) => "has not stopped in time",
-            () = haste => "is to stop at once",
+            () = force => "is to stop at once",
         };
         self.kill();
         tracing::warn!(pid = self.number.as_raw(), "the job {why}: it is killed");

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use r3e_common::job::load_catalog;
 use r3e_common::runtime::config::Config;
 use r3e_common::runtime::exit::{Exit, Failure};
-use r3e_common::runtime::program::print;
+use r3e_common::runtime::output::print;
 
 use crate::calendar::Calendar;
 use crate::cli::NextArguments;

@@ -5,7 +5,7 @@
 //! passes on the output of the one job there may be.
 
 mod clock;
-mod job;
+mod running;
 mod trigger;
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::agenda::{Agenda, Counts, Retries, Try};
 use crate::calendar::Calendar;
 use crate::child::{Group, Running};
-use crate::job::{Job, Programs, Why};
+use crate::job::{Job, Programs, Reason};
 use crate::reload;
 use crate::settled::{self, Pending, Settled};
 use crate::timetable::Timetable;
@@ -38,7 +38,7 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 const SETTLE_DOWN: Duration = Duration::from_secs(5);
 
 /// All that the loop works with and does not own.
-pub(crate) struct Around<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) supervisor: &'a Supervisor,
     pub(crate) facts: &'a Arc<Facts>,
@@ -49,7 +49,7 @@ pub(crate) struct Around<'a> {
 
 /// The scheduler's state.
 pub(crate) struct Engine<'a> {
-    around: Around<'a>,
+    context: Context<'a>,
     config: Config,
     programs: Programs,
     timetable: Timetable,
@@ -78,8 +78,8 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// When what is settled is told in a newer format, or the disk or the system refuses.
-    pub(crate) fn new(loaded: &Loaded, programs: Programs, around: Around<'a>) -> Result<Self, Failure> {
-        let now = now(around.clock);
+    pub(crate) fn new(loaded: &Loaded, programs: Programs, context: Context<'a>) -> Result<Self, Failure> {
+        let now = now(context.clock);
         let config = &loaded.config;
         let saved = settled::load(&config.cache.staging_dir)?;
         Programs::put_in_force(loaded)?;
@@ -93,11 +93,11 @@ impl<'a> Engine<'a> {
         let pending = pending.map(|it| Pending { attempt: 1, not_before: Some(now), ..it });
         if let Some(Pending { due_at, .. }) = pending {
             tracing::info!(%due_at, "resuming a due refresh that was not over when the scheduler stopped");
-            agenda.ask(Job::Refresh(Why::Due), Instant::now());
+            agenda.ask(Job::Refresh(Reason::Due), Instant::now());
         }
         let (trigger, notice) = (Trigger::new(&config.cache.dir), Notice::new(&config.cache.dir));
         Ok(Self {
-            around,
+            context,
             config: config.clone(),
             programs,
             timetable,
@@ -119,9 +119,9 @@ impl<'a> Engine<'a> {
 
     /// Works until a signal asks for the end; no job is alive then.
     pub(crate) async fn run(mut self) -> Counts {
-        let stop = self.around.shutdown.token().clone();
-        let reload = Arc::clone(self.around.shutdown.reload());
-        let watchdog = self.around.supervisor.watchdog_every();
+        let stop = self.context.shutdown.token().clone();
+        let reload = Arc::clone(self.context.shutdown.reload());
+        let watchdog = self.context.supervisor.watchdog_every();
         let (mut alive, mut settled_down) = (Instant::now(), Instant::now());
         self.look_at_clock();
         self.say_ready();
@@ -137,7 +137,7 @@ impl<'a> Engine<'a> {
             if let Some(every) = watchdog
                 && Instant::now() >= alive
             {
-                self.around.supervisor.alive();
+                self.context.supervisor.alive();
                 alive = Instant::now() + every;
             }
             if self.job.is_none() && settled_down.elapsed() >= SETTLE_DOWN {
@@ -149,7 +149,7 @@ impl<'a> Engine<'a> {
                 biased;
                 () = stop.cancelled() => {}
                 () = reload.notified() => self.reload(),
-                ended = job::ended(&mut self.job) => self.ended(ended).await,
+                ended = running::ended(&mut self.job) => self.ended(ended).await,
                 () = self.reaper.child_ended() => {}
                 () = self.notice.changed() => self.look_soon(),
                 () = sleep_until(wake) => {}
@@ -165,7 +165,7 @@ impl<'a> Engine<'a> {
     fn wake(&self, alive: Option<Instant>) -> Instant {
         let now = Instant::now();
         let due = self.next.map(|next| {
-            let left = next.duration_since(self::now(self.around.clock));
+            let left = next.duration_since(self::now(self.context.clock));
             now + Duration::try_from(left).unwrap_or_default()
         });
         let job = self.job.as_ref().and_then(|(_, job)| job.deadline(self.config.schedule.job_timeout));
@@ -175,7 +175,7 @@ impl<'a> Engine<'a> {
 
     /// Takes over a configuration that has changed; one that is wrong changes nothing.
     fn reload(&mut self) {
-        self.around.supervisor.reloading();
+        self.context.supervisor.reloading();
         let read = reload::read(&self.programs.arguments, &self.config).map_err(|errors| errors.to_string());
         let in_force = read.and_then(|loaded| {
             Programs::put_in_force(&loaded).map_err(|error| error.to_string())?;
@@ -185,7 +185,7 @@ impl<'a> Engine<'a> {
             Ok(config) => {
                 // What was due by the old one is settled by it; the new one knows of no time before it.
                 self.look_at_clock();
-                let now = now(self.around.clock);
+                let now = now(self.context.clock);
                 let settled = self.timetable.settled().max(now);
                 let calendar = Calendar::of(&config.schedule);
                 self.timetable = Timetable::new(calendar, config.schedule.catch_up, Some(settled), now);
@@ -194,7 +194,7 @@ impl<'a> Engine<'a> {
                 }
                 self.agenda.reloaded(Retries::of(&config.schedule), Instant::now());
                 if let Some(pending) =
-                    self.pending.as_mut().filter(|_| self.agenda.waiting(Job::Refresh(Why::Due)).is_some())
+                    self.pending.as_mut().filter(|_| self.agenda.waiting(Job::Refresh(Reason::Due)).is_some())
                 {
                     pending.not_before = Some(now);
                 }
@@ -231,14 +231,14 @@ impl<'a> Engine<'a> {
 
     fn say_ready(&mut self) {
         self.said = self.status();
-        self.around.supervisor.ready(&self.said);
+        self.context.supervisor.ready(&self.said);
         self.report();
     }
 
     fn say_what_is_done(&mut self) {
         let status = self.status();
         if status != self.said {
-            self.around.supervisor.status(&status);
+            self.context.supervisor.status(&status);
             self.said = status;
             self.report();
         }
@@ -247,8 +247,8 @@ impl<'a> Engine<'a> {
     /// Tells the control socket what is being done.
     fn report(&self) {
         let attempt = self.job.as_ref().map(|(tried, _)| tried.attempt);
-        self.around.facts.set_phase(self.phase());
-        self.around.facts.set_schedule(ScheduleFigures {
+        self.context.facts.set_phase(self.phase());
+        self.context.facts.set_schedule(ScheduleFigures {
             next_run_at: self.next.map(|next| next.to_string()),
             attempt: attempt.or(self.agenda.again().map(|it| it.attempt)),
             jobs_started: self.agenda.counts.started,

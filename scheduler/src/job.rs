@@ -15,7 +15,7 @@ const IN_FORCE: &str = ".scheduler.toml";
 
 /// What makes the scheduler start a refresh of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum Reason {
     /// It is due.
     Due,
     /// It was due while nobody was there to start it.
@@ -30,7 +30,7 @@ pub(crate) enum Job {
     /// The loader: promotes what is staged, and fetches what is missing or old.
     Load,
     /// The refresher, for every board.
-    Refresh(Why),
+    Refresh(Reason),
     /// The refresher, for the boards that the trigger file names.
     Boards,
 }
@@ -68,9 +68,9 @@ impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Load => "load",
-            Self::Refresh(Why::Due) => "refresh",
-            Self::Refresh(Why::Missed) => "refresh that was missed",
-            Self::Refresh(Why::Trigger) => "refresh of everything, as the trigger file asks",
+            Self::Refresh(Reason::Due) => "refresh",
+            Self::Refresh(Reason::Missed) => "refresh that was missed",
+            Self::Refresh(Reason::Trigger) => "refresh of everything, as the trigger file asks",
             Self::Boards => "refresh of the boards that the trigger file names",
         })
     }
@@ -174,7 +174,7 @@ mod tests {
             assert!(variables.into_iter().any(|it| it == ("NOTIFY_SOCKET".into(), None)));
             format!("{} {words}", command.get_program().display()).replace(&std::process::id().to_string(), "PID")
         };
-        let all = [Job::Load, Job::Refresh(Why::Due), Job::Boards].map(told).join("\n");
+        let all = [Job::Load, Job::Refresh(Reason::Due), Job::Boards].map(told).join("\n");
         insta::assert_snapshot!(all, @"
         /opt/r3e-loader --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
         /opt/r3e-refresher full --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
@@ -187,7 +187,7 @@ mod tests {
         let config = Config::default();
         let programs = Programs { folder: None, arguments: ConfigArgs::default(), not_inherited: &[] };
         let resume_within = |since| {
-            let command = programs.command(Job::Refresh(Why::Due), &config, Path::new("/taken"), since);
+            let command = programs.command(Job::Refresh(Reason::Due), &config, Path::new("/taken"), since);
             let mut variables = command.as_std().get_envs();
             let found = variables.find(|(name, _)| *name == "R3E_REFRESH__RESUME_WITHIN")?.1?;
             Some(found.to_str()?.to_owned())

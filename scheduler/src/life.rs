@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::Loaded;
-use r3e_common::runtime::daemon::{Context, Daemon};
+use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::fs;
 use r3e_common::runtime::limits;
@@ -16,7 +16,7 @@ use r3e_common::runtime::shutdown::Shutdown;
 
 use crate::agenda::Counts;
 use crate::child::Group;
-use crate::engine::{Around, Engine};
+use crate::engine::{Context, Engine};
 use crate::job::Programs;
 
 /// What this program is called where programs are named.
@@ -68,9 +68,9 @@ pub(crate) fn run(
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
     let daemon = Daemon { program: PROGRAM, doing: "scheduling", loaded, shutdown: &shutdown, clock };
-    let (exit, Counts { started, failed }) = daemon.run(&runtime, async |Context { facts, tasks }| {
-        let around = Around { shutdown: &shutdown, supervisor, facts, tasks, group: &group, clock };
-        let engine = Engine::new(loaded, programs, around)?;
+    let (exit, Counts { started, failed }) = daemon.run(&runtime, async |Services { facts, tasks }| {
+        let context = Context { shutdown: &shutdown, supervisor, facts, tasks, group: &group, clock };
+        let engine = Engine::new(loaded, programs, context)?;
         let purging = memory::purge_periodically(tasks, shutdown.token(), config.memory.purge_every);
         let counts = engine.run().await;
         purging.stop().await;

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::NOT_FOR_CHILDREN;
-use r3e_common::runtime::program::{self, configure, parse, say};
+use r3e_common::runtime::output::say;
+use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};

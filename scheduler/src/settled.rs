@@ -16,7 +16,7 @@ const NAME: &str = ".scheduler.json";
 /// The format that is written here.
 const FORMAT: u32 = 1;
 
-/// Why it is not known, or not kept, what is settled.
+/// Reason it is not known, or not kept, what is settled.
 #[derive(Debug, thiserror::Error)]
 pub enum SettledError {
     /// A newer version of the scheduler has written it.

@@ -9,7 +9,7 @@ use crate::runtime::exit::{Exit, Fatal};
 use crate::runtime::fs::FsError;
 use crate::runtime::limits::THREADS_HINT;
 use crate::runtime::memory::MemoryError;
-use crate::runtime::memory::limit::NotEnough;
+use crate::runtime::memory::usage::NotEnough;
 use crate::runtime::tasks::BlockingError;
 use crate::store::{LockError, StagingError};
 use crate::upstream::SetupError;
@@ -33,7 +33,7 @@ pub enum JobError {
     Lock(#[from] LockError),
     /// The system gives no thread to keep the memory limit.
     #[error("the memory limit cannot be kept: {0}")]
-    Guard(std::io::Error),
+    MemoryLimiter(std::io::Error),
     /// There is not enough memory for the index below the limits.
     #[error(transparent)]
     Memory(NotEnough),
@@ -119,7 +119,7 @@ impl Fatal for JobError {
                 error.exit()
             }
             Self::NoBoards(_) => Exit::Disk,
-            Self::Guard(error) | Self::NoThread(error) => error.exit(),
+            Self::MemoryLimiter(error) | Self::NoThread(error) => error.exit(),
             Self::Index(IndexError::Stopped | IndexError::TooMany(_) | IndexError::NotCompressed(_))
             | Self::Figures(_)
             | Self::Client(SetupError::Client(_))
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::domain::Catalog;
     use crate::index::Budget;
-    use crate::runtime::memory::limit::{By, Limit, Origin, Used};
+    use crate::runtime::memory::usage::{By, Limit, Origin, Used};
     use crate::store::Holder;
     use crate::upstream::ProxyError;
     use std::io;
@@ -146,7 +146,7 @@ mod tests {
             JobError::CatalogFile(_) => "CatalogFile",
             JobError::Lock(LockError::Busy { .. }) => "Lock(Busy)",
             JobError::Lock(LockError::Store(_)) => "Lock(Store)",
-            JobError::Guard(_) => "Guard",
+            JobError::MemoryLimiter(_) => "Guard",
             JobError::Memory(NotEnough::LimitTooSmall { .. }) => "Memory(LimitTooSmall)",
             JobError::Memory(NotEnough::InUse { .. }) => "Memory(InUse)",
             JobError::Figures(_) => "Figures",
@@ -183,7 +183,7 @@ mod tests {
             JobError::CatalogFile(store()),
             LockError::Busy { folder: "f".into(), holder: Some(holder) }.into(),
             LockError::Store(store()).into(),
-            JobError::Guard(no_thread()),
+            JobError::MemoryLimiter(no_thread()),
             JobError::Memory(NotEnough::LimitTooSmall { limit, needed_mb: 2 }),
             JobError::Memory(NotEnough::InUse { used, needed_mb: 2 }),
             JobError::Figures(MemoryError::Kernel(store())),

@@ -15,7 +15,7 @@ use crate::runtime::concurrency_limit::ConcurrencyLimit;
 use crate::runtime::fs::FsError;
 use crate::runtime::tasks::Tasks;
 use crate::runtime::timestamp;
-use crate::store::{Arrival, Destination, Refusal, Shrinking, Shrunk, Staging, has_shrunk};
+use crate::store::{Arrival, BoardEncoder, Destination, Refusal, Shrinking, Shrunk, Staging, has_shrunk};
 use crate::upstream::{Answer, Client, FetchError, LastPage};
 
 #[cfg(test)]
@@ -232,7 +232,7 @@ impl Fetcher {
         // How many entries the answers had that were too small.
         let mut doubted = Vec::new();
         loop {
-            let encoder = match self.client.fetch(board, name, &unless, last_page).await? {
+            let encoder: Box<BoardEncoder> = match self.client.fetch(board, name, &unless, last_page).await? {
                 Answer::Board(encoder) => encoder,
                 Answer::NotModified if self.staging.renew(board)? => return Ok((Arrival::Unchanged, 0)),
                 Answer::NotModified => {

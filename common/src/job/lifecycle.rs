@@ -16,11 +16,11 @@ use crate::domain::Catalog;
 use crate::index::{BoardState, Budget, IndexError};
 use crate::runtime::config::Config;
 use crate::runtime::control::{BoardsProgress, Facts};
-use crate::runtime::memory::guard::Guard;
-use crate::runtime::memory::ladder::Role;
 use crate::runtime::memory::limit::Limits;
+use crate::runtime::memory::limiter::MemoryLimiter;
+use crate::runtime::memory::pressure::Role;
 use crate::runtime::memory::{self, Purged};
-use crate::runtime::periodic::{Periodic, Rhythm};
+use crate::runtime::periodic::{Cadence, Periodic};
 use crate::runtime::tasks::Tasks;
 use crate::runtime::{fs, timestamp};
 use crate::store::{Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
@@ -65,7 +65,7 @@ pub struct Job {
     /// What others are told of it.
     pub facts: Arc<Facts>,
     /// Keeps it below its memory limits.
-    pub guard: Guard,
+    pub guard: MemoryLimiter,
     limits: Option<Limits>,
     memory: Periodic,
     tasks_before: usize,
@@ -87,7 +87,8 @@ impl Job {
         }
         // From here on: what an interrupted run left may be large.
         let role = Role::Job { boards: config.upstream.concurrency };
-        let guard = Guard::start(limits.clone(), role, Handle::current(), stop.clone()).map_err(JobError::Guard)?;
+        let guard = MemoryLimiter::start(limits.clone(), role, Handle::current(), stop.clone())
+            .map_err(JobError::MemoryLimiter)?;
         let lock = lock(config, options, &stop).await?;
         let known = |board| catalog.ordinal(board).is_some();
         let cache = &config.cache.dir;
@@ -156,13 +157,13 @@ impl Job {
         }
     }
 
-    /// Publishes in that rhythm until it is stopped. What goes wrong is logged: the last publication of the job tells it by
+    /// Publishes in that cadence until it is stopped. What goes wrong is logged: the last publication of the job tells it by
     /// its exit code.
     #[must_use]
-    pub fn publish_periodically(&self, rhythm: Rhythm) -> Periodic {
+    pub fn publish_periodically(&self, cadence: Cadence) -> Periodic {
         let (publisher, runtime) = (Arc::clone(&self.publisher), Handle::current());
         let names = ("periodic indexing", Some("⏹️ Periodic indexing task exiting"));
-        Periodic::start(&self.tasks, &self.stop, rhythm, names, move |stop| {
+        Periodic::start(&self.tasks, &self.stop, cadence, names, move |stop| {
             match publish_and_purge(&publisher, &runtime, stop) {
                 Ok(_) | Err(PublishError::Index(IndexError::Stopped)) => {}
                 Err(error) => tracing::error!(%error, "the periodic index was not exported"),
@@ -247,14 +248,14 @@ fn room(limits: Option<Limits>) -> Room {
         memory::give_back();
         let usage = limits.usage().inspect_err(|error| tracing::error!(%error, "cannot read how much memory is left"));
         // Without the kernel's figures no limit can be kept, and nothing is to be held.
-        Some(usage.map_or(0, |usage| usage.room_bytes()))
+        Some(usage.map_or(0, |usage| usage.headroom_bytes()))
     }))
 }
 
 /// Refuses a limit in which no index of this catalogue can be made whatever happens, before there is anything to be stopped.
 fn check_limit(limits: &Limits, cache: &Cache, catalog: &Catalog) -> Result<(), JobError> {
     let least = Budget::least(catalog);
-    let room = limits.usage().map_err(JobError::Figures)?.own.room_bytes();
+    let room = limits.usage().map_err(JobError::Figures)?.own.headroom_bytes();
     if room < least { Err(not_enough(limits, least, cache, catalog)) } else { Ok(()) }
 }
 

@@ -15,7 +15,7 @@ use crate::runtime::exit::{Exit, Failure, Fatal as _};
 use crate::runtime::limits::{self, LimitError};
 use crate::runtime::memory;
 use crate::runtime::memory::limit::Limits;
-use crate::runtime::program::print;
+use crate::runtime::output::print;
 use crate::runtime::run_record::Run;
 use crate::runtime::shutdown::Shutdown;
 

@@ -17,7 +17,7 @@ use crate::runtime::config::Config;
 use crate::runtime::control::Facts;
 use crate::runtime::memory;
 use crate::runtime::memory::limit::Limits;
-use crate::runtime::periodic::Rhythm;
+use crate::runtime::periodic::Cadence;
 use crate::runtime::timestamp;
 use crate::store::{Destination, Status};
 use crate::upstream::Requests;
@@ -49,7 +49,7 @@ pub struct Plan {
     /// Where boards go that say something new.
     pub destination: Destination,
     /// When the index is exported meanwhile.
-    pub rhythm: Rhythm,
+    pub cadence: Cadence,
     /// How long boards may be begun; with none, until all are.
     pub budget: Option<Duration>,
     /// Whether `status.json` is told when fetching began and ended.
@@ -225,7 +225,7 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
         tasks: job.tasks.clone(),
         clock: options.clock,
     };
-    let indexing = job.publish_periodically(plan.rhythm.clone());
+    let indexing = job.publish_periodically(plan.cadence.clone());
     let shown = Shown::start(&job.tasks, Arc::clone(&fetcher.progress), options.style);
     let result = fetch_twice(&fetcher, plan.boards.clone(), &job.stop).await;
     // Both end with the fetch, whatever became of it.

@@ -8,9 +8,9 @@ use tokio::runtime::Runtime;
 use super::config::Loaded;
 use super::control::{Control, Facts};
 use super::exit::{Exit, Failure};
-use super::memory::guard::Guard;
-use super::memory::ladder::Role;
 use super::memory::limit::Limits;
+use super::memory::limiter::MemoryLimiter;
+use super::memory::pressure::Role;
 use super::run_record::Run;
 use super::shutdown::Shutdown;
 use super::tasks::Tasks;
@@ -32,7 +32,7 @@ pub struct Daemon<'a> {
 
 /// What the body of a daemon works with.
 #[derive(Debug)]
-pub struct Context {
+pub struct Services {
     /// What the control socket reports.
     pub facts: Arc<Facts>,
     /// The tasks it lists.
@@ -50,7 +50,7 @@ impl Daemon<'_> {
     pub fn run<T>(
         self,
         runtime: &Runtime,
-        body: impl AsyncFnOnce(&Context) -> Result<T, Failure>,
+        body: impl AsyncFnOnce(&Services) -> Result<T, Failure>,
     ) -> Result<(Exit, T), Failure> {
         let Self { program, doing, loaded, shutdown, clock } = self;
         let runtime_dir = &loaded.config.runtime.dir;
@@ -61,9 +61,9 @@ impl Daemon<'_> {
         let tasks = Tasks::default();
         let listed = tasks.clone();
         facts.set_tasks(Some(Arc::new(move || listed.list())));
-        let guard = Guard::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
+        let guard = MemoryLimiter::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
         let control = Control::open_or_say(runtime_dir, Arc::clone(&facts));
-        let result = runtime.block_on(body(&Context { facts, tasks }))?;
+        let result = runtime.block_on(body(&Services { facts, tasks }))?;
         drop(control);
         let reached = guard.reached();
         let (outcome, exit) = match reached {

@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use super::exit::{Exit, Fatal};
-use super::program::say;
+use super::output::say;
 
 /// Open files that every program can do with: the answers of a watch's socket are most of them.
 const MIN_OPEN_FILES: u64 = 64;

@@ -3,20 +3,21 @@
 //! Every program allocates with jemalloc, tuned small. Figures cost a tenth of a millisecond; a purge can take a tenth of a second,
 //! and runs on an async thread only in the scheduler, which holds little and has nothing else to do meanwhile. Facts about
 //! jemalloc: its manual, `jemalloc(3)`; about the kernel's account: `proc(5)`. What a process may hold, and how it gives way, is in
-//! [`limit`], [`ladder`] and [`guard`]; what its code holds, function by function, in [`profile`].
+//! [`limit`], [`pressure`] and [`limiter`]; what its code holds, function by function, in [`profile`].
 
 mod arenas;
 mod cgroup;
 mod figures;
-pub mod guard;
 mod kernel;
-pub mod ladder;
 pub mod limit;
+pub mod limiter;
 mod periodic;
+pub mod pressure;
 pub mod profile;
 mod purge;
 mod raw;
 mod tuning;
+pub mod usage;
 
 pub use arenas::{Arena, arenas};
 pub use figures::{Figures, figures};

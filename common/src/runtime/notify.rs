@@ -19,7 +19,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::config::Environment;
 use super::exit::Exit;
-use super::program::say;
+use super::output::say;
 use crate::runtime::fs;
 use crate::runtime::fs::FsError;
 use socket::Socket;

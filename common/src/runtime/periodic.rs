@@ -13,7 +13,7 @@ use super::tasks::{BlockingError, Tasks};
 
 /// When the work is done.
 #[derive(Debug, Clone)]
-pub enum Rhythm {
+pub enum Cadence {
     /// Each time so long has passed since it was done last.
     Every(Duration),
     /// Each time a counter has grown by so much since.
@@ -25,7 +25,7 @@ pub enum Rhythm {
     },
 }
 
-impl Rhythm {
+impl Cadence {
     /// Waits until it is time; `done_at` is what the counter said when the work was done last.
     async fn due(&mut self, done_at: &mut usize) {
         match self {
@@ -50,14 +50,14 @@ pub struct Periodic {
 }
 
 impl Periodic {
-    /// Does `work` in that rhythm, on a thread where it may block. The work gets the token that ends it, and is never done
-    /// twice at a time. At the end the task logs `farewell`, if there is one.
+    /// Does `work` in that cadence, on a thread where it may block. The work gets the token that ends it, and is never done
+    /// twice at a time. At the end the task logs `closing`, if there is one.
     #[track_caller]
     pub fn start(
         tasks: &Tasks,
         stop: &CancellationToken,
-        mut rhythm: Rhythm,
-        (name, farewell): (&'static str, Option<&'static str>),
+        mut cadence: Cadence,
+        (name, closing): (&'static str, Option<&'static str>),
         work: impl Fn(&CancellationToken) + Clone + Send + 'static,
     ) -> Self {
         let stop = stop.child_token();
@@ -65,7 +65,7 @@ impl Periodic {
             let (stop, of_work) = (stop.clone(), tasks.clone());
             tasks.spawn(name, async move {
                 let mut done_at = 0;
-                while stop.run_until_cancelled(rhythm.due(&mut done_at)).await.is_some() {
+                while stop.run_until_cancelled(cadence.due(&mut done_at)).await.is_some() {
                     let (work, stop) = (work.clone(), stop.clone());
                     match of_work.spawn_blocking(name, move || work(&stop)).await {
                         Ok(()) => {}
@@ -76,8 +76,8 @@ impl Periodic {
                         }
                     }
                 }
-                if let Some(farewell) = farewell {
-                    tracing::info!("{farewell}");
+                if let Some(closing) = closing {
+                    tracing::info!("{closing}");
                 }
             })
         };
@@ -120,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn it_works_again_and_again_and_is_gone_when_stopped() {
         let (tasks, stop, (third, work)) = (Tasks::default(), CancellationToken::new(), counting(3));
-        let periodic = Periodic::start(&tasks, &stop, Rhythm::Every(Duration::from_millis(1)), NAMES, work);
+        let periodic = Periodic::start(&tasks, &stop, Cadence::Every(Duration::from_millis(1)), NAMES, work);
         soon(third.notified()).await;
         periodic.stop().await;
         assert!(tasks.is_empty());
@@ -133,24 +133,24 @@ mod tests {
         let (counter, of) = watch::channel(0);
         for (from, to) in [(0, 10), (10, 25)] {
             let (once, work) = counting(1);
-            let rhythm = Rhythm::Growth { of: of.clone(), by: to - from };
+            let cadence = Cadence::Growth { of: of.clone(), by: to - from };
             counter.send_replace(from);
-            let periodic = Periodic::start(&tasks, &stop, rhythm, NAMES, work);
+            let periodic = Periodic::start(&tasks, &stop, cadence, NAMES, work);
             counter.send_replace(to);
             soon(once.notified()).await;
             periodic.stop().await;
         }
         // A counter that nobody keeps any more does not end the task, nor keep it from ending.
         drop(counter);
-        let rhythm = Rhythm::Growth { of, by: 1000 };
-        soon(Periodic::start(&tasks, &stop, rhythm, NAMES, |_| unreachable!()).stop()).await;
+        let cadence = Cadence::Growth { of, by: 1000 };
+        soon(Periodic::start(&tasks, &stop, cadence, NAMES, |_| unreachable!()).stop()).await;
         assert!(tasks.is_empty());
     }
 
     #[tokio::test]
     async fn one_that_is_dropped_ends_too() {
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let never = Rhythm::Every(Duration::from_hours(1));
+        let never = Cadence::Every(Duration::from_hours(1));
         drop(Periodic::start(&tasks, &stop, never, NAMES, |_| unreachable!()));
         soon(tasks.ended()).await;
     }
@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_never_came_to_work_ends_at_once() {
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let never = Rhythm::Every(Duration::from_hours(1));
+        let never = Cadence::Every(Duration::from_hours(1));
         let periodic = Periodic::start(&tasks, &stop, never, NAMES, |_| unreachable!());
         soon(periodic.stop()).await;
         assert!(tasks.is_empty());

@@ -2,11 +2,11 @@
 //! standard error.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::config::{ConfigArgs, Environment, Flag, Loaded};
 use super::exit::{Exit, Fatal as _};
+use super::output::{print, say};
 use super::{limits, logging, memory};
 
 /// Runs a program to its exit code, which is an error where it ended early and has said why. A panic, whose message stands on
@@ -61,22 +61,4 @@ pub fn configure(arguments: &ConfigArgs, own: Vec<Flag>) -> Result<Loaded, Exit>
         tracing::warn!(%error, "there will be no heap profiles: working on without");
     }
     Ok(loaded)
-}
-
-/// Writes to standard error, before there is a log. Where it is closed there is no one to tell.
-pub fn say(text: &str) {
-    let _closed = writeln!(std::io::stderr(), "{text}");
-}
-
-/// Writes a result to standard output. A reader that has left is no failure of the work, whose exit code stays what it is.
-#[must_use]
-pub fn print(result: &str, exit: Exit) -> Exit {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(result.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            tracing::error!("cannot write the result to standard output: {error}");
-            if exit == Exit::Done { Exit::Unexpected } else { exit }
-        }
-        _ => exit,
-    }
 }

@@ -1,7 +1,7 @@
-//! Stopping when a signal asks for it: orderly at the first, within a bound, and at once at the second (of a daemon: in haste,
-//! and at once at the third). SIGHUP stops a job too, whose terminal is closed or whose parent is gone.
+//! Shutdown on a signal. The first asks for an orderly stop within a bound, the second ends the process at once. A daemon with a child
+//! forces its stop at the second and ends at the third. SIGHUP stops a job too: its terminal was closed, or its parent is gone.
 //!
-//! A thread of its own waits for signals, so that a runtime that is stuck does not keep the process from ending.
+//! A dedicated thread waits for signals, so a stuck runtime does not keep the process alive.
 
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Exit;
 use super::{logging, signals};
 
-/// How long a daemon may take to end once a second signal has asked for haste.
-const HASTE: Duration = Duration::from_millis(800);
+/// How long a daemon may take to end once a second signal has forced its stop.
+const FORCED: Duration = Duration::from_millis(800);
 
-/// How long may be waited for the log of what was asked for: whoever reads it may have stalled.
-const SAYING: Duration = Duration::from_millis(100);
+/// How long to wait for a line to be logged: whoever reads the log may have stalled.
+const LOGGING: Duration = Duration::from_millis(100);
 
 /// Listens for SIGTERM, SIGINT and SIGHUP until it is dropped.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Shutdown {
     asked: Asked,
     handle: Handle,
     listener: Option<JoinHandle<()>>,
-    /// Dropped at the end: tells the watchdogs that the process has stopped in time.
+    /// Dropped at the end, which tells the watchdogs that the process has stopped in time.
     alive: Vec<Sender<()>>,
 }
 
@@ -38,63 +38,63 @@ pub struct Shutdown {
 #[derive(Debug, Clone, Default)]
 struct Asked {
     stop: CancellationToken,
-    haste: CancellationToken,
+    force: CancellationToken,
     reload: Arc<Notify>,
     signal: Arc<AtomicI32>,
-    /// Closed when it was logged, each.
-    said: Arc<Mutex<Vec<Receiver<()>>>>,
+    /// One for each line about a signal; closed once it is logged.
+    logged: Arc<Mutex<Vec<Receiver<()>>>>,
 }
 
-/// What is done last when a process is ended at once.
-type Farewell = Arc<dyn Fn() + Send + Sync>;
+/// Called last when the process is ended at once.
+type OnKill = Arc<dyn Fn() + Send + Sync>;
 
 impl Shutdown {
-    /// Begins to listen. Once a signal came, the process has `grace` to end by itself; a second one ends it at once.
+    /// Begins to listen. After the first signal the process has `grace` to end by itself; a second one ends it at once.
     ///
-    /// SIGHUP asks for a stop however often it comes: the kernel sends it when the parent dies, perhaps once for each of its
-    /// threads; and when a terminal is closed, as the shell does too. So it counts neither as a second signal nor as a first one.
-    /// SIGHUP and SIGINT stay ignored where the parent had them ignored (`nohup`).
+    /// SIGHUP asks for a stop, but never counts as a second signal: the kernel sends it when the parent dies, perhaps once for each of
+    /// its threads, and when a terminal is closed, as the shell does too. SIGHUP and SIGINT stay ignored if the parent ignored them
+    /// (`nohup`).
     ///
     /// # Errors
-    /// When the system gives no handler or thread.
+    /// If the system gives no handler or thread.
     pub fn listen(grace: Duration) -> io::Result<Self> {
         let mut numbers = vec![SIGTERM];
         numbers.extend([SIGINT, SIGHUP].into_iter().filter(|number| !signals::is_ignored(*number)));
         Self::start(grace, &numbers, None, Arc::new(|| ()))
     }
 
-    /// Begins to listen as a daemon that has a process of its own to end: a second signal asks for haste ([`Shutdown::haste`]),
-    /// and only a third one, or `grace` that has passed, ends the process at once. `farewell` is called before that, on
-    /// a thread of its own. SIGHUP asks for the configuration to be read again.
+    /// Begins to listen as a daemon that has a child to end: a second signal forces the stop ([`Shutdown::force`]), and only a third
+    /// one, or the end of `grace`, ends the process at once. `on_kill` is called before that, on a thread of its own. SIGHUP asks for
+    /// the configuration to be read again.
     ///
     /// # Errors
-    /// When the system gives no handler or thread.
-    pub fn listen_as_daemon(grace: Duration, farewell: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
-        Self::start(grace, &[SIGTERM, SIGINT, SIGHUP], Some(HASTE), Arc::new(farewell))
+    /// If the system gives no handler or thread.
+    pub fn listen_as_daemon(grace: Duration, on_kill: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+        Self::start(grace, &[SIGTERM, SIGINT, SIGHUP], Some(FORCED), Arc::new(on_kill))
     }
 
-    /// `haste` is how long a daemon may take to end once a second signal came; none where that ends the process at once.
-    fn start(grace: Duration, numbers: &[i32], haste: Option<Duration>, farewell: Farewell) -> io::Result<Self> {
+    /// `forced` is how long a daemon may take to end after a second signal; if none, that ends the process at once.
+    fn start(grace: Duration, numbers: &[i32], forced: Option<Duration>, on_kill: OnKill) -> io::Result<Self> {
         let mut signals = Signals::new(numbers)?;
         let (handle, asked) = (signals.handle(), Asked::default());
-        let bounds = [Some((grace, "the time to stop in has passed")), haste.map(|it| (it, "haste was asked for"))];
+        let bounds = [Some((grace, "the time to stop in has passed")), forced.map(|it| (it, "the stop was forced"))];
         let (alive, watched): (Vec<_>, Vec<_>) = bounds
             .into_iter()
             .flatten()
             .map(|it| (channel(), it))
             .map(|((alive, watched), (bound, why))| {
-                (alive, Watchdog { watched, bound, why, farewell: Arc::clone(&farewell) })
+                (alive, Watchdog { watched, bound, why, on_kill: Arc::clone(&on_kill) })
             })
             .unzip();
-        let told = asked.clone();
+        let heard = asked.clone();
         let listen = move || {
             let mut watchdogs = watched.into_iter();
             let mut first = true;
             let mut hung_up = false;
             for number in signals.forever() {
                 match number {
-                    SIGHUP if haste.is_some() => {
-                        told.reload.notify_one();
+                    SIGHUP if forced.is_some() => {
+                        heard.reload.notify_one();
                         continue;
                     }
                     SIGHUP if !first => continue,
@@ -104,21 +104,21 @@ impl Shutdown {
                     _ => {}
                 }
                 let Some(watchdog) = watchdogs.next() else {
-                    end_now(number, if haste.is_some() { "a third signal" } else { "a second signal" }, &*farewell)
+                    end_now(number, if forced.is_some() { "a third signal" } else { "a second signal" }, &*on_kill)
                 };
                 let grace = humantime::format_duration(watchdog.bound);
                 let what = if first { "stopping" } else { "hurrying" };
-                // Known before it is acted upon, so that it can be waited for; logged after, so that who reads it finds it done.
-                let (done, said) = channel();
-                told.said.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+                // Registered before it is acted upon, so that it can be waited for; logged after, so that a reader finds it done.
+                let (done, logged) = channel();
+                heard.logged.lock().unwrap_or_else(PoisonError::into_inner).push(logged);
                 watchdog.start(number);
                 if std::mem::take(&mut first) {
-                    told.signal.store(number, Ordering::Release);
-                    told.stop.cancel();
+                    heard.signal.store(number, Ordering::Release);
+                    heard.stop.cancel();
                 } else {
-                    told.haste.cancel();
+                    heard.force.cancel();
                 }
-                say(done, move || tracing::info!(signal = name(number), %grace, "{what}"));
+                log(done, move || tracing::info!(signal = name(number), %grace, "{what}"));
             }
         };
         let listener = std::thread::Builder::new().name("signals".into()).spawn(listen)?;
@@ -131,25 +131,25 @@ impl Shutdown {
         &self.asked.stop
     }
 
-    /// Cancelled by the second signal that a daemon gets.
+    /// Cancelled by a daemon's second signal.
     #[must_use]
-    pub fn haste(&self) -> &CancellationToken {
-        &self.asked.haste
+    pub fn force(&self) -> &CancellationToken {
+        &self.asked.force
     }
 
-    /// Notified by each SIGHUP that a daemon gets.
+    /// Notified by each SIGHUP of a daemon.
     #[must_use]
     pub fn reload(&self) -> &Arc<Notify> {
         &self.asked.reload
     }
 
-    /// Waits, though not for long, until what was acted upon is in the log: for the line that is to be the last.
+    /// Waits briefly until the lines about signals are in the log, so that the caller's next line is the last one.
     pub fn announced(&self) {
-        let said = std::mem::take(&mut *self.asked.said.lock().unwrap_or_else(PoisonError::into_inner));
-        let until = Instant::now() + SAYING;
-        for one in said {
-            // Closed when it was said; or nobody reads, and it is never said.
-            let _said_or_not = one.recv_timeout(until.saturating_duration_since(Instant::now()));
+        let logged = std::mem::take(&mut *self.asked.logged.lock().unwrap_or_else(PoisonError::into_inner));
+        let until = Instant::now() + LOGGING;
+        for one in logged {
+            // Closed once it is logged; if nobody reads the log, never.
+            let _logged_or_not = one.recv_timeout(until.saturating_duration_since(Instant::now()));
         }
     }
 
@@ -179,44 +179,43 @@ impl Drop for Shutdown {
     }
 }
 
-/// Ends the process if it has not ended by itself in time. What is at its final path is whole at any moment, so this loses
-/// what is in flight, and nothing else.
+/// Ends the process if it has not ended by itself in time. Final paths are whole at any moment, so only what is in flight is lost.
 struct Watchdog {
     watched: Receiver<()>,
     bound: Duration,
     why: &'static str,
-    farewell: Farewell,
+    on_kill: OnKill,
 }
 
 impl Watchdog {
     fn start(self, number: i32) {
         let watch = move || {
             if self.watched.recv_timeout(self.bound) == Err(RecvTimeoutError::Timeout) {
-                end_now(number, self.why, &*self.farewell);
+                end_now(number, self.why, &*self.on_kill);
             }
         };
         if let Err(error) = std::thread::Builder::new().name("stop-grace".into()).spawn(watch) {
-            tracing::error!(%error, "no thread to watch the time to stop in: it has no bound");
+            tracing::error!(%error, "no thread for the watchdog: this stop has no bound");
         }
     }
 }
 
-fn end_now(number: i32, why: &'static str, farewell: &dyn Fn()) -> ! {
-    farewell();
-    let (done, said) = channel();
-    say(done, move || tracing::error!(signal = name(number), "{why}: ending at once"));
-    let _said_or_not = said.recv_timeout(SAYING);
-    logging::flush(SAYING);
+fn end_now(number: i32, why: &'static str, on_kill: &dyn Fn()) -> ! {
+    on_kill();
+    let (done, logged) = channel();
+    log(done, move || tracing::error!(signal = name(number), "{why}: ending at once"));
+    let _logged_or_not = logged.recv_timeout(LOGGING);
+    logging::flush(LOGGING);
     std::process::exit(i32::from(exit_of(number).unwrap_or(Exit::Unexpected).code()))
 }
 
 /// Logs on a thread of its own, so that a log that nobody reads holds up nothing else. The channel closes when it is done.
-fn say(done: Sender<()>, log: impl FnOnce() + Send + 'static) {
+fn log(done: Sender<()>, event: impl FnOnce() + Send + 'static) {
     let log = move || {
-        log();
+        event();
         drop(done);
     };
-    if std::thread::Builder::new().name("last-words".into()).spawn(log).is_err() {
+    if std::thread::Builder::new().name("signal-log".into()).spawn(log).is_err() {
         tracing::error!("no thread to log on");
     }
 }
@@ -248,7 +247,7 @@ mod tests {
 
     /// One test for all manners: signals go to the whole process.
     #[test]
-    fn signals_ask_for_a_stop_and_of_a_daemon_for_haste_and_reload_and_a_hang_up_counts_once() {
+    fn signals_stop_and_of_a_daemon_force_and_reload_and_a_hang_up_counts_once() {
         let shutdown = Shutdown::listen(Duration::from_mins(1)).unwrap();
         assert_eq!((shutdown.exit(), shutdown.signal()), (None, None));
         assert!(!shutdown.token().is_cancelled());
@@ -265,9 +264,9 @@ mod tests {
         assert!(!daemon.token().is_cancelled());
         signal_hook::low_level::raise(SIGINT).unwrap();
         wait_for(daemon.token());
-        assert!(!daemon.haste().is_cancelled());
+        assert!(!daemon.force().is_cancelled());
         signal_hook::low_level::raise(SIGTERM).unwrap();
-        wait_for(daemon.haste());
+        wait_for(daemon.force());
         assert_eq!(daemon.exit(), Some(Exit::Interrupted));
         drop(daemon);
 

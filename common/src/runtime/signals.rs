@@ -20,7 +20,7 @@ const STATUS: &str = "/proc/self/status";
 /// Unblocks all signals. To be called before any other thread is started: they inherit the mask.
 pub fn unblock() {
     if let Err(error) = SigSet::empty().thread_set_mask() {
-        super::program::say(&format!("cannot unblock signals: {error}"));
+        super::output::say(&format!("cannot unblock signals: {error}"));
     }
 }
 

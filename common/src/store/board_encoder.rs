@@ -8,10 +8,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 
-use super::board_file::{Entries, MAX_BOARD_BYTES, MAX_BOARD_ENTRIES};
+use super::board_file::{Entries, MAX_BOARD_BYTES};
 use super::board_version;
-use crate::domain::Validators;
-use crate::domain::{Combination, Entry};
+use crate::domain::{BoardSink, Combination, Entry, MAX_BOARD_ENTRIES, Validators};
 
 /// Tells lists of entries apart by the text of each and their order, within one process: the key is drawn anew each time,
 /// so nobody can make two lists that look alike. Two different lists are taken for the same once in 2^64.
@@ -140,6 +139,20 @@ impl BoardEncoder {
         let Self { combination, name, gzip, entries, drivers, digest, .. } = self;
         let bytes = gzip.finish().expect(INTO_MEMORY);
         EncodedBoard { combination, bytes, entries, drivers, name, digest: digest.value() }
+    }
+}
+
+impl BoardSink for BoardEncoder {
+    fn begin(board: Combination, name: &str, version: &Validators) -> Self {
+        Self::new(board, name, version)
+    }
+
+    fn push(&mut self, entry: &RawValue) -> bool {
+        self.push(entry)
+    }
+
+    fn entries(&self) -> usize {
+        self.entries
     }
 }
 

@@ -6,16 +6,13 @@ use std::io::{self, BufRead, Read};
 use flate2::bufread::GzDecoder;
 use serde_json::value::RawValue;
 
-use crate::domain::Combination;
 use crate::domain::json::{self, Found, Sink};
+use crate::domain::{Combination, MAX_BOARD_ENTRIES};
 use crate::runtime::fs::{make_room, without_bom};
 
 /// The most bytes of JSON that one board may have: what a garbage file or a hostile service can make a job hold.
 /// Twice what 60,000 drivers, all on one board, would need.
 pub const MAX_BOARD_BYTES: usize = 128 << 20;
-
-/// The most entries that one board may have.
-pub const MAX_BOARD_ENTRIES: usize = 200_000;
 
 /// Why a file is not the board it should be.
 #[derive(Debug, thiserror::Error)]

@@ -18,10 +18,9 @@ use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
 use super::session::Session;
 use super::transport::{Reply, Transport};
 use crate::domain::Combination;
-use crate::domain::Validators;
+use crate::domain::{BoardSink, Validators};
 use crate::runtime::blocking::Blocking;
 use crate::runtime::config::Upstream;
-use crate::store::BoardEncoder;
 
 /// What a request may take at most until the service has answered the first: one that hangs is found out soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -89,9 +88,9 @@ pub struct Client {
 
 /// A board as the service gave it.
 #[derive(Debug)]
-pub enum Answer {
+pub enum Answer<S> {
     /// With all its entries.
-    Board(Box<BoardEncoder>),
+    Board(Box<S>),
     /// It is the one whose version was asked after.
     NotModified,
 }
@@ -137,7 +136,7 @@ impl Client {
         }
     }
 
-    /// Fetches all pages of a board into an encoder, unless it still is of the version that `unless` tells. `name` is the
+    /// Fetches all pages of a board into a sink, unless its version still is `unless`. `name` is the
     /// track layout's, from the catalogue. A board that changes between two of its pages is fetched again from its
     /// beginning, at most `attempts` times in all.
     ///
@@ -145,13 +144,13 @@ impl Client {
     ///
     /// # Errors
     /// When a page cannot be had, the board does not stop changing, or the service is plainly down.
-    pub async fn fetch(
+    pub async fn fetch<S: BoardSink>(
         &self,
         board: Combination,
         name: &str,
         unless: &Validators,
         last_page: LastPage,
-    ) -> Result<Answer, FetchError> {
+    ) -> Result<Answer<S>, FetchError> {
         let mut pages = Pages::new(board, name, unless, last_page);
         let mut attempts = 1;
         loop {
@@ -175,7 +174,7 @@ impl Client {
     }
 
     /// Fetches one page with as many tries as it takes.
-    async fn page(&self, pages: &mut Pages<'_>) -> Result<Taken, FetchError> {
+    async fn page<S: BoardSink>(&self, pages: &mut Pages<'_, S>) -> Result<Taken, FetchError> {
         let mut tries = self.tries();
         loop {
             let session = self.session(pages.board()).await?;

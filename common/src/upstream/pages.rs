@@ -14,9 +14,7 @@ use serde_json::value::RawValue;
 use super::failure::Failure;
 use super::page;
 use super::request::{Ask, validators};
-use crate::domain::Validators;
-use crate::domain::{Combination, Lap};
-use crate::store::{BoardEncoder, MAX_BOARD_ENTRIES};
+use crate::domain::{BoardSink, Combination, Lap, MAX_BOARD_ENTRIES, Validators};
 
 /// The most pages of a board: even pages of 50 entries are enough for the largest one.
 const MAX_PAGES: usize = 10_000;
@@ -58,13 +56,13 @@ pub(super) enum Taken {
 }
 
 /// A board while its pages arrive.
-pub(super) struct Pages<'a> {
+pub(super) struct Pages<'a, S> {
     board: Combination,
     name: &'a str,
     /// The version that the cached board has.
     unless: &'a Validators,
     last_page: LastPage,
-    encoder: Option<BoardEncoder>,
+    sink: Option<S>,
     /// How many pages were taken.
     taken: usize,
     /// How many elements they list, each counted once.
@@ -75,9 +73,9 @@ pub(super) struct Pages<'a> {
     ends: Option<(u64, u64)>,
 }
 
-impl<'a> Pages<'a> {
+impl<'a, S: BoardSink> Pages<'a, S> {
     pub(super) fn new(board: Combination, name: &'a str, unless: &'a Validators, last_page: LastPage) -> Self {
-        Self { board, name, unless, last_page, encoder: None, taken: 0, listed: 0, left_out: 0, ends: None }
+        Self { board, name, unless, last_page, sink: None, taken: 0, listed: 0, left_out: 0, ends: None }
     }
 
     /// Forgets what was taken, to begin again.
@@ -133,9 +131,9 @@ impl<'a> Pages<'a> {
             (None, _) => {}
         }
         let more = longest.may_continue(page.listed, self.last_page);
-        let encoder = self.encoder.get_or_insert_with(|| {
+        let sink = self.sink.get_or_insert_with(|| {
             let validators = if more { Validators::default() } else { validators(headers) };
-            BoardEncoder::new(self.board, self.name, &validators)
+            S::begin(self.board, self.name, &validators)
         });
         let mut entries = page.entries.as_slice();
         let mut listed = page.listed;
@@ -149,8 +147,8 @@ impl<'a> Pages<'a> {
             }
         }
         for entry in entries {
-            if !encoder.push(entry) {
-                return Err(Failure::BoardTooLarge { entries: encoder.entries() });
+            if !sink.push(entry) {
+                return Err(Failure::BoardTooLarge { entries: sink.entries() });
             }
         }
         self.taken += 1;
@@ -171,8 +169,8 @@ impl<'a> Pages<'a> {
     }
 
     /// The board, once its last page was taken.
-    pub(super) fn finish(self) -> BoardEncoder {
-        self.encoder.unwrap_or_else(|| BoardEncoder::new(self.board, self.name, &Validators::default()))
+    pub(super) fn finish(self) -> S {
+        self.sink.unwrap_or_else(|| S::begin(self.board, self.name, &Validators::default()))
     }
 }
 

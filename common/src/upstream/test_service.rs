@@ -71,7 +71,7 @@ impl Service {
         Self { runtime, client: Arc::new(Client::new(&config, 1, SystemTime::now).unwrap()) }
     }
 
-    pub(crate) fn fetch(&self, last_page: LastPage) -> Result<Answer, FetchError> {
+    pub(crate) fn fetch(&self, last_page: LastPage) -> Result<Answer<BoardEncoder>, FetchError> {
         self.runtime.block_on(self.client.fetch(board(), "N", &Validators::default(), last_page))
     }
 

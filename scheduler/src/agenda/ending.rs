@@ -41,7 +41,7 @@ impl Ending {
         }
     }
 
-    /// Why a job could not be started: the system may have had no memory or no process to give, or the program is not there.
+    /// Reason a job could not be started: the system may have had no memory or no process to give, or the program is not there.
     pub(crate) fn of_start(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Self::Fault,

@@ -16,7 +16,7 @@ fn jobs(agenda: &mut Agenda, now: Instant) -> Vec<Job> {
 #[test]
 fn what_waiting_can_mend_is_tried_again_for_ever_after_pauses_up_to_the_longest() {
     let (mut agenda, mut now) = (Agenda::new(RETRIES), Instant::now());
-    agenda.ask(Job::Refresh(Why::Due), now);
+    agenda.ask(Job::Refresh(Reason::Due), now);
     let pauses = (1..=50).map(|attempt| {
         let tried = agenda.start(now).unwrap();
         assert_eq!((tried.attempt, agenda.start(now)), (attempt, None));
@@ -75,26 +75,26 @@ fn a_due_refresh_waits_for_any_job_but_a_full_refresh_which_makes_it_unnecessary
         (None, true),
         (Some(Job::Load), true),
         (Some(Job::Boards), true),
-        (Some(Job::Refresh(Why::Trigger)), false),
-        (Some(Job::Refresh(Why::Due)), false),
+        (Some(Job::Refresh(Reason::Trigger)), false),
+        (Some(Job::Refresh(Reason::Due)), false),
     ] {
         let (mut agenda, now) = (Agenda::new(RETRIES), Instant::now());
-        assert_eq!(agenda.due(Why::Due, at_work, now), waits, "{at_work:?}");
-        assert_eq!(agenda.waiting(Job::Refresh(Why::Due)).is_some(), waits, "{at_work:?}");
+        assert_eq!(agenda.due(Reason::Due, at_work, now), waits, "{at_work:?}");
+        assert_eq!(agenda.waiting(Job::Refresh(Reason::Due)).is_some(), waits, "{at_work:?}");
     }
 }
 
 #[test]
 fn a_due_refresh_replaces_one_that_failed_and_a_load() {
     let (mut agenda, now) = (Agenda::new(RETRIES), Instant::now());
-    agenda.ask(Job::Refresh(Why::Due), now);
+    agenda.ask(Job::Refresh(Reason::Due), now);
     let first = agenda.start(now).unwrap();
     assert!(matches!(agenda.ended(first, Ending::Transient, now, 0.5), Next::Again(_)));
     agenda.ask(Job::Load, now);
     agenda.ask(Job::Boards, now);
-    assert!(agenda.due(Why::Missed, None, now));
-    assert_eq!(agenda.waiting(Job::Refresh(Why::Due)).map(|it| it.attempt), Some(1));
-    assert_eq!(jobs(&mut agenda, now), [Job::Boards, Job::Refresh(Why::Missed)]);
+    assert!(agenda.due(Reason::Missed, None, now));
+    assert_eq!(agenda.waiting(Job::Refresh(Reason::Due)).map(|it| it.attempt), Some(1));
+    assert_eq!(jobs(&mut agenda, now), [Job::Boards, Job::Refresh(Reason::Missed)]);
 }
 
 #[test]
@@ -102,9 +102,9 @@ fn a_load_that_failed_while_a_refresh_became_due_is_not_tried_again() {
     let (mut agenda, now) = (Agenda::new(RETRIES), Instant::now());
     agenda.ask(Job::Load, now);
     let load = agenda.start(now).unwrap();
-    assert!(agenda.due(Why::Due, Some(Job::Load), now));
+    assert!(agenda.due(Reason::Due, Some(Job::Load), now));
     assert_eq!(agenda.ended(load, Ending::Transient, now, 0.5), Next::Superseded);
-    assert_eq!(jobs(&mut agenda, now + Duration::from_hours(1)), [Job::Refresh(Why::Due)]);
+    assert_eq!(jobs(&mut agenda, now + Duration::from_hours(1)), [Job::Refresh(Reason::Due)]);
 }
 
 proptest! {
@@ -120,11 +120,11 @@ proptest! {
             match asked {
                 0 => agenda.ask(Job::Load, now),
                 1 => agenda.ask(Job::Boards, now),
-                2 if at_work.is_none() => agenda.ask(Job::Refresh(Why::Trigger), now),
+                2 if at_work.is_none() => agenda.ask(Job::Refresh(Reason::Trigger), now),
                 _ => {
-                    agenda.due(Why::Due, at_work.map(|it| it.job), now);
+                    agenda.due(Reason::Due, at_work.map(|it| it.job), now);
                     let refreshes = at_work.is_some_and(|it| matches!(it.job, Job::Refresh(_)));
-                    prop_assert!(refreshes || agenda.waiting(Job::Refresh(Why::Due)).is_some());
+                    prop_assert!(refreshes || agenda.waiting(Job::Refresh(Reason::Due)).is_some());
                 }
             }
             if at_work.is_none() {

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use super::{Engine, now};
 use crate::agenda::Try;
-use crate::job::{Job, Why};
+use crate::job::{Job, Reason};
 use crate::settled::{self, Pending, Settled};
 use crate::timetable::{Due, Look};
 
 impl Engine<'_> {
     /// Asks for what is due, or logs why not, and keeps what is settled by that.
     pub(super) fn look_at_clock(&mut self) {
-        let now = now(self.around.clock);
+        let now = now(self.context.clock);
         if let Some(saved) = self.saved {
             self.timetable.believe_again(saved.at, now);
         }
@@ -50,7 +50,7 @@ impl Engine<'_> {
             tracing::warn!(%at, %late, further, "a run was missed, and is not made up for: schedule.catch_up is off");
             return;
         }
-        let why = if what.is_missed() { Why::Missed } else { Why::Due };
+        let why = if what.is_missed() { Reason::Missed } else { Reason::Due };
         if what.is_missed() {
             tracing::warn!(%at, %late, further, "a run was missed: it is made up for");
         }

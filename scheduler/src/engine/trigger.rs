@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::job::{Job, Why};
+use crate::job::{Job, Reason};
 use crate::trigger::{Found, Wanted};
 
 /// How long a trigger file has to stay the same before it is taken.
@@ -14,7 +14,7 @@ const SETTLING: Duration = Duration::from_millis(300);
 impl Wanted {
     fn job(self) -> Job {
         match self {
-            Self::Everything => Job::Refresh(Why::Trigger),
+            Self::Everything => Job::Refresh(Reason::Trigger),
             Self::Boards => Job::Boards,
         }
     }

@@ -9,8 +9,6 @@ use r3e_tests::harness::{Place, until};
 
 use crate::place::{log, logged, nothing_left, started, stopped, trigger, with_told_jobs};
 
-const STOPS: u32 = 500;
-
 /// How many at a time: enough to keep both cores of a small machine busy.
 const AT_A_TIME: u32 = 4;
 
@@ -31,7 +29,18 @@ fn it_gives_memory_back_from_time_to_time_with_the_line_that_operators_know() {
 }
 
 #[test]
+fn stops_at_random_moments() {
+    stops(24);
+}
+
+#[test]
+#[ignore = "soak: takes minutes"]
 fn five_hundred_stops_at_random_moments() {
+    stops(500);
+}
+
+/// Stops so many schedulers, each at a moment that its number decides.
+fn stops(count: u32) {
     let next = AtomicU32::new(0);
     let early = AtomicU32::new(0);
     let (stalls, over) = (AtomicU32::new(0), AtomicBool::new(false));
@@ -40,11 +49,11 @@ fn five_hundred_stops_at_random_moments() {
         let stop = || {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= STOPS {
+                if number >= count {
                     return;
                 }
                 let stopped = (0..TRIES).find_map(|_| stop_once(u64::from(number), &stalls));
-                let was_early = stopped.expect("the machine does not stall all the time");
+                let Some(was_early) = stopped else { panic!("the machine stalls all the time") };
                 early.fetch_add(u32::from(was_early), Ordering::Relaxed);
             }
         };
@@ -54,8 +63,8 @@ fn five_hundred_stops_at_random_moments() {
         assert!(ended.iter().all(Result::is_ok), "the panics are told above");
     });
     let early = early.into_inner();
-    println!("{early} of {STOPS} were stopped before they listened to signals");
-    assert!(early < STOPS / 4, "{early}");
+    println!("{early} of {count} were stopped before they listened to signals");
+    assert!(early < count / 4, "{early}");
 }
 
 /// Counts how often a short sleep was far too long.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use super::limit::{Limit, Origin};
+use super::usage::{Limit, Origin};
 use crate::runtime::fs::{self, FsError};
 
 /// A limit of version 1 this large is none: it is the largest number of bytes in whole pages, and pages have up to 64 KiB.

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{give_back, purge_all};
-use crate::runtime::periodic::{Periodic, Rhythm};
+use crate::runtime::periodic::{Cadence, Periodic};
 use crate::runtime::tasks::Tasks;
 
 /// Purges every so often until it is stopped or `stop` is cancelled, and logs the line that operators know. To be called within
@@ -15,7 +15,7 @@ use crate::runtime::tasks::Tasks;
 pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
     let runtime = Handle::current();
     let names = (NAME, Some("⏹️ Memory monitoring stopped"));
-    Periodic::start(tasks, stop, Rhythm::Every(every), names, move |_| match purge_all(&runtime) {
+    Periodic::start(tasks, stop, Cadence::Every(every), names, move |_| match purge_all(&runtime) {
         Ok(purged) => tracing::info!("{}", purged.after.periodic_line()),
         Err(error) => tracing::warn!(%error, "no purge"),
     })
@@ -24,7 +24,7 @@ pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Durati
 /// Like [`purge_periodically`], for commands that show something on a terminal: nothing is logged.
 #[must_use]
 pub fn purge_periodically_unlogged(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
-    Periodic::start(tasks, stop, Rhythm::Every(every), (NAME, None), |_| give_back())
+    Periodic::start(tasks, stop, Cadence::Every(every), (NAME, None), |_| give_back())
 }
 
 const NAME: &str = "giving memory back";

@@ -4,27 +4,21 @@
 //! [`purge_all`] wakes those that are parked already.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::{Figures, MemoryError, figures, mb, raw, refused};
+use super::figures::{Figures, PURGES, figures};
+use super::{MemoryError, mb, raw, refused};
 
 /// How long workers are waited for, and at most kept from their work.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-static PURGES: AtomicU64 = AtomicU64::new(0);
-
 thread_local! {
     /// The number of purges when this thread last emptied its cache.
     static FLUSHED_AT: Cell<u64> = const { Cell::new(0) };
-}
-
-/// How often this process has purged.
-pub(super) fn count() -> u64 {
-    PURGES.load(Ordering::Relaxed)
 }
 
 /// What a purge gave back.

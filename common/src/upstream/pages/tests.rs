@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::BoardEncoder;
 use crate::upstream::test_service::{self, Listing, Service, entry, page};
 use crate::upstream::{Answer, FetchError};
 
@@ -120,7 +121,7 @@ proptest! {
 fn read(pages: &[&str], asked: usize) -> Result<Vec<Taken>, Failure> {
     let board = "2-3".parse().unwrap();
     let (validators, longest) = (Validators::default(), LongestPage::default());
-    let mut reader = Pages::new(board, "N", &validators, LastPage::Short);
+    let mut reader = Pages::<BoardEncoder>::new(board, "N", &validators, LastPage::Short);
     pages
         .iter()
         .map(|list| {

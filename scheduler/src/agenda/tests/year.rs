@@ -47,8 +47,8 @@ impl World {
 
     fn due(&mut self, day: Date, now: Instant) {
         let at_work = self.at_work.map(|(tried, ..)| tried.job);
-        let waiting = self.agenda.waiting(Job::Refresh(Why::Due));
-        if self.agenda.due(Why::Due, at_work, now) {
+        let waiting = self.agenda.waiting(Job::Refresh(Reason::Due));
+        if self.agenda.due(Reason::Due, at_work, now) {
             assert!(self.pending.is_none() || waiting.is_some_and(|it| it.attempt > 1), "{day} {:?}", self.pending);
             self.over(Some(Fate::Superseded));
             self.pending = Some((day, Fate::Done));
@@ -76,7 +76,7 @@ impl World {
         // Somebody asks for boards now and then, and for everything.
         let asked = self.random.u32(0..3000);
         if self.at_work.is_none() && asked < 4 {
-            self.agenda.ask(if asked == 0 { Job::Refresh(Why::Trigger) } else { Job::Boards }, now);
+            self.agenda.ask(if asked == 0 { Job::Refresh(Reason::Trigger) } else { Job::Boards }, now);
         }
         if self.at_work.is_none()
             && let Some(tried) = self.agenda.start(now)

@@ -1,4 +1,4 @@
-//! Keeping a process below its limits: samples the kernel's figures, and does what the [`Ladder`] says.
+//! Keeping a process below its limits: samples the kernel's figures, and does what the [`PressurePolicy`] says.
 //!
 //! A thread of its own, so that no work keeps it from looking; purges run on another, since one that takes long would
 //! keep it too, and a process was once killed for that. Without a limit there is no thread at all.
@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::ladder::{Ladder, Role, Sample, Step};
-use super::limit::{Limits, Usage, Used};
+use super::limit::Limits;
+use super::pressure::{PressurePolicy, Role, Sample, Step};
+use super::usage::{Usage, Used};
 use super::{MemoryError, Purged, mb, purge_all};
 use crate::runtime::concurrency_limit::ConcurrencyLimit;
 
@@ -36,7 +37,7 @@ impl fmt::Display for Reached {
 
 /// Keeps this process below its limits until it is dropped.
 #[derive(Debug)]
-pub struct Guard {
+pub struct MemoryLimiter {
     allowance: ConcurrencyLimit,
     reached: Arc<OnceLock<Reached>>,
     /// Dropped at the end: tells the thread to end.
@@ -44,7 +45,7 @@ pub struct Guard {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Guard {
+impl MemoryLimiter {
     /// Begins to look, if there is a limit. Purges reach the workers of `runtime`; `stop` is cancelled where nothing else
     /// helps.
     ///
@@ -69,7 +70,7 @@ impl Guard {
         let allowance = ConcurrencyLimit::new(role.boards());
         let reached = Arc::new(OnceLock::new());
         let mut watch = Watch {
-            ladder: Ladder::new(role),
+            ladder: PressurePolicy::new(role),
             allowance: allowance.clone(),
             reached: Arc::clone(&reached),
             stop,
@@ -95,7 +96,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for MemoryLimiter {
     fn drop(&mut self) {
         drop(self.alive.take());
         if let Some(thread) = self.thread.take()
@@ -115,7 +116,7 @@ struct Means {
 
 /// The thread's own.
 struct Watch {
-    ladder: Ladder,
+    ladder: PressurePolicy,
     allowance: ConcurrencyLimit,
     reached: Arc<OnceLock<Reached>>,
     stop: CancellationToken,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::runtime::memory::Figures;
-use crate::runtime::memory::limit::{By, Limit, Origin};
+use crate::runtime::memory::usage::{By, Limit, Origin};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ struct World {
     group: Arc<AtomicU64>,
     purges: Arc<AtomicUsize>,
     stop: CancellationToken,
-    guard: Guard,
+    guard: MemoryLimiter,
 }
 
 impl World {
@@ -60,7 +60,7 @@ impl World {
                 }
             }),
         };
-        let guard = Guard::start_with(role, stop.clone(), means).unwrap();
+        let guard = MemoryLimiter::start_with(role, stop.clone(), means).unwrap();
         Self { rss, group, purges, stop, guard }
     }
 }
@@ -129,7 +129,7 @@ fn a_purge_that_takes_long_does_not_keep_it_from_looking() {
             }
         }),
     };
-    let guard = Guard::start_with(Role::Daemon, CancellationToken::new(), means).unwrap();
+    let guard = MemoryLimiter::start_with(Role::Daemon, CancellationToken::new(), means).unwrap();
     until("a purge", || at_work.load(Ordering::SeqCst) == 1);
     let before = looked.load(Ordering::SeqCst);
     until("more looks", || looked.load(Ordering::SeqCst) > before + 10);
@@ -141,8 +141,8 @@ fn a_purge_that_takes_long_does_not_keep_it_from_looking() {
 #[test]
 fn without_a_limit_there_is_no_thread() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let guard =
-        Guard::start(None, Role::Job { boards: 4 }, runtime.handle().clone(), CancellationToken::new()).unwrap();
+    let guard = MemoryLimiter::start(None, Role::Job { boards: 4 }, runtime.handle().clone(), CancellationToken::new())
+        .unwrap();
     assert!(guard.thread.is_none());
     assert_eq!(guard.allowance().boards(), 4);
 }
@@ -155,11 +155,11 @@ fn the_real_figure_is_looked_at() {
         let limit = Limit { bytes, origin: Origin::Configured(String::new()) };
         Some(Limits::only(limit))
     };
-    let guard = Guard::start(limits(1 << 40), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
+    let guard = MemoryLimiter::start(limits(1 << 40), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
     drop(guard);
     assert!(!stop.is_cancelled());
     // One that no program fits in.
-    let guard = Guard::start(limits(MB), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
+    let guard = MemoryLimiter::start(limits(MB), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
     until("a stop", || stop.is_cancelled());
     assert!(guard.reached().is_some_and(|it| it.0.bytes > MB));
 }

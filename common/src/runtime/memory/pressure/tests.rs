@@ -13,7 +13,7 @@ fn told(course: &[(u64, u64)]) -> String {
 
 /// The same of a process in that role; `split` tells the process's own share and the control group's.
 fn told_by(role: Role, split: impl Fn(u64) -> (u64, u64), course: &[(u64, u64)]) -> String {
-    let mut ladder = Ladder::new(role);
+    let mut ladder = PressurePolicy::new(role);
     let (mut at, mut lines) = (Duration::ZERO, Vec::new());
     for &(percent, seconds) in course {
         let (own, group) = split(percent);
@@ -124,7 +124,7 @@ fn a_daemon_purges_for_its_control_group_and_stops_only_for_itself() {
 
 #[test]
 fn a_purge_at_work_is_waited_for_but_not_for_ever() {
-    let mut ladder = Ladder::new(Role::Daemon);
+    let mut ladder = PressurePolicy::new(Role::Daemon);
     let mut step = |ms, purging| ladder.step(Sample { at: Duration::from_millis(ms), own: 110, group: 0, purging });
     assert_eq!(step(0, false), Step::Purge);
     assert_eq!(step(100, true), Step::None);
@@ -135,7 +135,7 @@ fn a_purge_at_work_is_waited_for_but_not_for_ever() {
 
 #[test]
 fn a_limit_of_nothing_stops_at_once() {
-    let mut ladder = Ladder::new(Role::Daemon);
+    let mut ladder = PressurePolicy::new(Role::Daemon);
     let mut step = |ms| ladder.step(Sample { at: Duration::from_millis(ms), own: u64::MAX, group: 0, purging: false });
     assert_eq!([step(0), step(100), step(200)], [Step::Purge, Step::StopOrderly, Step::None]);
 }
@@ -152,7 +152,7 @@ proptest! {
     ) {
         let role = if is_daemon { Role::Daemon } else { Role::Job { boards } };
         let boards = role.boards();
-        let mut ladder = Ladder::new(role);
+        let mut ladder = PressurePolicy::new(role);
         let (mut at, mut purged, mut stopped) = (Duration::ZERO, false, false);
         for (own, group, ms, purging) in course {
             at += Duration::from_millis(ms);

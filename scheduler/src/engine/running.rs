@@ -25,13 +25,13 @@ pub(super) async fn ended(job: &mut Option<(Try, Running)>) -> io::Result<ExitSt
 impl Engine<'_> {
     /// Starts what is to be started, if nothing is at work.
     pub(super) fn start_next(&mut self) {
-        while self.job.is_none() && !self.around.shutdown.token().is_cancelled() {
+        while self.job.is_none() && !self.context.shutdown.token().is_cancelled() {
             self.forget_removed_trigger();
             let Some(tried) = self.agenda.start(Instant::now()) else { return };
             let Try { job, attempt, .. } = tried;
             let due_since = self.due_since().filter(|_| matches!(job, Job::Refresh(_)));
             let command = self.programs.command(job, &self.config, &self.trigger.taken(), due_since);
-            let (group, tasks) = (self.around.group, self.around.tasks);
+            let (group, tasks) = (self.context.group, self.context.tasks);
             match Running::start(command, job.program(), self.config.log.format, group, tasks) {
                 Ok(running) => {
                     tracing::info!(program = job.program(), pid = running.pid().as_raw(), attempt, "starting a {job}");
@@ -49,7 +49,7 @@ impl Engine<'_> {
     fn due_since(&self) -> Option<Duration> {
         let due_at = self.pending?.due_at;
         // None by a clock that was set back: then all that was at work counts.
-        Duration::try_from(now(self.around.clock).duration_since(due_at)).ok()
+        Duration::try_from(now(self.context.clock).duration_since(due_at)).ok()
     }
 
     /// The job has ended by itself, or because it was pressed to.
@@ -82,7 +82,7 @@ impl Engine<'_> {
         let not_before = match next {
             Next::Again(pause) => {
                 let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-                let not_before = now(self.around.clock).checked_add(pause).ok();
+                let not_before = now(self.context.clock).checked_add(pause).ok();
                 let (pause, attempt, to_drop) = (humantime::format_duration(pause), attempt + 1, self.to_drop(job));
                 tracing::info!(%pause, attempt, to_drop, "the {job} is tried again");
                 not_before
@@ -153,11 +153,11 @@ impl Engine<'_> {
     /// Ends the job, if one is at work: asked with the signal that asked us, killed when its time is over.
     pub(super) async fn stop(&mut self) {
         let Some((Try { job, .. }, mut running)) = self.job.take() else { return };
-        self.around.facts.set_phase("stopping");
-        self.around.supervisor.stopping(&format!("stopping the {job}"));
-        let signal = self.around.shutdown.signal().and_then(|it| Signal::try_from(it).ok()).unwrap_or(Signal::SIGTERM);
-        let haste = self.around.shutdown.haste().cancelled();
-        let ended = running.end(signal, self.config.runtime.stop_grace, haste).await;
+        self.context.facts.set_phase("stopping");
+        self.context.supervisor.stopping(&format!("stopping the {job}"));
+        let signal = self.context.shutdown.signal().and_then(|it| Signal::try_from(it).ok()).unwrap_or(Signal::SIGTERM);
+        let force = self.context.shutdown.force().cancelled();
+        let ended = running.end(signal, self.config.runtime.stop_grace, force).await;
         let pid = running.pid().as_raw();
         running.close().await;
         match ended {

@@ -108,7 +108,7 @@ pub struct Sample {
 
 /// Where a process stands.
 #[derive(Debug, Clone)]
-pub struct Ladder {
+pub struct PressurePolicy {
     role: Role,
     most_boards: usize,
     boards: usize,
@@ -128,7 +128,7 @@ struct Purged {
     next_after: Duration,
 }
 
-impl Ladder {
+impl PressurePolicy {
     /// A ladder for a process that has just started.
     #[must_use]
     pub fn new(role: Role) -> Self {
