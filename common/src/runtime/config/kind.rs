@@ -21,6 +21,8 @@ const LONGEST: Duration = Duration::from_hours(36_500 * 24);
 /// The most cron expressions: all are evaluated whenever the scheduler looks for the next run.
 const MAX_CRON: usize = 100;
 
+type Parse<T> = Box<dyn Fn(&Value) -> Option<T>>;
+
 /// A kind of value.
 pub(super) struct Kind<T> {
     /// The accepted values, to follow "expected".
@@ -30,7 +32,7 @@ pub(super) struct Kind<T> {
     /// The value as the file would have it, from the text of a flag or variable.
     pub(super) from_text: fn(&OsStr) -> Option<Value>,
     /// The value, if it is accepted.
-    pub(super) parse: Box<dyn Fn(&Value) -> Option<T>>,
+    pub(super) parse: Parse<T>,
     /// What is wrong with a value that is not accepted, if there is more to say than `expected`.
     pub(super) explain: fn(&Value) -> Option<String>,
     /// What no value at all means, if it is allowed.
