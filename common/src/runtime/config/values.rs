@@ -62,22 +62,17 @@ impl<'e> Values<'e> {
     ) -> Self {
         let mut values = Self { environment, sources: Vec::new() };
         for setting in table {
-            let mut check = |value: Option<&Value>, origin: &str, shown: &str| {
-                let error = value.map_or(Err(None), |value| (setting.check)(value)).err()?;
-                let more = error.map(|it| format!(" ({it})")).unwrap_or_default();
-                let problem = format!("expected {}, found {shown}{more}", setting.expected);
-                errors.push(ConfigError::of_key(origin, setting.key, problem));
-                Some(())
-            };
             let given: Vec<&Given> = given.iter().filter(|given| given.key == setting.key).collect();
-            let wrong: Vec<_> = given.iter().map(|it| check(it.value.as_ref(), &it.origin, &it.shown)).collect();
+            errors.extend(given.iter().filter_map(|it| wrong(setting, it.value.as_ref(), &it.origin, &it.shown)));
             let (value, origin) = if let Some(first) = given.first() {
-                (first.value.clone().filter(|_| wrong[0].is_none()), first.origin.clone())
+                (first.value.clone(), first.origin.clone())
             } else {
                 let value = setting.derive.map_or_else(|| Some(setting.example.clone()), |derive| derive(&values));
-                let wrong = value.as_ref().and_then(|value| check(Some(value), DEFAULT, &short(&value.to_string())));
-                (value.filter(|_| wrong.is_none()), DEFAULT.to_owned())
+                let shown = |value: &Value| short(&value.to_string());
+                errors.extend(value.as_ref().and_then(|it| wrong(setting, Some(it), DEFAULT, &shown(it))));
+                (value, DEFAULT.to_owned())
             };
+            let value = value.filter(|value| (setting.check)(value).is_ok());
             values.sources.push(Source { key: setting.key, value, origin });
         }
         values
@@ -106,4 +101,11 @@ impl<'e> Values<'e> {
     fn source(&self, key: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.key == key)
     }
+}
+
+/// The error of a value that the setting does not accept.
+fn wrong(setting: &Setting, value: Option<&Value>, origin: &str, shown: &str) -> Option<ConfigError> {
+    let explanation = value.map_or(Err(None), |value| (setting.check)(value)).err()?;
+    let more = explanation.map(|it| format!(" ({it})")).unwrap_or_default();
+    Some(ConfigError::of_key(origin, setting.key, format!("expected {}, found {shown}{more}", setting.expected)))
 }
