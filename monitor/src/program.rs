@@ -16,7 +16,7 @@ use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};
-use crate::commands::{self, Asked};
+use crate::commands::{self, Context};
 use crate::history::HistoryError;
 use crate::{serve, top, watch};
 
@@ -59,9 +59,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     } else if let Some(failure) = error.downcast_ref::<Failure>() {
         failure.exit()
     } else if error.is::<commands::Unknown>()
-        || error.is::<commands::NoAccount>()
-        || error.is::<commands::NotSeen>()
-        || error.is::<top::NotHere>()
+        || error.is::<commands::NoProcess>()
+        || error.is::<commands::NoSamples>()
+        || error.is::<top::TopError>()
     {
         Exit::Usage
     } else {
@@ -90,7 +90,7 @@ fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> anyhow
         .max_blocking_threads(BLOCKING_THREADS)
         .on_thread_park(memory::flush_if_asked)
         .build()?;
-    let asked = Asked { config: &loaded.config, json: arguments.json, clock: SystemTime::now };
+    let asked = Context { config: &loaded.config, json: arguments.json, clock: SystemTime::now };
     let ended = match command {
         Command::List => runtime.block_on(asked.list()),
         Command::Stats(it) => runtime.block_on(asked.stats(&it)),
@@ -137,7 +137,7 @@ mod tests {
             (cannot_listen(io::ErrorKind::OutOfMemory).into(), Exit::Unexpected),
             (Failure::from(watch::Busy("x".into())).into(), Exit::TryAgain),
             (unknown().into(), Exit::Usage),
-            (top::NotHere::Json.into(), Exit::Usage),
+            (top::TopError::Json.into(), Exit::Usage),
             (io::Error::from(io::ErrorKind::WouldBlock).into(), Exit::Unexpected),
         ];
         for (error, exit) in table {

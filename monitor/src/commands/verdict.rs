@@ -1,28 +1,28 @@
-//! `verdict`: leak or noise, of each process and figure.
+//! `verdict`: finds leaks.
 
 use anyhow::bail;
 use r3e_common::runtime::exit::Exit;
 
+use super::context::{Context, print, which};
 use super::past::since_ms;
-use super::{Asked, print, which};
 use crate::cli::VerdictArguments;
 use crate::history::Reader;
 use crate::report::{Report as _, Verdicts};
-use crate::sockets::meant;
+use crate::sockets::select;
 
-/// So many samples of a process are read at most: ten days of a purge every 15 minutes.
-const MOST: u32 = 960;
+/// Upper bound of the samples of a process: ten days at a purge every 15 minutes.
+const MAX_SAMPLES: u32 = 960;
 
-/// Names that no process has of which there are samples.
+/// The history has no samples of these names. A usage error.
 #[derive(Debug, thiserror::Error)]
-#[error("there are no samples of {names} in the last {since} in {file}; r3e-monitor history shows of whom there are")]
-pub(crate) struct NotSeen {
+#[error("no samples of {names} in the last {since} in {file}\nhint: r3e-monitor history shows the recorded programs")]
+pub(crate) struct NoSamples {
     names: String,
     since: humantime::FormattedDuration,
     file: String,
 }
 
-impl Asked<'_> {
+impl Context<'_> {
     /// `verdict`
     pub(crate) fn verdict(self, asked: &VerdictArguments) -> anyhow::Result<Exit> {
         let file = self.config.monitor.history.clone();
@@ -30,15 +30,15 @@ impl Asked<'_> {
         let reader = Reader::open(&file)?;
         let seen = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
         let named = which(&asked.selected);
-        let processes = meant(seen, &named, |it| (&it.program, it.pid.into())).map_err(|unknown| {
+        let processes = select(seen, &named, |it| (&it.program, it.pid.into())).map_err(|unknown| {
             let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
             let since = humantime::format_duration(asked.since);
-            NotSeen { names: unknown.join(", "), since, file: file.display().to_string() }
+            NoSamples { names: unknown.join(", "), since, file: file.display().to_string() }
         })?;
         let mut rows = Vec::new();
         if let Some(reader) = &reader {
             for process in processes {
-                let judgements = reader.after_purges(process.id, from_ms, MOST)?.judgements().collect();
+                let judgements = reader.after_purges(process.id, from_ms, MAX_SAMPLES)?.judgements().collect();
                 rows.push((process, judgements));
             }
         }

@@ -12,7 +12,7 @@ use super::assets::{ASSETS, PAGE};
 use super::{Work, now, past, verdicts};
 use crate::ask::Question;
 use crate::history::milliseconds;
-use crate::survey::ask_everyone;
+use crate::survey::ask_every_program;
 
 /// Writes the report of a span of time that ends now. It appears at its path whole, or not at all.
 ///
@@ -24,7 +24,7 @@ pub(crate) async fn write_report(
     span: Duration,
     clock: fn() -> SystemTime,
 ) -> anyhow::Result<()> {
-    let replies = ask_everyone::<Stats>(&config.runtime.dir, Question::Stats).await?;
+    let replies = ask_every_program::<Stats>(&config.runtime.dir, Question::Stats).await?;
     let now_ms = milliseconds(clock());
     let history = &config.monitor.history;
     let data = json!({

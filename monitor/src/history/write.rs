@@ -44,7 +44,7 @@ pub(crate) struct Batch {
 pub(crate) struct Writer {
     pub(super) database: Connection,
     pub(super) path: PathBuf,
-    /// Which file that was when it was opened.
+    /// Selector file that was when it was opened.
     file: Option<Inode>,
     age: Age,
 }
@@ -61,7 +61,7 @@ impl Writer {
         Ok(Self { database, path: path.to_owned(), file, age: Age::new(kept_ms) })
     }
 
-    /// Which file is open.
+    /// Selector file is open.
     pub(crate) fn file(&self) -> Option<Inode> {
         self.file
     }

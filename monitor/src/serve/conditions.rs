@@ -59,7 +59,7 @@ fn thousandths(text: &str) -> u32 {
     }
 }
 
-/// Which part is wanted.
+/// Selector part is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// All: none was named, or several, or in a way that is not understood.

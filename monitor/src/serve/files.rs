@@ -1,4 +1,4 @@
-//! `/cache/…`: the published files, for those without a web server. Which files there are is a list of forms, not what lies in
+//! `/cache/…`: the published files, for those without a web server. Selector files there are is a list of forms, not what lies in
 //! the folder; they are opened without following links, once, and sent from that handle whatever replaces them meanwhile.
 
 use std::path::PathBuf;

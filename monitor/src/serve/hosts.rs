@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Which names are answered.
+/// Selector names are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hosts {
     /// Names and addresses of this machine alone, with any port: a tunnel may end at another.

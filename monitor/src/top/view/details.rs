@@ -1,4 +1,4 @@
-//! The look inside one process: what it holds, and below that its tasks, descriptors, connections or arenas.
+//! The details of a process: its figures, and its tasks, descriptors, connections or arenas.
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Modifier, Style};
@@ -7,51 +7,52 @@ use super::line::{left, right, sparkline};
 use super::list::of_limit;
 use crate::report::next_run;
 use crate::report::units::{bytes, or_dash, seconds};
-use crate::top::app::{App, Inside, Process, State, Tab};
-use crate::top::series::Held;
+use crate::top::app::{App, Details, Tab};
+use crate::top::process::{Process, State};
+use crate::top::series::Figure;
 use crate::top::sort::percent_done;
 use crate::top::theme::Theme;
 
-/// From so many rows on, the figures are shown above the table.
+/// Rows from which the figures are shown above the table.
 const TALL: u16 = 14;
 
 /// Lines of figures.
 const FIGURES: u16 = 5;
 
 fn above(rows: u16) -> u16 {
-    // Who it is, the figures, the tabs.
+    // Title, figures, tabs.
     if rows < TALL { 2 } else { 2 + FIGURES }
 }
 
-/// How many lines of the table are shown below its head.
+/// Lines of the table that fit below its head.
 pub(in crate::top) fn rows(app: &App) -> usize {
-    // The head above, the keys below.
+    // The head, and the last line.
     usize::from(app.size.1.saturating_sub(above(app.size.1) + 2))
 }
 
-pub(super) fn draw(out: &mut Buffer, app: &App, inside: &Inside, theme: Theme) {
+pub(super) fn draw(out: &mut Buffer, app: &App, details: &Details, theme: Theme) {
     let area = out.area;
-    let Some(process) = app.process(&inside.id) else { return };
-    who(out, app, process, theme);
+    let Some(process) = app.process(&details.id) else { return };
+    title(out, app, process, theme);
     if area.height >= TALL {
         figures(out, process, theme);
     }
     let tabs_at = above(area.height) - 1;
     let mut x = 0;
     for (number, tab) in (1..).zip(Tab::ALL) {
-        let is_chosen = tab == inside.tab;
+        let is_chosen = tab == details.tab;
         let text = if is_chosen { format!("[{number} {}]", tab.name()) } else { format!(" {number} {} ", tab.name()) };
         let style = if is_chosen { theme.head().add_modifier(Modifier::REVERSED) } else { Style::new() };
         x += left(out, (x, tabs_at), area.width, &text, style) + 1;
     }
     let y = tabs_at + 1;
-    match &inside.page {
+    match &details.page {
         None => drop(left(out, (0, y), area.width, "asking …", theme.faint())),
         Some(Err(why)) => drop(left(out, (0, y), area.width, why, theme.wrong())),
         Some(Ok(lines)) => {
             let Some((head, rest)) = lines.split_first() else { return };
             left(out, (0, y), area.width, head, theme.head());
-            let rest = rest.iter().skip(inside.scrolled).take(rows(app));
+            let rest = rest.iter().skip(details.scrolled).take(rows(app));
             for (y, line) in (y + 1..area.height - 1).zip(rest) {
                 left(out, (0, y), area.width, line, Style::new());
             }
@@ -59,8 +60,8 @@ pub(super) fn draw(out: &mut Buffer, app: &App, inside: &Inside, theme: Theme) {
     }
 }
 
-/// The first line: who it is and what it is at.
-fn who(out: &mut Buffer, app: &App, process: &Process, theme: Theme) {
+/// The first line: process and phase.
+fn title(out: &mut Buffer, app: &App, process: &Process, theme: Theme) {
     let width = out.area.width;
     let name = left(out, (0, 0), width, &process.id.to_string(), theme.head());
     let mut doing = match (&process.state, &process.stats) {
@@ -71,7 +72,7 @@ fn who(out: &mut Buffer, app: &App, process: &Process, theme: Theme) {
     if process.state == State::Answers
         && let Some(percent) = process.stats.as_ref().and_then(percent_done)
     {
-        let time_left = process.pace.time_left().map(|it| format!("  {} left", seconds(it.as_secs_f64())));
+        let time_left = process.eta.time_left().map(|it| format!("  {} left", seconds(it.as_secs_f64())));
         doing = format!("{doing}  {percent}%{}", time_left.unwrap_or_default());
     }
     if process.state == State::Answers
@@ -107,14 +108,14 @@ fn figures(out: &mut Buffer, process: &Process, theme: Theme) {
     for (y, line) in (1..).zip(&lines) {
         left(out, (0, y), width, line, Style::new());
     }
-    let top = stats.limit_bytes.unwrap_or_else(|| process.series.most_bytes());
+    let top = stats.limit_bytes.unwrap_or_else(|| process.series.max_bytes());
     let resident = theme.resident(process.percent_of_limit());
-    for (y, name, held, style) in
-        [(4, "allocated", Held::Allocated, theme.allocated()), (5, "resident", Held::Resident, resident)]
+    for (y, name, figure, style) in
+        [(4, "allocated", Figure::Allocated, theme.allocated()), (5, "resident", Figure::Resident, resident)]
     {
         left(out, (0, y), 10, name, theme.faint());
         let room = width.saturating_sub(10);
-        let values = process.series.columns(room.into(), held);
+        let values = process.series.columns(room.into(), figure);
         sparkline(out, (10, y), room, (&values, top), (theme, style));
     }
 }
