@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
 
 use clap::CommandFactory as _;
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::Loaded;
 use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::limits;
 use r3e_common::runtime::memory;
@@ -29,13 +29,13 @@ fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> 
         say(&format!("error: {wrong}"));
         return Err(Exit::Usage);
     }
-    let config = configure(&arguments.config, arguments.own_flags())?;
+    let loaded = configure(&arguments.config, arguments.own_flags())?;
     // Not before: the program may have executed itself anew for profiles, and still has the descriptor to take over then.
     let supervisor = match &arguments.command {
         Some(Command::Watch(it)) => it.supervisor()?,
         _ => Supervisor::default(),
     };
-    run(arguments, &config, &supervisor).map_err(Failure::report)
+    run(arguments, &loaded, &supervisor).map_err(Failure::report)
 }
 
 /// For what may block: purges, files and the history.
@@ -44,7 +44,7 @@ const BLOCKING_THREADS: usize = 4;
 /// With those for signals, control socket, purge, samples and the terminal.
 const THREADS: usize = BLOCKING_THREADS + 5;
 
-fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> Result<Exit, Failure> {
+fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result<Exit, Failure> {
     let Some(command) = arguments.command else {
         say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
         return Ok(Exit::Usage);
@@ -59,7 +59,7 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> Result
         .max_blocking_threads(BLOCKING_THREADS)
         .on_thread_park(memory::flush_if_asked)
         .build()?;
-    let asked = Context { config, json: arguments.json, clock: SystemTime::now };
+    let asked = Context { config: &loaded.config, json: arguments.json, clock: SystemTime::now };
     let ended = match command {
         Command::List => runtime.block_on(asked.list()),
         Command::Stats(it) => runtime.block_on(asked.stats(&it)),
@@ -71,11 +71,11 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> Result
         Command::Runs(it) => asked.runs(&it),
         Command::Heap(it) => runtime.block_on(asked.heap(&it)),
         Command::Profile(it) => runtime.block_on(asked.profile(&it)),
-        Command::Top(it) => top::run(config, &runtime, &it, arguments.json),
-        Command::Serve(_) => serve::run(config, &runtime, SystemTime::now),
+        Command::Top(it) => top::run(loaded, &runtime, &it, arguments.json),
+        Command::Serve(_) => serve::run(loaded, &runtime, SystemTime::now),
         Command::Report(it) => runtime.block_on(asked.report(&it)),
         Command::Verdict(it) => asked.verdict(&it),
-        Command::Watch(_) => watch::run(config, &runtime, supervisor, SystemTime::now),
+        Command::Watch(_) => watch::run(loaded, &runtime, supervisor, SystemTime::now),
     };
     // A look at a disk that hangs cannot be cancelled.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::Loaded;
 use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::memory;
@@ -67,15 +67,16 @@ fn hint(cause: &io::Error) -> &'static str {
 /// # Errors
 /// When the address cannot be listened on, or the memory limit was reached.
 pub(crate) fn run(
-    config: &Config,
+    loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
     clock: fn() -> SystemTime,
 ) -> Result<Exit, Failure> {
+    let config = &loaded.config;
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let address = config.monitor.listen;
     let listening = runtime.block_on(TcpListener::bind(address));
     let listener = listening.map_err(|cause| NotListening { address, cause })?;
-    let daemon = Daemon { program: PROGRAM, doing: "serve", config, shutdown: &shutdown, clock };
+    let daemon = Daemon { program: PROGRAM, doing: "serve", loaded, shutdown: &shutdown, clock };
     let (exit, ()) = daemon.run(runtime, async |Services { facts, tasks }| {
         facts.set_phase("serving");
         // Chosen by the system if the port was 0.

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{Event as Input, KeyEventKind};
 use nix::libc::EIO;
 use nix::sys::signal::{Signal, raise};
-use r3e_common::runtime::config::{Config, Environment};
+use r3e_common::runtime::config::{Config, Environment, Loaded};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::memory::limit::Limits;
@@ -66,11 +66,12 @@ impl Fatal for TopError {
 /// # Errors
 /// When there is no terminal, it cannot be drawn on, or the memory limit was reached.
 pub(crate) fn run(
-    config: &Config,
+    loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
     arguments: &TopArguments,
     json: bool,
 ) -> Result<Exit, Failure> {
+    let config = &loaded.config;
     if json {
         return Err(TopError::Json.into());
     }
@@ -85,7 +86,7 @@ pub(crate) fn run(
     let stop = shutdown.token().clone();
     let screen = Screen::take().map_err(|error| Failure::context("cannot set up the terminal", &error))?;
     let view = View::new(config, arguments.every, theme, &screen)?;
-    let guard = MemoryLimiter::start(Limits::of(config), Role::Daemon, runtime.handle().clone(), stop.clone())?;
+    let guard = MemoryLimiter::start(Limits::of(loaded), Role::Daemon, runtime.handle().clone(), stop.clone())?;
     let ended = runtime.block_on(async {
         let tasks = Tasks::default();
         let purging = memory::purge_periodically_unlogged(&tasks, &stop, config.memory.purge_every);
