@@ -6,5 +6,4 @@ mod live;
 mod past;
 mod verdict;
 
-pub(crate) use context::{Context, NoProcess, Unknown};
-pub(crate) use verdict::NoSamples;
+pub(crate) use context::Context;

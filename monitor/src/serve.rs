@@ -1,20 +1,18 @@
-//! `serve`: the dashboard, metrics for collectors, and the published files, over HTTP on loopback. Read only: nothing that
-//! is asked changes anything, and what is asked of programs and history is asked once a second at most, for all who look.
+//! `serve`: the dashboard, metrics for collectors, and the published files, over HTTP on loopback. Read-only. Programs and the
+//! history are read about once a second at most, whatever the number of clients.
 
 mod accept;
-mod conditions;
 mod cors;
+mod file_body;
 mod files;
-mod fresh;
+mod headers;
 mod hosts;
-mod look;
 mod metrics;
 mod page;
-mod patient;
-mod preconditions;
 mod reply;
 mod site;
-mod stream;
+mod source;
+mod ttl_cache;
 
 use std::io;
 use std::net::SocketAddr;
@@ -94,7 +92,7 @@ pub(crate) fn run(
         let stop = shutdown.token();
         let purging = memory::purge_periodically(tasks, stop, config.memory.purge_every);
         tokio::select! {
-            () = accept::accept(listener, &site, Bounds::default(), tasks, stop) => {}
+            () = accept::accept(listener, site::router(site), Bounds::default(), tasks, stop) => {}
             () = Reaper::reap_all() => {}
         }
         purging.stop().await;

@@ -19,12 +19,11 @@ mod view;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use crossterm::event::{Event as Input, KeyEventKind};
 use nix::libc::EIO;
 use nix::sys::signal::{Signal, raise};
 use r3e_common::runtime::config::{Config, Environment, Loaded};
-use r3e_common::runtime::exit::{Exit, Failure};
+use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::memory::limit::Limits;
 use r3e_common::runtime::memory::limiter::MemoryLimiter;
@@ -56,6 +55,12 @@ pub(crate) enum TopError {
     Json,
 }
 
+impl Fatal for TopError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
 /// Shows the live view until the user quits or a signal arrives.
 ///
 /// # Errors
@@ -65,7 +70,7 @@ pub(crate) fn run(
     runtime: &tokio::runtime::Runtime,
     arguments: &TopArguments,
     json: bool,
-) -> anyhow::Result<Exit> {
+) -> Result<Exit, Failure> {
     let config = &loaded.config;
     if json {
         return Err(TopError::Json.into());
@@ -79,7 +84,7 @@ pub(crate) fn run(
     let theme = Theme::of(arguments.no_colour, &Environment::of_process());
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let stop = shutdown.token().clone();
-    let screen = Screen::take().context("cannot set up the terminal")?;
+    let screen = Screen::take().map_err(|error| Failure::context("cannot set up the terminal", &error))?;
     let view = View::new(config, arguments.every, theme, &screen)?;
     let guard = MemoryLimiter::start(Limits::of(loaded), Role::Daemon, runtime.handle().clone(), stop.clone())?;
     let ended = runtime.block_on(async {
@@ -91,18 +96,17 @@ pub(crate) fn run(
     });
     drop(screen);
     if let Some(reached) = guard.reached() {
-        return Err(Failure::new(Exit::TryAgain, reached.to_string()).into());
+        return Err(Failure::new(Exit::TryAgain, reached.to_string()));
     }
     match ended {
-        Err(error) if !is_hangup(&error) => Err(error),
+        Err(error) if !is_hangup(&error) => Err(error.into()),
         _ => Ok(Exit::Done),
     }
 }
 
 /// Whether the terminal was closed, which is not a failure.
-fn is_hangup(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe || it.raw_os_error() == Some(EIO))
+fn is_hangup(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(EIO)
 }
 
 /// Reads keys and changes of the terminal's size on a thread, which lives until the process exits. When the terminal is
@@ -137,7 +141,7 @@ impl<'a> View<'a> {
         })
     }
 
-    async fn show(mut self, stop: &CancellationToken) -> anyhow::Result<()> {
+    async fn show(mut self, stop: &CancellationToken) -> io::Result<()> {
         let mut input = read_input()?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut suspend = signal(SignalKind::from_raw(Signal::SIGTSTP as i32))?;
@@ -167,7 +171,7 @@ impl<'a> View<'a> {
     }
 
     /// Asks all programs, unless the view is paused.
-    fn poll(&mut self) -> anyhow::Result<bool> {
+    fn poll(&mut self) -> io::Result<bool> {
         if self.app.paused {
             return Ok(true);
         }
@@ -178,7 +182,7 @@ impl<'a> View<'a> {
         self.handle(found)
     }
 
-    fn input(&mut self, input: &Input) -> anyhow::Result<bool> {
+    fn input(&mut self, input: &Input) -> io::Result<bool> {
         match input {
             Input::Key(key) if key.kind == KeyEventKind::Press => self.handle(Event::Key(*key)),
             // Drawing asks for the size.
@@ -187,7 +191,7 @@ impl<'a> View<'a> {
     }
 
     /// Updates the model and does what it asks for. `false` to quit.
-    fn handle(&mut self, event: Event) -> anyhow::Result<bool> {
+    fn handle(&mut self, event: Event) -> io::Result<bool> {
         match self.app.update(self.started.elapsed(), event) {
             None => {}
             Some(Action::Quit) => return Ok(false),
@@ -200,7 +204,7 @@ impl<'a> View<'a> {
     }
 
     /// Stops the process, as SIGTSTP does by default, until the shell resumes it.
-    fn suspend(&mut self) -> anyhow::Result<()> {
+    fn suspend(&mut self) -> io::Result<()> {
         self.screen.without(|| raise(Signal::SIGSTOP))??;
         Ok(())
     }
@@ -211,7 +215,7 @@ impl<'a> View<'a> {
         self.terminal.resize(size.into())
     }
 
-    fn draw(&mut self) -> anyhow::Result<()> {
+    fn draw(&mut self) -> io::Result<()> {
         if self.screen.take_dirty() {
             self.clear()?;
         }

@@ -3,34 +3,16 @@
 use std::io::Write as _;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 use serde::de::DeserializeOwned;
 
 use crate::ask::Question;
 use crate::cli::{One, Selected};
 use crate::kernel;
 use crate::peer::{NoPeer, peer};
-use crate::sockets::{self, Pid, Selector, Socket, select};
+use crate::sockets::{self, Selector, Socket, select};
 use crate::survey::{Reply, ask_all};
-
-/// No running process has these names. A usage error.
-#[derive(Debug, thiserror::Error)]
-#[error("no running program matches {names} (sockets in {folder})\nhint: r3e-monitor list shows the running programs")]
-pub(crate) struct Unknown {
-    pub(crate) names: String,
-    pub(crate) folder: String,
-}
-
-/// The process behind a socket is unknown.
-#[derive(Debug, thiserror::Error)]
-#[error("{program} ({pid}): {cause}")]
-pub(crate) struct NoProcess {
-    program: String,
-    pid: Pid,
-    cause: NoPeer,
-}
 
 /// What all commands need.
 #[derive(Debug, Clone, Copy)]
@@ -44,13 +26,16 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    pub(super) fn unknown(&self, names: &[impl ToString]) -> Unknown {
+    /// No running process has these names: a usage error.
+    pub(super) fn unknown(&self, names: &[impl ToString]) -> Failure {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        Unknown { names: names.join(", "), folder: self.config.runtime.dir.display().to_string() }
+        let (names, folder) = (names.join(", "), self.config.runtime.dir.display());
+        let hint = "r3e-monitor list shows the running programs";
+        Failure::new(Exit::Usage, format!("no running program matches {names} (sockets in {folder})\nhint: {hint}"))
     }
 
     /// Asks the selected programs. Stale sockets match no selector.
-    pub(super) async fn ask_selected<T>(&self, named: &[Selector], question: Question) -> anyhow::Result<Vec<Reply<T>>>
+    pub(super) async fn ask_selected<T>(&self, named: &[Selector], question: Question) -> Result<Vec<Reply<T>>, Failure>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -58,11 +43,11 @@ impl Context<'_> {
         let sockets = sockets::list(&self.config.runtime.dir)?;
         let mut replies = ask_all(select(sockets, named, Socket::identity).map_err(unknown)?, question).await;
         replies.retain(|reply| !reply.is_dead());
-        Ok(select(replies, named, Reply::identity).map_err(unknown)?)
+        select(replies, named, Reply::identity).map_err(unknown)
     }
 
     /// The socket of the one selected process.
-    pub(super) async fn one(&self, asked: &One) -> anyhow::Result<Socket> {
+    pub(super) async fn one(&self, asked: &One) -> Result<Socket, Failure> {
         let which = Selector::from(asked.which.as_str());
         let mut selected = sockets::list(&self.config.runtime.dir)?;
         selected.retain(|it| which.matches(&it.program, it.pid));
@@ -77,24 +62,26 @@ impl Context<'_> {
             selected = alive;
         }
         match selected.len() {
-            0 => Err(self.unknown(&[which]).into()),
+            0 => Err(self.unknown(&[which])),
             1 => Ok(selected.remove(0)),
             _ => {
                 let pids: Vec<String> = selected.iter().map(|it| it.pid.to_string()).collect();
-                Err(self.unknown(&[format!("{which} alone (it matches {})", pids.join(", "))]).into())
+                Err(self.unknown(&[format!("{which} alone (it matches {})", pids.join(", "))]))
             }
         }
     }
 
     /// The process id, in our namespace, of the selected process. It may be any process on the machine.
-    pub(super) async fn pid(&self, asked: &One) -> anyhow::Result<u32> {
+    pub(super) async fn pid(&self, asked: &One) -> Result<u32, Failure> {
         let which = Selector::from(asked.which.as_str());
         let has_socket = sockets::list(&self.config.runtime.dir)?.iter().any(|it| which.matches(&it.program, it.pid));
         match which {
             Selector::Pid(pid) if !has_socket && pid.instance == 1 && kernel::is_alive(pid.id)? => Ok(pid.id),
             _ => {
                 let Socket { program, pid, path } = self.one(asked).await?;
-                Ok(peer(&path).await.map_err(|cause| NoProcess { program, pid, cause })?)
+                Ok(peer(&path)
+                    .await
+                    .map_err(|cause| Failure::new(Exit::Usage, format!("{program} ({pid}): {cause}")))?)
             }
         }
     }
@@ -124,7 +111,7 @@ pub(super) fn try_print(text: &str) -> std::io::Result<Written> {
 }
 
 /// Prints a result.
-pub(super) fn print(text: &str) -> anyhow::Result<Exit> {
-    try_print(text).context("cannot write the result to standard output")?;
+pub(super) fn print(text: &str) -> Result<Exit, Failure> {
+    try_print(text).map_err(|error| Failure::context("cannot write the result to standard output", &error))?;
     Ok(Exit::Done)
 }

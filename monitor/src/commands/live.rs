@@ -1,12 +1,11 @@
 //! `list`, `stats`, `purge`, `tasks`, `connections` and `fds`: running programs.
 
-use anyhow::bail;
 use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::shutdown::Shutdown;
 
-use super::context::{Context, Unknown, Written, print, try_print, which};
+use super::context::{Context, Written, print, try_print, which};
 use crate::ask::{NoAnswer, Question, ask};
 use crate::cli::{One, Selected, StatsArguments};
 use crate::kernel;
@@ -19,14 +18,14 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 impl Context<'_> {
     /// `list`
-    pub(crate) async fn list(self) -> anyhow::Result<Exit> {
+    pub(crate) async fn list(self) -> Result<Exit, Failure> {
         let folder = self.config.runtime.dir.clone();
         let replies = ask_every_program::<Stats>(&folder, Question::Stats).await?;
         print(&List::new(replies, folder).show(self.json))
     }
 
     /// `stats`
-    pub(crate) async fn stats(self, asked: &StatsArguments) -> anyhow::Result<Exit> {
+    pub(crate) async fn stats(self, asked: &StatsArguments) -> Result<Exit, Failure> {
         let named = which(&asked.selected);
         let Some(every) = asked.watch else {
             return print(&self.stats_once(&named).await?.show(self.json));
@@ -51,18 +50,20 @@ impl Context<'_> {
                 return Ok(Exit::Done);
             }
             report = match self.stats_once(&named).await {
-                Err(error) if error.is::<Unknown>() => StatsReport::new(Vec::new(), self.config.runtime.dir.clone()),
+                Err(error) if error.exit() == Exit::Usage => {
+                    StatsReport::new(Vec::new(), self.config.runtime.dir.clone())
+                }
                 other => other?,
             };
         }
     }
 
-    async fn stats_once(&self, named: &[Selector]) -> anyhow::Result<StatsReport> {
+    async fn stats_once(&self, named: &[Selector]) -> Result<StatsReport, Failure> {
         Ok(StatsReport::new(self.ask_selected(named, Question::Stats).await?, self.config.runtime.dir.clone()))
     }
 
     /// `purge`
-    pub(crate) async fn purge(self, asked: &Selected) -> anyhow::Result<Exit> {
+    pub(crate) async fn purge(self, asked: &Selected) -> Result<Exit, Failure> {
         let replies = self.ask_selected::<PurgeStats>(&which(asked), Question::Purge).await?;
         let report = Purges::new(replies, self.config.runtime.dir.clone());
         let printed = print(&report.show(self.json))?;
@@ -70,26 +71,28 @@ impl Context<'_> {
         if refused.is_empty() {
             return Ok(printed);
         }
-        bail!("not purged: {}", refused.join(", "))
+        Err(Failure::unexpected(format!("not purged: {}", refused.join(", "))))
     }
 
     /// `tasks`
-    pub(crate) async fn tasks(self, asked: &One) -> anyhow::Result<Exit> {
+    pub(crate) async fn tasks(self, asked: &One) -> Result<Exit, Failure> {
         let socket = self.one(asked).await?;
         match ask::<Vec<TaskStats>>(&socket.path, Question::Tasks).await {
             Ok(tasks) => print(&Tasks(tasks).show(self.json)),
-            Err(NoAnswer::Dead) => Err(self.unknown(&[&asked.which]).into()),
-            Err(error) => bail!("{} ({}) is not answering: {error}", socket.program, socket.pid),
+            Err(NoAnswer::Dead) => Err(self.unknown(&[&asked.which])),
+            Err(error) => {
+                Err(Failure::unexpected(format!("{} ({}) is not answering: {error}", socket.program, socket.pid)))
+            }
         }
     }
 
     /// `connections`
-    pub(crate) async fn connections(self, asked: &One) -> anyhow::Result<Exit> {
+    pub(crate) async fn connections(self, asked: &One) -> Result<Exit, Failure> {
         print(&Connections(kernel::connections(self.pid(asked).await?)?).show(self.json))
     }
 
     /// `fds`
-    pub(crate) async fn fds(self, asked: &One) -> anyhow::Result<Exit> {
+    pub(crate) async fn fds(self, asked: &One) -> Result<Exit, Failure> {
         print(&Descriptors(kernel::descriptors(self.pid(asked).await?)?).show(self.json))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 use serde_json::json;
 
 use super::context::{Context, Written, print, try_print};
@@ -21,7 +21,7 @@ impl Context<'_> {
     }
 
     /// `history`
-    pub(crate) fn history(self, asked: &HistoryArguments) -> anyhow::Result<Exit> {
+    pub(crate) fn history(self, asked: &HistoryArguments) -> Result<Exit, Failure> {
         let file = self.config.monitor.history.clone();
         let from_ms = since_ms((self.clock)(), asked.since);
         let reader = Reader::open(&file)?;
@@ -34,21 +34,21 @@ impl Context<'_> {
     }
 
     /// `report`
-    pub(crate) async fn report(self, asked: &ReportArguments) -> anyhow::Result<Exit> {
+    pub(crate) async fn report(self, asked: &ReportArguments) -> Result<Exit, Failure> {
         write_report(self.config, &asked.output, asked.since, self.clock).await?;
         let file = asked.output.display().to_string();
         print(&if self.json { format!("{}\n", json!({ "file": file })) } else { format!("{file}\n") })
     }
 
     /// `runs`
-    pub(crate) fn runs(self, asked: &RunsArguments) -> anyhow::Result<Exit> {
+    pub(crate) fn runs(self, asked: &RunsArguments) -> Result<Exit, Failure> {
         let rows = latest_runs(&self.config.monitor.history, &self.config.runtime.dir, asked.last)?;
         print(&Runs { rows, zone: self.zone() }.show(self.json))
     }
 }
 
 /// Prints all samples as a JSON array, page by page: there may be millions.
-fn all(reader: Option<&Reader>, from_ms: i64) -> anyhow::Result<Exit> {
+fn all(reader: Option<&Reader>, from_ms: i64) -> Result<Exit, Failure> {
     let mut text = String::from("[");
     let mut last = None;
     let mut separator = "";

@@ -1,7 +1,6 @@
 //! `verdict`: finds leaks.
 
-use anyhow::bail;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 
 use super::context::{Context, print, which};
 use super::past::since_ms;
@@ -13,18 +12,9 @@ use crate::sockets::select;
 /// Upper bound of the samples of a process: ten days at a purge every 15 minutes.
 const MAX_SAMPLES: u32 = 960;
 
-/// The history has no samples of these names. A usage error.
-#[derive(Debug, thiserror::Error)]
-#[error("no samples of {names} in the last {since} in {file}\nhint: r3e-monitor history shows the recorded programs")]
-pub(crate) struct NoSamples {
-    names: String,
-    since: humantime::FormattedDuration,
-    file: String,
-}
-
 impl Context<'_> {
     /// `verdict`
-    pub(crate) fn verdict(self, asked: &VerdictArguments) -> anyhow::Result<Exit> {
+    pub(crate) fn verdict(self, asked: &VerdictArguments) -> Result<Exit, Failure> {
         let file = self.config.monitor.history.clone();
         let from_ms = since_ms((self.clock)(), asked.since);
         let reader = Reader::open(&file)?;
@@ -33,7 +23,9 @@ impl Context<'_> {
         let processes = select(seen, &named, |it| (&it.program, it.pid.into())).map_err(|unknown| {
             let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
             let since = humantime::format_duration(asked.since);
-            NoSamples { names: unknown.join(", "), since, file: file.display().to_string() }
+            let (unknown, file) = (unknown.join(", "), file.display());
+            let hint = "r3e-monitor history shows the recorded programs";
+            Failure::new(Exit::Usage, format!("no samples of {unknown} in the last {since} in {file}\nhint: {hint}"))
         })?;
         let mut rows = Vec::new();
         if let Some(reader) = &reader {
@@ -45,6 +37,6 @@ impl Context<'_> {
         let report = Verdicts { rows, since: asked.since, file };
         let printed = print(&report.show(self.json))?;
         let leaks: Vec<String> = report.leaks().map(|(process, names)| format!("{process}: {names}")).collect();
-        if leaks.is_empty() { Ok(printed) } else { bail!("leaks: {}", leaks.join("; ")) }
+        if leaks.is_empty() { Ok(printed) } else { Err(Failure::unexpected(format!("leaks: {}", leaks.join("; ")))) }
     }
 }

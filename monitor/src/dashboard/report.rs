@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::Config;
 use r3e_common::runtime::control::Stats;
+use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::fs;
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ pub(crate) async fn write_report(
     file: &Path,
     span: Duration,
     clock: fn() -> SystemTime,
-) -> anyhow::Result<()> {
+) -> Result<(), Failure> {
     let replies = ask_every_program::<Stats>(&config.runtime.dir, Question::Stats).await?;
     let now_ms = milliseconds(clock());
     let history = &config.monitor.history;

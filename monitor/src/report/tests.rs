@@ -72,7 +72,7 @@ fn replies() -> Vec<Reply<Stats>> {
         reply("r3e-monitor", 88, Ok(monitor())),
         reply("r3e-loader", 4711, Ok(loader())),
         reply("r3e-loader", 9, Err(NoAnswer::Dead)),
-        reply("r3e-scheduler", 77, Err(NoAnswer::Late(crate::ask::TO_ANSWER))),
+        reply("r3e-scheduler", 77, Err(NoAnswer::Late(crate::ask::TIMEOUT))),
     ]
 }
 

@@ -17,7 +17,7 @@ use super::process::{Id, State};
 use super::theme::Theme;
 use super::update::{Action, Event};
 use super::view;
-use crate::ask::{NoAnswer, TO_ANSWER};
+use crate::ask::{NoAnswer, TIMEOUT};
 
 const PLAIN: Theme = Theme { colours: false, ascii: false };
 
@@ -71,7 +71,7 @@ fn answers(app: &mut App, second: u64, stats: Stats) {
 }
 
 fn silent(app: &mut App, second: u64, of: Id) {
-    app.update(at(second), Event::Stats(of, Err(NoAnswer::Late(TO_ANSWER))));
+    app.update(at(second), Event::Stats(of, Err(NoAnswer::Late(TIMEOUT))));
 }
 
 fn listed(app: &mut App, second: u64, there: &[Id]) {

@@ -82,7 +82,7 @@ fn purging_all_skips_ended_processes_and_reports_errors() {
         let is_stuck = of.pid.id == 77;
         app.update(
             at(32),
-            Event::Purged(of, if is_stuck { Err(NoAnswer::Late(TO_ANSWER)) } else { Ok(Box::new(purged)) }),
+            Event::Purged(of, if is_stuck { Err(NoAnswer::Late(TIMEOUT)) } else { Ok(Box::new(purged)) }),
         );
     }
     assert_eq!(
