@@ -40,7 +40,7 @@ pub struct JobArgs {
     pub parent: Option<u32>,
 }
 
-/// Runs a job from its beginning to its exit code; see [`job::run`]. `doing` is what another writer is told.
+/// Runs a job from its beginning to its exit code; see [`run`](super::run). `doing` is what another writer is told.
 #[must_use]
 pub fn run_job(
     (program, doing): (&'static str, String),
