@@ -30,6 +30,7 @@ mod ranges;
 mod rows;
 mod sample;
 mod shard;
+mod split;
 #[cfg(test)]
 mod tests;
 mod top_combinations;

@@ -12,15 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::boards::Damaged;
 use super::error::IndexError;
 use super::headroom::{Plan, RUN};
-use super::key::{KeyRange, compare_keys, key_of, push_key};
+use super::key::{KeyRange, push_key};
 use super::parallel;
 use super::sample::Sample;
 use super::shard::Shard;
+use super::split;
 use crate::domain::{Catalog, Combination, Entry, Ordinal};
 use crate::store::{Buffers, Cache, Entries, ReadError, Within};
-
-/// Keys that an upper end is chosen from.
-const CANDIDATES: usize = 1024;
 
 /// Keys in the sample that the ranges of further passes are chosen from.
 const SAMPLE: usize = 4096;
@@ -232,11 +230,14 @@ impl<'a> Pass<'a> {
             if taken <= limit {
                 break;
             }
-            let Some(upper) = upper(&shards, kept_share(taken, limit, done, self.setup.catalog.len())) else {
+            let Some(upper) = split::upper(&shards, split::kept_share(taken, limit, done, self.setup.catalog.len()))
+            else {
                 // One driver's rows, or the boards alone: what they will take in the end is not known.
                 return Err(plan.too_small_for_columns(taken.saturating_mul(2), self.largest, self.setup.held));
             };
-            shards.iter_mut().for_each(|shard| shard.narrow(&upper));
+            for shard in &mut shards {
+                shard.narrow(&upper);
+            }
             self.taken.store(shards.iter().map(|shard| shard.reserved_bytes()).sum(), Relaxed);
             narrowed = true;
         }
@@ -256,31 +257,6 @@ impl Reader {
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Which share of the rows is kept, so that those of all boards will fill nine tenths of the limit.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn kept_share(taken: usize, limit: usize, done: usize, all: usize) -> f64 {
-    (0.9 * limit as f64 / taken as f64 * done.max(1) as f64 / all.max(1) as f64).clamp(0.125, 0.875)
-}
-
-/// A key such that this share of the rows, but never none, is below it; `None` where all have the same key.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
-fn upper(shards: &[MutexGuard<'_, Shard>], share: f64) -> Option<String> {
-    let names = |step: usize| {
-        shards.iter().flat_map(move |shard| {
-            (0..shard.rows.len()).step_by(step).map(|row| shard.strings.get(shard.rows[row].name))
-        })
-    };
-    let rows: usize = shards.iter().map(|shard| shard.rows.len()).sum();
-    let mut candidates: Vec<&str> = names((rows / CANDIDATES).max(1)).collect();
-    candidates.sort_unstable_by(|a, b| compare_keys(a, b));
-    let chosen = *candidates.get((candidates.len() as f64 * share) as usize)?;
-    let lowest = names(1).min_by(|a, b| compare_keys(a, b))?;
-    if compare_keys(lowest, chosen).is_lt() {
-        return Some(key_of(chosen));
-    }
-    names(1).filter(|name| compare_keys(name, chosen).is_gt()).min_by(|a, b| compare_keys(a, b)).map(key_of)
 }
 
 /// A board while it is being read.

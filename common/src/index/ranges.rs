@@ -9,6 +9,7 @@ use super::headroom::{Headroom, Plan};
 use super::key::KeyRange;
 use super::pass::{Pass, Read, Reader, Setup};
 use super::sample::Distribution;
+use super::shard::Shard;
 use crate::domain::{Catalog, Ordinal};
 use crate::store::Cache;
 
@@ -168,7 +169,7 @@ impl Ranges<'_> {
             self.range = shard.range.clone();
         }
         if rows > 0 {
-            let bytes: usize = shards.iter().map(|shard| shard.reserved_bytes()).sum();
+            let bytes: usize = shards.iter().map(Shard::reserved_bytes).sum();
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let row_bytes = bytes as f64 / rows as f64;
             self.row_bytes = row_bytes;

@@ -284,8 +284,12 @@ mod tests {
                     shard.end_board(Ordinal(u32::try_from(board).unwrap()), &format!("T{board}"), 2);
                 }
             };
-            names.iter().for_each(|name| push(&mut narrowed, &text(name)));
-            names.iter().filter(|it| **it != "C" && **it != "c").for_each(|name| push(&mut whole, &text(name)));
+            for name in names {
+                push(&mut narrowed, &text(name));
+                if !matches!(*name, "C" | "c") {
+                    push(&mut whole, &text(name));
+                }
+            }
             end(&mut narrowed);
             end(&mut whole);
         }

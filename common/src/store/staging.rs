@@ -223,7 +223,6 @@ impl Staging {
     }
 
     /// Keeps boards that arrive waiting, so that the cache stays as it is, until what this returns is dropped.
-    #[must_use]
     pub fn hold_arrivals(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
