@@ -1,40 +1,47 @@
 //! The index: every driver's results, built from the cached boards and streamed out as files.
 //!
 //! Boards are read by all cores, each thread into a shard of its own (`shard`): fixed-width rows that refer to
-//! strings stored once. Nothing is merged; `order` only finds the order in which rows of all shards are written,
-//! and `export` formats and compresses them in blocks. What comes out depends on the cache alone, never on the
-//! number of threads.
+//! strings stored once. Nothing is merged; `order` only finds the order in which rows of all shards are written.
+//! Shards and order are the `columns` that every kind of published file is written from (`writer`, `export`). What comes
+//! out depends on the cache alone, never on the number of threads nor on the memory.
 //!
-//! Within a budget (`budget`), rows are not held but wait as records (`record`) in a fixed piece of memory (`collect`),
-//! which is sorted and written as a run when it is full (`runs`); `merge` reads all runs as one, and `stream` writes the
-//! same bytes from that.
+//! Where memory is limited (`headroom`), `ranges` reads the cache once for each range of keys, and writers write one range
+//! after the other. A `pass` that finds its range too large lowers the upper end as it goes.
 
-mod blocks;
-mod budget;
-mod build;
-mod collect;
+mod boards;
+mod chunks;
+mod columns;
+mod driver_index;
+mod error;
 mod export;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod generation;
 mod gzip;
+mod headroom;
 mod intern;
-mod merge;
+mod key;
 mod order;
 mod output;
 mod packed;
 mod parallel;
-mod record;
+mod pass;
+mod ranges;
 mod rows;
-mod runs;
+mod sample;
 mod shard;
-mod sorted;
-mod stream;
+mod split;
 #[cfg(test)]
 mod tests;
+mod top_combinations;
+mod writer;
 
-pub use budget::Budget;
-pub use build::{BoardState, Built, Damaged, IndexError, build};
-pub use export::{DRIVER_INDEX, Exported, TOP_COMBINATIONS, export};
+pub use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
+pub use boards::{BoardState, Built, Damaged};
+pub use error::IndexError;
+pub use export::export;
 pub use generation::Generation;
 pub use gzip::NotCompressed;
+pub use headroom::Headroom;
+pub use ranges::{Ranges, Source, build};
+pub use writer::Exported;

@@ -20,6 +20,6 @@ pub use lifecycle::{Job, load_catalog};
 pub use program::{JobArgs, run_job};
 pub use progress::{Progress, Snapshot};
 pub use progress_bar::Style;
-pub use publish::{PublishError, Published, Publisher, Room, Totals};
+pub use publish::{HeadroomNow, PublishError, Published, Publisher, Totals};
 pub use report::{Boards, Outcome, Summary};
 pub use run::{Options, Plan, Scrape, run};

@@ -58,6 +58,19 @@ impl<'a> Entry<'a> {
         .ok()?;
         (!entry.name.is_empty()).then_some(entry)
     }
+
+    /// The driver's name alone; an entry that [`Entry::read`] does not read has none.
+    #[must_use]
+    pub fn driver_name(raw: &'a RawValue) -> Option<Cow<'a, str>> {
+        let mut name = Cow::default();
+        json::members(raw.get(), |key, value| {
+            if key == "driver" {
+                set(&mut name, member(value, "name"));
+            }
+        })
+        .ok()?;
+        (!name.is_empty()).then_some(name)
+    }
 }
 
 /// Whose lap an entry is: what stays when other entries move it to another position, or change its gap to the leader.

@@ -2,11 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::blocks::write_rows;
-use super::order;
+use super::columns::Columns;
+use super::driver_index::write_rows;
+use super::key::KeyRange;
 use super::shard::Shard;
-use crate::domain::{Catalog, Ordinal};
-use crate::store::Entries as _;
+use crate::domain::{Catalog, Entry, Ordinal};
 
 /// The text of the driver index of one board.
 #[must_use]
@@ -16,13 +16,17 @@ pub fn driver_index<'a>(
     name: &str,
     entries: impl Iterator<Item = &'a RawValue>,
 ) -> Vec<u8> {
-    let mut shard = Shard::new();
-    let mut reading = shard.begin(board);
-    entries.for_each(|entry| reading.entry(entry));
-    reading.end(name);
-    let mut shards = vec![shard];
-    let order = order::order(&mut shards);
-    let mut text = Vec::new();
-    write_rows((&shards, &order), catalog, 0, true, &mut text);
+    let (mut shard, mut count) = (Shard::new(KeyRange::default()), 0);
+    for raw in entries {
+        count += 1;
+        if let Some(entry) = Entry::read(raw) {
+            shard.push(&entry);
+        }
+    }
+    shard.end_board(board, name, count);
+    let columns = Columns::new(vec![shard]);
+    let mut text = vec![b'{'];
+    write_rows(&columns, catalog, 0, 0..columns.order.rows(), &mut text);
+    text.push(b'}');
     text
 }

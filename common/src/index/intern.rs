@@ -39,7 +39,13 @@ impl Interner {
         if let Some(&found) = table.find(hash, |&other| slice(arena, ends, other) == text) {
             return Text(found);
         }
+        if arena.capacity() - arena.len() < text.len() {
+            arena.reserve_exact(text.len().max(arena.capacity() / 4).max(1024));
+        }
         arena.push_str(text);
+        if ends.len() == ends.capacity() {
+            ends.reserve_exact((ends.capacity() / 4).max(256));
+        }
         ends.push(arena.len());
         let new = (ends.len() - 1) as u32;
         table.insert_unique(hash, new, |&other| hasher.hash_one(slice(arena, ends, other)));
@@ -54,6 +60,13 @@ impl Interner {
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.arena.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.allocation_size()
+    }
+
+    /// Bytes held and set apart: for the moment in which old and new memory of a list that grows are both there, and for
+    /// sorting the texts afterwards, which takes less than a table that is growing.
+    pub(super) fn reserved_bytes(&self) -> usize {
+        let lists = self.arena.capacity() + self.ends.capacity() * size_of::<usize>();
+        lists / 4 * 9 + self.table.allocation_size() * 4
     }
 
     /// How many texts there are.

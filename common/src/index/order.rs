@@ -4,6 +4,7 @@
 //! with the rows only as a walk over them does.
 
 use super::intern::Text;
+use super::key::{compare_keys, key_prefix, push_key};
 use super::shard::{Row, Shard};
 use crate::domain::Ordinal;
 
@@ -12,11 +13,9 @@ use crate::domain::Ordinal;
 struct RowNumber(u32);
 
 /// The order in which the rows of all shards are written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Order {
-    /// Lower-case names, one after the other.
-    key_text: String,
-    /// Each key's text and the end of its rows, in order.
+    /// Each key and the end of its rows, in order.
     keys: Vec<Key>,
     /// All rows, by key.
     sequence: Vec<RowNumber>,
@@ -24,9 +23,11 @@ pub(super) struct Order {
     shard_starts: Vec<usize>,
 }
 
+/// A key: the first name that has it, and where its rows end.
 #[derive(Debug)]
 struct Key {
-    text: std::ops::Range<usize>,
+    shard: u32,
+    name: Text,
     rows_end: usize,
 }
 
@@ -53,9 +54,15 @@ impl Order {
         self.keys.partition_point(|key| key.rows_end <= place)
     }
 
-    /// A key's text.
-    pub(super) fn key_text(&self, key: usize) -> &str {
-        &self.key_text[self.keys[key].text.clone()]
+    /// A name whose lower case is that key.
+    pub(super) fn key_name<'s>(&self, shards: &'s [Shard], key: usize) -> &'s str {
+        let Key { shard, name, .. } = self.keys[key];
+        shards[shard as usize].strings.get(name)
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.keys.capacity() * size_of::<Key>() + self.sequence.capacity() * size_of::<RowNumber>()
     }
 
     /// The places of a key's rows.
@@ -80,7 +87,6 @@ fn locate<'a>(shards: &'a [Shard], starts: &[usize], number: RowNumber) -> Place
 pub(super) fn order(shards: &mut [Shard]) -> Order {
     for shard in &mut *shards {
         shard.strings.freeze();
-        shard.rows.shrink_to_fit();
     }
     let shards = &*shards;
     let mut starts = Vec::with_capacity(shards.len());
@@ -89,12 +95,12 @@ pub(super) fn order(shards: &mut [Shard]) -> Order {
         starts.push(total);
         total += shard.rows.len();
     }
-    let Names { key_text, mut keys, key_of } = Names::of(shards);
+    let Names { mut keys, key_of } = Names::of(shards);
     let key = |shard: usize, name: Text| key_of[shard][name.0 as usize] as usize;
 
     // Count each key's rows, so that `rows_end` is where they begin …
     for (number, shard) in shards.iter().enumerate() {
-        for row in &shard.rows {
+        for row in shard.rows.iter() {
             keys[key(number, row.name)].rows_end += 1;
         }
     }
@@ -112,7 +118,7 @@ pub(super) fn order(shards: &mut [Shard]) -> Order {
             *end += 1;
         }
     }
-    let order = Order { key_text, keys, sequence, shard_starts: starts };
+    let order = Order { keys, sequence, shard_starts: starts };
     by_position(order, shards)
 }
 
@@ -145,68 +151,44 @@ fn by_position(mut order: Order, shards: &[Shard]) -> Order {
 
 /// The distinct keys in order, and each shard's way from a name to its key.
 struct Names {
-    key_text: String,
     keys: Vec<Key>,
     key_of: Vec<Vec<u32>>,
 }
 
 impl Names {
     fn of(shards: &[Shard]) -> Self {
-        let mut lower = String::new();
-        let mut names = Vec::new();
-        for (number, shard) in shards.iter().enumerate() {
-            let mut seen = vec![false; shard.strings.len()];
-            for row in &shard.rows {
-                if !std::mem::replace(&mut seen[row.name.0 as usize], true) {
-                    let start = lower.len();
-                    push_key(shard.strings.get(row.name), &mut lower);
-                    names.push((start..lower.len(), number, row.name));
-                }
+        let used = |shard: &Shard| {
+            let mut used = vec![false; shard.strings.len()];
+            shard.rows.iter().for_each(|row| used[row.name.0 as usize] = true);
+            used
+        };
+        let used: Vec<Vec<bool>> = shards.iter().map(used).collect();
+        let text = |shard: u32, name: Text| shards[shard as usize].strings.get(name);
+        let count = used.iter().flatten().filter(|it| **it).count();
+        let mut names = Vec::with_capacity(count);
+        let mut key = String::new();
+        for (shard, used) in (0..).zip(&used) {
+            for (name, _) in (0..).zip(used).filter(|(_, used)| **used) {
+                key.clear();
+                push_key(text(shard, Text(name)), &mut key);
+                names.push((key_prefix(&key), shard, Text(name)));
             }
         }
-        names.sort_unstable_by(|a, b| lower[a.0.clone()].cmp(&lower[b.0.clone()]));
+        drop(used);
+        let compare = |a: &(u64, u32, Text), b: &(u64, u32, Text)| {
+            a.0.cmp(&b.0).then_with(|| compare_keys(text(a.1, a.2), text(b.1, b.2)))
+        };
+        names.sort_unstable_by(compare);
+        let distinct = names.chunk_by(|a, b| compare(a, b).is_eq());
+        let mut keys = Vec::with_capacity(distinct.clone().count());
         let mut key_of: Vec<Vec<u32>> = shards.iter().map(|shard| vec![0; shard.strings.len()]).collect();
-        let mut keys: Vec<Key> = Vec::new();
-        for (text, shard, name) in names {
-            if keys.last().is_none_or(|last| lower[last.text.clone()] != lower[text.clone()]) {
-                keys.push(Key { text, rows_end: 0 });
+        for same in distinct {
+            for &(_, shard, name) in same {
+                // There are no more keys than rows.
+                key_of[shard as usize][name.0 as usize] = u32::try_from(keys.len()).unwrap_or(u32::MAX);
             }
-            // There are no more keys than rows.
-            key_of[shard][name.0 as usize] = u32::try_from(keys.len() - 1).unwrap_or(u32::MAX);
+            keys.push(Key { shard: same[0].1, name: same[0].2, rows_end: 0 });
         }
-        Self { key_text: lower, keys, key_of }
-    }
-}
-
-/// Appends a name in lower case: full Unicode rules without locale, final sigma included, as in JavaScript.
-pub(super) fn push_key(name: &str, out: &mut String) {
-    if name.is_ascii() {
-        out.extend(name.chars().map(|c| c.to_ascii_lowercase()));
-    } else {
-        out.push_str(&name.to_lowercase());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_follow_the_rules_of_javascript() {
-        // Each pair was printed by `"…".toLowerCase()` in a browser's engine.
-        for (name, key) in [
-            ("LUDO Flender", "ludo flender"),
-            ("İsmail", "i\u{307}smail"),
-            ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
-            ("ΣΑΣ Σ", "σας σ"),
-            ("GROẞE Straße", "große straße"),
-            ("DŽ Dž", "dž dž"),
-            ("K", "k"),
-            ("佐藤 ÑANDÚ", "佐藤 ñandú"),
-        ] {
-            let mut out = String::new();
-            push_key(name, &mut out);
-            assert_eq!(out, key, "{name}");
-        }
+        Self { keys, key_of }
     }
 }

@@ -60,6 +60,31 @@ impl Fields<'_> {
         number(r#","found":true,"total_entries":"#, self.total_entries, out);
         out.push(b'}');
     }
+
+    /// No fewer bytes than [`Fields::write`] appends, and a comma.
+    pub(super) fn max_bytes(&self) -> usize {
+        let stored = |stored| match stored {
+            Stored::Text(text) => text_bytes(text),
+            Stored::Packed(_) => 0,
+        };
+        let texts =
+            [self.name, self.country, self.car, self.car_class, self.team, self.rank, self.difficulty, self.track];
+        AROUND_ROW + stored(self.laptime) + stored(self.date_time) + texts.into_iter().map(text_bytes).sum::<usize>()
+    }
+}
+
+/// The most bytes that a row takes beside its texts: keys, numbers, and what is packed.
+const AROUND_ROW: usize = 352;
+
+/// No fewer bytes than a text takes in a JSON string, quotes apart.
+pub(super) fn text_bytes(text: &str) -> usize {
+    // JSON writes a character below U+0020 in six bytes at most.
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' => 1,
+        ..b' ' => 5,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(escaped).sum::<usize>()
 }
 
 /// Appends a key and a number, which JSON writes as Rust does: shortest form, no exponent.

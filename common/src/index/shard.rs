@@ -1,17 +1,18 @@
 //! What one thread has read: rows of 56 bytes, the boards they belong to, and the strings that both refer to.
 
-use serde_json::value::RawValue;
-
+use super::chunks::Chunks;
 use super::intern::{Interner, Text};
+use super::key::{KeyRange, push_key};
 use super::packed;
-use super::record::position;
 use super::rows::{Fields, Stored};
 use crate::domain::{Entry, Ordinal, seconds_behind};
-use crate::store::Entries;
 
 /// Marks a number that is not packed but refers to a string or to a side table.
 const APART: u64 = 1 << 63;
 const APART_SECONDS: u32 = 1 << 31;
+
+/// What the order of all rows takes for each.
+const ORDER_BYTES: usize = 4;
 
 /// One result of one driver.
 #[derive(Debug, Clone, Copy)]
@@ -42,32 +43,46 @@ pub(super) struct Board {
     pub(super) entries: u32,
 }
 
-/// What one thread has read.
+/// What one thread has read: the rows of a range of keys.
 #[derive(Debug)]
 pub(super) struct Shard {
     pub(super) strings: Interner,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Chunks<Row>,
     pub(super) boards: Vec<Board>,
     /// Gaps that are no whole milliseconds.
     odd_seconds: Vec<f64>,
-    /// Entries without a driver name.
-    pub(super) nameless: usize,
+    pub(super) range: KeyRange,
+    /// The first row of the board that is being read.
+    begun: usize,
 }
 
 impl Shard {
-    pub(super) fn new() -> Self {
-        Self { strings: Interner::new(), rows: Vec::new(), boards: Vec::new(), odd_seconds: Vec::new(), nameless: 0 }
+    pub(super) fn new(range: KeyRange) -> Self {
+        Self {
+            strings: Interner::new(),
+            rows: Chunks::new(),
+            boards: Vec::new(),
+            odd_seconds: Vec::new(),
+            range,
+            begun: 0,
+        }
     }
 
-    /// Begins a board; its entries are handed to what this returns, and [`Reading::end`] takes them in.
-    pub(super) fn begin(&mut self, ordinal: Ordinal) -> Reading<'_> {
-        let (start, nameless) = (self.rows.len(), self.nameless);
-        Reading { shard: self, ordinal, start, nameless_before: nameless, entries: 0 }
+    /// The board being read is whole, and has so many entries; `name` is the track layout's.
+    pub(super) fn end_board(&mut self, ordinal: Ordinal, name: &str, entries: u32) {
+        let name = self.strings.intern(name);
+        self.boards.push(Board { ordinal, name, start: self.begun, entries });
+        self.begun = self.rows.len();
+    }
+
+    /// Drops the rows of the board being read.
+    pub(super) fn drop_board(&mut self) {
+        self.rows.truncate(self.begun);
     }
 
     /// The rows of a board.
     pub(super) fn rows_of(&self, board: usize) -> std::ops::Range<usize> {
-        let end = self.boards.get(board + 1).map_or(self.rows.len(), |next| next.start);
+        let end = self.boards.get(board + 1).map_or(self.begun, |next| next.start);
         self.boards[board].start..end
     }
 
@@ -76,7 +91,74 @@ impl Shard {
         self.boards.iter().map(|board| (board.ordinal, self.strings.get(board.name), board.entries))
     }
 
-    fn push(&mut self, entry: &Entry<'_>, board: u32) {
+    /// Bytes held, and set apart for what it takes to grow and to be sorted.
+    pub(super) fn reserved_bytes(&self) -> usize {
+        let lists = self.odd_seconds.capacity() * size_of::<f64>() * 3;
+        self.rows.bytes() + self.rows.len() * ORDER_BYTES + self.strings.reserved_bytes() + lists
+    }
+
+    /// Bytes held of rows and strings.
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.bytes() + self.strings.bytes() + self.odd_seconds.capacity() * size_of::<f64>()
+    }
+
+    /// Ends the range at `upper`: drops the rows from there on, and the strings that only they refer to.
+    pub(super) fn narrow(&mut self, upper: &str) {
+        self.range.upper = Some(upper.to_owned());
+        self.strings.freeze();
+        let (mut strings, mut odd_seconds) = (Interner::new(), Vec::new());
+        let old = &self.strings;
+        let renew = |text: Text, strings: &mut Interner| strings.intern(old.get(text));
+        let apart = |value: u64, strings: &mut Interner| {
+            if value & APART == 0 { value } else { APART | u64::from(renew(lower_half(value), strings).0) }
+        };
+        // Whether a name is kept; found once each, for boards begin anew with every driver.
+        let mut kept_names = vec![None; old.len()];
+        let mut key = String::new();
+        let (boards, mut counts) = (self.boards.len(), vec![0; self.boards.len() + 1]);
+        let odd = &self.odd_seconds;
+        self.rows.filter_map(|mut row| {
+            let kept = *kept_names[row.name.0 as usize].get_or_insert_with(|| {
+                key.clear();
+                push_key(old.get(row.name), &mut key);
+                key.as_str() < upper
+            });
+            if !kept {
+                return None;
+            }
+            counts[row.board as usize] += 1;
+            for text in [
+                &mut row.name,
+                &mut row.country,
+                &mut row.car,
+                &mut row.car_class,
+                &mut row.team,
+                &mut row.rank,
+                &mut row.difficulty,
+            ] {
+                *text = renew(*text, &mut strings);
+            }
+            row.laptime = apart(row.laptime, &mut strings);
+            row.date_time = apart(row.date_time, &mut strings);
+            if row.time_diff & APART_SECONDS != 0 {
+                odd_seconds.push(odd[(row.time_diff & !APART_SECONDS) as usize]);
+                row.time_diff = APART_SECONDS | u32::try_from(odd_seconds.len() - 1).unwrap_or_default();
+            }
+            Some(row)
+        });
+        let mut start = 0;
+        for (board, count) in self.boards.iter_mut().zip(&counts) {
+            board.start = start;
+            board.name = renew(board.name, &mut strings);
+            start += count;
+        }
+        self.begun = self.rows.len() - counts[boards];
+        (self.strings, self.odd_seconds) = (strings, odd_seconds);
+    }
+
+    /// Adds an entry of the board being read.
+    pub(super) fn push(&mut self, entry: &Entry<'_>) {
+        let board = u32::try_from(self.boards.len()).unwrap_or(u32::MAX);
         let apart = |text: Text| APART | u64::from(text.0);
         let laptime =
             packed::pack_laptime(&entry.laptime).unwrap_or_else(|| apart(self.strings.intern(&entry.laptime)));
@@ -124,9 +206,8 @@ impl Shard {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the number")]
     fn stored(&self, value: u64) -> Stored<'_> {
-        if value & APART == 0 { Stored::Packed(value) } else { Stored::Text(self.strings.get(Text(value as u32))) }
+        if value & APART == 0 { Stored::Packed(value) } else { Stored::Text(self.strings.get(lower_half(value))) }
     }
 
     /// Seconds behind the leader.
@@ -139,54 +220,21 @@ impl Shard {
     }
 }
 
-/// A board while it is being read into a shard.
-#[derive(Debug)]
-pub(super) struct Reading<'s> {
-    shard: &'s mut Shard,
-    ordinal: Ordinal,
-    start: usize,
-    nameless_before: usize,
-    entries: usize,
+/// The text that a number with [`APART`] refers to.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is the number")]
+fn lower_half(value: u64) -> Text {
+    Text(value as u32)
 }
 
-impl Reading<'_> {
-    /// The board was read to its end; `name` is the track layout's.
-    pub(super) fn end(self, name: &str) -> usize {
-        let name = self.shard.strings.intern(name);
-        // No board has more entries than MAX_BOARD_ENTRIES.
-        let entries = u32::try_from(self.entries).unwrap_or(u32::MAX);
-        self.shard.boards.push(Board { ordinal: self.ordinal, name, start: self.start, entries });
-        self.entries
-    }
-
-    /// The board could not be read: nothing of it stays.
-    pub(super) fn abandon(mut self) {
-        self.restart();
-    }
-}
-
-impl<'a> Entries<'a> for Reading<'_> {
-    fn restart(&mut self) {
-        self.shard.rows.truncate(self.start);
-        self.shard.nameless = self.nameless_before;
-        self.entries = 0;
-    }
-
-    fn entry(&mut self, raw: &'a RawValue) {
-        self.entries += 1;
-        match Entry::read(raw) {
-            Some(entry) => {
-                let board = u32::try_from(self.shard.boards.len()).unwrap_or(u32::MAX);
-                self.shard.push(&entry, board);
-            }
-            None => self.shard.nameless += 1,
-        }
-    }
+/// An entry's position as the exports have it.
+fn position(entry: &Entry<'_>) -> u32 {
+    entry.index.map_or(1, |index| index.saturating_add(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::value::RawValue;
 
     fn entry(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
@@ -197,26 +245,62 @@ mod tests {
         assert_eq!(size_of::<Row>(), 56);
     }
 
+    fn push(shard: &mut Shard, text: &str) {
+        let raw = entry(text);
+        shard.push(&Entry::read(&raw).unwrap());
+    }
+
     #[test]
-    fn a_board_that_is_abandoned_leaves_nothing() {
-        let (mut shard, one) = (Shard::new(), entry(r#"{"driver":{"name":"x"}}"#));
-        let mut reading = shard.begin(Ordinal(0));
-        reading.entry(&one);
-        assert_eq!(reading.end("T"), 1);
-        let mut reading = shard.begin(Ordinal(1));
-        reading.entry(&one);
-        reading.entry(&entry("{}"));
-        reading.abandon();
-        assert_eq!((shard.rows.len(), shard.boards.len(), shard.nameless), (1, 1, 0));
+    fn a_board_that_is_dropped_leaves_nothing() {
+        let mut shard = Shard::new(KeyRange::default());
+        push(&mut shard, r#"{"driver":{"name":"x"}}"#);
+        shard.end_board(Ordinal(0), "T", 1);
+        push(&mut shard, r#"{"driver":{"name":"x"}}"#);
+        shard.drop_board();
+        assert_eq!((shard.rows.len(), shard.boards.len()), (1, 1));
         assert_eq!(shard.rows_of(0), 0..1);
     }
 
     #[test]
     fn a_gap_finer_than_milliseconds_is_kept() {
-        let mut shard = Shard::new();
-        let mut reading = shard.begin(Ordinal(0));
-        reading.entry(&entry(r#"{"driver":{"name":"x"},"relative_laptime":"+01.88751s"}"#));
-        reading.end("T");
+        let mut shard = Shard::new(KeyRange::default());
+        push(&mut shard, r#"{"driver":{"name":"x"},"relative_laptime":"+01.88751s"}"#);
+        shard.end_board(Ordinal(0), "T", 1);
         assert!((shard.time_diff(&shard.rows[0]) - 1.88751).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn narrowed_it_is_as_if_the_rest_had_never_been_read() {
+        let rows = |shard: &Shard| shard.rows.iter().map(|row| format!("{:?}", shard.fields(row))).collect::<Vec<_>>();
+        let text = |name: &str| {
+            format!(
+                r#"{{"driver":{{"name":"{name}"}},"relative_laptime":"+1.{name}5s","laptime":"about {name}","team":"{name}"}}"#
+            )
+        };
+        let [mut narrowed, mut whole] = [(); 2].map(|()| Shard::new(KeyRange::default()));
+        for (board, names) in [["B", "a"], ["C", "c"], ["b", "A"]].iter().enumerate() {
+            let end = |shard: &mut Shard| {
+                if board < 2 {
+                    shard.end_board(Ordinal(u32::try_from(board).unwrap()), &format!("T{board}"), 2);
+                }
+            };
+            for name in names {
+                push(&mut narrowed, &text(name));
+                if !matches!(*name, "C" | "c") {
+                    push(&mut whole, &text(name));
+                }
+            }
+            end(&mut narrowed);
+            end(&mut whole);
+        }
+        narrowed.narrow("c");
+        for shard in [&mut narrowed, &mut whole] {
+            // The third board was being read.
+            shard.end_board(Ordinal(7), "T", 2);
+        }
+        assert_eq!((rows(&narrowed).len(), rows(&narrowed)), (4, rows(&whole)));
+        assert_eq!((0..3).map(|it| narrowed.rows_of(it)).collect::<Vec<_>>(), [0..2, 2..2, 2..4]);
+        assert!(narrowed.named_boards().eq(whole.named_boards()));
+        assert_eq!(narrowed.strings.len(), whole.strings.len());
     }
 }

@@ -1,4 +1,4 @@
-//! An index made within a budget has the same bytes as one held in memory.
+//! An index made within a headroom has the same bytes as one held in memory, and as a slow model has.
 
 use std::io::Write as _;
 
@@ -8,12 +8,9 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Plan, Shares};
-use super::build::Built;
-use super::output::BLOCK_ROWS;
+use super::driver_index::BLOCK_ROWS;
 use super::*;
-use crate::domain::Validators;
-use crate::domain::{Catalog, Combination};
+use crate::domain::{Catalog, Combination, Ordinal, Validators};
 use crate::runtime::fs;
 use crate::store::{BoardEncoder, Cache};
 
@@ -89,7 +86,11 @@ struct World {
     folder: tempfile::TempDir,
     cache: Cache,
     catalog: Catalog,
+    stop: CancellationToken,
 }
+
+/// The files that an index was exported to, and all else that is known of it.
+type Index = (Vec<Vec<u8>>, String);
 
 impl World {
     /// A cache with boards of so many entries each.
@@ -100,15 +101,26 @@ impl World {
         for (board, &count) in catalog.combinations().zip(boards) {
             write_board(&cache, board, count, &mut random);
         }
-        Self { folder, cache, catalog }
+        Self { folder, cache, catalog, stop: CancellationToken::new() }
     }
 
-    /// Exports an index, and tells all there is to tell of it.
-    fn export(&self, built: &Built, threads: usize) -> (Vec<Vec<u8>>, String) {
+    fn source(&self, bytes: Option<u64>, threads: usize) -> Source<'_> {
+        let headroom = Headroom { bytes, give_back: || {} };
+        Source { cache: &self.cache, catalog: &self.catalog, threads, headroom, stop: &self.stop }
+    }
+
+    /// An index made in so many bytes.
+    fn index(&self, bytes: Option<u64>, threads: usize) -> Result<Index, IndexError> {
+        let source = self.source(bytes, threads);
+        let (built, ranges) = build(&source)?;
+        self.export(&built, ranges)
+    }
+
+    fn export(&self, built: &Built, ranges: Ranges<'_>) -> Result<Index, IndexError> {
         let folder = self.folder.path().join("exports");
         fs::create_folders(&folder).unwrap();
-        let exported = export(built, &self.catalog, &folder, true, threads, &CancellationToken::new()).unwrap();
-        let told = format!(
+        let exported = export(ranges, &folder, true)?;
+        let known = format!(
             "{exported:?} {} {} {} {} {} {:?} {:?}",
             built.entries(),
             built.nameless(),
@@ -120,80 +132,58 @@ impl World {
         );
         let files = EXPORTS.map(|name| std::fs::read(folder.join(name)).unwrap());
         std::fs::remove_dir_all(&folder).unwrap();
-        (files.into(), told)
+        Ok((files.into(), known))
     }
 
-    fn held(&self) -> (Vec<Vec<u8>>, String) {
-        let budget = Budget { bytes: None, spill: self.folder.path(), give_back: || {} };
-        let built = build(&self.cache, &self.catalog, 2, &budget, &CancellationToken::new()).unwrap();
-        self.export(&built, 2)
-    }
-
-    fn sorted(&self, plan: Plan) -> Result<Built, IndexError> {
-        let spill = self.folder.path().join("spill");
-        let budget = Budget { bytes: None, spill: &spill, give_back: || {} };
-        super::sorted::build(&self.cache, &self.catalog, plan, &budget, &CancellationToken::new())
-    }
-}
-
-/// Little memory for records, and two runs merged at a time.
-fn plan(readers: usize, records: usize, board: usize) -> Plan {
-    let shares = |board| Shares { records, board };
-    Plan {
-        given: 0,
-        combinations: 9,
-        names: 1 << 20,
-        readers,
-        usual: shares(board),
-        large: shares(64 << 20),
-        buffer: 64,
-        cursors: 9000,
-        blocks: 4 << 20,
-    }
-}
-
-fn runs(built: &Built) -> usize {
-    match &built.content {
-        super::build::Content::Sorted(sorted) => sorted.runs.len(),
-        super::build::Content::Held { .. } => 0,
+    /// An index made with so many bytes for columns and for the boards that are read beside others; also how many
+    /// ranges it was made in.
+    fn index_in(&self, columns: usize, board: usize, readers: usize) -> Result<(Index, usize), IndexError> {
+        let plan = headroom::Plan::for_test(columns, board, readers);
+        let source = self.source(None, readers);
+        let (built, ranges) = ranges::build_in(&source, Some(plan))?;
+        let count = ranges.count();
+        let index = self.export(&built, ranges)?;
+        Ok((index, count.get()))
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn the_bytes_do_not_tell_the_budget_nor_the_threads(
+    fn the_bytes_do_not_depend_on_the_headroom_nor_the_threads(
         seed: u64,
         boards in proptest::collection::vec(prop_oneof![Just(0usize), 1usize..20, 20usize..900], 0..9),
         readers in 1usize..5,
-        records in 40_000usize..90_000,
+        columns in 400_000_usize..1_500_000,
         // Some boards are too large to be read beside others.
         board in prop_oneof![Just(8usize << 20), Just(5000)],
     ) {
         let world = World::new(seed, &boards);
-        let held = world.held();
-        let built = world.sorted(plan(readers, records, board)).unwrap();
-        prop_assert_eq!(&held, &world.export(&built, readers));
-        // Runs are only read: they can be exported again.
-        prop_assert_eq!(&held, &world.export(&built, 5 - readers));
+        let (index, _) = world.index_in(columns, board, readers).unwrap();
+        prop_assert_eq!(world.index(None, 2).unwrap(), index);
     }
 }
 
 #[test]
-fn many_runs_are_merged_in_passes_and_leave_no_file() {
+fn little_memory_takes_many_ranges() {
     let world = World::new(4, &[900; 9]);
-    let built = world.sorted(plan(2, 40_000, 8 << 20)).unwrap();
-    assert!(runs(&built) > 8, "{}", runs(&built));
-    assert_eq!(fs::list(&world.folder.path().join("spill")).unwrap(), Vec::<std::path::PathBuf>::new());
-    assert_eq!(world.held(), world.export(&built, 2));
+    let whole = world.index(None, 2).unwrap();
+    let mut counts = Vec::new();
+    for columns in [300_000, 500_000, 64 << 20] {
+        let (index, count) = world.index_in(columns, 8 << 20, 2).unwrap();
+        assert_eq!(index, whole);
+        counts.push(count);
+    }
+    assert!(counts[0] > counts[1] && counts[1] > 1 && counts[2] == 1, "{counts:?}");
 }
 
 #[test]
 fn blocks_begin_where_they_do_in_memory() {
-    // Full blocks only, and one row more; each with few and with many blocks under way.
+    // Full blocks only, and one row more.
     for more in [0, 1] {
         let folder = tempfile::tempdir().unwrap();
-        let world = World { cache: Cache::new(&folder.path().join("cache")), folder, catalog: catalog() };
+        let (cache, stop) = (Cache::new(&folder.path().join("cache")), CancellationToken::new());
+        let world = World { cache, folder, catalog: catalog(), stop };
         let entries: Vec<_> = (0..2 * BLOCK_ROWS + more).map(|number| number % 700).collect();
         for (board, entries) in world.catalog.combinations().zip(entries.chunks(1500)) {
             let mut encoder = BoardEncoder::new(board, "T", &Validators::default());
@@ -205,31 +195,91 @@ fn blocks_begin_where_they_do_in_memory() {
             fs::create_folders(fs::parent(&path)).unwrap();
             fs::write_whole(&path, &encoder.finish("t").bytes).unwrap();
         }
-        let held = world.held();
-        for blocks in [3 << 20, 64 << 20] {
-            let built = world.sorted(Plan { blocks, ..plan(2, 200_000, 8 << 20) }).unwrap();
-            assert_eq!(built.entries(), 2 * BLOCK_ROWS + more);
-            assert_eq!(held, world.export(&built, 2));
+        let whole = world.index(None, 2).unwrap();
+        for columns in [400_000, 700_000, 64 << 20] {
+            assert_eq!(world.index_in(columns, 8 << 20, 2).unwrap().0, whole);
         }
     }
 }
 
+/// The driver index made of all of JSON, the slow way.
 #[test]
-fn too_little_memory_is_told_before_anything_is_read() {
-    let (world, stop) = (World::new(1, &[3]), CancellationToken::new());
-    let least = Budget::least(&world.catalog);
-    let build_in = |bytes| {
-        let budget = Budget { bytes: Some(bytes), spill: world.folder.path(), give_back: || {} };
-        build(&world.cache, &world.catalog, 2, &budget, &stop)
-    };
-    let error = build_in(least - 1).unwrap_err();
-    assert!(matches!(error, IndexError::BudgetTooSmall { needed, given } if (needed, given) == (least, least - 1)));
-    assert_eq!(world.held(), world.export(&build_in(least).unwrap(), 2));
+fn a_slow_model_makes_the_same_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, stop) = (Cache::new(&folder.path().join("cache")), CancellationToken::new());
+    let world = World { cache, folder, catalog: catalog(), stop };
+    let mut random = Rng::with_seed(3);
+    let mut rows = Vec::new();
+    for (number, board) in (0..).zip(world.catalog.combinations()) {
+        let (place, class) = world.catalog.at(Ordinal(number)).unwrap();
+        let mut encoder = BoardEncoder::new(board, "Track", &Validators::default());
+        let count = random.usize(..900);
+        for place_on_board in 0..count {
+            let (name, index) = (random.choice(NAMES).unwrap(), random.u32(..9));
+            let entry = serde_json::json!({"driver": {"name": name}, "index": index, "laptime": "1m 23.414s",
+                "relative_laptime": "+01.887s", "team": format!("T{}", random.u8(..3))});
+            assert!(encoder.push(&serde_json::value::to_raw_value(&entry).unwrap()));
+            let text = |text: &str| serde_json::to_string(text).unwrap();
+            let row = format!(
+                r#"{{"name":{},"position":{},"laptime":"1m 23.414s","time_diff":1.887,"country":"","car":"","car_class":"","team":{},"rank":"","difficulty":"","track":"Track","track_id":"{}","class_id":"{}","date_time":"","found":true,"total_entries":{count}}}"#,
+                text(name),
+                index + 1,
+                text(entry["team"].as_str().unwrap()),
+                place.id,
+                class.id
+            );
+            rows.push((name.to_lowercase(), number, index, place_on_board, row));
+        }
+        let path = world.cache.board_path(board);
+        fs::create_folders(fs::parent(&path)).unwrap();
+        fs::write_whole(&path, &encoder.finish("t").bytes).unwrap();
+    }
+    rows.sort();
+    let drivers = rows.chunk_by(|a, b| a.0 == b.0).map(|rows| {
+        let key = serde_json::to_string(&rows[0].0).unwrap();
+        format!("{key}:[{}]", rows.iter().map(|row| row.4.as_str()).collect::<Vec<_>>().join(","))
+    });
+    let expected = format!("{{{}}}", drivers.collect::<Vec<_>>().join(","));
+    let (index, count) = world.index_in(150_000, 8 << 20, 2).unwrap();
+    assert!(String::from_utf8(index.0[1].clone()).unwrap() == expected && count > 1, "{count} ranges");
 }
 
-/// Writes a board of so many entries over the first one, and gives its path and the file.
-fn write_large(world: &World, entries: usize, entry: &str) -> (std::path::PathBuf, Vec<u8>) {
-    let board = world.catalog.combinations().next().unwrap();
+#[test]
+fn too_little_memory_is_an_error_before_anything_is_read() {
+    let world = World::new(1, &[3]);
+    let least = Headroom::least(&world.catalog);
+    let error = world.index(Some(least - 1), 2).unwrap_err();
+    assert!(matches!(error, IndexError::BudgetTooSmall { needed, given } if (needed, given) == (least, least - 1)));
+    assert_eq!(world.index(None, 2).unwrap(), world.index(Some(least), 2).unwrap());
+}
+
+#[test]
+fn a_board_that_is_replaced_between_ranges_is_an_error_and_one_renewed_is_not() {
+    let world = World::new(4, &[900; 9]);
+    let source = world.source(None, 2);
+    let plan = headroom::Plan::for_test(400_000, 8 << 20, 2);
+    let begin = || ranges::build_in(&source, Some(plan)).unwrap();
+    let (built, ranges) = begin();
+    let cached = |it: &usize| built.states[*it] != BoardState::Missing;
+    let number = (0..9).find(cached).unwrap();
+    let path = world.cache.board_path(world.catalog.combinations().nth(number).unwrap());
+    assert!(fs::renew(&path).unwrap());
+    assert_eq!(world.export(&built, ranges).unwrap().0, world.index(None, 2).unwrap().0);
+    for replaced in [true, false] {
+        let (built, ranges) = begin();
+        if replaced {
+            write_large(&world, number, 3, &entry(&mut Rng::with_seed(9)));
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+        let error = world.export(&built, ranges).unwrap_err();
+        assert!(matches!(&error, IndexError::Changed(it) if *it == path), "{error}");
+    }
+}
+
+/// Writes a board of so many entries over that one, and returns its path and the file.
+fn write_large(world: &World, number: usize, entries: usize, entry: &str) -> (std::path::PathBuf, Vec<u8>) {
+    let board = world.catalog.combinations().nth(number).unwrap();
     let mut encoder = BoardEncoder::new(board, "T", &Validators::default());
     for _ in 0..entries {
         assert!(encoder.push(&serde_json::value::RawValue::from_string(entry.to_owned()).unwrap()));
@@ -240,57 +290,47 @@ fn write_large(world: &World, entries: usize, entry: &str) -> (std::path::PathBu
 }
 
 #[test]
-fn a_board_that_does_not_fit_at_all_is_told_but_a_damaged_one_is_only_damaged() {
+fn a_board_that_does_not_fit_at_all_is_an_error_but_a_damaged_one_is_only_damaged() {
     let world = World::new(1, &[1; 9]);
-    let (path, whole) = write_large(&world, 3000, &entry(&mut Rng::with_seed(7)));
-    let small = Plan { large: Shares { records: 40_000, board: 100_000 }, ..plan(1, 40_000, 5000) };
-    assert!(matches!(world.sorted(small), Err(IndexError::BudgetTooSmall { needed: 10_000.., given: 0 })));
+    let (path, whole) = write_large(&world, 0, 80_000, &entry(&mut Rng::with_seed(7)));
+    let least = Headroom::least(&world.catalog);
+    let error = world.index(Some(least), 2).unwrap_err();
+    assert!(
+        matches!(error, IndexError::BudgetTooSmall { needed, given } if given == least && needed > least + (1 << 20))
+    );
     fs::write_whole(&path, &[&whole[..whole.len() - 8], b"\0\0\0\0\0\0\xff\0"].concat()).unwrap();
-    let built = world.sorted(small).unwrap();
+    let source = world.source(Some(least), 2);
+    let (built, _) = build(&source).unwrap();
     assert!(built.damaged.iter().any(|damaged| world.cache.board_path(damaged.board) == path), "{:?}", built.damaged);
 }
 
 #[test]
-fn an_index_can_be_made_in_the_budget_that_an_error_names() {
+fn an_index_can_be_made_in_the_headroom_that_an_error_names() {
     let (small, text) = (entry(&mut Rng::with_seed(7)), "x".repeat(100_000));
-    // A board of 20 MB, and an entry that few records of its size have room beside.
+    // A board of 20 MB of one driver, and rows so large that a block of them is larger than all else.
     for (entries, entry) in [(120_000, small), (80, format!(r#"{{"driver":{{"name":"a"}},"team":"{text}"}}"#))] {
         let world = World::new(1, &[2; 9]);
-        let (_, _) = write_large(&world, entries, &entry);
-        let spill = world.folder.path().join("spill");
-        let make = |bytes| {
-            let budget = Budget { bytes: Some(bytes), spill: &spill, give_back: || {} };
-            let built = build(&world.cache, &world.catalog, 2, &budget, &CancellationToken::new())?;
-            let folder = world.folder.path();
-            export(&built, &world.catalog, folder, false, 2, &CancellationToken::new()).map(|_| ())
-        };
-        let mut bytes = Budget::least(&world.catalog);
+        let (_, _) = write_large(&world, 0, entries, &entry);
+        let mut bytes = Headroom::least(&world.catalog);
         let mut named = Vec::new();
-        while let Err(error) = make(bytes) {
+        while let Err(error) = world.index(Some(bytes), 2) {
             let IndexError::BudgetTooSmall { needed, given } = error else { panic!("{error}") };
             assert!(needed > given && given == bytes, "{needed} {given}");
             bytes = needed;
             named.push(bytes);
         }
         assert!((1..=3).contains(&named.len()), "{named:?}");
-        // Asked beforehand, boards are known.
-        let least = Budget::least_for(&world.cache, &world.catalog, 2).unwrap();
-        assert!(least <= bytes, "{least} {named:?}");
-        assert!(entries < 1000 || make(least).is_ok(), "{least} {named:?}");
+        assert!(Headroom::least_for(&world.cache, &world.catalog, 2).unwrap() <= bytes, "{named:?}");
     }
 }
 
 #[test]
-fn a_folder_that_takes_no_file_is_named_and_a_stop_is_obeyed() {
-    let (world, stop) = (World::new(1, &[9; 9]), CancellationToken::new());
-    let spill = world.folder.path().join("no folder");
-    fs::write_whole(&spill, b"").unwrap();
-    let budget = Budget { bytes: Some(Budget::least(&world.catalog)), spill: &spill, give_back: || {} };
-    let error = build(&world.cache, &world.catalog, 2, &budget, &stop).unwrap_err();
-    assert!(matches!(&error, IndexError::Store(error) if error.path.starts_with(&spill)), "{error}");
-    let built = world.sorted(plan(1, 40_000, 8 << 20)).unwrap();
-    stop.cancel();
-    assert!(matches!(build(&world.cache, &world.catalog, 2, &budget, &stop), Err(IndexError::Stopped)));
-    let exported = export(&built, &world.catalog, world.folder.path(), false, 2, &stop);
+fn a_stop_is_obeyed() {
+    let world = World::new(1, &[900; 9]);
+    let source = world.source(None, 2);
+    let (built, ranges) = ranges::build_in(&source, Some(headroom::Plan::for_test(400_000, 8 << 20, 1))).unwrap();
+    world.stop.cancel();
+    assert!(matches!(build(&source), Err(IndexError::Stopped)));
+    let exported = world.export(&built, ranges);
     assert!(matches!(exported, Err(IndexError::Stopped)), "{exported:?}");
 }

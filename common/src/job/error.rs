@@ -113,7 +113,9 @@ impl Fatal for JobError {
             | Self::CatalogFile(_)
             | Self::Newer(_)
             | Self::Client(SetupError::Proxy(_)) => Exit::Configuration,
-            Self::Lock(LockError::Busy { .. }) | Self::Memory(NotEnough::InUse { .. }) => Exit::TryAgain,
+            Self::Lock(LockError::Busy { .. })
+            | Self::Memory(NotEnough::InUse { .. })
+            | Self::Index(IndexError::Changed(_)) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(error)) | Self::Store(error) | Self::Index(IndexError::Store(error)) => {
                 error.exit()
@@ -132,7 +134,7 @@ impl Fatal for JobError {
 mod tests {
     use super::*;
     use crate::domain::Catalog;
-    use crate::index::Budget;
+    use crate::index::Headroom;
     use crate::runtime::memory::usage::{By, Limit, Origin, Used};
     use crate::store::Holder;
     use crate::upstream::ProxyError;
@@ -160,6 +162,7 @@ mod tests {
             JobError::Index(IndexError::TooMany(_)) => "Index(TooMany)",
             JobError::Index(IndexError::NotCompressed(_)) => "Index(NotCompressed)",
             JobError::Index(IndexError::BudgetTooSmall { .. }) => "Index(BudgetTooSmall)",
+            JobError::Index(IndexError::Changed(_)) => "Index(Changed)",
             JobError::Client(SetupError::Client(_)) => "Client(Client)",
             JobError::Client(SetupError::Proxy(_)) => "Client(Proxy)",
             JobError::Panicked(_) => "Panicked",
@@ -197,8 +200,9 @@ mod tests {
             IndexError::Store(store()).into(),
             IndexError::Stopped.into(),
             IndexError::TooMany(1).into(),
+            IndexError::Changed("class_1.json.gz".into()).into(),
             IndexError::NotCompressed(crate::index::NotCompressed::default()).into(),
-            IndexError::BudgetTooSmall { needed: Budget::least(&Catalog::builtin()), given: 0 }.into(),
+            IndexError::BudgetTooSmall { needed: Headroom::least(&Catalog::builtin()), given: 0 }.into(),
             SetupError::Client("no certificates".to_owned()).into(),
             SetupError::Proxy(ProxyError::default()).into(),
             JobError::Panicked(String::new()),
@@ -226,6 +230,7 @@ mod tests {
          74 NoBoards
          74 Store
          75 Guard
+         75 Index(Changed)
          75 Lock(Busy)
          75 Memory(InUse)
          75 NoThread

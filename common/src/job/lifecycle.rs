@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::JobError;
 use super::progress::{Progress, Snapshot};
-use super::publish::{PublishError, Publisher, Room};
+use super::publish::{HeadroomNow, PublishError, Publisher};
 use super::run::Options;
 use super::status;
 use crate::domain::Catalog;
-use crate::index::{BoardState, Budget, IndexError};
+use crate::index::{BoardState, Headroom, IndexError};
 use crate::runtime::config::Config;
 use crate::runtime::control::{BoardsProgress, Facts};
 use crate::runtime::memory::limit::Limits;
@@ -103,7 +103,7 @@ impl Job {
             status,
             plain: config.index.plain,
             threads: threads(),
-            room: room(limits.clone()),
+            headroom: headroom(limits.clone()),
             give_back: memory::give_back,
             clock: options.clock,
             totals: std::sync::Mutex::default(),
@@ -242,8 +242,8 @@ fn purge(runtime: &Handle) -> Option<Purged> {
 }
 
 /// What an index may take below the limits, each time it is asked. What was freed before is given back first.
-fn room(limits: Option<Limits>) -> Room {
-    Room(Arc::new(move || {
+fn headroom(limits: Option<Limits>) -> HeadroomNow {
+    HeadroomNow(Arc::new(move || {
         let limits = limits.as_ref()?;
         memory::give_back();
         let usage = limits.usage().inspect_err(|error| tracing::error!(%error, "cannot read how much memory is left"));
@@ -254,15 +254,15 @@ fn room(limits: Option<Limits>) -> Room {
 
 /// Refuses a limit in which no index of this catalogue can be made whatever happens, before there is anything to be stopped.
 fn check_limit(limits: &Limits, cache: &Cache, catalog: &Catalog) -> Result<(), JobError> {
-    let least = Budget::least(catalog);
-    let room = limits.usage().map_err(JobError::Figures)?.own.headroom_bytes();
-    if room < least { Err(not_enough(limits, least, cache, catalog)) } else { Ok(()) }
+    let least = Headroom::least(catalog);
+    let headroom = limits.usage().map_err(JobError::Figures)?.own.headroom_bytes();
+    if headroom < least { Err(not_enough(limits, least, cache, catalog)) } else { Ok(()) }
 }
 
 /// The error for an index that takes so many bytes at least, which there are not. All boards are looked at, so that the limit that
 /// it names is enough for them.
 fn not_enough(limits: &Limits, needed: u64, cache: &Cache, catalog: &Catalog) -> JobError {
-    let for_boards = match Budget::least_for(cache, catalog, threads()) {
+    let for_boards = match Headroom::least_for(cache, catalog, threads()) {
         Ok(bytes) => bytes,
         Err(error) => return error.into(),
     };

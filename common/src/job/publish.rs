@@ -6,10 +6,13 @@ use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
-use crate::index::{self, BoardState, Budget, Built, Exported, IndexError};
+use crate::index::{self, BoardState, Built, Exported, Headroom, IndexError, Source};
 use crate::runtime::fs::FsError;
 use crate::runtime::timestamp;
 use crate::store::{Damage, Promoted, Staging, Status, StatusFile};
+
+/// How often an export begins, where another program replaces boards while it is made.
+const ATTEMPTS: u32 = 3;
 
 /// Why nothing was published.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +61,7 @@ pub struct Publisher {
     /// Threads that read, format and compress.
     pub threads: usize,
     /// How much memory an index may take.
-    pub room: Room,
+    pub headroom: HeadroomNow,
     /// Gives what was freed back to the kernel.
     pub give_back: fn(),
     /// The time of day.
@@ -69,11 +72,11 @@ pub struct Publisher {
 
 /// Tells, each time it is asked, how many bytes of memory an index may take now; none for as many as it likes.
 #[derive(Clone)]
-pub struct Room(pub Arc<dyn Fn() -> Option<u64> + Send + Sync>);
+pub struct HeadroomNow(pub Arc<dyn Fn() -> Option<u64> + Send + Sync>);
 
-impl std::fmt::Debug for Room {
+impl std::fmt::Debug for HeadroomNow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Room")
+        f.write_str("HeadroomNow")
     }
 }
 
@@ -103,27 +106,15 @@ impl Publisher {
         }
         let begun = Instant::now();
         let cache = self.staging.cache();
-        let budget = Budget { bytes: (self.room.0)(), spill: self.staging.folder(), give_back: self.give_back };
-        let built = index::build(cache, &self.catalog, self.threads, &budget, stop)?;
-        let unreadable = |it: &index::Damaged| matches!(it.damage, Damage::Unreadable(_));
-        if let [first, ..] = &built.damaged[..]
-            && built.boards() == 0
-            && built.damaged.iter().all(unreadable)
-        {
-            return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
-        }
-        for index::Damaged { board, path, damage, file } in &built.damaged {
-            // Whoever fetches may have put another in its place since it was read.
-            if let Some(aside) = self.staging.set_aside_file(*board, *file)? {
-                tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
-                totals.damaged.push(*board);
-            }
-        }
+        let headroom = Headroom { bytes: (self.headroom.0)(), give_back: self.give_back };
+        let source = Source { cache, catalog: &self.catalog, threads: self.threads, headroom, stop };
+        let (built, exported) = self.export(&source)?;
+        self.set_aside(&built, &mut totals)?;
         let refused = self.staging.refused();
         if let Some((first, error)) = refused.first_key_value() {
             tracing::warn!(boards = refused.len(), %first, error, "boards cannot be moved to where they belong");
         }
-        let exported = index::export(&built, &self.catalog, cache.folder(), self.plain, self.threads, stop)?;
+        let exported = exported?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
         let status = self.figures(&built, &exported, took_ms);
         self.tell(&status);
@@ -145,6 +136,42 @@ impl Publisher {
             status,
         });
         Ok(built.states)
+    }
+
+    /// Exports the index of the cache as it is. Within limits the cache is read several times and has to stay the same:
+    /// boards that arrive meanwhile wait, and where another program replaces one, the export begins anew.
+    fn export(&self, source: &Source<'_>) -> Result<(Built, Result<Exported, IndexError>), PublishError> {
+        let _unchanged = source.headroom.bytes.map(|_| self.staging.hold_arrivals());
+        let mut attempts = ATTEMPTS;
+        loop {
+            attempts -= 1;
+            let (built, ranges) = index::build(source)?;
+            let unreadable = |it: &index::Damaged| matches!(it.damage, Damage::Unreadable(_));
+            if let [first, ..] = &built.damaged[..]
+                && built.boards() == 0
+                && built.damaged.iter().all(unreadable)
+            {
+                return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
+            }
+            match index::export(ranges, source.cache.folder(), self.plain) {
+                Err(IndexError::Changed(path)) if attempts > 0 => {
+                    tracing::warn!(path = %path.display(), "a board changed while the index was made: starting anew");
+                }
+                exported => return Ok((built, exported)),
+            }
+        }
+    }
+
+    /// Moves damaged boards aside.
+    fn set_aside(&self, built: &Built, totals: &mut Totals) -> Result<(), FsError> {
+        for index::Damaged { board, path, damage, file } in &built.damaged {
+            // Whoever fetches may have put another in its place since it was read.
+            if let Some(aside) = self.staging.set_aside_file(*board, *file)? {
+                tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
+                totals.damaged.push(*board);
+            }
+        }
+        Ok(())
     }
 
     /// Tells `status.json` something that the job's last word tells again, or that is of the moment: where it cannot be

@@ -68,8 +68,15 @@ pub enum Within<'b> {
     Nothing,
     /// It is too large, and no entry of it was handed on.
     TooLarge,
-    /// What the file says of itself, and when it was written.
-    Board(BoardHead<'b>, SystemTime),
+    /// It was read.
+    Board {
+        /// What the file says of itself.
+        head: BoardHead<'b>,
+        /// When it was written.
+        written: SystemTime,
+        /// The checksum and the length of its text, as gzip stores them: another text has others.
+        trailer: [u8; 8],
+    },
 }
 
 /// A folder of boards: `track_{track}/class_{class}.json.gz`. The cache and the staging folder both have this shape.
@@ -109,7 +116,7 @@ impl Cache {
         entries: &mut E,
     ) -> Result<Option<(BoardHead<'b>, SystemTime)>, ReadError> {
         match self.read_within(board, buffers, usize::MAX, entries)? {
-            Within::Board(head, written) => Ok(Some((head, written))),
+            Within::Board { head, written, .. } => Ok(Some((head, written))),
             Within::Nothing | Within::TooLarge => Ok(None),
         }
     }
@@ -138,9 +145,10 @@ impl Cache {
             return Ok(Within::TooLarge);
         }
         let Buffers { compressed, text } = buffers;
+        let trailer = compressed.last_chunk().copied().unwrap_or_default();
         let text = board_file::inflate(compressed, text).map_err(damaged)?;
         let head = board_file::parse(text, board, entries).map_err(damaged)?;
-        Ok(Within::Board(head, written))
+        Ok(Within::Board { head, written, trailer })
     }
 
     /// How many bytes buffers would hold of a board that was too large for [`Cache::read_within`]. The file is inflated to

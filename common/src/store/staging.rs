@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
@@ -220,6 +220,11 @@ impl Staging {
             Destination::Cache => put(&self.cache, board, NewFile::commit)?,
         }
         Ok(Ok(if empty { Arrival::Empty } else { Arrival::Changed }))
+    }
+
+    /// Keeps boards that arrive waiting, so that the cache stays as it is, until what this returns is dropped.
+    pub fn hold_arrivals(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a cached board count as fetched now; says `false` where there is none.

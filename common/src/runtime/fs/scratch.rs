@@ -1,17 +1,17 @@
-//! A file without a name, for what does not fit in memory.
+//! A file without a name, which is in memory of its own and not in that of the process.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::{At as _, FsError, create_folders, parent, remove};
+use super::{At as _, FsError};
 
-/// A file that is removed as soon as it is made, and then only written and read through this handle: its space is free
-/// again when the handle is dropped, and also when the process is killed, whatever kills it.
+/// A file that is only reached through this handle: its memory is free again when the handle is dropped, and also when the
+/// process is killed, whatever kills it.
 #[derive(Debug)]
 pub struct Scratch {
     file: File,
@@ -19,19 +19,6 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes the file at `path`, a name that nothing else uses, and takes the name away. What stands there is what a
-    /// process left that was killed between the two.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn create(path: &Path) -> Result<Self, FsError> {
-        create_folders(parent(path))?;
-        remove(path)?;
-        let file = File::options().read(true).write(true).create_new(true).open(path).at("create", path)?;
-        remove(path)?;
-        Ok(Self { file, path: path.to_owned() })
-    }
-
     /// Makes a file that is on no disk, but in memory of its own, which is not that of the process. The name is only shown
     /// by the kernel.
     ///
@@ -60,7 +47,7 @@ impl Scratch {
     /// Writes `bytes` at `offset`.
     ///
     /// # Errors
-    /// When the system refuses: mostly, because the disk is full.
+    /// When the system refuses: mostly, because memory is full.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), FsError> {
         self.file.write_all_at(bytes, offset).at("write", &self.path)
     }
@@ -72,35 +59,11 @@ impl Scratch {
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<(), FsError> {
         self.file.read_exact_at(into, offset).at("read", &self.path)
     }
-
-    /// The error for bytes that are not those that were written.
-    #[must_use]
-    pub fn garbled(&self) -> FsError {
-        let cause = io::Error::new(io::ErrorKind::InvalidData, "not what was written there");
-        FsError::new("read", &self.path, cause)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn it_has_no_name_and_makes_room_for_itself() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/.x.tmp");
-        create_folders(parent(&path)).unwrap();
-        std::fs::write(&path, "left by a killed process").unwrap();
-        let scratch = Scratch::create(&path).unwrap();
-        assert!(!path.exists());
-        scratch.write_at(b"two", 3).unwrap();
-        scratch.write_at(b"one", 0).unwrap();
-        let mut read = [0; 6];
-        scratch.read_at(&mut read, 0).unwrap();
-        assert_eq!(&read, b"onetwo");
-        let error = scratch.read_at(&mut read, 1).unwrap_err().to_string();
-        assert!(error.contains("deep/.x.tmp"), "{error}");
-    }
 
     #[test]
     fn one_in_memory_can_be_written_by_its_path() {

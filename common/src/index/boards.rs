@@ -1,0 +1,81 @@
+//! What the cache holds of each combination.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::domain::{Catalog, Combination};
+use crate::runtime::fs::FileId;
+use crate::store::Damage;
+
+/// What the cache holds of one combination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BoardState {
+    /// No file, or a damaged one.
+    #[default]
+    Missing,
+    /// A board.
+    Cached {
+        /// When its file was written.
+        written: SystemTime,
+        /// How many entries it has.
+        entries: u32,
+    },
+}
+
+/// A board file that is not the board it should be.
+#[derive(Debug)]
+pub struct Damaged {
+    /// Which board.
+    pub board: Combination,
+    /// Its file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub damage: Damage,
+    /// Which file was read: another may stand there soon. None where nobody may look at it.
+    pub file: Option<FileId>,
+}
+
+/// What was found in a cache.
+#[derive(Debug)]
+pub struct Built {
+    /// What was found of each combination, in catalogue order.
+    pub states: Vec<BoardState>,
+    /// The files that could not be used, in catalogue order; they are not touched.
+    pub damaged: Vec<Damaged>,
+    pub(super) entries: usize,
+    pub(super) nameless: usize,
+}
+
+impl Built {
+    /// Entries in the index.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// Entries that have no driver name, and so are in no index.
+    #[must_use]
+    pub fn nameless(&self) -> usize {
+        self.nameless
+    }
+
+    /// Cached boards, empty ones included.
+    #[must_use]
+    pub fn boards(&self) -> usize {
+        self.states.iter().filter(|state| **state != BoardState::Missing).count()
+    }
+
+    /// Boards with entries.
+    #[must_use]
+    pub fn boards_with_entries(&self) -> usize {
+        let has_entries = |state: &&BoardState| matches!(state, BoardState::Cached { entries: 1.., .. });
+        self.states.iter().filter(has_entries).count()
+    }
+
+    /// Track layouts that have a cached board.
+    #[must_use]
+    pub fn tracks(&self, catalog: &Catalog) -> usize {
+        let cached = |row: &&[BoardState]| row.iter().any(|state| *state != BoardState::Missing);
+        self.states.chunks(catalog.classes().len()).filter(cached).count()
+    }
+}

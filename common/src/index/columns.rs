@@ -1,0 +1,46 @@
+//! What every kind of published file is written from: rows, and the order of the index.
+
+use super::order::{self, Order, Placed};
+use super::rows::Fields;
+use super::shard::Shard;
+use crate::domain::{Catalog, Class, Ordinal, Track};
+
+/// All rows of a range of keys, and all boards.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    shards: Vec<Shard>,
+    pub(super) order: Order,
+}
+
+impl Columns {
+    pub(super) fn new(mut shards: Vec<Shard>) -> Self {
+        let order = order::order(&mut shards);
+        Self { shards, order }
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.shards.iter().map(Shard::bytes).sum::<usize>() + self.order.bytes()
+    }
+
+    /// A name whose lower case is that key.
+    pub(super) fn key_name(&self, key: usize) -> &str {
+        self.order.key_name(&self.shards, key)
+    }
+
+    /// The row at that place of the order, with the combination that it belongs to.
+    pub(super) fn row<'a>(
+        &'a self,
+        place: usize,
+        catalog: &'a Catalog,
+    ) -> Option<((&'a Track, &'a Class), Fields<'a>)> {
+        let Placed { shard, row } = self.order.row(&self.shards, place);
+        // Boards are read by walking the catalogue, so each has its place in it.
+        catalog.at(shard.boards[row.board as usize].ordinal).map(|place| (place, shard.fields(row)))
+    }
+
+    /// All boards, each with its track layout's name and its entries.
+    pub(super) fn boards(&self) -> impl Iterator<Item = (Ordinal, &str, u32)> {
+        self.shards.iter().flat_map(Shard::named_boards)
+    }
+}

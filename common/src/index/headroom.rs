@@ -1,0 +1,235 @@
+//! How much memory an index may take, and how that is shared out.
+
+use super::error::IndexError;
+use super::parallel;
+use crate::domain::{Catalog, Combination, Ordinal};
+use crate::runtime::fs::FsError;
+use crate::store::{Cache, ReadError};
+
+/// How many boards a thread takes at once: neighbours, so that a folder is read by one.
+pub(super) const RUN: usize = 16;
+
+/// The text of a usual block of the driver index.
+pub(super) const BLOCK_BYTES: usize = 4096 * 432;
+
+/// What a compressor holds, beside its output.
+const COMPRESSOR_BYTES: usize = 384 << 10;
+
+/// What each combination of the catalogue takes in the tables of boards: found and exported, or damaged and named.
+const COMBINATION_BYTES: u64 = 192;
+
+/// What tables and the sample of keys take beside.
+const TABLES_BYTES: u64 = 512 << 10;
+
+/// The least that is left for the work itself.
+const MIN_WORK: u64 = 6 << 20;
+
+/// One more thread reads where each has at least this much.
+const READER_BYTES: u64 = 6 << 20;
+
+/// What a thread that reads holds beside what is counted: its stack, the state of a decompressor.
+const THREAD_BYTES: usize = 128 << 10;
+
+/// Boards up to this size are read by all threads at the same time, where there is memory; larger ones one by one.
+const BOARD_BYTES: usize = 8 << 20;
+
+/// How finely the least headroom for something is looked for.
+const STEP: u64 = 64 << 10;
+
+/// What an index may hold in memory at any time.
+#[derive(Debug, Clone, Copy)]
+pub struct Headroom {
+    /// In bytes; with `None`, the index is held in memory as a whole, whatever that takes.
+    pub bytes: Option<u64>,
+    /// Gives what has been freed back to the kernel: called where one step frees most of what the next one takes.
+    pub give_back: fn(),
+}
+
+impl Headroom {
+    /// The least number of bytes that an index of this catalogue can be made in, where no board is unusually large.
+    #[must_use]
+    pub fn least(catalog: &Catalog) -> u64 {
+        least(catalog.len())
+    }
+
+    /// The least number of bytes that an index of this cache can be made in, its largest board included. Reads all boards,
+    /// and leaves out those that are damaged.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn least_for(cache: &Cache, catalog: &Catalog, threads: usize) -> Result<u64, FsError> {
+        let measure = |largest: &mut usize, number: usize| {
+            // A catalogue has at most a million combinations.
+            let ordinal = Ordinal(u32::try_from(number).unwrap_or(u32::MAX));
+            let Some((track, class)) = catalog.at(ordinal) else { return Ok(()) };
+            match cache.measure(Combination { track: track.id, class: class.id }) {
+                Ok(bytes) => *largest = bytes.max(*largest),
+                Err(ReadError::Damaged { .. }) => {}
+                Err(ReadError::Store(error)) => return Err(error),
+            }
+            Ok(())
+        };
+        let largest = parallel::fold(threads, catalog.len(), RUN, || 0, measure)?.into_iter().max().unwrap_or(0);
+        Ok(least_that(catalog.len(), |plan| plan.largest_board() >= largest))
+    }
+}
+
+/// What a block takes until it is written: its text, the compressor, and the compressor's output while it grows.
+pub(super) const fn block_cost(text_bytes: usize) -> usize {
+    text_bytes + text_bytes / 2 + COMPRESSOR_BYTES
+}
+
+fn tables(combinations: usize) -> u64 {
+    combinations as u64 * COMBINATION_BYTES + TABLES_BYTES
+}
+
+fn least(combinations: usize) -> u64 {
+    tables(combinations) + MIN_WORK
+}
+
+/// The least headroom, to the next [`STEP`], whose plan fits. Shares grow with the headroom.
+fn least_that(combinations: usize, fits: impl Fn(&Plan) -> bool) -> u64 {
+    let bytes = |steps: u64| least(combinations) + steps * STEP;
+    let fits = |steps| fits(&Plan::share_out(bytes(steps), combinations, 1));
+    let (mut too_little, mut enough) = (None, 0);
+    // A terabyte is beyond all limits.
+    while enough < (1 << 40) / STEP && !fits(enough) {
+        too_little = Some(enough);
+        enough = (enough * 2).max(1);
+    }
+    while let Some(low) = too_little.filter(|low| low + 1 < enough) {
+        let middle = u64::midpoint(low, enough);
+        if fits(middle) { enough = middle } else { too_little = Some(middle) }
+    }
+    bytes(enough)
+}
+
+/// A headroom, shared out. Reading and exporting follow one another, so what one has beside the columns, the other has too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    given: u64,
+    combinations: usize,
+    /// All but the tables.
+    work: usize,
+    /// Threads that read at the same time.
+    pub(super) readers: usize,
+    /// The file and the text of a board that one of them reads.
+    pub(super) board: usize,
+    /// Blocks of the export have this much, whatever the columns take.
+    blocks: usize,
+}
+
+impl Plan {
+    pub(super) fn new(bytes: u64, catalog: &Catalog, threads: usize) -> Result<Self, IndexError> {
+        let least = Headroom::least(catalog);
+        if bytes < least {
+            return Err(IndexError::BudgetTooSmall { needed: least, given: bytes });
+        }
+        Ok(Self::share_out(bytes, catalog.len(), threads))
+    }
+
+    /// Shares out so many bytes, the least or more.
+    fn share_out(bytes: u64, combinations: usize, threads: usize) -> Self {
+        let work = usize::try_from(bytes - tables(combinations)).unwrap_or(usize::MAX) / 64 * 63;
+        let threads = threads.max(1);
+        let readers = usize::try_from(work as u64 / READER_BYTES).unwrap_or(1).clamp(1, threads);
+        Self {
+            given: bytes,
+            combinations,
+            work,
+            readers,
+            board: (work / 4 / readers).min(BOARD_BYTES),
+            blocks: block_cost(BLOCK_BYTES).saturating_mul(threads).clamp(work / 8, work / 2),
+        }
+    }
+
+    /// So many bytes for columns, and for boards that are read beside others.
+    #[cfg(test)]
+    pub(super) fn for_test(columns: usize, board: usize, readers: usize) -> Self {
+        let blocks = 64 << 20;
+        Self { given: 0, combinations: 9, work: columns + blocks, readers, board, blocks }
+    }
+
+    /// The largest board that can be read, alone.
+    pub(super) fn largest_board(&self) -> usize {
+        self.work - self.work / 8 - THREAD_BYTES
+    }
+
+    /// What columns may take while boards up to `largest` are read, and while they are exported, beside `held` bytes.
+    pub(super) fn columns(&self, largest: usize, held: usize) -> usize {
+        let reading = (self.readers * (self.board + THREAD_BYTES)).max(largest + THREAD_BYTES);
+        self.work.saturating_sub((reading + held).max(self.blocks))
+    }
+
+    /// What blocks of the export may take where columns take so many bytes.
+    pub(super) fn blocks(&self, columns: usize) -> usize {
+        self.work.saturating_sub(columns)
+    }
+
+    /// The error for columns of so many bytes that cannot be split.
+    pub(super) fn too_small_for_columns(&self, bytes: usize, largest: usize, held: usize) -> IndexError {
+        self.too_small(|plan| plan.columns(largest, held) >= bytes)
+    }
+
+    /// The error for a board of so many bytes.
+    pub(super) fn too_small_for_board(&self, bytes: usize) -> IndexError {
+        self.too_small(|plan| plan.largest_board() >= bytes)
+    }
+
+    /// The error for a block that takes so many bytes.
+    pub(super) fn too_small_for_block(&self, bytes: usize) -> IndexError {
+        self.too_small(|plan| plan.blocks >= bytes)
+    }
+
+    fn too_small(&self, fits: impl Fn(&Self) -> bool) -> IndexError {
+        let needed = least_that(self.combinations, fits).max(self.given + STEP);
+        IndexError::BudgetTooSmall { needed, given: self.given }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What an error names as needed is enough, and no more than a step above what is not.
+        #[test]
+        fn the_least_headroom_for_something_is_the_least(combinations in 1_usize..1_000_000, needed in 0_usize..4 << 30) {
+            let shares: [fn(&Plan) -> usize; 4] =
+                [|it| it.largest_board(), |it| it.blocks, |it| it.columns(0, 0), |it| it.columns(64 << 20, 3 << 20)];
+            for share in shares {
+                let bytes = least_that(combinations, |plan| share(plan) >= needed);
+                let at = |bytes| share(&Plan::share_out(bytes, combinations, 1));
+                prop_assert!(at(bytes) >= needed);
+                prop_assert!(bytes == least(combinations) || at(bytes - STEP) < needed);
+            }
+        }
+
+        /// Whatever is held at the same time fits.
+        #[test]
+        fn shares_fit_together(more in 0_u64..1 << 34, combinations in 1_usize..1_000_000, threads in 1_usize..64) {
+            let bytes = least(combinations) + more;
+            let plan = Plan::share_out(bytes, combinations, threads);
+            let work = usize::try_from(bytes - tables(combinations)).unwrap();
+            prop_assert!(plan.columns(0, 0) + plan.readers * (plan.board + THREAD_BYTES) <= work);
+            prop_assert!(plan.columns(0, 0) + plan.blocks <= work && plan.columns(0, 0) >= work / 3);
+            prop_assert!(plan.blocks >= block_cost(BLOCK_BYTES));
+            let largest = plan.largest_board();
+            prop_assert!(plan.columns(largest, 0) + largest + THREAD_BYTES <= work && plan.columns(largest, 0) > work / 10);
+            prop_assert!((1..=threads).contains(&plan.readers));
+        }
+    }
+
+    #[test]
+    fn what_never_fits_ends_the_search() {
+        assert!(least_that(1, |_| false) > 1 << 40);
+    }
+
+    #[test]
+    fn no_headroom_is_too_large_to_be_shared_out() {
+        for bytes in [least(1), 1 << 40, u64::MAX] {
+            assert!((1..=64).contains(&Plan::share_out(bytes, 1, 64).readers));
+        }
+    }
+}
