@@ -14,6 +14,7 @@ mod settings;
 mod tests;
 mod unknown;
 mod values;
+mod variables;
 
 use std::ffi::{OsStr, OsString};
 
@@ -23,9 +24,10 @@ pub use args::ConfigArgs;
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors};
 pub use settings::{
-    Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Section, Setting, Upstream,
-    sections,
+    Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Section, Upstream, sections,
 };
+
+pub use values::Setting;
 
 use values::{Given, Source, Values};
 
@@ -97,7 +99,7 @@ pub fn load(layers: &Layers<'_>) -> Result<Loaded, ConfigErrors> {
     let table = table();
     let keys: Vec<&'static str> = table.iter().map(|setting| setting.key).collect();
     let flags = layers.flags.iter().filter_map(|flag| Given::text(&table, flag.key, &flag.value, flag.name));
-    let (variables, unknown_variables) = layers.environment.given(&table);
+    let (variables, unknown_variables) = variables::given(layers.environment, &table);
     let (file, mut errors) = match file::given(layers.file, layers.environment) {
         Ok(file) => (file, Vec::new()),
         Err(errors) => (Vec::new(), errors),

@@ -11,12 +11,11 @@ use super::circuit_breaker::CircuitBreaker;
 use super::failure::Failure;
 use super::page;
 use super::pages::{LastPage, LongestPage, Pages, Taken};
-use super::proxy::ProxyError;
 use super::rate_limiter::RateLimiter;
 use super::request::Ask;
 use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
 use super::session::Session;
-use super::transport::{Reply, Transport};
+use super::transport::{Reply, SetupError, Transport};
 use crate::domain::Combination;
 use crate::domain::{BoardSink, Validators};
 use crate::runtime::blocking::Blocking;
@@ -39,19 +38,6 @@ pub enum FetchError {
     /// No board can be had: the run is to end.
     #[error("the service is unavailable: {0}")]
     Unavailable(String),
-}
-
-/// The client could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// There are no root certificates, mostly.
-    #[error(
-        "cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)"
-    )]
-    Client(String),
-    /// The environment names a proxy that cannot be used.
-    #[error(transparent)]
-    Proxy(#[from] ProxyError),
 }
 
 /// What was asked of the service so far.

@@ -8,13 +8,25 @@ use reqwest::header::{COOKIE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Version};
 
 use super::body;
-use super::client::SetupError;
 use super::failure::{Failure, chain};
-use super::proxy::{self, Proxy};
+use super::proxy::{self, Proxy, ProxyError};
 use super::request::Ask;
 use super::retry_after::retry_after;
 use super::session::Session;
 use crate::runtime::config::Upstream;
+
+/// The client could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// There are no root certificates, mostly.
+    #[error(
+        "cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)"
+    )]
+    Client(String),
+    /// The environment names a proxy that cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+}
 
 /// How long connecting may take; a request as a whole has `timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,7 +1,6 @@
 //! The table of settings: key, type, default, kind and documentation. The structs that programs use, `--print-config`,
 //! `--help`, README's table, the man page and `deploy/r3e.toml` all come from it, so a new setting is one entry here.
 
-use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,11 +12,11 @@ use url::Url;
 
 use super::error::ConfigError;
 use super::kind::{
-    Kind, base_url, boolean, choice, cron_list, duration, duration_or_zero, header, number, optional, path, path_value,
+    base_url, boolean, choice, cron_list, duration, duration_or_zero, header, number, optional, path, path_value,
     socket_address, time_of_day, time_zone,
 };
 use super::paths;
-use super::values::Values;
+use super::values::{DefaultValue, Derive, Setting, Values};
 use crate::runtime::cron::Cron;
 use crate::runtime::logging::{Format, Level};
 use crate::runtime::memory::profile::Profiling;
@@ -249,60 +248,6 @@ pub struct Section {
     pub doc: &'static [&'static str],
     /// Its settings.
     pub settings: Vec<Setting>,
-}
-
-/// An entry of the table.
-pub struct Setting {
-    /// The key, as `section.key`.
-    pub key: &'static str,
-    /// Its documentation, line by line.
-    pub doc: &'static [&'static str],
-    /// The accepted values, if they are few or a range of numbers.
-    pub range: Option<String>,
-    /// The default, or an example if the default is not always the same.
-    pub example: Value,
-    /// What the default is if it is not always `example`.
-    pub default_doc: Option<&'static str>,
-    pub(super) derive: Option<Derive>,
-    pub(super) expected: String,
-    pub(super) from_text: fn(&OsStr) -> Option<Value>,
-    pub(super) check: Check,
-}
-
-/// Checks a value. An error says what is wrong with it, if there is more to say than what was expected.
-type Check = Box<dyn Fn(&Value) -> Result<(), Option<String>>>;
-/// Computes a default from the settings before it in the table and the environment. None if there is no value.
-type Derive = fn(&Values<'_>) -> Option<Value>;
-
-impl Setting {
-    fn new<T: 'static>(
-        key: &'static str,
-        doc: &'static [&'static str],
-        kind: Kind<T>,
-        DefaultValue { example, doc: default_doc, derive }: DefaultValue,
-    ) -> Self {
-        let Kind { expected, range, from_text, parse, explain, .. } = kind;
-        let check = Box::new(move |value: &Value| parse(value).map(drop).ok_or_else(|| explain(value)));
-        Self { key, doc, range, example, default_doc, derive, expected, from_text, check }
-    }
-
-    /// The key within its section.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.key.split_once('.').map_or(self.key, |(_, name)| name)
-    }
-}
-
-struct DefaultValue {
-    example: Value,
-    doc: Option<&'static str>,
-    derive: Option<Derive>,
-}
-
-impl<T: Into<Value>> From<T> for DefaultValue {
-    fn from(value: T) -> Self {
-        Self { example: value.into(), doc: None, derive: None }
-    }
 }
 
 /// No value by default: what that means, and an example.

@@ -1,5 +1,5 @@
-//! From what flags, variables and the file give to a value for each setting: checks everything given, lets the first layer
-//! win, and keeps the source of each value.
+//! A setting, and how it gets its value from what flags, variables and the file give: everything given is checked, the first layer
+//! wins, and the source of each value is kept.
 
 use std::ffi::OsStr;
 
@@ -8,10 +8,64 @@ use toml::Value;
 use super::environment::Environment;
 use super::error::{ConfigError, short};
 use super::kind::Kind;
-use super::settings::Setting;
 
 /// The origin of a value that nobody set.
 const DEFAULT: &str = "default";
+
+/// An entry of the table.
+pub struct Setting {
+    /// The key, as `section.key`.
+    pub key: &'static str,
+    /// Its documentation, line by line.
+    pub doc: &'static [&'static str],
+    /// The accepted values, if they are few or a range of numbers.
+    pub range: Option<String>,
+    /// The default, or an example if the default is not always the same.
+    pub example: Value,
+    /// What the default is if it is not always `example`.
+    pub default_doc: Option<&'static str>,
+    pub(super) derive: Option<Derive>,
+    pub(super) expected: String,
+    pub(super) from_text: fn(&OsStr) -> Option<Value>,
+    pub(super) check: Check,
+}
+
+/// Checks a value. An error says what is wrong with it, if there is more to say than what was expected.
+type Check = Box<dyn Fn(&Value) -> Result<(), Option<String>>>;
+/// Computes a default from the settings before it in the table and the environment. None if there is no value.
+pub(super) type Derive = fn(&Values<'_>) -> Option<Value>;
+
+impl Setting {
+    pub(super) fn new<T: 'static>(
+        key: &'static str,
+        doc: &'static [&'static str],
+        kind: Kind<T>,
+        DefaultValue { example, doc: default_doc, derive }: DefaultValue,
+    ) -> Self {
+        let Kind { expected, range, from_text, parse, explain, .. } = kind;
+        let check = Box::new(move |value: &Value| parse(value).map(drop).ok_or_else(|| explain(value)));
+        Self { key, doc, range, example, default_doc, derive, expected, from_text, check }
+    }
+
+    /// The key within its section.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.key.split_once('.').map_or(self.key, |(_, name)| name)
+    }
+}
+
+/// A default, or how it is found.
+pub(super) struct DefaultValue {
+    pub(super) example: Value,
+    pub(super) doc: Option<&'static str>,
+    pub(super) derive: Option<Derive>,
+}
+
+impl<T: Into<Value>> From<T> for DefaultValue {
+    fn from(value: T) -> Self {
+        Self { example: value.into(), doc: None, derive: None }
+    }
+}
 
 /// What one layer gives to one key, which may not exist.
 #[derive(Debug)]
