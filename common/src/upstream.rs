@@ -23,7 +23,8 @@ mod session;
 pub(crate) mod test_service;
 mod transport;
 
-pub use client::{Answer, Client, FetchError, Requests, Settings, SetupError};
+pub use client::{Answer, Client, FetchError, Requests};
 pub use failure::Failure;
 pub use pages::LastPage;
 pub use proxy::{Proxy, ProxyError};
+pub use transport::SetupError;

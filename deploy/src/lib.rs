@@ -8,6 +8,8 @@ mod pages;
 mod roff;
 mod settings;
 
+pub use settings::write_sources;
+
 use std::path::Path;
 
 use anyhow::Result;

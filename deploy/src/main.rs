@@ -1,4 +1,5 @@
-//! Writes the man pages and shell completions of all programs, for a package or for `/usr/local/share`.
+//! Writes the man pages and shell completions of all programs, for a package or for `/usr/local/share`, and what the source
+//! tree has of the table of settings.
 
 use std::path::PathBuf;
 
@@ -8,11 +9,17 @@ use clap::Parser as _;
 #[derive(Debug, clap::Parser)]
 #[command(name = "r3e-deploy", version)]
 struct Arguments {
-    /// The folder to write them in, laid out as /usr/share is
-    #[arg(value_name = "DIR")]
-    share: PathBuf,
+    /// Folder to write them to, laid out as /usr/share
+    #[arg(value_name = "DIR", required_unless_present = "settings")]
+    share: Option<PathBuf>,
+    /// Rewrite README's table of settings and deploy/r3e.toml in the source tree instead
+    #[arg(long, conflicts_with = "share")]
+    settings: bool,
 }
 
 fn main() -> anyhow::Result<()> {
-    r3e_deploy::write_all(&Arguments::parse().share)
+    match Arguments::parse().share {
+        Some(share) => r3e_deploy::write_all(&share),
+        None => r3e_deploy::write_sources(),
+    }
 }

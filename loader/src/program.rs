@@ -24,7 +24,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
-    let config = configure(&arguments.config, Vec::new())?;
+    let loaded = configure(&arguments.config, Vec::new())?;
     if let Some(Command::Catalog(asked)) = arguments.command {
         let job = arguments.job.wait.is_some() || arguments.job.parent.is_some();
         if arguments.cached_only || arguments.only.is_some() || job {
@@ -33,16 +33,16 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
             );
             return Err(Exit::Usage);
         }
-        let text =
-            catalog::run(asked.command, config, arguments.job.json).map_err(|error| Failure::from(error).report())?;
+        let text = catalog::run(asked.command, loaded.config, arguments.job.json)
+            .map_err(|error| Failure::from(error).report())?;
         return Ok(print(&text, Exit::Done));
     }
-    let only = arguments.only.as_ref().map(|text| chosen(text, &config)).transpose()?;
+    let only = arguments.only.as_ref().map(|text| chosen(text, &loaded.config)).transpose()?;
     let choice = Choice { cached_only: arguments.cached_only, only };
     let doing = if choice.cached_only { "exporting the cached boards" } else { "loading" };
     let quiet = arguments.config.quiet;
-    Ok(run_job(("r3e-loader", doing.to_owned()), &config, arguments.job, quiet, |job, states| {
-        Ok(choice.plan(&config, job, states))
+    Ok(run_job(("r3e-loader", doing.to_owned()), &loaded, arguments.job, quiet, |job, states| {
+        Ok(choice.plan(&loaded.config, job, states))
     }))
 }
 

@@ -1,4 +1,4 @@
-//! Asking one program through its control socket: one request, one answer, bounded in time and size.
+//! The client of the control socket: one request, one response, bounded in time and size.
 
 use std::io;
 use std::path::Path;
@@ -6,120 +6,131 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use r3e_common::runtime::control::Endpoint;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::heap::MAX_DUMP_BYTES;
 
-/// How long a program may take to answer a question: it only has to look.
-pub(crate) const TO_ANSWER: Duration = Duration::from_secs(2);
+/// How long a program may take to answer.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long it may take to purge, which is work: some tenths of a second for gigabytes.
-pub(crate) const TO_PURGE: Duration = Duration::from_secs(5);
+/// How long it may take to purge, which takes some tenths of a second for gigabytes.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of an answer: some thousand tasks.
+/// The maximum size of a response: some thousand tasks.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// So many characters of a refusal are repeated.
-const REPEATED: usize = 200;
+/// How many characters of a refusal are shown.
+const MAX_SHOWN: usize = 200;
 
-/// What is asked of a program.
+/// A request to a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {
-    /// What it holds.
+    /// See [`Endpoint::Stats`].
     Stats,
-    /// What it is doing, task by task.
+    /// See [`Endpoint::Tasks`].
     Tasks,
-    /// What each arena of its allocator holds.
+    /// See [`Endpoint::Arenas`].
     Arenas,
-    /// That it gives back what it holds and does not use.
+    /// See [`Endpoint::Purge`].
     Purge,
-    /// What holds what it holds, as its allocator sampled it.
+    /// See [`Endpoint::Heap`].
     Heap,
-    /// Whether that can be asked.
+    /// See [`Endpoint::Profile`].
     Profile,
-    /// That its allocator samples from now on, or no more; that it forgets what it has sampled.
+    /// See [`Endpoint::SwitchProfile`].
     SwitchProfile {
-        /// Whether it is to sample.
+        /// Whether the allocator samples from now on.
         active: bool,
-        /// Whether it is to forget.
+        /// Whether it discards its samples.
         reset: bool,
     },
 }
 
 impl Question {
-    fn request(self) -> (Method, &'static str) {
+    fn endpoint(self) -> Endpoint {
         match self {
-            Self::Stats => (Method::GET, "/stats"),
-            Self::Tasks => (Method::GET, "/tasks"),
-            Self::Arenas => (Method::GET, "/arenas"),
-            Self::Purge => (Method::POST, "/purge"),
-            Self::Heap => (Method::GET, "/heap"),
-            Self::Profile => (Method::GET, "/profile"),
-            Self::SwitchProfile { active: true, reset: false } => (Method::POST, "/profile?active=true"),
-            Self::SwitchProfile { active: true, reset: true } => (Method::POST, "/profile?active=true&reset=true"),
-            Self::SwitchProfile { active: false, .. } => (Method::POST, "/profile?active=false"),
+            Self::Stats => Endpoint::Stats,
+            Self::Tasks => Endpoint::Tasks,
+            Self::Arenas => Endpoint::Arenas,
+            Self::Purge => Endpoint::Purge,
+            Self::Heap => Endpoint::Heap,
+            Self::Profile => Endpoint::Profile,
+            Self::SwitchProfile { .. } => Endpoint::SwitchProfile,
         }
     }
 
-    /// How long the answer may take.
-    pub(crate) fn bound(self) -> Duration {
+    fn uri(self) -> String {
+        let query = match self {
+            Self::SwitchProfile { active: true, reset: false } => "?active=true",
+            Self::SwitchProfile { active: true, reset: true } => "?active=true&reset=true",
+            Self::SwitchProfile { active: false, .. } => "?active=false",
+            _ => "",
+        };
+        format!("{}{query}", self.endpoint().path())
+    }
+
+    /// The timeout.
+    pub(crate) fn timeout(self) -> Duration {
         match self {
-            Self::Stats | Self::Tasks | Self::Arenas | Self::Profile | Self::SwitchProfile { .. } => TO_ANSWER,
             // A profile may have to wait for a purge.
-            Self::Purge | Self::Heap => TO_PURGE,
+            Self::Purge | Self::Heap => PURGE_TIMEOUT,
+            _ => TIMEOUT,
         }
     }
 
-    /// The most bytes of the answer.
-    fn most_bytes(self) -> usize {
+    fn max_bytes(self) -> usize {
         if self == Self::Heap { MAX_DUMP_BYTES } else { MAX_ANSWER_BYTES }
     }
 }
 
-/// Why there is no answer.
+/// Why there is no usable response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoAnswer {
-    /// Nobody listens: the process is gone, and the socket with it or left behind.
+    /// Nothing listens: the process has ended.
     #[error("its process is gone")]
     Dead,
-    /// The process is there and says nothing.
+    /// The process exists and does not answer.
     #[error("no answer within {}", humantime::format_duration(*.0))]
     Late(Duration),
     /// The socket cannot be used.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// What came is no HTTP.
+    /// The request cannot be made.
+    #[error("cannot make the request: {0}")]
+    Request(hyper::http::uri::InvalidUri),
+    /// The response is not HTTP.
     #[error("the answer broke off: {0}")]
     Broken(hyper::Error),
     /// The answer is too long.
     #[error("the answer has more than {0} bytes")]
     TooLong(usize),
-    /// It does not do what was asked.
+    /// The program refused.
     #[error("it refused: {0}")]
     Refused(String),
-    /// The answer does not say what it should.
+    /// The response is not what was expected.
     #[error("the answer is not understood: {0}")]
     NotUnderstood(serde_json::Error),
 }
 
-/// Asks the program behind a socket.
+/// Sends a request to the program behind a socket and parses the JSON of its response.
 ///
 /// # Errors
-/// When there is no answer in time, or one that is not understood.
+/// If there is no response in time, or it cannot be parsed.
 pub(crate) async fn ask<T: DeserializeOwned>(socket: &Path, question: Question) -> Result<T, NoAnswer> {
     serde_json::from_slice(&ask_bytes(socket, question).await?).map_err(NoAnswer::NotUnderstood)
 }
 
-/// Asks likewise for what is no JSON.
+/// The same for a response that is not JSON.
 ///
 /// # Errors
-/// When there is no answer in time.
+/// If there is no response in time.
 pub(crate) async fn ask_bytes(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> {
-    let bound = question.bound();
-    tokio::time::timeout(bound, exchange(socket, question)).await.map_err(|_| NoAnswer::Late(bound))?
+    let timeout = question.timeout();
+    tokio::time::timeout(timeout, exchange(socket, question)).await.map_err(|_| NoAnswer::Late(timeout))?
 }
 
 async fn exchange(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> {
@@ -129,37 +140,43 @@ async fn exchange(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> 
     })?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(NoAnswer::Broken)?;
-    let (method, path) = question.request();
     let mut request = Request::new(Empty::<Bytes>::new());
-    *request.method_mut() = method;
-    *request.uri_mut() = hyper::Uri::from_static(path);
+    *request.method_mut() = question.endpoint().method();
+    *request.uri_mut() = question.uri().parse().map_err(NoAnswer::Request)?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, header::HeaderValue::from_static("localhost"));
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     let answer = async {
         let response = sender.send_request(request).await.map_err(NoAnswer::Broken)?;
         let status = response.status();
-        let most = question.most_bytes();
-        let body = Limited::new(response.into_body(), most).collect().await.map_err(|error| unreadable(error, most))?;
+        let max_bytes = question.max_bytes();
+        let body = Limited::new(response.into_body(), max_bytes)
+            .collect()
+            .await
+            .map_err(|error| unreadable(error, max_bytes))?;
         Ok((status, body.to_bytes()))
     };
     tokio::pin!(answer);
-    // The connection lives and ends here: no task of its own is left behind. What ends it shows in the answer.
+    // The connection is driven here, so that no task is left behind. Its errors show in the response.
     let (status, body) = tokio::select! {
         answer = &mut answer => answer?,
         _ended = connection => answer.await?,
     };
     if status != StatusCode::OK {
-        let said: String = String::from_utf8_lossy(&body).trim().chars().take(REPEATED).collect();
-        return Err(NoAnswer::Refused(if said.is_empty() { status.to_string() } else { format!("{status}: {said}") }));
+        let reason: String = String::from_utf8_lossy(&body).trim().chars().take(MAX_SHOWN).collect();
+        return Err(NoAnswer::Refused(if reason.is_empty() {
+            status.to_string()
+        } else {
+            format!("{status}: {reason}")
+        }));
     }
     Ok(body)
 }
 
-fn unreadable(error: Box<dyn std::error::Error + Send + Sync>, most: usize) -> NoAnswer {
+fn unreadable(error: Box<dyn std::error::Error + Send + Sync>, max_bytes: usize) -> NoAnswer {
     match error.downcast::<hyper::Error>() {
         Ok(error) => NoAnswer::Broken(*error),
-        Err(other) if other.is::<LengthLimitError>() => NoAnswer::TooLong(most),
+        Err(other) if other.is::<LengthLimitError>() => NoAnswer::TooLong(max_bytes),
         Err(other) => NoAnswer::Refused(other.to_string()),
     }
 }
@@ -239,7 +256,7 @@ mod tests {
             .collect();
         let begun = tokio::time::Instant::now();
         let replies = ask_all::<Vec<TaskStats>>(sockets, Question::Tasks).await;
-        assert_eq!(begun.elapsed().as_secs(), TO_ANSWER.as_secs(), "all at the same time");
+        assert_eq!(begun.elapsed().as_secs(), TIMEOUT.as_secs(), "all at the same time");
         assert_eq!(replies.len(), 20);
         for (reply, pid) in replies.iter().zip(1..) {
             assert_eq!(reply.socket.pid, pid.into());

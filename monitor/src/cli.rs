@@ -9,44 +9,42 @@ use clap::{Args, Parser, Subcommand};
 use r3e_common::runtime::config::{ConfigArgs, Flag};
 use r3e_common::runtime::notify::SupervisorArgs;
 
-/// Shows what the programs of r3e-leaderboard hold, has them give it back, and keeps the history.
+/// Shows and purges the memory of the r3e-leaderboard programs, and records it over time.
 #[derive(Debug, Parser)]
 #[command(name = "r3e-monitor", version, max_term_width = 100, after_help = EXAMPLES)]
 #[command(mut_args(|argument| argument.global(true)))]
 pub struct Arguments {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Print the result as JSON; not for top, watch and serve, which have none
+    /// Print the result as JSON; not for top, watch and serve
     #[arg(long)]
     pub json: bool,
-    /// The folder of the control sockets
+    /// Folder of the control sockets
     #[arg(long, value_name = "DIR", allow_hyphen_values = true)]
-    #[arg(help = "The folder of the control sockets [default: that of runtime.dir, see --print-config]")]
+    #[arg(help = "Folder of the control sockets [default: runtime.dir]")]
     pub runtime_dir: Option<OsString>,
-    /// The file of the history [default: monitor.db]
+    /// Database of the history [default: monitor.db]
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     pub history_file: Option<OsString>,
-    /// The configuration's flags.
+    /// Flags of the configuration.
     #[command(flatten, next_help_heading = "Configuration")]
     pub config: ConfigArgs,
 }
 
 impl Arguments {
-    /// What was given and has no meaning for what was asked for.
+    /// A flag that the command does not take.
     pub(crate) fn out_of_place(&self) -> Option<&'static str> {
         match &self.command {
             Some(Command::Watch(_) | Command::Serve(_)) if self.json => {
-                Some("--json: watch and serve have no result; the log is written as JSON with --log-format json")
+                Some("--json: watch and serve print no result\nhint: use --log-format json for the log")
             }
-            Some(Command::Profile(it)) if it.reset && it.switch == Switch::Off => {
-                Some("--reset: goes with profile on, which begins anew; profile off keeps what was sampled")
-            }
+            Some(Command::Profile(it)) if it.reset && it.switch == Switch::Off => Some("--reset: only for profile on"),
             _ => None,
         }
     }
 
-    /// The configuration's flags that only this program has.
+    /// Flags of the configuration that only this program has.
     pub(crate) fn own_flags(&self) -> Vec<Flag> {
         let flags = [
             ("--runtime-dir", "runtime.dir", &self.runtime_dir),
@@ -64,67 +62,67 @@ impl Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  r3e-monitor list                       which programs run, and which of them answer
-  r3e-monitor stats                      what they hold, the most resident first
-  r3e-monitor stats loader --watch 2s    … of the loader, again and again
-  r3e-monitor top                        all of it live, in a terminal; ? shows the keys
-  r3e-monitor purge 4711                 have process 4711 give back what it does not use
-  r3e-monitor tasks loader               what it is doing; connections and fds likewise
-  r3e-monitor heap loader -o heap.pb.gz  what its functions hold; go tool pprof -http=: heap.pb.gz shows it
-  r3e-monitor heap --diff A.pb.gz B.pb.gz                  what grew between the two
-  r3e-monitor profile on loader          begin to sample what it allocates, if it runs with memory.profile = \"ready\"
-  r3e-monitor watch                      sample all, have all purge from time to time; until stopped
-  r3e-monitor history --since 24h        what was held when
-  r3e-monitor verdict loader             whether it leaks, by how much, and what could have been seen
-  r3e-monitor serve                      a dashboard, metrics and the published files on http://127.0.0.1:9464
-  r3e-monitor report -o report.html      the dashboard's charts as one file; --since 24h
-  r3e-monitor runs --last 5 --json       what the last jobs took, their peak and outcome
+  r3e-monitor list                       running programs, and whether they answer
+  r3e-monitor stats                      memory of all programs, the largest first
+  r3e-monitor stats loader --watch 2s    memory of the loader, every two seconds
+  r3e-monitor top                        live view in a terminal; ? shows the keys
+  r3e-monitor purge 4711                 make process 4711 return unused memory
+  r3e-monitor tasks loader               its live tasks; also connections, fds
+  r3e-monitor heap loader -o heap.pb.gz  its heap profile; view it with go tool pprof -http=: heap.pb.gz
+  r3e-monitor heap --diff A.pb.gz B.pb.gz                  growth between two profiles
+  r3e-monitor profile on loader          start sampling, if it runs with memory.profile = \"ready\"
+  r3e-monitor watch                      record all programs and purge them regularly, until stopped
+  r3e-monitor history --since 24h        memory over time
+  r3e-monitor verdict loader             whether it leaks, and how fast
+  r3e-monitor serve                      dashboard, metrics and published files on http://127.0.0.1:9464
+  r3e-monitor report -o report.html      the charts of the dashboard as one file
+  r3e-monitor runs --last 5 --json       duration, peak and outcome of the last jobs
 
-PROGRAM is a program's name, with or without r3e-; PID is a process id.
+PROGRAM is a program's name, with or without r3e-. PID is a process id.
 
-Exit codes: 0 done (of watch and serve: stopped as asked), 1 a program did not do what was asked, a leak was found
-by verdict, or unexpected, 2 usage, or a name that no process has, 74 disk failed, 75 another watch keeps this history,
-the port is taken, or the memory limit was reached, 78 configuration, or a history of a later version.";
+Exit codes: 0 success (watch and serve: stopped on request), 1 a program did not comply, verdict found a leak, or an
+unexpected error, 2 usage or no such process, 74 disk error, 75 try again later: another watch uses this history, the
+port is in use, or the memory limit was reached, 78 invalid configuration, or a history of a later version.";
 
-/// What is asked for.
+/// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// List the programs that run
+    /// List running programs
     List,
-    /// Show what programs hold
+    /// Show the memory of programs
     Stats(StatsArguments),
-    /// Show it live in a terminal: memory in time, progress, a look inside; ? shows the keys
+    /// Live view in a terminal: memory over time, progress, details of a process; ? shows the keys
     Top(TopArguments),
-    /// Have programs give back memory that they do not use
+    /// Make programs return unused memory to the system
     Purge(Selected),
     /// Show the live tasks of a program: name, age, and where it was spawned
     Tasks(One),
-    /// Show the connections of a program, by the kernel's account
+    /// Show the connections of a program, even if it hangs
     Connections(One),
-    /// Show the file descriptors of a program, by the kernel's account
+    /// Show the open file descriptors of a program, even if it hangs
     Fds(One),
-    /// Show what the functions of a program hold: as a table, as a file for pprof, or as a flame graph
+    /// Show which functions hold memory: as a table, a pprof file or a flame graph
     Heap(HeapArguments),
-    /// Switch the sampling of what a program allocates on or off
+    /// Switch heap profiling of a program on or off
     Profile(ProfileArguments),
-    /// Sample all programs into the history, and have them purge from time to time
+    /// Record all programs in the history and purge them regularly, until stopped
     Watch(SupervisorArgs),
-    /// Serve a dashboard, metrics for Prometheus, and the published files, until stopped; read-only
+    /// Serve a dashboard, Prometheus metrics and the published files, until stopped; read-only
     Serve(ServeArguments),
-    /// Write the dashboard's charts as one HTML file
+    /// Write the charts of the dashboard to one HTML file
     Report(ReportArguments),
-    /// Show what programs held
+    /// Show the memory of programs over time
     History(HistoryArguments),
-    /// Tell a leak from noise, by what programs held after purges; exits with 1 where there is a leak
+    /// Find memory leaks, from the memory after each purge; exits with 1 if there is one
     Verdict(VerdictArguments),
-    /// Show what jobs took, their peak and their outcome
+    /// Show duration, memory peak and outcome of jobs
     Runs(RunsArguments),
 }
 
-/// Some processes, or all.
+/// Processes.
 #[derive(Debug, Clone, Args)]
 pub struct Selected {
-    /// Which [default: all]
+    /// Programs or process ids [default: all]
     #[arg(value_name = "PROGRAM|PID")]
     pub which: Vec<String>,
 }
@@ -132,7 +130,7 @@ pub struct Selected {
 /// One process.
 #[derive(Debug, Clone, Args)]
 pub struct One {
-    /// Which one
+    /// A program or process id
     #[arg(value_name = "PROGRAM|PID")]
     pub which: String,
 }
@@ -140,19 +138,19 @@ pub struct One {
 /// Arguments of `heap`.
 #[derive(Debug, Clone, Args)]
 pub struct HeapArguments {
-    /// Which one
+    /// A program or process id
     #[arg(value_name = "PROGRAM|PID", required_unless_present = "diff", conflicts_with = "diff")]
     pub which: Option<String>,
-    /// Show what grew from the first saved profile to the second, instead of asking a program
+    /// Show the growth between two saved profiles instead
     #[arg(long, num_args = 2, value_names = ["EARLIER", "LATER"])]
     pub diff: Option<Vec<PathBuf>>,
-    /// Save the profile in this file, for `go tool pprof` and its like
+    /// Save the profile to this file, for `go tool pprof`
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Draw it as a flame graph in this file, for a browser; of --diff what grew
+    /// Draw a flame graph to this file; with --diff of what grew
     #[arg(long, value_name = "FILE.svg")]
     pub flamegraph: Option<PathBuf>,
-    /// How many functions the table shows
+    /// Number of functions in the table
     #[arg(long, value_name = "N", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: u32,
 }
@@ -163,10 +161,10 @@ pub struct ProfileArguments {
     /// On or off
     #[arg(value_name = "on|off")]
     pub switch: Switch,
-    /// Which one.
+    /// The process.
     #[command(flatten)]
     pub one: One,
-    /// With on: forget what was sampled before, so that only what is allocated from now on is seen
+    /// With on: drop earlier samples, so that the profile shows only later allocations
     #[arg(long)]
     pub reset: bool,
 }
@@ -174,9 +172,9 @@ pub struct ProfileArguments {
 /// A switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
-    /// It is on.
+    /// On.
     On,
-    /// It is off.
+    /// Off.
     Off,
 }
 
@@ -195,10 +193,10 @@ impl FromStr for Switch {
 /// Arguments of `stats`.
 #[derive(Debug, Clone, Args)]
 pub struct StatsArguments {
-    /// Which programs.
+    /// The processes.
     #[command(flatten)]
     pub selected: Selected,
-    /// Show it again every so often, until stopped
+    /// Repeat at this interval, until stopped
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub watch: Option<Duration>,
 }
@@ -206,10 +204,10 @@ pub struct StatsArguments {
 /// Arguments of `top`.
 #[derive(Debug, Clone, Args)]
 pub struct TopArguments {
-    /// How often all are asked
+    /// Polling interval
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "1s")]
     pub every: Duration,
-    /// Without colours; also with `NO_COLOR` set, and on a dumb terminal
+    /// No colours; also with `NO_COLOR` set, or on a dumb terminal
     #[arg(long, alias = "no-color")]
     pub no_colour: bool,
 }
@@ -217,16 +215,16 @@ pub struct TopArguments {
 /// Arguments of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArguments {
-    /// The address to listen on
+    /// Address to listen on
     #[arg(long, value_name = "ADDR", allow_hyphen_values = true)]
-    #[arg(help = "The address to listen on, such as 127.0.0.1:9464 [default: monitor.listen]")]
+    #[arg(help = "Address to listen on, such as 127.0.0.1:9464 [default: monitor.listen]")]
     pub listen: Option<OsString>,
 }
 
 /// Arguments of `report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArguments {
-    /// The file to write
+    /// File to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// How far back
@@ -245,10 +243,10 @@ pub struct HistoryArguments {
 /// Arguments of `verdict`.
 #[derive(Debug, Clone, Args)]
 pub struct VerdictArguments {
-    /// Which programs.
+    /// The processes.
     #[command(flatten)]
     pub selected: Selected,
-    /// How far back. The first 20 purges of a process are its warm-up; a verdict takes 12 more, a leak 30 more
+    /// How far back. The first 20 purges of a process are ignored; a verdict needs 12 more, a leak 30 more
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "24h")]
     pub since: Duration,
 }
@@ -256,7 +254,7 @@ pub struct VerdictArguments {
 /// Arguments of `runs`.
 #[derive(Debug, Clone, Args)]
 pub struct RunsArguments {
-    /// How many
+    /// Number of runs
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub last: u32,
 }
@@ -275,7 +273,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn flags_may_stand_before_and_behind_the_command() {
+    fn flags_may_precede_or_follow_the_command() {
         Arguments::command().debug_assert();
         for words in [["--json", "list", "-q"], ["list", "--json", "-q"], ["-q", "--json", "list"]] {
             let it = Arguments::try_parse_from(["r3e-monitor"].into_iter().chain(words)).unwrap();
@@ -288,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn times_need_a_unit_and_are_not_zero() {
+    fn times_need_a_unit_and_must_not_be_zero() {
         assert_eq!(time("2s"), Ok(Duration::from_secs(2)));
         for text in ["2", "0s", "-1s", "", "soon"] {
             assert!(time(text).is_err(), "{text}");

@@ -1,21 +1,19 @@
-//! Heap profiles: reading what a process dumped ([`dump`]), naming its functions from the executable's tables
-//! ([`symbols`], [`modules`]), and showing it: as a table, as a file for `go tool pprof` ([`pprof`]), as a flame graph
-//! ([`flame`]), and what grew between two saved ones ([`Profile::minus`]). Nothing here asks a process anything.
+//! Heap profiles: parses what a process dumped ([`dump`]), finds its functions ([`symbolise`]), and turns the result into
+//! a table ([`functions`]), a file for `go tool pprof` ([`write`]), a flame graph ([`draw`]) or a difference
+//! ([`Profile::minus`]). Asking a process for its dump is done elsewhere.
 
+mod allocator;
 mod dump;
 mod flame;
-mod flame_tree;
-mod machinery;
-mod modules;
 mod name;
 mod pprof;
 mod profile;
-mod symbols;
+mod symbolise;
 mod top;
 
 pub(crate) use dump::{Dump, MAX_DUMP_BYTES};
 pub(crate) use flame::draw;
-pub(crate) use modules::symbolise;
 pub(crate) use pprof::{read, write};
-pub(crate) use profile::{Account, Profile};
+pub(crate) use profile::{Profile, Summary};
+pub(crate) use symbolise::{NoSymbols, symbolise};
 pub(crate) use top::{Function, functions};

@@ -1,5 +1,4 @@
-//! The kernel's account of a process, `proc(5)`: its file descriptors and connections. It needs no answer of the process,
-//! and so shows one that is stuck.
+//! File descriptors and connections of a process, from `proc(5)`. They are available even if the process hangs.
 
 mod net;
 
@@ -11,52 +10,48 @@ use serde::Serialize;
 
 pub(crate) use net::Connection;
 
-/// The most descriptors that are looked at; more are counted.
-const MOST_DESCRIPTORS: usize = 10_000;
+/// Upper bound of the descriptors that are read; more are only counted.
+const MAX_DESCRIPTORS: usize = 10_000;
 
-/// The most bytes of one of the kernel's tables, which has a line of 150 for each connection of the machine.
-const MAX_TABLE_BYTES: u64 = 32 << 20;
-
-/// An open file of a process.
+/// An open file descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Descriptor {
     /// Its number.
     pub(crate) fd: u32,
-    /// `file`, `socket`, `pipe`, or the kernel's word for what has no name, such as `eventpoll`.
+    /// `file`, `socket`, `pipe`, or an anonymous inode such as `eventpoll`.
     pub(crate) kind: String,
-    /// The path; of a socket its two ends, where the kernel tells them.
+    /// The path; of a socket its addresses, if known.
     pub(crate) target: String,
 }
 
-/// The open files of a process, and how many there are beyond those shown.
+/// The open file descriptors of a process.
 #[derive(Debug)]
 pub(crate) struct Open {
     /// By number.
     pub(crate) descriptors: Vec<Descriptor>,
-    /// So many more than are looked at.
+    /// Number of further descriptors.
     pub(crate) more: usize,
 }
 
-/// Whether there is such a process.
+/// Whether the process exists.
 ///
 /// # Errors
-/// When that cannot be told.
+/// When `/proc` cannot be read.
 pub(crate) fn is_alive(pid: u32) -> Result<bool, FsError> {
     fs::modified(&folder(pid)).map(|it| it.is_some())
 }
 
-/// When a process began, in ticks since the machine started: with its number, that is one process and no other. None where
-/// there is no such process.
+/// Start time in ticks since boot, which together with the process id identifies a process. `None` if it does not exist.
 pub(crate) fn start_ticks(pid: u32) -> Option<i64> {
     let stat = fs::read_text(&folder(pid).join("stat"), 64 << 10).ok()?;
-    // The second field is the name in parentheses, which may have anything in it; the 22nd is the start.
+    // The second field is the name in parentheses, which may contain anything; the 22nd is the start time.
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// The open files of a process.
+/// The open file descriptors of a process.
 ///
 /// # Errors
-/// When the kernel does not tell, for want of permission.
+/// When `/proc` cannot be read, for example without permission.
 pub(crate) fn descriptors(pid: u32) -> Result<Open, FsError> {
     let connections = net::all(&folder(pid))?;
     let (targets, more) = targets(pid)?;
@@ -69,10 +64,10 @@ pub(crate) fn descriptors(pid: u32) -> Result<Open, FsError> {
     Ok(Open { descriptors: targets.into_iter().map(describe).collect(), more })
 }
 
-/// The connections of a process, listening sockets among them.
+/// The connections of a process, including listening sockets.
 ///
 /// # Errors
-/// When the kernel does not tell, for want of permission.
+/// When `/proc` cannot be read, for example without permission.
 pub(crate) fn connections(pid: u32) -> Result<Vec<Connection>, FsError> {
     let mut all = net::all(&folder(pid))?;
     let (targets, _more) = targets(pid)?;
@@ -84,17 +79,17 @@ fn folder(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }
 
-/// What each descriptor leads to, by number, and how many there are beyond.
+/// The targets of the descriptors, by number, and how many more there are.
 fn targets(pid: u32) -> Result<(Vec<(u32, PathBuf)>, usize), FsError> {
     let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let mut links: Vec<(u32, PathBuf)> =
         fs::list(&folder(pid).join("fd"))?.into_iter().filter_map(|path| Some((number(&path)?, path))).collect();
     links.sort_unstable();
-    let more = links.len().saturating_sub(MOST_DESCRIPTORS);
-    links.truncate(MOST_DESCRIPTORS);
+    let more = links.len().saturating_sub(MAX_DESCRIPTORS);
+    links.truncate(MAX_DESCRIPTORS);
     let mut targets = Vec::with_capacity(links.len());
     for (fd, link) in links {
-        // One that was closed meanwhile has no target any more.
+        // It may have been closed meanwhile.
         if let Some(target) = fs::link_target(&link)? {
             targets.push((fd, target));
         }
@@ -102,7 +97,7 @@ fn targets(pid: u32) -> Result<(Vec<(u32, PathBuf)>, usize), FsError> {
     Ok((targets, more))
 }
 
-/// What kind of thing a descriptor's link names, and the inode where it is a socket.
+/// The kind of a target, and the inode of a socket.
 fn kind(target: &str) -> (String, Option<u64>) {
     if target.starts_with('/') {
         return ("file".to_owned(), None);
@@ -123,7 +118,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn what_this_process_has_open_is_found() {
+    fn open_files_and_connections_of_this_process_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let file = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
         let control = folder.path().join("control.sock");
@@ -154,17 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_alive_or_not() {
+    fn liveness() {
         let us = std::process::id();
         assert!(is_alive(us).unwrap());
         assert!(start_ticks(us).unwrap() > 0);
-        // The kernel gives out no number as large.
+        // Larger than any process id.
         assert!(!is_alive(u32::MAX).unwrap());
         assert_eq!(start_ticks(u32::MAX), None);
     }
 
     #[test]
-    fn kinds_are_told_by_the_link() {
+    fn kinds_of_targets() {
         assert_eq!(kind("/var/lib/x (deleted)"), ("file".into(), None));
         assert_eq!(kind("socket:[77]"), ("socket".into(), Some(77)));
         assert_eq!(kind("pipe:[78]"), ("pipe".into(), None));

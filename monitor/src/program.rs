@@ -1,14 +1,12 @@
 //! From the command line to the exit code.
 
 use std::ffi::OsString;
-use std::io;
 use std::time::{Duration, SystemTime};
 
 use clap::CommandFactory as _;
-use r3e_common::runtime::config::Config;
-use r3e_common::runtime::exit::{Exit, Failure, Fatal as _};
-use r3e_common::runtime::fs::FsError;
-use r3e_common::runtime::limits::{self, LimitError};
+use r3e_common::runtime::config::Loaded;
+use r3e_common::runtime::exit::{Exit, Failure};
+use r3e_common::runtime::limits;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
 use r3e_common::runtime::output::say;
@@ -16,8 +14,7 @@ use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};
-use crate::commands::{self, Asked};
-use crate::history::HistoryError;
+use crate::commands::Context;
 use crate::{serve, top, watch};
 
 /// Runs the program: results to standard output, everything else to standard error.
@@ -32,41 +29,13 @@ fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> 
         say(&format!("error: {wrong}"));
         return Err(Exit::Usage);
     }
-    let config = configure(&arguments.config, arguments.own_flags())?;
+    let loaded = configure(&arguments.config, arguments.own_flags())?;
     // Not before: the program may have executed itself anew for profiles, and still has the descriptor to take over then.
     let supervisor = match &arguments.command {
         Some(Command::Watch(it)) => it.supervisor()?,
         _ => Supervisor::default(),
     };
-    run(arguments, &config, &supervisor).map_err(|error| {
-        tracing::error!("{error:#}");
-        exit_of(&error)
-    })
-}
-
-/// The exit code that tells this error.
-fn exit_of(error: &anyhow::Error) -> Exit {
-    if let Some(error) = error.downcast_ref::<HistoryError>() {
-        error.exit()
-    } else if let Some(error) = error.downcast_ref::<serve::NotListening>() {
-        error.exit()
-    } else if let Some(error) = error.downcast_ref::<FsError>() {
-        error.exit()
-    } else if let Some(error) = error.downcast_ref::<LimitError>() {
-        error.exit()
-    } else if let Some(error) = error.downcast_ref::<io::Error>() {
-        error.exit()
-    } else if let Some(failure) = error.downcast_ref::<Failure>() {
-        failure.exit()
-    } else if error.is::<commands::Unknown>()
-        || error.is::<commands::NoAccount>()
-        || error.is::<commands::NotSeen>()
-        || error.is::<top::NotHere>()
-    {
-        Exit::Usage
-    } else {
-        Exit::Unexpected
-    }
+    run(arguments, &loaded, &supervisor).map_err(Failure::report)
 }
 
 /// For what may block: purges, files and the history.
@@ -75,7 +44,7 @@ const BLOCKING_THREADS: usize = 4;
 /// With those for signals, control socket, purge, samples and the terminal.
 const THREADS: usize = BLOCKING_THREADS + 5;
 
-fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow::Result<Exit> {
+fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result<Exit, Failure> {
     let Some(command) = arguments.command else {
         say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
         return Ok(Exit::Usage);
@@ -90,7 +59,7 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         .max_blocking_threads(BLOCKING_THREADS)
         .on_thread_park(memory::flush_if_asked)
         .build()?;
-    let asked = Asked { config, json: arguments.json, clock: SystemTime::now };
+    let asked = Context { config: &loaded.config, json: arguments.json, clock: SystemTime::now };
     let ended = match command {
         Command::List => runtime.block_on(asked.list()),
         Command::Stats(it) => runtime.block_on(asked.stats(&it)),
@@ -102,11 +71,11 @@ fn run(arguments: Arguments, config: &Config, supervisor: &Supervisor) -> anyhow
         Command::Runs(it) => asked.runs(&it),
         Command::Heap(it) => runtime.block_on(asked.heap(&it)),
         Command::Profile(it) => runtime.block_on(asked.profile(&it)),
-        Command::Top(it) => top::run(config, &runtime, &it, arguments.json),
-        Command::Serve(_) => Ok(serve::run(config, &runtime, SystemTime::now)?),
+        Command::Top(it) => top::run(loaded, &runtime, &it, arguments.json),
+        Command::Serve(_) => serve::run(loaded, &runtime, SystemTime::now),
         Command::Report(it) => runtime.block_on(asked.report(&it)),
         Command::Verdict(it) => asked.verdict(&it),
-        Command::Watch(_) => Ok(watch::run(config, &runtime, supervisor, SystemTime::now)?),
+        Command::Watch(_) => watch::run(loaded, &runtime, supervisor, SystemTime::now),
     };
     // A look at a disk that hangs cannot be cancelled.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -118,14 +87,17 @@ mod tests {
     use super::*;
     use std::io;
 
+    use r3e_common::runtime::fs::FsError;
+
+    use crate::history::HistoryError;
+
     #[test]
     fn every_error_has_its_exit_code() {
         let store = || FsError::new("write", std::path::Path::new("x"), io::ErrorKind::StorageFull.into());
         let cannot_listen = |kind| serve::NotListening { address: ([0; 4], 0).into(), cause: io::Error::from(kind) };
         let database =
             || HistoryError::Database { action: "open", path: "x".into(), cause: rusqlite::Error::InvalidQuery };
-        let unknown = || commands::Unknown { names: "x".to_owned(), folder: "x".to_owned() };
-        let table: Vec<(anyhow::Error, Exit)> = vec![
+        let table: Vec<(Failure, Exit)> = vec![
             (HistoryError::Newer { path: "x".into(), found: 9, known: 1 }.into(), Exit::Configuration),
             (HistoryError::Foreign { path: "x".into() }.into(), Exit::Configuration),
             (HistoryError::Store(store()).into(), Exit::Disk),
@@ -135,14 +107,12 @@ mod tests {
             (cannot_listen(io::ErrorKind::AddrNotAvailable).into(), Exit::Configuration),
             (cannot_listen(io::ErrorKind::PermissionDenied).into(), Exit::Configuration),
             (cannot_listen(io::ErrorKind::OutOfMemory).into(), Exit::Unexpected),
-            (Failure::from(watch::Busy("x".into())).into(), Exit::TryAgain),
-            (unknown().into(), Exit::Usage),
-            (top::NotHere::Json.into(), Exit::Usage),
+            (watch::Busy("x".into()).into(), Exit::TryAgain),
+            (top::TopError::Json.into(), Exit::Usage),
             (io::Error::from(io::ErrorKind::WouldBlock).into(), Exit::Unexpected),
         ];
         for (error, exit) in table {
-            assert_eq!(exit_of(&error), exit, "{error}");
-            assert_eq!(exit_of(&error.context("more about it")), exit);
+            assert_eq!(error.exit(), exit, "{error}");
         }
     }
 }

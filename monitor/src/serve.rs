@@ -1,27 +1,25 @@
-//! `serve`: the dashboard, metrics for collectors, and the published files, over HTTP on loopback. Read only: nothing that
-//! is asked changes anything, and what is asked of programs and history is asked once a second at most, for all who look.
+//! `serve`: the dashboard, metrics for collectors, and the published files, over HTTP on loopback. Read-only. Programs and the
+//! history are read about once a second at most, whatever the number of clients.
 
 mod accept;
-mod conditions;
 mod cors;
+mod file_body;
 mod files;
-mod fresh;
+mod headers;
 mod hosts;
-mod look;
 mod metrics;
 mod page;
-mod patient;
-mod preconditions;
 mod reply;
 mod site;
-mod stream;
+mod source;
+mod ttl_cache;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::Loaded;
 use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::memory;
@@ -69,15 +67,16 @@ fn hint(cause: &io::Error) -> &'static str {
 /// # Errors
 /// When the address cannot be listened on, or the memory limit was reached.
 pub(crate) fn run(
-    config: &Config,
+    loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
     clock: fn() -> SystemTime,
 ) -> Result<Exit, Failure> {
+    let config = &loaded.config;
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let address = config.monitor.listen;
     let listening = runtime.block_on(TcpListener::bind(address));
     let listener = listening.map_err(|cause| NotListening { address, cause })?;
-    let daemon = Daemon { program: PROGRAM, doing: "serve", config, shutdown: &shutdown, clock };
+    let daemon = Daemon { program: PROGRAM, doing: "serve", loaded, shutdown: &shutdown, clock };
     let (exit, ()) = daemon.run(runtime, async |Services { facts, tasks }| {
         facts.set_phase("serving");
         // Chosen by the system if the port was 0.
@@ -93,7 +92,7 @@ pub(crate) fn run(
         let stop = shutdown.token();
         let purging = memory::purge_periodically(tasks, stop, config.memory.purge_every);
         tokio::select! {
-            () = accept::accept(listener, &site, Bounds::default(), tasks, stop) => {}
+            () = accept::accept(listener, site::router(site), Bounds::default(), tasks, stop) => {}
             () = Reaper::reap_all() => {}
         }
         purging.stop().await;

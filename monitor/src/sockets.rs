@@ -1,4 +1,4 @@
-//! Which control sockets there are, and which of them are meant by a name or a number.
+//! Lists control sockets, and selects them by program or process id.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -8,24 +8,24 @@ use std::str::FromStr;
 use r3e_common::runtime::fs;
 use r3e_common::runtime::fs::FsError;
 
-/// The most sockets that are looked at: a handful of programs runs on a machine.
-pub(crate) const MOST: usize = 256;
+/// Upper bound of the sockets that are listed.
+pub(crate) const MAX_SOCKETS: usize = 256;
 
-/// What all programs' names begin with; it may be left out.
-const OURS: &str = "r3e-";
+/// Prefix of all program names, which users may omit.
+const PREFIX: &str = "r3e-";
 
-/// A process id as a socket's name has it: the one that the process sees itself. Programs of several containers may have the
-/// same one; then the later ones have a number of their own behind it, as in `1.2`.
+/// A process id as in the name of a socket: the one that the process itself sees. Processes in different containers may share
+/// one; then an instance number follows, as in `1.2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Pid {
     /// The process id.
     pub(crate) id: u32,
-    /// Which one of those of the same program and id, from 1.
+    /// Number among those of the same program and id, from 1.
     pub(crate) instance: u32,
 }
 
 impl Pid {
-    /// The number behind the process id; none of the first of that id, which has none.
+    /// The instance number, unless it is 1.
     pub(crate) fn later(self) -> Option<u32> {
         (self.instance > 1).then_some(self.instance)
     }
@@ -55,24 +55,24 @@ impl fmt::Display for Pid {
     }
 }
 
-/// A control socket: its name says whose it is.
+/// A control socket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Socket {
     /// The program's name.
     pub(crate) program: String,
     /// Its process id.
     pub(crate) pid: Pid,
-    /// Where it is.
+    /// Its path.
     pub(crate) path: PathBuf,
 }
 
 impl Socket {
-    /// Whose it is.
-    pub(crate) fn whose(&self) -> (&str, Pid) {
+    /// Its program and process id.
+    pub(crate) fn identity(&self) -> (&str, Pid) {
         (&self.program, self.pid)
     }
 
-    /// The socket at that path, if its name is one: `{program}-{pid}.sock`, `{program}-{pid}.2.sock`.
+    /// Parses a name: `{program}-{pid}.sock`, `{program}-{pid}.2.sock`.
     fn at(path: PathBuf) -> Option<Self> {
         let (program, pid) = path.file_name()?.to_str()?.strip_suffix(".sock")?.rsplit_once('-')?;
         let pid = pid.parse().ok().filter(|it: &Pid| it.id > 0 && it.instance > 0)?;
@@ -81,36 +81,36 @@ impl Socket {
     }
 }
 
-/// The sockets in the folder, by program and process; none where there is no such folder.
+/// The sockets in a folder, by program and process id. Empty if there is no such folder.
 ///
 /// # Errors
-/// When the folder is there and cannot be read.
+/// When the folder cannot be read.
 pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, FsError> {
     let mut sockets: Vec<Socket> = fs::list(folder)?.into_iter().filter_map(Socket::at).collect();
-    if sockets.len() > MOST {
-        tracing::warn!(sockets = sockets.len(), "only the first {MOST} control sockets are looked at");
-        sockets.truncate(MOST);
+    if sockets.len() > MAX_SOCKETS {
+        tracing::warn!(found = sockets.len(), limit = MAX_SOCKETS, "too many control sockets, ignoring the rest");
+        sockets.truncate(MAX_SOCKETS);
     }
     sockets.sort();
     Ok(sockets)
 }
 
-/// A process, as someone at the prompt names it.
+/// A program or process named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// By its number.
+pub(crate) enum Selector {
+    /// A process id.
     Pid(Pid),
-    /// By its program, with or without `r3e-`.
+    /// A program, with or without `r3e-`.
     Program(String),
 }
 
-impl From<&str> for Which {
+impl From<&str> for Selector {
     fn from(text: &str) -> Self {
         text.parse().map_or_else(|_| Self::Program(text.to_owned()), Self::Pid)
     }
 }
 
-impl fmt::Display for Which {
+impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pid(pid) => write!(f, "{pid}"),
@@ -119,33 +119,38 @@ impl fmt::Display for Which {
     }
 }
 
-impl Which {
-    /// Whether that process is meant.
-    pub(crate) fn means(&self, program: &str, pid: Pid) -> bool {
+impl Selector {
+    /// Whether it names that process.
+    pub(crate) fn matches(&self, program: &str, pid: Pid) -> bool {
         match self {
             Self::Pid(it) => *it == pid,
             Self::Program(name) => {
-                let bare = |name: &str| name.strip_prefix(OURS).unwrap_or(name).to_owned();
+                let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
                 bare(name) == bare(program)
             }
         }
     }
 }
 
-/// The processes that are meant: all where no one is named.
+/// Selects processes: all if none is named.
 ///
 /// # Errors
-/// The names that mean none of them.
-pub(crate) fn meant<T>(all: Vec<T>, named: &[Which], whose: impl Fn(&T) -> (&str, Pid)) -> Result<Vec<T>, Vec<Which>> {
-    let is_meant = |which: &Which, it: &T| {
+/// The names that match nothing.
+pub(crate) fn select<T>(
+    all: Vec<T>,
+    named: &[Selector],
+    whose: impl Fn(&T) -> (&str, Pid),
+) -> Result<Vec<T>, Vec<Selector>> {
+    let matches = |which: &Selector, it: &T| {
         let (program, pid) = whose(it);
-        which.means(program, pid)
+        which.matches(program, pid)
     };
-    let unknown: Vec<Which> = named.iter().filter(|which| !all.iter().any(|it| is_meant(which, it))).cloned().collect();
+    let unknown: Vec<Selector> =
+        named.iter().filter(|which| !all.iter().any(|it| matches(which, it))).cloned().collect();
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    let keep = |it: &T| named.is_empty() || named.iter().any(|which| is_meant(which, it));
+    let keep = |it: &T| named.is_empty() || named.iter().any(|which| matches(which, it));
     Ok(all.into_iter().filter(keep).collect())
 }
 
@@ -184,18 +189,18 @@ mod tests {
     fn processes_are_named_by_program_or_number() {
         let second = Pid { id: 7, instance: 2 };
         let all = || vec![("r3e-loader", 7.into()), ("r3e-loader", second), ("r3e-monitor", 9.into())];
-        let meant = |named: &[&str]| {
-            let named: Vec<Which> = named.iter().map(|&it| it.into()).collect();
-            let pids =
-                meant(all(), &named, |it| *it).map(|found| found.iter().map(|it| it.1.to_string()).collect::<Vec<_>>());
-            pids.map_err(|unknown| unknown.iter().map(Which::to_string).collect::<Vec<_>>())
+        let selected = |named: &[&str]| {
+            let named: Vec<Selector> = named.iter().map(|&it| it.into()).collect();
+            let pids = select(all(), &named, |it| *it)
+                .map(|found| found.iter().map(|it| it.1.to_string()).collect::<Vec<_>>());
+            pids.map_err(|unknown| unknown.iter().map(Selector::to_string).collect::<Vec<_>>())
         };
         let found = |pids: &[&str]| Ok(pids.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
-        assert_eq!(meant(&[]), found(&["7", "7.2", "9"]));
-        assert_eq!(meant(&["loader"]), found(&["7", "7.2"]));
-        assert_eq!(meant(&["7"]), found(&["7"]));
-        assert_eq!(meant(&["r3e-monitor", "7.2"]), found(&["7.2", "9"]));
-        assert_eq!(meant(&["9"]), found(&["9"]));
-        assert_eq!(meant(&["9", "10", "load"]), Err(vec!["10".into(), "load".into()]), "all that are wrong at once");
+        assert_eq!(selected(&[]), found(&["7", "7.2", "9"]));
+        assert_eq!(selected(&["loader"]), found(&["7", "7.2"]));
+        assert_eq!(selected(&["7"]), found(&["7"]));
+        assert_eq!(selected(&["r3e-monitor", "7.2"]), found(&["7.2", "9"]));
+        assert_eq!(selected(&["9"]), found(&["9"]));
+        assert_eq!(selected(&["9", "10", "load"]), Err(vec!["10".into(), "load".into()]), "all that are wrong at once");
     }
 }

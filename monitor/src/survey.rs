@@ -1,4 +1,4 @@
-//! Asking all programs at once, within one bound in time, and keeping apart who answered, who did not, and who is gone.
+//! Asks all programs at once.
 
 use std::path::Path;
 
@@ -9,28 +9,28 @@ use tokio::task::JoinSet;
 use crate::ask::{NoAnswer, Question, ask};
 use crate::sockets::{self, Pid, Socket};
 
-/// What came of asking one program.
+/// The answer of one program.
 #[derive(Debug)]
 pub(crate) struct Reply<T> {
-    /// Whom.
+    /// Its socket.
     pub(crate) socket: Socket,
-    /// Its answer.
+    /// The answer, or why there is none.
     pub(crate) answer: Result<T, NoAnswer>,
 }
 
 impl<T> Reply<T> {
-    /// Whose it is.
-    pub(crate) fn whose(&self) -> (&str, Pid) {
-        self.socket.whose()
+    /// Its program and process id.
+    pub(crate) fn identity(&self) -> (&str, Pid) {
+        self.socket.identity()
     }
 
-    /// Whether nobody is behind the socket any more.
+    /// Whether the socket is stale.
     pub(crate) fn is_dead(&self) -> bool {
         matches!(self.answer, Err(NoAnswer::Dead))
     }
 }
 
-/// Asks all of them at the same time; answers come in the order of the sockets.
+/// Asks at the same time; answers are in the order of the sockets.
 pub(crate) async fn ask_all<T>(sockets: Vec<Socket>, question: Question) -> Vec<Reply<T>>
 where
     T: DeserializeOwned + Send + 'static,
@@ -47,11 +47,11 @@ where
     replies.into_iter().map(|(_, reply)| reply).collect()
 }
 
-/// Asks every program that has a socket in that folder.
+/// Asks every program with a socket in `folder`.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub(crate) async fn ask_everyone<T>(folder: &Path, question: Question) -> Result<Vec<Reply<T>>, FsError>
+pub(crate) async fn ask_every_program<T>(folder: &Path, question: Question) -> Result<Vec<Reply<T>>, FsError>
 where
     T: DeserializeOwned + Send + 'static,
 {

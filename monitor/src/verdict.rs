@@ -110,7 +110,7 @@ pub struct Growth {
 /// What is to be said of one figure of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Judgement {
-    /// Which figure.
+    /// Selector figure.
     pub figure: Figure,
     /// What was found.
     pub verdict: Verdict,

@@ -13,7 +13,7 @@ use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::{Config, Loaded};
 use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::fs;
@@ -48,16 +48,17 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// When another watch keeps the history, or it is one of a later version or of another program. A disk that fails is told
 /// in the log, and waited for. Also when the memory limit was reached.
 pub(crate) fn run(
-    config: &Config,
+    loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
     supervisor: &Supervisor,
     clock: fn() -> SystemTime,
 ) -> Result<Exit, Failure> {
+    let config = &loaded.config;
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let history = &config.monitor.history;
     let _lock = lock(history)?;
     let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
-    let daemon = Daemon { program: PROGRAM, doing: "watch", config, shutdown: &shutdown, clock };
+    let daemon = Daemon { program: PROGRAM, doing: "watch", loaded, shutdown: &shutdown, clock };
     let (exit, ()) = daemon.run(runtime, async |Services { facts, tasks }| {
         facts.set_phase("watching");
         // Whoever reads this may ask, and stop it.

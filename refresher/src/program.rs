@@ -30,9 +30,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
-    let config = configure(&arguments.config, Vec::new())?;
+    let loaded = configure(&arguments.config, Vec::new())?;
     // What cannot be done is told before anything is touched.
-    let catalog = load_catalog(&config).map_err(|error| Failure::from(error).report())?;
+    let catalog = load_catalog(&loaded.config).map_err(|error| Failure::from(error).report())?;
     let (doing, kind) = match arguments.command {
         Command::Full { fresh } => ("refreshing all boards".to_owned(), Kind::Full { fresh }),
         Command::Boards(asked) => {
@@ -57,8 +57,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     };
     drop(catalog);
     let quiet = arguments.config.quiet;
-    Ok(run_job(("r3e-refresher", doing), &config, arguments.job, quiet, |job, states| {
-        kind.plan(&config, job, states).map(Some)
+    Ok(run_job(("r3e-refresher", doing), &loaded, arguments.job, quiet, |job, states| {
+        kind.plan(&loaded.config, job, states).map(Some)
     }))
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::{Config, Loaded};
 use r3e_common::runtime::control::{Facts, ScheduleFigures};
 use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::memory;
@@ -78,10 +78,11 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// When what is settled is told in a newer format, or the disk or the system refuses.
-    pub(crate) fn new(config: Config, programs: Programs, context: Context<'a>) -> Result<Self, Failure> {
+    pub(crate) fn new(loaded: &Loaded, programs: Programs, context: Context<'a>) -> Result<Self, Failure> {
         let now = now(context.clock);
+        let config = &loaded.config;
         let saved = settled::load(&config.cache.staging_dir)?;
-        Programs::put_in_force(&config)?;
+        Programs::put_in_force(loaded)?;
         let settled = saved.map(|it| it.at);
         let timetable = Timetable::new(Calendar::of(&config.schedule), config.schedule.catch_up, settled, now);
         let mut agenda = Agenda::new(Retries::of(&config.schedule));
@@ -97,7 +98,7 @@ impl<'a> Engine<'a> {
         let (trigger, notice) = (Trigger::new(&config.cache.dir), Notice::new(&config.cache.dir));
         Ok(Self {
             context,
-            config,
+            config: config.clone(),
             programs,
             timetable,
             agenda,
@@ -176,9 +177,9 @@ impl<'a> Engine<'a> {
     fn reload(&mut self) {
         self.context.supervisor.reloading();
         let read = reload::read(&self.programs.arguments, &self.config).map_err(|errors| errors.to_string());
-        let in_force = read.and_then(|config| {
-            Programs::put_in_force(&config).map_err(|error| error.to_string())?;
-            Ok(config)
+        let in_force = read.and_then(|loaded| {
+            Programs::put_in_force(&loaded).map_err(|error| error.to_string())?;
+            Ok(loaded.config)
         });
         match in_force {
             Ok(config) => {

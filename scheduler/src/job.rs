@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use r3e_common::runtime::config::{Config, ConfigArgs};
+use r3e_common::runtime::config::{Config, ConfigArgs, Loaded};
 use r3e_common::runtime::fs::{self, FsError};
 use r3e_common::runtime::logging::Format;
 use tokio::process::Command;
@@ -93,8 +93,8 @@ impl Programs {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub(crate) fn put_in_force(config: &Config) -> Result<(), FsError> {
-        fs::write_whole(&in_force(config), config.render().as_bytes())
+    pub(crate) fn put_in_force(loaded: &Loaded) -> Result<(), FsError> {
+        fs::write_whole(&in_force(&loaded.config), loaded.to_toml().as_bytes())
     }
 
     /// The command that starts the job, reading the trigger file's content at `taken`. A refresh that was due so long ago resumes
@@ -163,7 +163,8 @@ mod tests {
     fn commands_carry_the_configuration_and_the_folders_in_force() {
         let arguments = ConfigArgs { config: Some("my.toml".into()), verbose: 2, ..ConfigArgs::default() };
         let environment = Environment::bare("/".into(), 7);
-        let config = ConfigArgs { cache: Some("/c".into()), ..ConfigArgs::default() }.load(&environment).unwrap();
+        let config =
+            ConfigArgs { cache: Some("/c".into()), ..ConfigArgs::default() }.load(&environment).unwrap().config;
         let programs = Programs { folder: Some("/opt".into()), arguments, not_inherited: &["NOTIFY_SOCKET"] };
         let told = |job| {
             let command = programs.command(job, &config, Path::new("/c/.taken"), None);
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_due_refresh_resumes_only_what_was_at_work_since_it_was_due() {
-        let config = ConfigArgs::default().load(&Environment::bare("/".into(), 7)).unwrap();
+        let config = Config::default();
         let programs = Programs { folder: None, arguments: ConfigArgs::default(), not_inherited: &[] };
         let resume_within = |since| {
             let command = programs.command(Job::Refresh(Reason::Due), &config, Path::new("/taken"), since);

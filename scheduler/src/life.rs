@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use r3e_common::runtime::config::Config;
+use r3e_common::runtime::config::Loaded;
 use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::fs;
@@ -47,11 +47,12 @@ impl Fatal for Busy {
 /// # Errors
 /// When another scheduler is at work on the same folders, or they cannot be used.
 pub(crate) fn run(
-    config: &Config,
+    loaded: &Loaded,
     programs: Programs,
     supervisor: &Supervisor,
     clock: fn() -> SystemTime,
 ) -> Result<Exit, Failure> {
+    let config = &loaded.config;
     limits::need_threads(THREADS)?;
     let group = Group::default();
     let shutdown = {
@@ -66,10 +67,10 @@ pub(crate) fn run(
     // One thread is enough to wait, and the one that starts jobs has to live as long as the process.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
-    let daemon = Daemon { program: PROGRAM, doing: "scheduling", config, shutdown: &shutdown, clock };
+    let daemon = Daemon { program: PROGRAM, doing: "scheduling", loaded, shutdown: &shutdown, clock };
     let (exit, Counts { started, failed }) = daemon.run(&runtime, async |Services { facts, tasks }| {
         let context = Context { shutdown: &shutdown, supervisor, facts, tasks, group: &group, clock };
-        let engine = Engine::new(config.clone(), programs, context)?;
+        let engine = Engine::new(loaded, programs, context)?;
         let purging = memory::purge_periodically(tasks, shutdown.token(), config.memory.purge_every);
         let counts = engine.run().await;
         purging.stop().await;

@@ -27,12 +27,14 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
         say(&format!("error: {wrong}"));
         return Err(Exit::Usage);
     }
-    let config = configure(&arguments.config, Vec::new())?;
+    let loaded = configure(&arguments.config, Vec::new())?;
     // Not before: the program may have executed itself anew for profiles, and still has the descriptor to take over then.
     let supervisor = arguments.supervisor.supervisor()?;
     match &arguments.command {
-        Some(Command::Next(asked)) => return Ok(commands::next(&config, asked, arguments.json, Timestamp::now())),
-        Some(Command::Check) => return Ok(commands::check(&config, arguments.json, Timestamp::now())),
+        Some(Command::Next(asked)) => {
+            return Ok(commands::next(&loaded.config, asked, arguments.json, Timestamp::now()));
+        }
+        Some(Command::Check) => return Ok(commands::check(&loaded.config, arguments.json, Timestamp::now())),
         None => {}
     }
     if let Err(error) = memory::check_tuning() {
@@ -40,5 +42,5 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     }
     let (folder, arguments) = (arguments.programs, arguments.config);
     let programs = Programs { folder, arguments, not_inherited: &NOT_FOR_CHILDREN };
-    life::run(&config, programs, &supervisor, SystemTime::now).map_err(Failure::report)
+    life::run(&loaded, programs, &supervisor, SystemTime::now).map_err(Failure::report)
 }

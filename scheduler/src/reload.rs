@@ -1,23 +1,23 @@
 //! Reading the configuration again while the scheduler runs.
 
-use r3e_common::runtime::config::{Config, ConfigArgs, ConfigErrors, Environment};
+use r3e_common::runtime::config::{Config, ConfigArgs, ConfigErrors, Environment, Loaded};
 
 /// The configuration as it is now, for a scheduler that has worked by `old` so far. What only a start can change stays as it
 /// was, and is told.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(crate) fn read(arguments: &ConfigArgs, old: &Config) -> Result<Config, ConfigErrors> {
-    let new = arguments.load(&Environment::of_process())?;
-    let (config, stays) = keeping(new, old);
+pub(crate) fn read(arguments: &ConfigArgs, old: &Config) -> Result<Loaded, ConfigErrors> {
+    let mut loaded = arguments.load(&Environment::of_process())?;
+    let stays = keep(&mut loaded.config, old);
     if !stays.is_empty() {
         tracing::warn!("{}: changed, which takes effect when the scheduler is started anew", stays.join(", "));
     }
-    Ok(config)
+    Ok(loaded)
 }
 
-/// The new configuration with what only a start can change as it was in the old one, and the keys of that which differ.
-fn keeping(mut new: Config, old: &Config) -> (Config, Vec<&'static str>) {
+/// Restores the settings that only a restart can change, and returns the keys of those that differ.
+fn keep(new: &mut Config, old: &Config) -> Vec<&'static str> {
     let differ = [
         ("cache.dir", new.cache.dir != old.cache.dir),
         ("cache.staging_dir", new.cache.staging_dir != old.cache.staging_dir),
@@ -34,7 +34,7 @@ fn keeping(mut new: Config, old: &Config) -> (Config, Vec<&'static str>) {
     new.runtime.clone_from(&old.runtime);
     new.memory.clone_from(&old.memory);
     new.log.clone_from(&old.log);
-    (new, differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect())
+    differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }
 
 #[cfg(test)]
@@ -45,14 +45,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("r3e.toml"), text).unwrap();
         let environment = Environment::bare(folder.path().to_owned(), 7);
-        ConfigArgs::default().load(&environment).unwrap()
+        ConfigArgs::default().load(&environment).unwrap().config
     }
 
     #[test]
     fn the_schedule_changes_and_where_the_work_is_done_does_not() {
         let old = config("[cache]\ndir = \"a\"\n[schedule]\nattempts = 3\n");
-        let new = config("[cache]\ndir = \"b\"\n[schedule]\nattempts = 9\n[log]\nlevel = \"debug\"\n");
-        let (kept, stays) = keeping(new, &old);
+        let mut kept = config("[cache]\ndir = \"b\"\n[schedule]\nattempts = 9\n[log]\nlevel = \"debug\"\n");
+        let stays = keep(&mut kept, &old);
         assert_eq!(stays, ["cache.dir", "cache.staging_dir", "log.level"]);
         assert_eq!((&kept.cache.dir, &kept.cache.staging_dir), (&old.cache.dir, &old.cache.staging_dir));
         assert_eq!((kept.schedule.attempts, kept.log.level), (9, old.log.level));

@@ -1,7 +1,8 @@
-//! The structure that ARCHITECTURE.md draws, kept: arrows between the rooms of `common` point down.
+//! The structure that ARCHITECTURE.md draws, kept: arrows between the rooms of `common` point down, and no two files of a program
+//! need each other.
 //!
 //! Read from the text of the sources: what a file names by `crate::…` or `super::…` is an arrow to the file that defines that module.
-//! Tests are not looked at.
+//! A module file that only re-exports its children is no circle; tests are not looked at.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![expect(clippy::disallowed_methods, reason = "reads the sources")]
 
@@ -124,6 +125,12 @@ fn arrows(package: &str) -> Arrows {
     arrows
 }
 
+/// Whether there is a way from one module to another.
+fn reaches(arrows: &Arrows, from: &str, to: &str, seen: &mut BTreeSet<String>) -> bool {
+    let Some(next) = arrows.get(from) else { return false };
+    next.iter().any(|it| it == to || seen.insert(it.clone()) && reaches(arrows, it, to, seen))
+}
+
 #[test]
 fn arrows_between_the_rooms_point_down() {
     let room = |module: &str| module.split("::").next().unwrap().to_owned();
@@ -138,5 +145,15 @@ fn arrows_between_the_rooms_point_down() {
     assert!(wrong.is_empty(), "arrows that point up or aside: {wrong:#?}");
     for (name, _) in ROOMS {
         assert!(all.keys().any(|from| room(from) == name), "nothing was read of {name}");
+    }
+}
+
+#[test]
+fn no_two_files_need_each_other() {
+    for package in ["common", "loader", "refresher", "scheduler", "monitor"] {
+        let arrows = arrows(package);
+        assert!(!arrows.is_empty(), "nothing was read of {package}");
+        let circles: Vec<&String> = arrows.keys().filter(|it| reaches(&arrows, it, it, &mut BTreeSet::new())).collect();
+        assert!(circles.is_empty(), "files of {package} that need each other: {circles:#?}");
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::job::Style;
 use r3e_common::job::{self, Options, Outcome};
-use r3e_common::runtime::config::{Config, Environment, Flag, Sources, load};
+use r3e_common::runtime::config::{Config, Environment, Flag, Layers, load};
 use r3e_common::runtime::control::Facts;
 use r3e_common::runtime::memory;
 use r3e_loader::Choice;
@@ -41,7 +41,7 @@ fn config(place: &Place, sim: &Simulator) -> Config {
         set("--backoff-max", "upstream.backoff_max", "5ms".to_owned()),
         set("--every", "index.every", "20ms".to_owned()),
     ];
-    load(&Sources { file: None, flags, environment: &environment }).unwrap()
+    load(&Layers { file: None, flags, environment: &environment }).unwrap().config
 }
 
 fn open_descriptors() -> usize {

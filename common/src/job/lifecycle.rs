@@ -24,7 +24,7 @@ use crate::runtime::periodic::{Cadence, Periodic};
 use crate::runtime::tasks::Tasks;
 use crate::runtime::{fs, timestamp};
 use crate::store::{Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
-use crate::upstream::{Client, Settings};
+use crate::upstream::Client;
 
 /// The most bytes of a catalogue file.
 const MAX_CATALOG_BYTES: u64 = 64 << 20;
@@ -134,22 +134,7 @@ impl Job {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn client(&self, config: &Config) -> Result<Client, JobError> {
-        let upstream = &config.upstream;
-        let settings = Settings {
-            base_url: upstream.base_url.clone(),
-            user_agent: upstream.user_agent.clone(),
-            requests_per_second: upstream.requests_per_second,
-            concurrency: upstream.concurrency,
-            timeout: upstream.timeout,
-            page_size: upstream.page_size as usize,
-            max_body_bytes: usize::try_from(upstream.max_body_bytes()).unwrap_or(usize::MAX),
-            max_idle: upstream.max_idle_per_host,
-            idle_timeout: upstream.idle_timeout,
-            attempts: upstream.attempts,
-            backoff_min: upstream.backoff_min,
-            backoff_max: upstream.backoff_max,
-        };
-        Ok(Client::new(settings, fastrand::u64(..), self.publisher.clock)?)
+        Ok(Client::new(&config.upstream, fastrand::u64(..), self.publisher.clock)?)
     }
 
     /// Publishes what is staged; see [`Publisher::publish`]. Nothing where it was stopped before it was done.

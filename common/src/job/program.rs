@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::progress_bar::Style;
 use super::{Job, JobError, Options, Outcome, Plan};
 use crate::index::BoardState;
-use crate::runtime::config::Config;
+use crate::runtime::config::Loaded;
 use crate::runtime::control::{Control, Facts};
 use crate::runtime::exit::{Exit, Failure, Fatal as _};
 use crate::runtime::limits::{self, LimitError};
@@ -40,15 +40,16 @@ pub struct JobArgs {
     pub parent: Option<u32>,
 }
 
-/// Runs a job from its beginning to its exit code; see [`job::run`]. `doing` is what another writer is told.
+/// Runs a job from its beginning to its exit code; see [`run`](super::run). `doing` is what another writer is told.
 #[must_use]
 pub fn run_job(
     (program, doing): (&'static str, String),
-    config: &Config,
+    loaded: &Loaded,
     arguments: JobArgs,
     quiet: bool,
     plan: impl FnOnce(&Job, &[BoardState]) -> Result<Option<Plan>, JobError>,
 ) -> Exit {
+    let config = &loaded.config;
     let refused = |what: &str, error: std::io::Error| {
         tracing::error!("{what}: {error}");
         error.exit()
@@ -76,7 +77,7 @@ pub fn run_job(
         Err(error) => return refused("cannot start the runtime", error),
     };
     let (begun, started) = (Instant::now(), SystemTime::now());
-    let limits = Limits::of(config);
+    let limits = Limits::of(loaded);
     let facts = Facts::new(program, started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
     let facts = Arc::new(facts);
     let control = Control::open_or_say(&config.runtime.dir, Arc::clone(&facts));

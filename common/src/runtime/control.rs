@@ -1,15 +1,13 @@
-//! The control socket: where a live process is asked what it holds and what it does, and told to give memory back.
+//! The control socket: reports what a live process holds and does, and makes it return free memory.
 //!
-//! HTTP/1.1 on `{runtime_dir}/{program}-{pid}.sock` (`{program}-{pid}.2.sock` where another program has that name), so that `curl --unix-socket` works: `GET /stats` (JSON),
-//! `GET /metrics` (OpenMetrics), `GET /tasks` and `GET /arenas` (JSON), `GET /heap` (a heap profile, as the allocator writes
-//! it), `GET /profile` and `POST /profile?active=true` (JSON: whether there are such profiles), `POST /purge`. It runs on a
-//! thread and a runtime of its own, so that a program that is stuck still answers; only this user and root are answered, and
-//! everything is bounded.
+//! HTTP/1.1 on `{runtime_dir}/{program}-{pid}.sock` (`{program}-{pid}.2.sock` if that name is taken), so that
+//! `curl --unix-socket` works; [`Endpoint`] lists the requests. It runs on a thread and a runtime of its own, so that a
+//! program that is stuck still answers. It answers only this user and root, and everything is bounded.
 
-mod answer;
-mod body;
+mod endpoint;
 mod facts;
 mod metrics;
+mod router;
 mod server;
 mod socket;
 mod stats;
@@ -23,8 +21,9 @@ use std::thread::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 
+pub use endpoint::Endpoint;
 pub use facts::Facts;
-pub use metrics::{Exposition, Format, render as render_metrics};
+pub use metrics::{Exposition, Format, Label, MetricType};
 pub use stats::{BoardsProgress, PurgeStats, ScheduleFigures, Stats, TaskStats};
 
 use server::Bounds;
@@ -38,20 +37,20 @@ pub enum ControlError {
     /// The folder or the socket's file cannot be used.
     #[error(transparent)]
     File(#[from] FsError),
-    /// The system gives no socket there.
+    /// The system refuses to create a socket there.
     #[error("cannot listen on {}: {cause}", path.display())]
     Listen {
         /// The socket.
         path: PathBuf,
-        /// What the system said.
+        /// The cause.
         cause: io::Error,
     },
-    /// The system gives no thread, or no runtime on it.
-    #[error("no thread for the control socket: {0}")]
+    /// The system refuses to start a thread or a runtime.
+    #[error("cannot start the thread of the control socket: {0}")]
     Thread(io::Error),
 }
 
-/// An open control socket. It is closed and removed when this is dropped.
+/// An open control socket. Dropping it closes and removes the socket.
 #[derive(Debug)]
 pub struct Control {
     socket: Socket,
@@ -60,11 +59,11 @@ pub struct Control {
 }
 
 impl Control {
-    /// Opens the socket of this process in that folder, which is made if it is missing, and removes from it the sockets that
-    /// nobody listens on.
+    /// Opens the socket of this process in that folder, which is created if missing, and removes abandoned sockets from the
+    /// folder.
     ///
     /// # Errors
-    /// When the folder is someone else's or others can write to it, or the system refuses.
+    /// If the folder belongs to another user, others can write to it, or the system refuses.
     pub fn open(folder: &Path, facts: Arc<Facts>) -> Result<Self, ControlError> {
         Self::open_with(folder, facts, Bounds::default())
     }

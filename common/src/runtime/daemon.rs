@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use tokio::runtime::Runtime;
 
-use super::config::Config;
+use super::config::Loaded;
 use super::control::{Control, Facts};
 use super::exit::{Exit, Failure};
 use super::memory::limit::Limits;
@@ -23,7 +23,7 @@ pub struct Daemon<'a> {
     /// What it does, as the run record gives it.
     pub doing: &'static str,
     /// The configuration it started with.
-    pub config: &'a Config,
+    pub loaded: &'a Loaded,
     /// Ends it.
     pub shutdown: &'a Shutdown,
     /// The time of day.
@@ -52,16 +52,17 @@ impl Daemon<'_> {
         runtime: &Runtime,
         body: impl AsyncFnOnce(&Services) -> Result<T, Failure>,
     ) -> Result<(Exit, T), Failure> {
-        let Self { program, doing, config, shutdown, clock } = self;
+        let Self { program, doing, loaded, shutdown, clock } = self;
+        let runtime_dir = &loaded.config.runtime.dir;
         let (started, begun) = (clock(), Instant::now());
-        let limits = Limits::of(config);
+        let limits = Limits::of(loaded);
         let limit_bytes = limits.as_ref().map(|it| it.smallest().bytes);
         let facts = Arc::new(Facts::new(program, started, runtime.handle().clone(), limit_bytes));
         let tasks = Tasks::default();
         let listed = tasks.clone();
         facts.set_tasks(Some(Arc::new(move || listed.list())));
         let guard = MemoryLimiter::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
-        let control = Control::open_or_say(&config.runtime.dir, Arc::clone(&facts));
+        let control = Control::open_or_say(runtime_dir, Arc::clone(&facts));
         let result = runtime.block_on(body(&Services { facts, tasks }))?;
         drop(control);
         let reached = guard.reached();
@@ -70,7 +71,7 @@ impl Daemon<'_> {
             None => ("done", Exit::Done),
         };
         let record = Run { program, doing: doing.to_owned(), started };
-        record.leave(begun.elapsed(), outcome, exit, serde_json::Map::new(), &config.runtime.dir);
+        record.leave(begun.elapsed(), outcome, exit, serde_json::Map::new(), runtime_dir);
         if let Some(reached) = reached {
             tracing::error!("{reached}");
         }

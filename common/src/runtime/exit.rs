@@ -115,6 +115,18 @@ impl Failure {
         Self { exit, message: message.into() }
     }
 
+    /// A failure that no other exit code reports.
+    #[must_use]
+    pub fn unexpected(message: impl Into<String>) -> Self {
+        Self::new(Exit::Unexpected, message)
+    }
+
+    /// An error with what was being done.
+    #[must_use]
+    pub fn context(doing: &str, error: &impl Fatal) -> Self {
+        Self::new(error.exit(), format!("{doing}: {error}"))
+    }
+
     /// The exit code.
     #[must_use]
     pub fn exit(&self) -> Exit {

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::config::{Config, ConfigArgs, Environment, Flag};
+use super::config::{ConfigArgs, Environment, Flag, Loaded};
 use super::exit::{Exit, Fatal as _};
 use super::output::{print, say};
 use super::{limits, logging, memory};
@@ -38,26 +38,27 @@ pub fn parse<A: clap::Parser>(arguments: impl IntoIterator<Item = OsString>) -> 
 /// # Errors
 /// With the exit code, when it is wrong, or a limit of the system is too low, which has been said; or when it was only to be
 /// shown.
-pub fn configure(arguments: &ConfigArgs, own: Vec<Flag>) -> Result<Config, Exit> {
+pub fn configure(arguments: &ConfigArgs, own: Vec<Flag>) -> Result<Loaded, Exit> {
     limits::prepare().map_err(|error| {
         say(&format!("error: {error}"));
         error.exit()
     })?;
     let environment = Environment::of_process();
-    let config = arguments.load_with(own, &environment).map_err(|errors| {
+    let loaded = arguments.load_with(own, &environment).map_err(|errors| {
         say(&errors.to_string());
         Exit::Configuration
     })?;
+    let config = &loaded.config;
     let log = logging::Options::for_stderr(config.log.level, config.log.format, &environment);
     if let Err(error) = logging::init(log) {
         say(&error.to_string());
     }
     if arguments.print_config {
-        return Err(print(&config.render(), Exit::Done));
+        return Err(print(&loaded.to_toml(), Exit::Done));
     }
     // Before anything is open or begun: it may be that the program begins anew here.
     if let Err(error) = memory::profile::prepare(config.memory.profile) {
         tracing::warn!(%error, "there will be no heap profiles: working on without");
     }
-    Ok(config)
+    Ok(loaded)
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reqwest::Url;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -12,47 +11,18 @@ use super::circuit_breaker::CircuitBreaker;
 use super::failure::Failure;
 use super::page;
 use super::pages::{LastPage, LongestPage, Pages, Taken};
-use super::proxy::ProxyError;
 use super::rate_limiter::RateLimiter;
 use super::request::Ask;
 use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
 use super::session::Session;
-use super::transport::{Reply, Transport};
+use super::transport::{Reply, SetupError, Transport};
 use crate::domain::Combination;
 use crate::domain::{BoardSink, Validators};
 use crate::runtime::blocking::Blocking;
+use crate::runtime::config::Upstream;
 
 /// What a request may take at most until the service has answered the first: one that hangs is found out soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How to talk to the service.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where it is; its path ends with `/`.
-    pub base_url: Url,
-    /// How the client names itself.
-    pub user_agent: String,
-    /// Requests a second at most, all together.
-    pub requests_per_second: u32,
-    /// Requests at a time at most.
-    pub concurrency: usize,
-    /// What one request may take, its body included.
-    pub timeout: Duration,
-    /// Entries asked for at once, 2 to 1500: each page after the first begins with the last entry of the one before.
-    pub page_size: usize,
-    /// Bytes a page may have, decompressed.
-    pub max_body_bytes: usize,
-    /// Connections kept open while there is nothing to ask; all of them if that is at least `concurrency`.
-    pub max_idle: usize,
-    /// For how long.
-    pub idle_timeout: Duration,
-    /// Tries of a request, the first included.
-    pub attempts: u32,
-    /// The first pause between tries.
-    pub backoff_min: Duration,
-    /// The longest.
-    pub backoff_max: Duration,
-}
 
 /// Why a board was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -68,19 +38,6 @@ pub enum FetchError {
     /// No board can be had: the run is to end.
     #[error("the service is unavailable: {0}")]
     Unavailable(String),
-}
-
-/// The client could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// There are no root certificates, mostly.
-    #[error(
-        "cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)"
-    )]
-    Client(String),
-    /// The environment names a proxy that cannot be used.
-    #[error(transparent)]
-    Proxy(#[from] ProxyError),
 }
 
 /// What was asked of the service so far.
@@ -100,7 +57,7 @@ pub struct Requests {
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
-    settings: Settings,
+    config: Upstream,
     places: Semaphore,
     blocking: Blocking,
     limiter: RateLimiter,
@@ -130,13 +87,13 @@ impl Client {
     ///
     /// # Errors
     /// When TLS cannot be set up, or the environment names a proxy that cannot be used.
-    pub fn new(settings: Settings, seed: u64, clock: fn() -> SystemTime) -> Result<Self, SetupError> {
+    pub fn new(config: &Upstream, seed: u64, clock: fn() -> SystemTime) -> Result<Self, SetupError> {
         Ok(Self {
-            transport: Transport::new(&settings, clock)?,
-            places: Semaphore::new(settings.concurrency),
+            transport: Transport::new(config, clock)?,
+            places: Semaphore::new(config.concurrency),
             blocking: Blocking::default(),
-            limiter: RateLimiter::new(settings.requests_per_second),
-            settings,
+            limiter: RateLimiter::new(config.requests_per_second),
+            config: config.clone(),
             circuit_breaker: CircuitBreaker::default(),
             session: tokio::sync::Mutex::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
@@ -190,7 +147,7 @@ impl Client {
                     self.left_out.fetch_add(pages.left_out() as u64, Ordering::Relaxed);
                     return Ok(Answer::Board(Box::new(pages.finish())));
                 }
-                Taken::Changed if attempts < self.settings.attempts => {
+                Taken::Changed if attempts < self.config.attempts => {
                     tracing::debug!(%board, attempts, "the board changed between two pages, fetching it again");
                     attempts += 1;
                     pages.restart();
@@ -211,7 +168,7 @@ impl Client {
                 Ok(Reply::Whole(headers, body)) => {
                     let read = || {
                         let text = page::text(&body, &headers)?;
-                        pages.take(&text, &headers, self.settings.page_size, &self.longest_page)
+                        pages.take(&text, &headers, self.config.page_size, &self.longest_page)
                     };
                     self.blocking.run(read).await
                 }
@@ -257,7 +214,7 @@ impl Client {
     }
 
     fn tries(&self) -> Tries {
-        let backoff = Backoff::new(self.settings.backoff_min, self.settings.backoff_max);
+        let backoff = Backoff::new(self.config.backoff_min, self.config.backoff_max);
         Tries { failed: 0, refused: 0, new_session: false, sent: Instant::now(), backoff }
     }
 
@@ -302,7 +259,7 @@ impl Client {
         let attempts = tries.number();
         let refused = if failure.is_refusal() { &mut tries.refused } else { &mut tries.failed };
         *refused += 1;
-        if verdict == Verdict::GiveUp || tries.failed >= self.settings.attempts || tries.refused >= MAX_REFUSALS {
+        if verdict == Verdict::GiveUp || tries.failed >= self.config.attempts || tries.refused >= MAX_REFUSALS {
             return Err(FetchError::Failed { failure, attempts });
         }
         self.retries.fetch_add(1, Ordering::Relaxed);
@@ -314,13 +271,13 @@ impl Client {
 
     /// Sends one request when there is a place and a turn for it, and reads its whole answer.
     async fn send(&self, tries: &mut Tries, ask: Ask<'_>, session: &Session) -> Result<Reply, Failure> {
-        let timeout = self.settings.timeout;
+        let timeout = self.config.timeout;
         let timeout = if self.circuit_breaker.has_succeeded() { timeout } else { timeout.min(FIRST_TIMEOUT) };
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
         tries.sent = self.limiter.acquire().await;
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let reply = self.transport.send(&self.settings, ask, session, timeout).await?;
+        let reply = self.transport.send(&self.config, ask, session, timeout).await?;
         if let Reply::Whole(_, body) = &reply {
             self.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         }

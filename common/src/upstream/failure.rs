@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use reqwest::Url;
 use rustls::{CertificateError, InvalidMessage};
+use url::Url;
 
 use super::proxy::Proxy;
 use super::retry_after::MAX_RETRY_AFTER;

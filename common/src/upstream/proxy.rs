@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::Url;
+use url::Url;
 
 /// A proxy, as messages name it: with its variable and without its password.
 #[derive(Debug, Clone, PartialEq, Eq)]

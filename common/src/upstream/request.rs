@@ -1,7 +1,7 @@
 //! What a request says: its address, and headers that a browser's page would send.
 
-use reqwest::Url;
 use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, REFERER};
+use url::Url;
 
 use crate::domain::Combination;
 use crate::domain::Validators;

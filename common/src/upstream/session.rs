@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cookie_store::{Cookie, CookieStore};
-use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use url::Url;
 
 /// The most cookies of a session; further ones are ignored. RFC 6265 asks for 50 a domain.
 const MAX_COOKIES: usize = 50;

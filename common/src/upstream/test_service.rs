@@ -10,9 +10,10 @@ use tokio::runtime::Runtime;
 
 use crate::domain::Combination;
 use crate::domain::Validators;
+use crate::runtime::config::{Config, Upstream};
 use crate::runtime::fs;
 use crate::store::{BoardEncoder, Buffers, Cache, Entries};
-use crate::upstream::{Answer, Client, FetchError, LastPage, Settings};
+use crate::upstream::{Answer, Client, FetchError, LastPage};
 
 /// What a listing asks for.
 #[derive(Debug, Clone, Copy)]
@@ -54,22 +55,20 @@ impl Service {
     pub(crate) fn new(answer: impl FnMut(Listing) -> Body + Send + 'static, page_size: usize, attempts: u32) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let settings = Settings {
+        let config = Upstream {
             base_url: format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap(),
-            user_agent: "test".to_owned(),
             requests_per_second: 100_000,
             concurrency: 1,
-            timeout: Duration::from_mins(1),
             page_size,
-            max_body_bytes: 1 << 20,
-            max_idle: 0,
-            idle_timeout: Duration::from_mins(1),
+            max_body_mb: 1,
+            max_idle_per_host: 0,
             attempts,
             backoff_min: Duration::from_millis(1),
             backoff_max: Duration::from_millis(1),
+            ..Config::default().upstream
         };
         runtime.spawn(serve(listener, answer));
-        Self { runtime, client: Arc::new(Client::new(settings, 1, SystemTime::now).unwrap()) }
+        Self { runtime, client: Arc::new(Client::new(&config, 1, SystemTime::now).unwrap()) }
     }
 
     pub(crate) fn fetch(&self, last_page: LastPage) -> Result<Answer<BoardEncoder>, FetchError> {

@@ -8,12 +8,25 @@ use reqwest::header::{COOKIE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Version};
 
 use super::body;
-use super::client::{Settings, SetupError};
 use super::failure::{Failure, chain};
-use super::proxy::{self, Proxy};
+use super::proxy::{self, Proxy, ProxyError};
 use super::request::Ask;
 use super::retry_after::retry_after;
 use super::session::Session;
+use crate::runtime::config::Upstream;
+
+/// The client could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// There are no root certificates, mostly.
+    #[error(
+        "cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)"
+    )]
+    Client(String),
+    /// The environment names a proxy that cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+}
 
 /// How long connecting may take; a request as a whole has `timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,15 +67,15 @@ struct Pool {
 impl Transport {
     /// # Errors
     /// When TLS cannot be set up, or a variable names no proxy that can be used.
-    pub(super) fn new(settings: &Settings, clock: fn() -> SystemTime) -> Result<Self, SetupError> {
+    pub(super) fn new(config: &Upstream, clock: fn() -> SystemTime) -> Result<Self, SetupError> {
         // Fails where another part of the process has installed one already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let setup = |error: reqwest::Error| SetupError::Client(chain(&error));
-        let proxy = match proxy::of(&settings.base_url, std::env::var_os)? {
+        let proxy = match proxy::of(&config.base_url, std::env::var_os)? {
             Some((proxy, address)) => Some((proxy, reqwest::Proxy::all(address).map_err(setup)?)),
             None => None,
         };
-        let client = client(settings, proxy.as_ref().map(|it| &it.1)).map_err(setup)?;
+        let client = client(config, proxy.as_ref().map(|it| &it.1)).map_err(setup)?;
         let pool = Mutex::new(Pool { generation: 0, client });
         Ok(Self { pool, proxy, http2: AtomicBool::new(false), clock })
     }
@@ -70,16 +83,16 @@ impl Transport {
     /// Sends a request, and reads its whole answer within `timeout`. Takes the cookies that it sets.
     pub(super) async fn send(
         &self,
-        settings: &Settings,
+        config: &Upstream,
         ask: Ask<'_>,
         session: &Session,
         timeout: Duration,
     ) -> Result<Reply, Failure> {
         let pool = self.pool().clone();
-        let result = self.send_on(&pool.client, settings, ask, session, timeout).await;
+        let result = self.send_on(&pool.client, config, ask, session, timeout).await;
         // An HTTP/2 connection may answer pings and nothing else. All other requests would be sent on it too.
         if matches!(result, Err(Failure::TimedOut(_))) && self.http2.load(Ordering::Relaxed) {
-            self.replace(settings, pool.generation);
+            self.replace(config, pool.generation);
         }
         result
     }
@@ -87,15 +100,15 @@ impl Transport {
     async fn send_on(
         &self,
         client: &reqwest::Client,
-        settings: &Settings,
+        config: &Upstream,
         ask: Ask<'_>,
         session: &Session,
         timeout: Duration,
     ) -> Result<Reply, Failure> {
         let proxy = self.proxy.as_ref().map(|it| &it.0);
         let failure = |error: &reqwest::Error| Failure::of(error, timeout, proxy);
-        let address = ask.address(&settings.base_url, settings.page_size);
-        let mut request = ask.request(client, address.clone(), &settings.base_url).timeout(timeout);
+        let address = ask.address(&config.base_url, config.page_size);
+        let mut request = ask.request(client, address.clone(), &config.base_url).timeout(timeout);
         if let Some(cookies) = session.cookie_header(&address) {
             request = request.header(COOKIE, cookies);
         }
@@ -109,7 +122,7 @@ impl Transport {
             return Ok(Reply::NotModified);
         }
         if status == StatusCode::OK {
-            let body = body::read(answer, settings.max_body_bytes, failure).await?;
+            let body = body::read(answer, config.max_body_bytes(), failure).await?;
             // Puts the connection back into the pool: a task of the pool's does that.
             tokio::task::yield_now().await;
             return Ok(Reply::Whole(headers, body));
@@ -131,12 +144,12 @@ impl Transport {
 
     /// Has further requests use new connections, if they would use those of that generation. Requests in flight stay on
     /// theirs, which are closed after the last.
-    fn replace(&self, settings: &Settings, generation: u64) {
+    fn replace(&self, config: &Upstream, generation: u64) {
         let mut pool = self.pool();
         if pool.generation != generation {
             return;
         }
-        match client(settings, self.proxy.as_ref().map(|it| &it.1)) {
+        match client(config, self.proxy.as_ref().map(|it| &it.1)) {
             Ok(client) => {
                 *pool = Pool { generation: generation + 1, client };
                 tracing::debug!("a request over HTTP/2 timed out: further ones use a new connection");
@@ -152,16 +165,16 @@ impl Transport {
     }
 }
 
-fn client(settings: &Settings, proxy: Option<&reqwest::Proxy>) -> Result<reqwest::Client, reqwest::Error> {
-    let timeout = settings.timeout;
+fn client(config: &Upstream, proxy: Option<&reqwest::Proxy>) -> Result<reqwest::Client, reqwest::Error> {
+    let timeout = config.timeout;
     // While a connection is on its way back into the pool, the pool opens another one for a request that comes just then. If
     // it closed what is more than are used at a time, it would open that again and again.
-    let max_idle = if settings.max_idle < settings.concurrency { settings.max_idle } else { usize::MAX };
+    let max_idle = if config.max_idle_per_host < config.concurrency { config.max_idle_per_host } else { usize::MAX };
     let mut client = reqwest::Client::builder()
-        .user_agent(&settings.user_agent)
+        .user_agent(&config.user_agent)
         .connect_timeout(timeout.min(CONNECT_TIMEOUT))
         .pool_max_idle_per_host(max_idle)
-        .pool_idle_timeout(settings.idle_timeout)
+        .pool_idle_timeout(config.idle_timeout)
         .http2_keep_alive_interval(PING_INTERVAL.min(timeout / 4))
         .http2_keep_alive_timeout(PING_TIMEOUT.min(timeout / 4))
         .http2_keep_alive_while_idle(true)
@@ -170,7 +183,7 @@ fn client(settings: &Settings, proxy: Option<&reqwest::Proxy>) -> Result<reqwest
         // The environment was read before, where a variable that names no proxy is an error.
         .no_proxy();
     // Without TLS nothing is to be checked, and a machine without root certificates will do.
-    if settings.base_url.scheme() != "https" && proxy.is_none() {
+    if config.base_url.scheme() != "https" && proxy.is_none() {
         client = client.tls_certs_only([]);
     }
     if let Some(proxy) = proxy {

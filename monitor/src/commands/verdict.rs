@@ -1,50 +1,42 @@
-//! `verdict`: leak or noise, of each process and figure.
+//! `verdict`: finds leaks.
 
-use anyhow::bail;
-use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::exit::{Exit, Failure};
 
+use super::context::{Context, print, which};
 use super::past::since_ms;
-use super::{Asked, print, which};
 use crate::cli::VerdictArguments;
 use crate::history::Reader;
 use crate::report::{Report as _, Verdicts};
-use crate::sockets::meant;
+use crate::sockets::select;
 
-/// So many samples of a process are read at most: ten days of a purge every 15 minutes.
-const MOST: u32 = 960;
+/// Upper bound of the samples of a process: ten days at a purge every 15 minutes.
+const MAX_SAMPLES: u32 = 960;
 
-/// Names that no process has of which there are samples.
-#[derive(Debug, thiserror::Error)]
-#[error("there are no samples of {names} in the last {since} in {file}; r3e-monitor history shows of whom there are")]
-pub(crate) struct NotSeen {
-    names: String,
-    since: humantime::FormattedDuration,
-    file: String,
-}
-
-impl Asked<'_> {
+impl Context<'_> {
     /// `verdict`
-    pub(crate) fn verdict(self, asked: &VerdictArguments) -> anyhow::Result<Exit> {
+    pub(crate) fn verdict(self, asked: &VerdictArguments) -> Result<Exit, Failure> {
         let file = self.config.monitor.history.clone();
         let from_ms = since_ms((self.clock)(), asked.since);
         let reader = Reader::open(&file)?;
         let seen = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
         let named = which(&asked.selected);
-        let processes = meant(seen, &named, |it| (&it.program, it.pid.into())).map_err(|unknown| {
+        let processes = select(seen, &named, |it| (&it.program, it.pid.into())).map_err(|unknown| {
             let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
             let since = humantime::format_duration(asked.since);
-            NotSeen { names: unknown.join(", "), since, file: file.display().to_string() }
+            let (unknown, file) = (unknown.join(", "), file.display());
+            let hint = "r3e-monitor history shows the recorded programs";
+            Failure::new(Exit::Usage, format!("no samples of {unknown} in the last {since} in {file}\nhint: {hint}"))
         })?;
         let mut rows = Vec::new();
         if let Some(reader) = &reader {
             for process in processes {
-                let judgements = reader.after_purges(process.id, from_ms, MOST)?.judgements().collect();
+                let judgements = reader.after_purges(process.id, from_ms, MAX_SAMPLES)?.judgements().collect();
                 rows.push((process, judgements));
             }
         }
         let report = Verdicts { rows, since: asked.since, file };
         let printed = print(&report.show(self.json))?;
         let leaks: Vec<String> = report.leaks().map(|(process, names)| format!("{process}: {names}")).collect();
-        if leaks.is_empty() { Ok(printed) } else { bail!("leaks: {}", leaks.join("; ")) }
+        if leaks.is_empty() { Ok(printed) } else { Err(Failure::unexpected(format!("leaks: {}", leaks.join("; ")))) }
     }
 }

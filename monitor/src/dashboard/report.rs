@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::Config;
 use r3e_common::runtime::control::Stats;
+use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::fs;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use super::assets::{ASSETS, PAGE};
 use super::{Work, now, past, verdicts};
 use crate::ask::Question;
 use crate::history::milliseconds;
-use crate::survey::ask_everyone;
+use crate::survey::ask_every_program;
 
 /// Writes the report of a span of time that ends now. It appears at its path whole, or not at all.
 ///
@@ -23,8 +24,8 @@ pub(crate) async fn write_report(
     file: &Path,
     span: Duration,
     clock: fn() -> SystemTime,
-) -> anyhow::Result<()> {
-    let replies = ask_everyone::<Stats>(&config.runtime.dir, Question::Stats).await?;
+) -> Result<(), Failure> {
+    let replies = ask_every_program::<Stats>(&config.runtime.dir, Question::Stats).await?;
     let now_ms = milliseconds(clock());
     let history = &config.monitor.history;
     let data = json!({

@@ -1,4 +1,4 @@
-//! What is held, function by function.
+//! Totals by function.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -7,43 +7,43 @@ use serde::Serialize;
 
 use super::profile::Profile;
 
-/// A function, and what is held by way of it; of a difference below zero where it is less.
+/// A function's totals; of a difference negative if they fell.
 #[expect(clippy::struct_field_names, reason = "as scripts read it")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Function<'p> {
     /// Its name.
     pub(crate) function: &'p str,
-    /// Its source file.
+    /// Its source file; empty if unknown.
     pub(crate) file: &'p str,
-    /// In what it allocated itself, beside the allocator's own functions.
+    /// Bytes that it allocated itself.
     pub(crate) self_bytes: i64,
-    /// How many objects these are.
+    /// Objects that it allocated itself.
     pub(crate) self_objects: i64,
-    /// With what functions allocated that it called.
+    /// Bytes that it and the functions it called allocated.
     pub(crate) cumulative_bytes: i64,
 }
 
-/// All functions on the way to anything, those first by which most is held.
+/// All functions of a profile, the largest change first.
 pub(crate) fn functions(profile: &Profile) -> Vec<Function<'_>> {
     let mut functions: HashMap<&str, Function> = HashMap::new();
-    for held in &profile.held {
+    for sample in &profile.samples {
         let mut seen = HashSet::new();
-        for (depth, line) in profile.lines(&held.way).enumerate() {
-            let symbol = &profile.symbols[line.symbol];
-            let function = functions.entry(&symbol.name).or_insert(Function {
-                function: &symbol.name,
-                file: &symbol.file,
+        for (depth, frame) in sample.frames().enumerate() {
+            let empty = Function {
+                function: &frame.name,
+                file: &frame.file,
                 self_bytes: 0,
                 self_objects: 0,
                 cumulative_bytes: 0,
-            });
+            };
+            let function = functions.entry(&frame.name).or_insert(empty);
             if depth == 0 {
-                function.self_bytes = function.self_bytes.saturating_add(held.bytes);
-                function.self_objects = function.self_objects.saturating_add(held.objects);
+                function.self_bytes = function.self_bytes.saturating_add(sample.bytes);
+                function.self_objects = function.self_objects.saturating_add(sample.objects);
             }
-            // Once, where it called itself.
-            if seen.insert(symbol.name.as_str()) {
-                function.cumulative_bytes = function.cumulative_bytes.saturating_add(held.bytes);
+            // A recursive function counts once.
+            if seen.insert(&frame.name) {
+                function.cumulative_bytes = function.cumulative_bytes.saturating_add(sample.bytes);
             }
         }
     }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_that_calls_itself_counts_once() {
+    fn a_recursive_function_counts_once() {
         let profile = profile(&[("main;walk;walk;walk", 1, 100), ("main;walk", 2, 50), ("main", 1, -7)]);
         let shown: Vec<_> = functions(&profile)
             .into_iter()

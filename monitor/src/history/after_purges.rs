@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::error::{At as _, HistoryError};
 use super::read::Reader;
-use super::write::{Sample, Writer, amount, namespace, started_ms};
+use super::records::namespace;
+use super::write::{Sample, Writer, amount, started_ms};
 use crate::verdict::{Figure, Figures, Judgement, Moment, WARM_UP, judge};
 
 /// A process that was seen.

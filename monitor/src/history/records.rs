@@ -8,8 +8,6 @@ use r3e_common::runtime::fs::FsError;
 use r3e_common::runtime::run_record::{MAX_BYTES, RunRecord};
 use serde_json::Value;
 
-use super::write::namespace;
-
 /// So many records are looked at in one go; the rest waits for the next.
 const AT_ONCE: usize = 1000;
 
@@ -124,4 +122,14 @@ fn read(path: PathBuf) -> Option<Found> {
         }
     };
     Some(Found { path, run })
+}
+
+/// A pid namespace as the history has it: 0 for one that is not known.
+pub(super) fn namespace(known: Option<u64>) -> i64 {
+    known.map_or(0, stored)
+}
+
+/// SQLite's integers have a sign; no process holds half of what they can count.
+pub(super) fn stored(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
 }

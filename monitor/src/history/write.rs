@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior, named_params, 
 
 use super::age::Age;
 use super::error::{At as _, HistoryError};
-use super::records::Run;
+use super::records::{Run, namespace, stored};
 use super::{schema, whole_ms};
 use crate::kernel;
 
@@ -44,7 +44,7 @@ pub(crate) struct Batch {
 pub(crate) struct Writer {
     pub(super) database: Connection,
     pub(super) path: PathBuf,
-    /// Which file that was when it was opened.
+    /// Selector file that was when it was opened.
     file: Option<Inode>,
     age: Age,
 }
@@ -61,7 +61,7 @@ impl Writer {
         Ok(Self { database, path: path.to_owned(), file, age: Age::new(kept_ms) })
     }
 
-    /// Which file is open.
+    /// Selector file is open.
     pub(crate) fn file(&self) -> Option<Inode> {
         self.file
     }
@@ -275,16 +275,6 @@ pub(crate) fn started_ms(stats: &Stats) -> Option<i64> {
 
 /// The outcome of a run that left no record: how it ended is not known, only that it did not say.
 pub(crate) const KILLED: &str = "killed";
-
-/// A pid namespace as the history has it: 0 for one that is not known.
-pub(super) fn namespace(known: Option<u64>) -> i64 {
-    known.map_or(0, stored)
-}
-
-/// SQLite's integers have a sign; no process holds half of what they can count.
-fn stored(amount: u64) -> i64 {
-    i64::try_from(amount).unwrap_or(i64::MAX)
-}
 
 /// What [`stored`] has stored.
 pub(super) fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {

@@ -1,4 +1,4 @@
-//! The kernel's tables of connections, `/proc/{pid}/net`: by the inode of the socket, as they are found from a descriptor.
+//! The kernel's socket tables, `/proc/{pid}/net`, by inode.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,18 +9,19 @@ use r3e_common::runtime::fs;
 use r3e_common::runtime::fs::FsError;
 use serde::Serialize;
 
-use super::MAX_TABLE_BYTES;
+/// Upper bound for a table of the kernel, which has 150 bytes for each connection of the network namespace.
+const MAX_TABLE_BYTES: u64 = 32 << 20;
 
-/// A connection, or a socket that waits for some.
+/// A connection or a listening socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Connection {
     /// `tcp`, `tcp6`, `udp`, `udp6` or `unix`.
     pub(crate) protocol: &'static str,
-    /// Our end: an address, or a path; empty where it has no name.
+    /// The local address or path; empty if unnamed.
     pub(crate) local: String,
-    /// The other end; none where there is none, or where the kernel does not tell.
+    /// The remote address, if there is one and it is known.
     pub(crate) remote: Option<String>,
-    /// The kernel's word for its state.
+    /// The state.
     pub(crate) state: &'static str,
 }
 
@@ -38,7 +39,7 @@ impl fmt::Display for Connection {
     }
 }
 
-/// All that the process could have: those of its network namespace.
+/// All sockets of the process's network namespace.
 pub(super) fn all(process: &Path) -> Result<HashMap<u64, Connection>, FsError> {
     let mut all = HashMap::new();
     for protocol in ["tcp", "tcp6", "udp", "udp6"] {
@@ -55,7 +56,7 @@ fn add(
     parse: impl Fn(&str) -> Option<(u64, Connection)>,
 ) -> Result<(), FsError> {
     let path = process.join("net").join(protocol);
-    // A kernel without IPv6 has no such table.
+    // The table is missing in a kernel without IPv6.
     if fs::modified(&path)?.is_some() {
         all.extend(fs::read_text(&path, MAX_TABLE_BYTES)?.lines().skip(1).filter_map(parse));
     }
@@ -71,7 +72,7 @@ fn internet(protocol: &'static str, line: &str) -> Option<(u64, Connection)> {
     Some((fields.get(9)?.parse().ok()?, Connection { protocol, local: local.to_string(), remote, state }))
 }
 
-/// `0100007F:1F90`: words of 32 bits in the machine's own order of bytes, and the port as a number.
+/// `0100007F:1F90`: 32-bit words in native byte order, and the port.
 fn address(text: &str) -> Option<SocketAddr> {
     let (host, port) = text.split_once(':')?;
     let words: Vec<u32> = (0..host.len() / 8)
@@ -111,7 +112,7 @@ fn state(code: &str) -> &'static str {
 
 /// `0000000000000000: 00000002 00000000 00010000 0001 01 77 /run/r3e/x.sock`
 fn unix(line: &str) -> Option<(u64, Connection)> {
-    /// The flag of a socket that listens (`__SO_ACCEPTCON`).
+    /// Flag of a listening socket (`__SO_ACCEPTCON`).
     const LISTENS: u32 = 1 << 16;
     let mut rest = line;
     let mut field = || {
@@ -128,7 +129,7 @@ fn unix(line: &str) -> Option<(u64, Connection)> {
         ("04", _) => "disconnecting",
         _ => "unconnected",
     };
-    // What remains is the path, which may have blanks in it.
+    // The rest is the path, which may contain blanks.
     let local = rest.trim_start().to_owned();
     Some((inode.parse().ok()?, Connection { protocol: "unix", local, remote: None, state }))
 }
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_the_kernel_are_read() {
+    fn lines_are_parsed() {
         let shown = |found: Option<(u64, Connection)>| found.map(|(inode, it)| format!("{inode}: {it}"));
         let rest = "00000000:00000000 00:00000000 00000000     0        0 77 1 0 100 0 0 10 0";
         let tcp = |ends: &str| shown(internet("tcp", &format!("   0: {ends} {rest}")));

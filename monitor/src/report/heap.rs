@@ -1,50 +1,50 @@
-//! What functions hold.
+//! Reports of heap profiles.
 
 use std::fmt;
 
 use r3e_common::runtime::memory::profile::ProfileState;
 use serde_json::{Value, json};
 
-use super::Report;
+use super::output::Report;
 use super::table::Table;
 use super::units::signed_bytes;
-use crate::heap::{Account, Function, Profile, functions};
+use crate::heap::{Function, Profile, Summary, functions};
 
-/// Bytes, below zero in a difference.
+/// Bytes; negative in a difference.
 pub(crate) fn amount(bytes: i64) -> String {
     signed_bytes(bytes)
 }
 
-/// `heap`: what the functions of a program hold.
+/// `heap`: which functions hold memory.
 #[derive(Debug)]
 pub(crate) struct Heap<'a> {
-    /// Which program.
+    /// Selector program.
     pub(crate) program: &'a str,
-    /// Which process.
+    /// Selector process.
     pub(crate) pid: u32,
-    /// What it holds.
+    /// Its profile.
     pub(crate) profile: &'a Profile,
-    /// What that amounts to.
-    pub(crate) account: Account,
-    /// How many functions are shown.
-    pub(crate) most: u32,
+    /// The totals.
+    pub(crate) summary: Summary,
+    /// Upper bound of the functions that are shown.
+    pub(crate) limit: u32,
     /// The files that were written.
     pub(crate) written: Vec<String>,
 }
 
 impl fmt::Display for Heap<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { inuse_bytes, standard_error_bytes, sampled_objects, live_bytes, .. } = self.account;
+        let Summary { inuse_bytes, standard_error_bytes, sampled_objects, live_bytes, .. } = self.summary;
         let (held, error) = (amount(inuse_bytes), amount(i64::try_from(standard_error_bytes).unwrap_or(i64::MAX)));
         writeln!(
             f,
-            "{} ({}) holds {held} ± {error} by {sampled_objects} samples; the allocator counts {}",
+            "{} ({}): {held} ± {error} in use, estimated from {sampled_objects} samples; {} by the allocator's count",
             self.program,
             self.pid,
             amount(i64::try_from(live_bytes).unwrap_or(i64::MAX))
         )?;
-        told(f, &self.written)?;
-        if self.written.is_empty() { table(f, &functions(self.profile), inuse_bytes, self.most) } else { Ok(()) }
+        written(f, &self.written)?;
+        if self.written.is_empty() { table(f, &functions(self.profile), inuse_bytes, self.limit) } else { Ok(()) }
     }
 }
 
@@ -52,8 +52,8 @@ impl Report for Heap<'_> {
     fn to_json(&self) -> Value {
         let mut value = json!({ "program": self.program, "pid": self.pid, "written": self.written,
             "functions": functions(self.profile) });
-        if let (Value::Object(object), Ok(Value::Object(account))) = (&mut value, serde_json::to_value(self.account)) {
-            object.extend(account);
+        if let (Value::Object(object), Ok(Value::Object(summary))) = (&mut value, serde_json::to_value(self.summary)) {
+            object.extend(summary);
         }
         value
     }
@@ -62,10 +62,10 @@ impl Report for Heap<'_> {
 /// `heap --diff`: what grew.
 #[derive(Debug)]
 pub(crate) struct Growth<'a> {
-    /// The later profile without the earlier.
+    /// The later profile minus the earlier one.
     pub(crate) difference: &'a Profile,
-    /// How many functions are shown.
-    pub(crate) most: u32,
+    /// Upper bound of the functions that are shown.
+    pub(crate) limit: u32,
     /// The files that were written.
     pub(crate) written: Vec<String>,
 }
@@ -73,9 +73,9 @@ pub(crate) struct Growth<'a> {
 impl fmt::Display for Growth<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (objects, bytes) = self.difference.total();
-        writeln!(f, "grown by {} in {objects} objects", amount(bytes))?;
-        told(f, &self.written)?;
-        if self.written.is_empty() { table(f, &functions(self.difference), bytes, self.most) } else { Ok(()) }
+        writeln!(f, "growth: {} in {objects} objects", amount(bytes))?;
+        written(f, &self.written)?;
+        if self.written.is_empty() { table(f, &functions(self.difference), bytes, self.limit) } else { Ok(()) }
     }
 }
 
@@ -87,14 +87,14 @@ impl Report for Growth<'_> {
     }
 }
 
-/// `profile`: what it is now.
+/// `profile`: whether a process samples allocations.
 #[derive(Debug)]
 pub(crate) struct ProfileSwitched<'a> {
-    /// Which program.
+    /// Selector program.
     pub(crate) program: &'a str,
-    /// Which process.
+    /// Selector process.
     pub(crate) pid: u32,
-    /// What it is now.
+    /// The new state.
     pub(crate) state: ProfileState,
 }
 
@@ -103,9 +103,9 @@ impl fmt::Display for ProfileSwitched<'_> {
         let Self { program, pid, state } = self;
         if state.active {
             let every = amount(i64::try_from(state.sample_bytes).unwrap_or(i64::MAX));
-            writeln!(f, "{program} ({pid}): allocations are sampled from now on, one in {every}")
+            writeln!(f, "{program} ({pid}): sampling is on, one allocation in {every}")
         } else {
-            writeln!(f, "{program} ({pid}): allocations are not sampled any more; those that were stay in its profile")
+            writeln!(f, "{program} ({pid}): sampling is off; earlier samples stay in the profile")
         }
     }
 }
@@ -117,14 +117,14 @@ impl Report for ProfileSwitched<'_> {
     }
 }
 
-fn told(f: &mut fmt::Formatter<'_>, written: &[String]) -> fmt::Result {
-    written.iter().try_for_each(|path| writeln!(f, "written: {path}"))
+fn written(f: &mut fmt::Formatter<'_>, paths: &[String]) -> fmt::Result {
+    paths.iter().try_for_each(|path| writeln!(f, "wrote {path}"))
 }
 
-fn table(f: &mut fmt::Formatter<'_>, functions: &[Function], total: i64, most: u32) -> fmt::Result {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let mut table = Table::new(&[">SELF", ">OBJECTS", ">SHARE", ">WITH CALLED", "FUNCTION"]);
-    for it in functions.iter().take(most) {
+fn table(f: &mut fmt::Formatter<'_>, functions: &[Function], total: i64, limit: u32) -> fmt::Result {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut table = Table::new(&[">SELF", ">OBJECTS", ">SHARE", ">CUMULATIVE", "FUNCTION"]);
+    for it in functions.iter().take(limit) {
         table.row(vec![
             amount(it.self_bytes),
             it.self_objects.to_string(),
@@ -133,8 +133,8 @@ fn table(f: &mut fmt::Formatter<'_>, functions: &[Function], total: i64, most: u
             it.function.to_owned(),
         ]);
     }
-    if functions.len() > most {
-        table.row(vec![String::new(), format!("… {} more (--top, --json)", functions.len() - most)]);
+    if functions.len() > limit {
+        table.note(format!("{} more: use --top or --json", functions.len() - limit));
     }
     write!(f, "{table}")
 }

@@ -1,4 +1,4 @@
-//! What the history tells.
+//! Reports from the history.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,21 +7,21 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::output::{Report, no_samples};
 use super::table::Table;
 use super::units::{bytes, moment, or_dash, rfc3339, seconds};
-use super::{Report, no_samples};
 use crate::history::{Condensed, MOST_CONDENSED, Run, SampleRow};
 
 /// `history`, for people.
 #[derive(Debug)]
 pub(crate) struct History {
-    /// By time.
+    /// Rows by time.
     pub(crate) rows: Vec<Condensed>,
-    /// How far back it was asked for.
+    /// The value of `--since`.
     pub(crate) since: Duration,
-    /// Where it was looked for.
+    /// The database.
     pub(crate) file: PathBuf,
-    /// Where the reader is.
+    /// The time zone of the reader.
     pub(crate) zone: TimeZone,
 }
 
@@ -61,11 +61,10 @@ impl fmt::Display for History {
                 it.samples.to_string(),
             ]);
         }
-        table.fmt(f)?;
         if self.rows.len() > most {
-            writeln!(f, "and more: ask for less with --since, or for all with --json")?;
+            table.note("more rows: use a shorter --since, or --json for all".to_owned());
         }
-        Ok(())
+        table.fmt(f)
     }
 }
 
@@ -83,13 +82,13 @@ pub(crate) fn sample_line(sample: &SampleRow) -> String {
 /// `runs`.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    /// The latest last.
+    /// Runs, the latest last.
     pub(crate) rows: Vec<Run>,
-    /// Where the reader is.
+    /// The time zone of the reader.
     pub(crate) zone: TimeZone,
 }
 
-/// How long it ran.
+/// Duration of a run in seconds.
 fn took(run: &Run) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a run takes far less than 2^53 ms")]
     let ms = run.ended_ms.saturating_sub(run.started_ms).max(0) as f64;
@@ -99,14 +98,14 @@ fn took(run: &Run) -> f64 {
 impl fmt::Display for Runs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rows.is_empty() {
-            return writeln!(f, "no run has ended yet");
+            return writeln!(f, "no finished runs");
         }
         let mut table = Table::new(&[
             "ENDED", "PROGRAM", ">PID", "DOING", ">TOOK", ">PEAK", ">FETCHED", ">FAILED", ">EXIT", "OUTCOME",
         ]);
         for it in &self.rows {
             let boards = |which: &str| or_dash(it.boards.as_ref().and_then(|it| it[which].as_u64()), |n| n.to_string());
-            let remark = if it.recorded { "" } else { " (it left no record)" };
+            let remark = if it.recorded { "" } else { " (no record)" };
             table.row(vec![
                 moment(it.ended_ms, &self.zone),
                 it.program.clone(),

@@ -1,10 +1,10 @@
-//! What the kernel tells of a process.
+//! Reports of a process from the kernel.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::Report;
+use super::output::Report;
 use super::table::Table;
 use crate::kernel::{Connection, Open};
 
@@ -15,7 +15,7 @@ pub(crate) struct Connections(pub(crate) Vec<Connection>);
 impl fmt::Display for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return writeln!(f, "no connection is open");
+            return writeln!(f, "no open connections");
         }
         let mut table = Table::new(&["PROTOCOL", "LOCAL", "REMOTE", "STATE"]);
         for Connection { protocol, local, remote, state } in &self.0 {
@@ -43,11 +43,10 @@ impl fmt::Display for Descriptors {
         for it in &self.0.descriptors {
             table.row(vec![it.fd.to_string(), it.kind.clone(), it.target.clone()]);
         }
-        table.fmt(f)?;
-        match self.0.more {
-            0 => Ok(()),
-            more => writeln!(f, "and {more} more"),
+        if self.0.more > 0 {
+            table.note(format!("{} more", self.0.more));
         }
+        table.fmt(f)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What programs that run have said.
+//! Reports of running programs.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -8,12 +8,13 @@ use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
 use r3e_common::runtime::memory::Arena;
 use serde_json::{Map, Value, json};
 
-use super::Report;
+use super::output::Report;
 use super::table::Table;
 use super::units::{bytes, or_dash, seconds, signed_bytes};
+use crate::ask::NoAnswer;
 use crate::survey::Reply;
 
-/// What stands in the place of figures of a program that has none to show. Never that all is well.
+/// Whether a program answers.
 fn state<T>(reply: &Reply<T>) -> &'static str {
     match reply.answer {
         Ok(_) => "answers",
@@ -22,13 +23,14 @@ fn state<T>(reply: &Reply<T>) -> &'static str {
     }
 }
 
-/// The row of a program that gave no answer.
-fn unanswered<T>(reply: &Reply<T>) -> Vec<String> {
-    let why = reply.answer.as_ref().err().map_or_else(String::new, ToString::to_string);
-    vec![reply.socket.program.clone(), reply.socket.pid.to_string(), format!("{}: {why}", state(reply))]
+/// Adds a row without figures, and a note with the error.
+fn unanswered<T>(table: &mut Table, reply: &Reply<T>, error: &NoAnswer) {
+    let (program, pid) = (&reply.socket.program, reply.socket.pid);
+    table.row(vec![program.clone(), pid.to_string(), state(reply).to_owned()]);
+    table.note(format!("{program} ({pid}): {error}"));
 }
 
-/// One program as JSON: who it is and whether it answers, with what it said.
+/// One program as JSON: its identity, whether it answers, and its answer.
 fn object<T>(reply: &Reply<T>, said: impl Fn(&T) -> Value) -> Value {
     let mut object = Map::new();
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
@@ -51,7 +53,7 @@ fn array<T>(replies: &[Reply<T>], said: impl Fn(&T) -> Value) -> Value {
     replies.iter().map(|reply| object(reply, &said)).collect()
 }
 
-/// The most resident first; those that do not answer before all others, as nobody knows what they hold.
+/// The most resident first; those that do not answer before all others.
 fn worst_first(replies: &mut [Reply<Stats>]) {
     replies.sort_by_key(|reply| Reverse(reply.answer.as_ref().map_or(u64::MAX, |stats| stats.figures.rss_bytes)));
 }
@@ -60,7 +62,7 @@ fn nobody(f: &mut fmt::Formatter<'_>, folder: &Path) -> fmt::Result {
     writeln!(f, "no program runs that has a control socket in {}", folder.display())
 }
 
-/// `list`: which programs there are.
+/// `list`: the running programs.
 #[derive(Debug)]
 pub(crate) struct List {
     replies: Vec<Reply<Stats>>,
@@ -68,7 +70,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// Of what was asked of all sockets in that folder.
+    /// From the answers of all sockets in `folder`.
     pub(crate) fn new(replies: Vec<Reply<Stats>>, folder: PathBuf) -> Self {
         Self { replies, folder }
     }
@@ -81,9 +83,9 @@ impl fmt::Display for List {
         }
         let mut table = Table::new(&["PROGRAM", ">PID", "STATE", "PHASE", ">UP", ">RSS", "VERSION"]);
         for reply in &self.replies {
-            table.row(match &reply.answer {
-                Err(_) => unanswered(reply),
-                Ok(it) => vec![
+            match &reply.answer {
+                Err(error) => unanswered(&mut table, reply, error),
+                Ok(it) => table.row(vec![
                     reply.socket.program.clone(),
                     reply.socket.pid.to_string(),
                     state(reply).to_owned(),
@@ -91,8 +93,8 @@ impl fmt::Display for List {
                     seconds(it.uptime_s),
                     bytes(it.figures.rss_bytes),
                     it.version.clone(),
-                ],
-            });
+                ]),
+            }
         }
         table.fmt(f)
     }
@@ -108,13 +110,13 @@ impl Report for List {
     }
 }
 
-/// What they hold, of those that are not gone, in the order of the replies.
+/// Figures of the live programs as JSON, in the order of the replies.
 pub(crate) fn stats_json(replies: &[Reply<Stats>]) -> Value {
     let alive = replies.iter().filter(|reply| !reply.is_dead());
     alive.map(|reply| object(reply, |it| serde_json::to_value(it).unwrap_or_default())).collect()
 }
 
-/// `stats`: what they hold.
+/// `stats`: their figures.
 #[derive(Debug)]
 pub(crate) struct StatsReport {
     replies: Vec<Reply<Stats>>,
@@ -122,7 +124,7 @@ pub(crate) struct StatsReport {
 }
 
 impl StatsReport {
-    /// Of the programs that were asked; the folder is where they were looked for.
+    /// From the answers of the sockets in `folder`.
     pub(crate) fn new(mut replies: Vec<Reply<Stats>>, folder: PathBuf) -> Self {
         replies.retain(|reply| !reply.is_dead());
         worst_first(&mut replies);
@@ -152,9 +154,9 @@ impl fmt::Display for StatsReport {
             ">PURGES",
         ]);
         for reply in &self.replies {
-            table.row(match &reply.answer {
-                Err(_) => unanswered(reply),
-                Ok(it) => vec![
+            match &reply.answer {
+                Err(error) => unanswered(&mut table, reply, error),
+                Ok(it) => table.row(vec![
                     it.program.clone(),
                     reply.socket.pid.to_string(),
                     activity(it),
@@ -169,14 +171,14 @@ impl fmt::Display for StatsReport {
                     it.figures.open_fds.to_string(),
                     it.figures.connections.to_string(),
                     it.figures.purges.to_string(),
-                ],
-            });
+                ]),
+            }
         }
         table.fmt(f)
     }
 }
 
-/// What it is at, with how far it is, or when it will do more.
+/// The phase with its progress, or with the next run.
 fn activity(stats: &Stats) -> String {
     match (stats.progress, next_run(stats)) {
         (Some(at), _) if at.total > 0 => {
@@ -187,7 +189,7 @@ fn activity(stats: &Stats) -> String {
     }
 }
 
-/// When a scheduler starts the next job.
+/// The next run of a scheduler.
 pub(crate) fn next_run(stats: &Stats) -> Option<String> {
     Some(format!("next run {}", stats.schedule.as_ref()?.next_run_at.as_ref()?))
 }
@@ -198,7 +200,7 @@ impl Report for StatsReport {
     }
 }
 
-/// `purge`: what they gave back.
+/// `purge`: how much memory they returned.
 #[derive(Debug)]
 pub(crate) struct Purges {
     replies: Vec<Reply<PurgeStats>>,
@@ -206,13 +208,13 @@ pub(crate) struct Purges {
 }
 
 impl Purges {
-    /// Of the programs that were asked.
+    /// From the answers of the sockets in `folder`.
     pub(crate) fn new(mut replies: Vec<Reply<PurgeStats>>, folder: PathBuf) -> Self {
         replies.retain(|reply| !reply.is_dead());
         Self { replies, folder }
     }
 
-    /// Those that did not do it, by name and process.
+    /// The programs that did not purge.
     pub(crate) fn refused(&self) -> Vec<String> {
         let refused = self.replies.iter().filter(|reply| reply.answer.is_err());
         refused.map(|reply| format!("{} ({})", reply.socket.program, reply.socket.pid)).collect()
@@ -225,11 +227,11 @@ impl fmt::Display for Purges {
             return nobody(f, &self.folder);
         }
         let mut table =
-            Table::new(&["PROGRAM", ">PID", ">RSS BEFORE", ">RSS AFTER", ">GIVEN BACK", ">ALLOCATED", ">TOOK"]);
+            Table::new(&["PROGRAM", ">PID", ">RSS BEFORE", ">RSS AFTER", ">RETURNED", ">ALLOCATED", ">TOOK"]);
         for reply in &self.replies {
-            table.row(match &reply.answer {
-                Err(_) => unanswered(reply),
-                Ok(it) => vec![
+            match &reply.answer {
+                Err(error) => unanswered(&mut table, reply, error),
+                Ok(it) => table.row(vec![
                     reply.socket.program.clone(),
                     reply.socket.pid.to_string(),
                     bytes(it.before.figures.rss_bytes),
@@ -237,8 +239,8 @@ impl fmt::Display for Purges {
                     signed_bytes(it.given_back_bytes),
                     bytes(it.after.figures.allocated_bytes),
                     format!("{:.1} ms", it.took_ms),
-                ],
-            });
+                ]),
+            }
         }
         table.fmt(f)
     }
@@ -250,14 +252,14 @@ impl Report for Purges {
     }
 }
 
-/// `tasks`: what a program is doing.
+/// `tasks`: the live tasks of a program.
 #[derive(Debug)]
 pub(crate) struct Tasks(pub(crate) Vec<TaskStats>);
 
 impl fmt::Display for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return writeln!(f, "no task is alive");
+            return writeln!(f, "no live tasks");
         }
         let mut table = Table::new(&["TASK", ">AGE", "PLACE"]);
         for TaskStats { name, age_s, place } in &self.0 {
@@ -273,7 +275,7 @@ impl Report for Tasks {
     }
 }
 
-/// What the arenas of a program's allocator hold. As text, what is in memory, in 80 columns.
+/// The arenas of a program's allocator. As text only what is in memory, in 80 columns.
 #[derive(Debug)]
 pub(crate) struct Arenas(pub(crate) Vec<Arena>);
 

@@ -1,9 +1,9 @@
-//! Amounts as people read them: three digits and a unit.
+//! Amounts with three digits and a unit, durations, and times.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// Bytes, in units of 2^10.
+/// Bytes in units of 2^10, in at most 8 columns.
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
 pub(crate) fn bytes(bytes: u64) -> String {
     let mut amount = bytes as f64;
@@ -27,12 +27,12 @@ pub(crate) fn signed_bytes(difference: i64) -> String {
     format!("{sign}{}", bytes(difference.unsigned_abs()))
 }
 
-/// Bytes, or a dash where there are none to tell.
+/// A value, or a dash if there is none.
 pub(crate) fn or_dash<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), show)
 }
 
-/// A time that has passed, with its two largest units.
+/// A duration with its two largest units.
 pub(crate) fn seconds(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{:.1}s", seconds.max(0.0));
@@ -47,13 +47,13 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
-/// A moment in milliseconds since 1970, where the reader is.
+/// Local time of milliseconds since 1970.
 pub(super) fn moment(ms: i64, zone: &TimeZone) -> String {
     let Ok(moment) = Timestamp::from_millisecond(ms) else { return "-".to_owned() };
     zone.to_datetime(moment).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// A moment in milliseconds since 1970, in RFC 3339.
+/// Milliseconds since 1970 in RFC 3339.
 pub(super) fn rfc3339(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| r3e_common::runtime::NEVER.to_owned(), |it| it.to_string())
 }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_those_of_the_reader() {
+    fn times_are_local() {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         assert_eq!(moment(0, &zone), "1970-01-01 02:00:00");
         assert_eq!(moment(i64::MAX, &zone), "-");

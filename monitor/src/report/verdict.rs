@@ -1,4 +1,4 @@
-//! What is to be said of the growth of processes.
+//! Report of memory growth.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::output::{Report, no_samples};
 use super::table::Table;
 use super::units::{bytes, rfc3339};
-use super::{Report, no_samples};
 use crate::history::Process;
 use crate::verdict::{Figure, Judgement, Verdict, WARM_UP};
 
 /// `verdict`.
 #[derive(Debug)]
 pub(crate) struct Verdicts {
-    /// Each process with what is said of it, figure by figure.
+    /// Judgements by process and figure.
     pub(crate) rows: Vec<(Process, Vec<Judgement>)>,
-    /// How far back it was asked for.
+    /// The value of `--since`.
     pub(crate) since: Duration,
-    /// Where it was looked for.
+    /// The database.
     pub(crate) file: PathBuf,
 }
 
 impl Verdicts {
-    /// The processes that leak, each with what.
+    /// The processes that leak, each with its leaking figures.
     pub(crate) fn leaks(&self) -> impl Iterator<Item = (String, String)> {
         self.rows.iter().filter_map(|(process, judgements)| {
             let leaks = judgements.iter().filter(|it| it.verdict == Verdict::Leak);
@@ -35,7 +35,7 @@ impl Verdicts {
     }
 }
 
-/// Growth of a figure in an hour or a cycle, with its sign.
+/// Growth of a figure, with its sign.
 pub(crate) fn growth(figure: Figure, amount: f64) -> String {
     let sign = if amount < 0.0 { "-" } else { "+" };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is not below 0, and saturates")]
@@ -76,11 +76,10 @@ impl fmt::Display for Verdicts {
                 table.row(row);
             }
         }
-        table.fmt(f)?;
         if self.rows.iter().any(|(_, judgements)| judgements.iter().any(|it| it.verdict == Verdict::TooFewSamples)) {
-            writeln!(f, "samples are those after a purge, without the first {WARM_UP} of a process")?;
+            table.note(format!("only samples after a purge count, without the first {WARM_UP} of a process"));
         }
-        Ok(())
+        table.fmt(f)
     }
 }
 

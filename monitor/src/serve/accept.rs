@@ -1,31 +1,29 @@
-//! Accepting, within bounds: of connections, of a request's head, and of the time that anyone may let us wait.
+//! Accepts connections, within bounds on their number, the size of a request's head, and the time that a client may take.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use r3e_common::runtime::tasks::Tasks;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
-use super::patient::Patient;
-use super::site::Site;
-
-/// What those who ask may take.
+/// The bounds on clients.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Connections at a time; more wait until one is closed, which takes no longer than `idle` where nothing is asked.
+    /// Connections at a time; further ones wait until one is closed. An unused one is closed after `idle`.
     pub(super) connections: usize,
-    /// From connecting, or from the last answer, to the end of a request's head.
+    /// From connecting, or from the last response, to the end of a request's head.
     pub(super) idle: Duration,
-    /// How long someone may read nothing of an answer.
+    /// How long a client may read nothing of a response.
     pub(super) stalled: Duration,
-    /// How long answers may take to end when the server is stopped.
+    /// How long responses may take to end when the server stops.
     pub(super) closing: Duration,
 }
 
@@ -40,37 +38,37 @@ impl Default for Bounds {
     }
 }
 
-/// The most bytes of a request's line and headers: browsers send the cookies of every port of this host.
+/// The maximum size of a request's line and headers: browsers send the cookies of every port of this host.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
 
-/// How long to wait when no connection can be accepted, for want of descriptors for example.
+/// The pause after a failed accept, such as when no file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers whoever connects, until it is told to stop.
+/// Answers connections until `stop` is cancelled.
 pub(super) async fn accept(
     listener: TcpListener,
-    site: &Arc<Site>,
+    router: Router,
     bounds: Bounds,
     tasks: &Tasks,
     stop: &CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let permits = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     let mut failing = false;
     let accepting = async {
         loop {
             while connections.try_join_next().is_some() {}
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
                     failing = false;
-                    let serving = serve(stream, Arc::clone(site), bounds, stop.clone(), place);
+                    let serving = serve(stream, router.clone(), bounds, stop.clone(), permit);
                     connections.spawn(tasks.track("answering a connection", serving));
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        tracing::warn!(%error, "no connection can be accepted for now");
+                        tracing::warn!(%error, "cannot accept connections");
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -81,31 +79,29 @@ pub(super) async fn accept(
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(bounds.closing, ended).await.is_err() {
-        tracing::info!(connections = connections.len(), "not all answers have come to their end");
+        tracing::info!(connections = connections.len(), "closing connections whose responses are incomplete");
     }
     connections.shutdown().await;
 }
 
-/// Answers what comes on one connection.
+/// Answers the requests of one connection.
 async fn serve(
     stream: TcpStream,
-    site: Arc<Site>,
+    router: Router,
     bounds: Bounds,
     stop: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 ) {
-    // Answers are written whole: there is nothing to gather.
+    // Responses are written whole: there is nothing to coalesce.
     let _slower = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(site.answer(request).await) }
-    });
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(bounds.stalled));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.idle)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(Patient::new(stream, bounds.stalled)), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -115,6 +111,6 @@ async fn serve(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection came to no good end");
+        tracing::debug!(%error, "a connection failed");
     }
 }

@@ -1,17 +1,16 @@
-//! `/cache/…`: the published files, for those without a web server. Which files there are is a list of forms, not what lies in
-//! the folder; they are opened without following links, once, and sent from that handle whatever replaces them meanwhile.
+//! `/cache/…`: the published files, for those without a web server. A list of names decides what is published, not the contents
+//! of the folder. A file is opened once, without following links, and sent from that handle even if it is replaced meanwhile.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use axum::body::{Body, Bytes};
+use axum::http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER, VARY};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
 use flate2::read::GzDecoder;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderValue, LAST_MODIFIED, RANGE, RETRY_AFTER, VARY,
-};
-use hyper::{Method, Request, StatusCode};
+use headers::{ContentLength, ContentRange, HeaderMapExt as _, LastModified};
 use percent_encoding::percent_decode_str;
 use r3e_common::runtime::fs::Beneath;
 use r3e_common::runtime::fs::FsError;
@@ -19,16 +18,15 @@ use r3e_common::store::Published;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::conditions::{Coding, Part, coding, header, part};
-use super::preconditions::{Outcome, Validators};
-use super::reply::{Content, JSON, Reply, precondition_failed, refusal, reply, set, set_text};
-use super::stream::{FileStream, PIECE_BYTES, Source};
+use super::file_body::{CHUNK_BYTES, Source, file_body};
+use super::headers::{Coding, Outcome, Part, Validators, coding, part};
+use super::reply::{JSON, precondition_failed, refusal, reply, set};
 
-/// So many files are on their way at a time: each holds a piece, and where it is decompressed a window beside it.
-const MOST_AT_A_TIME: usize = 64;
+/// The limit on files being sent: each holds a chunk, and a window if it is decompressed.
+const MAX_FILES: usize = 64;
 
-/// How long one waits for a place among them, and for the disk to open a file.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request waits for a permit, and for the disk to open a file.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 const GZIP: &str = "application/gzip";
 
@@ -36,168 +34,151 @@ const GZIP: &str = "application/gzip";
 #[derive(Debug)]
 pub(super) struct Files {
     cache: PathBuf,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     clock: fn() -> SystemTime,
 }
 
-/// A file that was opened, and the form in which it goes out.
+/// An open file, and the form in which it is sent.
 struct Opened {
     file: Beneath,
     validators: Validators,
     kind: &'static str,
-    /// None where there is but one form.
+    /// None if the file has one form only.
     coding: Option<Coding>,
 }
 
 impl Files {
-    /// Of that cache.
+    /// The files of that cache.
     pub(super) fn new(cache: PathBuf, clock: fn() -> SystemTime) -> Self {
-        Self { cache, places: Arc::new(Semaphore::new(MOST_AT_A_TIME)), clock }
+        Self { cache, permits: Arc::new(Semaphore::new(MAX_FILES)), clock }
     }
 
     /// Answers a request for a path below `/cache/`.
-    pub(super) async fn answer(&self, request: &Request<Incoming>, path: &str) -> Reply {
+    pub(super) async fn answer(&self, method: &Method, headers: &HeaderMap, path: &str) -> Response {
         let name = percent_decode_str(path).decode_utf8().ok().and_then(|it| it.parse::<Published>().ok());
         match name {
-            None => not_here(),
-            Some(name) => self.file(request, name).await,
+            None => not_found(),
+            Some(name) => self.file(method, headers, name).await,
         }
     }
 
-    async fn file(&self, request: &Request<Incoming>, name: Published) -> Reply {
-        let Ok(Ok(place)) = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await else {
+    async fn file(&self, method: &Method, headers: &HeaderMap, name: Published) -> Response {
+        let Ok(Ok(permit)) = tokio::time::timeout(TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await else {
             let mut busy = refusal(StatusCode::SERVICE_UNAVAILABLE, "too many files are being sent: try again");
             set(&mut busy, RETRY_AFTER, "1");
             return busy;
         };
         let coding = match name {
-            Published::DriverIndex => match coding(header(request, &ACCEPT_ENCODING)) {
-                None => return refusal(StatusCode::NOT_ACCEPTABLE, "there are gzip and plain text"),
+            Published::DriverIndex => match coding(headers) {
+                None => return refusal(StatusCode::NOT_ACCEPTABLE, "available codings: gzip and identity"),
                 some => some,
             },
             _ => None,
         };
         let cache = self.cache.clone();
-        // One that waits for a thread when nobody waits for it any more never begins.
+        // Never begins if the client disconnects while it waits for a thread.
         let opening = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || open(&cache, name, coding)));
-        let opened = match tokio::time::timeout(PATIENCE, opening).await {
+        let opened = match tokio::time::timeout(TIMEOUT, opening).await {
             Ok(Ok(Ok(Some(opened)))) => opened,
-            Ok(Ok(Ok(None))) => return not_here(),
+            Ok(Ok(Ok(None))) => return not_found(),
             Ok(Ok(Err(error))) => return failure(&error),
-            Err(_hangs) => return refusal(StatusCode::SERVICE_UNAVAILABLE, "the disk does not answer: try again"),
+            Err(_timeout) => return refusal(StatusCode::SERVICE_UNAVAILABLE, "the disk does not answer: try again"),
             Ok(Err(_panicked)) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "opening panicked"),
         };
-        match opened.validators.evaluate(request.headers()) {
+        match opened.validators.evaluate(headers) {
             Outcome::Proceed => {}
-            Outcome::NotModified => return opened.described(StatusCode::NOT_MODIFIED),
+            Outcome::NotModified => return opened.response(StatusCode::NOT_MODIFIED),
             Outcome::Failed => return opened.failed(),
         }
-        let (length, is_head) = (opened.file.length(), request.method() == Method::HEAD);
+        let (length, is_head) = (opened.file.length(), *method == Method::HEAD);
         if opened.coding == Some(Coding::Identity) {
-            if is_head {
-                return opened.described(StatusCode::OK);
-            }
-            return opened
-                .sent(StatusCode::OK, |file| FileStream::new(Source::Inflated(GzDecoder::new(file).into()), place));
+            let response = opened.response(StatusCode::OK);
+            let body = file_body(Source::Inflated(GzDecoder::new(opened.file).into()), permit);
+            return response.map(|empty| if is_head { empty } else { body });
         }
-        let wanted = if is_head || !opened.validators.may_continue(request.headers(), (self.clock)()) {
+        let wanted = if is_head || !opened.validators.may_continue(headers, (self.clock)()) {
             Part::All
         } else {
-            part(header(request, &RANGE), length)
+            part(headers, length)
         };
         let (status, offset, count) = match wanted {
             Part::All => (StatusCode::OK, 0, length),
             Part::Bytes { first, count } => (StatusCode::PARTIAL_CONTENT, first, count),
-            Part::Nowhere => {
-                let mut nowhere = refusal(StatusCode::RANGE_NOT_SATISFIABLE, "there is no such part");
-                set_text(&mut nowhere, CONTENT_RANGE, &format!("bytes */{length}"));
-                return nowhere;
+            Part::Unsatisfiable => {
+                let mut refusal = refusal(StatusCode::RANGE_NOT_SATISFIABLE, "the range is outside the file");
+                refusal.headers_mut().typed_insert(ContentRange::unsatisfied_bytes(length));
+                return refusal;
             }
         };
-        let mut answer = if is_head {
-            opened.described(status)
-        } else if count <= PIECE_BYTES as u64 {
-            // Most boards: read at once, and the place is free again.
-            let (described, file) = opened.split(status);
-            match tokio::task::spawn_blocking(move || whole(&file, offset, count)).await {
-                Ok(Ok(bytes)) if bytes.len() as u64 != count => {
-                    return refusal(StatusCode::INTERNAL_SERVER_ERROR, "the file became shorter while it was read");
-                }
-                Ok(Ok(bytes)) => described.map(|_| Content::from(bytes)),
-                Ok(Err(error)) => return failure(&error),
-                Err(_panicked) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, "reading panicked"),
-            }
-        } else {
-            opened.sent(status, |file| FileStream::new(Source::Part { file, offset, left: count }, place))
-        };
-        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(count));
-        if status == StatusCode::PARTIAL_CONTENT {
-            set_text(&mut answer, CONTENT_RANGE, &format!("bytes {offset}-{}/{length}", offset + count - 1));
+        let mut response = opened.response(status);
+        response.headers_mut().typed_insert(ContentLength(count));
+        if status == StatusCode::PARTIAL_CONTENT
+            && let Ok(range) = ContentRange::bytes(offset..offset + count, length)
+        {
+            response.headers_mut().typed_insert(range);
         }
-        answer
+        if is_head {
+            return response;
+        }
+        if count > CHUNK_BYTES as u64 {
+            let source = Source::Part { file: opened.file, offset, left: count };
+            return response.map(|_| file_body(source, permit));
+        }
+        // Most boards: read at once, so that an error can still be reported and the permit is free again.
+        match tokio::task::spawn_blocking(move || whole(&opened.file, offset, count)).await {
+            Ok(Ok(bytes)) if bytes.len() as u64 != count => {
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "the file was truncated while it was read")
+            }
+            Ok(Ok(bytes)) => response.map(|_| Body::from(bytes)),
+            Ok(Err(error)) => failure(&error),
+            Err(_panicked) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "reading panicked"),
+        }
     }
 }
 
 impl Opened {
-    /// An answer without a body, and all headers that the file calls for.
-    fn described(&self, status: StatusCode) -> Reply {
-        let mut answer = reply(status, self.kind, Bytes::new());
-        // It may be kept, and is asked for again each time: a file is replaced when it likes.
-        set(&mut answer, CACHE_CONTROL, "no-cache");
-        self.name_state(&mut answer);
+    /// A response without a body, and all headers that the file needs.
+    fn response(&self, status: StatusCode) -> Response {
+        let mut response = reply(status, self.kind, Body::empty());
+        // Revalidated each time: the file may be replaced at any moment.
+        set(&mut response, CACHE_CONTROL, "no-cache");
+        self.add_validators(&mut response);
         if self.coding.is_some() {
-            set(&mut answer, VARY, "accept-encoding");
+            set(&mut response, VARY, "accept-encoding");
         }
-        match self.coding {
-            Some(Coding::Identity) => set(&mut answer, ACCEPT_RANGES, "none"),
-            Some(Coding::Gzip) => {
-                set(&mut answer, CONTENT_ENCODING, "gzip");
-                set(&mut answer, ACCEPT_RANGES, "bytes");
-            }
-            None => set(&mut answer, ACCEPT_RANGES, "bytes"),
-        }
+        set(&mut response, ACCEPT_RANGES, if self.coding == Some(Coding::Identity) { "none" } else { "bytes" });
         if status == StatusCode::NOT_MODIFIED {
-            answer.headers_mut().remove(CONTENT_TYPE);
-            answer.headers_mut().remove(CONTENT_ENCODING);
+            response.headers_mut().remove(CONTENT_TYPE);
+        } else if self.coding == Some(Coding::Gzip) {
+            set(&mut response, CONTENT_ENCODING, "gzip");
         }
-        answer
+        response
     }
 
-    /// Says which state of the file an answer is of.
-    fn name_state(&self, answer: &mut Reply) {
+    fn add_validators(&self, response: &mut Response) {
         if let Some(tag) = &self.validators.tag {
-            set_text(answer, ETAG, tag);
+            response.headers_mut().typed_insert(tag.clone());
         }
         if let Some(modified) = self.validators.modified {
-            set_text(answer, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
+            response.headers_mut().typed_insert(LastModified::from(modified));
         }
     }
 
-    /// The file is not what the client relies on.
-    fn failed(&self) -> Reply {
-        let mut answer = precondition_failed();
-        self.name_state(&mut answer);
-        answer
-    }
-
-    fn split(self, status: StatusCode) -> (Reply, Beneath) {
-        let described = self.described(status);
-        (described, self.file)
-    }
-
-    fn sent(self, status: StatusCode, stream: impl FnOnce(Beneath) -> FileStream) -> Reply {
-        let (described, file) = self.split(status);
-        described.map(|_| Content::File(Box::new(stream(file))))
+    /// A precondition of the request is false.
+    fn failed(&self) -> Response {
+        let mut response = precondition_failed();
+        self.add_validators(&mut response);
+        response
     }
 }
 
-/// Opens it. May block.
+/// Opens the file. May block.
 fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Result<Option<Opened>, FsError> {
     let Some(file) = name.open(cache)? else { return Ok(None) };
-    // The two forms are two things to whoever keeps them.
+    // Caches keep the two forms apart by their tags.
     let form = if coding == Some(Coding::Identity) { "-plain" } else { "" };
-    let tag = format!("\"{}{form}\"", file.tag());
-    let validators = Validators { tag: Some(tag), modified: Some(file.modified()) };
+    let tag = format!("\"{}{form}\"", file.tag()).parse().ok();
+    let validators = Validators { tag, modified: Some(file.modified()) };
     let kind = match name {
         Published::DriverIndexFile | Published::Board(_) => GZIP,
         Published::DriverIndex | Published::TopCombinations | Published::Status => JSON,
@@ -210,12 +191,12 @@ fn whole(file: &Beneath, offset: u64, count: u64) -> Result<Bytes, FsError> {
     file.read_at(offset, count).map(Bytes::from)
 }
 
-fn not_here() -> Reply {
+fn not_found() -> Response {
     refusal(StatusCode::NOT_FOUND, "no such file is published")
 }
 
-/// The log says where; who asks need not know.
-fn failure(error: &FsError) -> Reply {
+/// The log names the path; the client need not know it.
+fn failure(error: &FsError) -> Response {
     tracing::warn!(%error, "a published file could not be sent");
     refusal(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
 }

@@ -1,24 +1,24 @@
-//! By which names this server may be called. A page of another host could have its own name lead to 127.0.0.1 and then read
-//! what is served here as if it were its own (DNS rebinding): on loopback only names of loopback are answered.
+//! The host names that this server accepts. A page of another host could point its own name at 127.0.0.1 and then read what is
+//! served here (DNS rebinding), so a server on loopback accepts names of loopback only.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Which names are answered.
+/// Which names are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hosts {
-    /// Names and addresses of this machine alone, with any port: a tunnel may end at another.
+    /// Names and addresses of this machine only, with any port: a tunnel may use another.
     Loopback,
-    /// All: whoever listens on another address has said that others may read, and knows by what names.
+    /// All: listening on another address is a decision to let others read.
     Any,
 }
 
 impl Hosts {
-    /// Of a server that listens there.
+    /// The names for a server that listens there.
     pub(super) fn of(address: SocketAddr) -> Self {
         if address.ip().is_loopback() { Self::Loopback } else { Self::Any }
     }
 
-    /// Whether someone may call us that: a `Host` header, or the authority of an address.
+    /// Whether a `Host` header or the authority of a URI is accepted.
     pub(super) fn allow(self, authority: &str) -> bool {
         match self {
             Self::Any => true,

@@ -1,42 +1,50 @@
-//! `/metrics`: all processes, what jobs did, and what the cache has.
+//! `/metrics`: all processes, the runs of jobs, and the state of the cache.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use r3e_common::runtime::control::MetricType::Gauge;
 use r3e_common::runtime::control::{Exposition, Format, Stats};
 
 use crate::dashboard::Work;
 use crate::history::Run;
 use crate::survey::Reply;
 
-/// The text in that format. Of each source it is told whether it could be read.
+/// The text in that format. `sources` has the name of each source, and whether it could not be read.
+///
+/// # Errors
+/// See [`Exposition::encode`].
 pub(super) fn render(
     replies: &[Reply<Stats>],
     work: &Work,
     sources: &[(&'static str, bool)],
     format: Format,
-) -> String {
-    let mut text = Exposition::new(format);
+) -> Result<String, fmt::Error> {
+    let mut text = Exposition::default();
     let alive: Vec<(&Reply<Stats>, String)> =
         replies.iter().filter(|it| !it.is_dead()).map(|it| (it, it.socket.pid.to_string())).collect();
     let answers = alive.iter().map(|(reply, pid)| {
-        ([("program", &*reply.socket.program), ("pid", pid.as_str())], f64::from(u8::from(reply.answer.is_ok())))
+        ([("program", reply.socket.program.clone()), ("pid", pid.clone())], flag(reply.answer.is_ok()))
     });
-    text.family("r3e_answers", "", "gauge", "Whether the process answers what it holds.", answers);
-    let answered = alive.iter().filter_map(|(reply, pid)| Some((pid.as_str(), reply.answer.as_ref().ok()?)));
+    text.family("r3e_answers", Gauge, "Whether the process answers what it holds.", answers);
+    let answered = alive.iter().filter_map(|(reply, pid)| Some((pid.clone(), reply.answer.as_ref().ok()?)));
     text.processes(&answered.collect::<Vec<_>>());
     cache(&mut text, work);
     runs(&mut text, &work.runs);
-    let trouble = work.trouble.len();
-    #[expect(clippy::cast_precision_loss, reason = "there are two at most")]
-    let trouble = [([], trouble as f64)];
-    text.family("r3e_unreadable_sources", "", "gauge", "Of history and status, what cannot be read.", trouble);
-    let failed = sources.iter().map(|(source, failed)| ([("source", *source)], f64::from(u8::from(*failed))));
-    let help = "Whether what a source tells could not be read for this answer, and is left out.";
-    text.family("r3e_scrape_error", "", "gauge", help, failed);
-    text.finish()
+    let unreadable = u32::try_from(work.trouble.len()).unwrap_or(u32::MAX).into();
+    let help = "How many of run records and status cannot be read.";
+    text.family("r3e_unreadable_sources", Gauge, help, [([], unreadable)]);
+    let failed = sources.iter().map(|&(source, failed)| ([("source", source.to_owned())], flag(failed)));
+    let help = "Whether the source could not be read for this scrape and is left out.";
+    text.family("r3e_scrape_error", Gauge, help, failed);
+    text.encode(format)
 }
 
-/// What `status.json` tells.
+fn flag(is_set: bool) -> f64 {
+    f64::from(u8::from(is_set))
+}
+
+/// The figures of `status.json`.
 fn cache(text: &mut Exposition, work: &Work) {
     let Some(status) = &work.status else { return };
     for (name, key, help) in [
@@ -46,28 +54,28 @@ fn cache(text: &mut Exposition, work: &Work) {
         ("r3e_cache_drivers", "total_drivers", "Drivers in the index."),
         ("r3e_cache_entries", "total_entries", "Entries in the index."),
         ("r3e_cache_failed_boards", "failed_fetch_count", "Boards that could not be fetched the last time."),
-        ("r3e_cache_retried_boards", "retried_fetch_count", "Boards that were tried once more the last time."),
+        ("r3e_cache_retried_boards", "retried_fetch_count", "Boards that were retried the last time."),
     ] {
-        text.family(name, "", "gauge", help, status.number(key).map(|it| ([], it)));
+        text.family(name, Gauge, help, status.number(key).map(|it| ([], it)));
     }
     let fetching = status.figures.get("fetch_in_progress").and_then(serde_json::Value::as_bool);
-    let fetching = fetching.map(|it| ([], f64::from(u8::from(it))));
-    text.family("r3e_fetching", "", "gauge", "Whether boards are being fetched, by status.json.", fetching);
+    let fetching = fetching.map(|it| ([], flag(it)));
+    text.family("r3e_fetching", Gauge, "Whether boards are being fetched, according to status.json.", fetching);
     for (name, key, help) in [
         ("r3e_scrape_start_time_seconds", "last_scrape_start", "When the last full refresh or load began."),
         ("r3e_scrape_end_time_seconds", "last_scrape_end", "When the last full refresh or load ended."),
         ("r3e_index_time_seconds", "last_index_update", "When the index was last exported."),
     ] {
         let moment = status.figures.get(key).and_then(|it| it.as_str()?.parse::<jiff::Timestamp>().ok());
-        // One that never was is in the year 1.
+        // "Never" is a moment in the year 1.
         let moment = moment.map(jiff::Timestamp::as_millisecond).filter(|it| *it > 0);
-        text.family(name, "seconds", "gauge", help, moment.map(|it| ([], seconds(it))));
+        text.family(name, Gauge, help, moment.map(|it| ([], seconds(it))));
     }
     let took = status.number("index_build_time_ms").map(|it| ([], it / 1000.0));
-    text.family("r3e_index_build_seconds", "seconds", "gauge", "How long exporting the index took.", took);
+    text.family("r3e_index_build_seconds", Gauge, "How long exporting the index took.", took);
 }
 
-/// What the last runs came to.
+/// The results of the last runs.
 fn runs(text: &mut Exposition, runs: &[Run]) {
     let mut outcomes: BTreeMap<(&str, String), u32> = BTreeMap::new();
     let mut last: BTreeMap<&str, &Run> = BTreeMap::new();
@@ -80,34 +88,34 @@ fn runs(text: &mut Exposition, runs: &[Run]) {
             last_done.insert(&run.program, run);
         }
     }
-    let counted = outcomes
-        .iter()
-        .map(|((program, code), count)| ([("program", *program), ("exit_code", code.as_str())], f64::from(*count)));
-    text.family("r3e_remembered_runs", "", "gauge", "Of the last 200 runs, those that ended with that code.", counted);
-    let mut family = |name, unit, help, of: fn(&Run) -> Option<f64>| {
-        let samples = last.iter().filter_map(|(program, run)| Some(([("program", *program)], of(run)?)));
-        text.family(name, unit, "gauge", help, samples);
+    let counted = outcomes.iter().map(|((program, code), count)| {
+        ([("program", (*program).to_owned()), ("exit_code", code.clone())], f64::from(*count))
+    });
+    text.family("r3e_remembered_runs", Gauge, "Of the last 200 runs, those that ended with that code.", counted);
+    let mut family = |name, help, of: fn(&Run) -> Option<f64>| {
+        let samples = last.iter().filter_map(|(program, run)| Some(([("program", (*program).to_owned())], of(run)?)));
+        text.family(name, Gauge, help, samples);
     };
-    family("r3e_last_run_end_time_seconds", "seconds", "When the last run ended.", |it| Some(seconds(it.ended_ms)));
-    family("r3e_last_run_duration_seconds", "seconds", "How long the last run took.", |it| {
+    family("r3e_last_run_end_time_seconds", "When the last run ended.", |it| Some(seconds(it.ended_ms)));
+    family("r3e_last_run_duration_seconds", "How long the last run took.", |it| {
         Some(seconds(it.ended_ms.saturating_sub(it.started_ms)))
     });
     #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
-    family("r3e_last_run_peak_resident_bytes", "bytes", "The most the last run had in memory.", |it| {
+    family("r3e_last_run_peak_resident_bytes", "The most the last run had in memory.", |it| {
         Some(it.peak_rss_bytes as f64)
     });
     #[expect(clippy::cast_precision_loss, reason = "an exit code is from 0 to 255")]
-    family("r3e_last_run_exit_code", "", "What the last run ended with; none where it was killed.", |it| {
+    family("r3e_last_run_exit_code", "What the last run ended with; none where it was killed.", |it| {
         it.exit_code.map(|it| it as f64)
     });
-    family("r3e_last_run_boards_fetched", "", "Boards that the last run fetched.", |it| {
+    family("r3e_last_run_boards_fetched", "Boards that the last run fetched.", |it| {
         it.boards.as_ref()?["fetched"].as_f64()
     });
-    family("r3e_last_run_boards_failed", "", "Boards that the last run gave up.", |it| {
+    family("r3e_last_run_boards_failed", "Boards that the last run gave up.", |it| {
         it.boards.as_ref()?["failed"].as_f64()
     });
-    let done = last_done.iter().map(|(program, run)| ([("program", *program)], seconds(run.ended_ms)));
-    text.family("r3e_last_success_time_seconds", "seconds", "gauge", "When a run last ended with 0.", done);
+    let done = last_done.iter().map(|(program, run)| ([("program", (*program).to_owned())], seconds(run.ended_ms)));
+    text.family("r3e_last_success_time_seconds", Gauge, "When a run last ended with 0.", done);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
@@ -159,7 +167,7 @@ mod tests {
         let status = StatusView { figures: figures.as_object().unwrap().clone(), ..StatusView::default() };
         let runs = vec![run(1_000_000, Some(0)), run(2_000_000, Some(3)), run(3_000_000, None)];
         let work = Work { runs, status: Some(status), trouble: vec![(Origin::Runs, "x".into())] };
-        let text = render(&replies, &work, &[("runs", true), ("status", false)], Format::Text);
+        let text = render(&replies, &work, &[("runs", true), ("status", false)], Format::Text).unwrap();
         let shown: Vec<&str> = text
             .lines()
             .filter(|it| {

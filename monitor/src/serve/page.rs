@@ -1,30 +1,32 @@
-//! The files of the page, compressed once, when the first of them is asked for: they are sent to everyone who looks.
+//! The files of the dashboard, compressed once, when the first of them is requested.
 
 use std::io::Write as _;
 
+use axum::body::Bytes;
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, VARY};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper::body::Bytes;
-use hyper::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
-use hyper::{HeaderMap, StatusCode};
+use headers::{ETag, HeaderMapExt as _};
 
-use super::conditions::{Coding, coding};
-use super::preconditions::{Outcome, Validators};
-use super::reply::{Reply, not_modified, precondition_failed, refusal, reply, set, set_text};
+use super::headers::{Coding, Outcome, Validators, coding};
+use super::reply::{not_modified, precondition_failed, refusal, reply, set};
 use crate::dashboard::{ASSETS, Asset, PAGE};
 
 /// The files of the page.
 #[derive(Debug)]
 pub(super) struct Page {
     files: Vec<(Asset, Bytes)>,
-    tag: String,
+    /// Of the compressed and of the plain form.
+    tags: [ETag; 2],
 }
 
 impl Page {
     /// All of them, compressed.
     ///
     /// # Errors
-    /// When compressing fails, which in memory it does not.
+    /// If compression fails, which it does not in memory.
     pub(super) fn new() -> std::io::Result<Self> {
         let compressed = |asset: Asset| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -38,34 +40,34 @@ impl Page {
         for (_, bytes) in &files {
             digest.update(bytes);
         }
-        Ok(Self { files, tag: format!("{}-{:08x}", env!("CARGO_PKG_VERSION"), digest.finalize()) })
+        let version = format!("{}-{:08x}", env!("CARGO_PKG_VERSION"), digest.finalize());
+        let tag = |form| format!("\"{version}-{form}\"").parse().map_err(std::io::Error::other);
+        Ok(Self { files, tags: [tag("gzip")?, tag("plain")?] })
     }
 
     /// The file at that path, if there is one.
-    pub(super) fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Reply> {
+    pub(super) fn get(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         let (asset, compressed) = self.files.iter().find(|(asset, _)| asset.path == path)?;
-        let accept = headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok());
-        let Some(coding) = coding(accept) else {
-            return Some(refusal(StatusCode::NOT_ACCEPTABLE, "there are gzip and plain text"));
+        let Some(coding) = coding(headers) else {
+            return Some(refusal(StatusCode::NOT_ACCEPTABLE, "available codings: gzip and identity"));
         };
-        let (form, body) = match coding {
-            Coding::Gzip => ("gzip", compressed.clone()),
-            Coding::Identity => ("plain", Bytes::from_static(asset.text.as_bytes())),
+        let (tag, body) = match coding {
+            Coding::Gzip => (&self.tags[0], compressed.clone()),
+            Coding::Identity => (&self.tags[1], Bytes::from_static(asset.text.as_bytes())),
         };
-        let tag = format!("\"{}-{form}\"", self.tag);
         let validators = Validators { tag: Some(tag.clone()), modified: None };
-        let mut answer = match validators.evaluate(headers) {
+        let mut response = match validators.evaluate(headers) {
             Outcome::Proceed => reply(StatusCode::OK, asset.kind, body),
             Outcome::NotModified => not_modified(),
             Outcome::Failed => return Some(precondition_failed()),
         };
-        // After an update of the program the page is another.
-        set(&mut answer, CACHE_CONTROL, "no-cache");
-        set(&mut answer, VARY, "accept-encoding");
-        set_text(&mut answer, ETAG, &tag);
-        if coding == Coding::Gzip && answer.status() == StatusCode::OK {
-            set(&mut answer, CONTENT_ENCODING, "gzip");
+        // Revalidated each time: an update of the program brings another page.
+        set(&mut response, CACHE_CONTROL, "no-cache");
+        set(&mut response, VARY, "accept-encoding");
+        response.headers_mut().typed_insert(tag.clone());
+        if coding == Coding::Gzip && response.status() == StatusCode::OK {
+            set(&mut response, CONTENT_ENCODING, "gzip");
         }
-        Some(answer)
+        Some(response)
     }
 }

@@ -1,34 +1,38 @@
-//! What is served where.
+//! What is served at which path.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{ACCEPT, ALLOW, CONNECTION, ETAG, HOST, VARY};
-use hyper::{Method, Request, StatusCode};
+use axum::Router;
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{CONNECTION, ETAG, HOST, HeaderMap, VARY};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::get;
 use r3e_common::runtime::config::Config;
 use r3e_common::runtime::control::{Format, Stats};
 use serde_json::{Value, json};
 
-use super::conditions::header;
 use super::cors;
 use super::files::Files;
-use super::fresh::Fresh;
+use super::headers::{Outcome, Validators, metrics_format};
 use super::hosts::Hosts;
-use super::look::Source;
 use super::metrics;
 use super::page::Page;
-use super::preconditions::{Outcome, Validators};
-use super::reply::{JSON, Reply, not_modified, precondition_failed, refusal, reply, secure, set};
+use super::reply::{JSON, not_modified, precondition_failed, refusal, reply, secure, set};
+use super::source::Source;
+use super::ttl_cache::TtlCache;
 use crate::ask::Question;
-use crate::dashboard::{Origin, SLOTS, Work, now, past, read_runs, read_status, verdicts};
+use crate::dashboard::{ASSETS, Origin, PAGE, SLOTS, Work, now, past, read_runs, read_status, verdicts};
 use crate::history::milliseconds;
 use crate::sockets;
 use crate::survey::{self, ask_all};
 
-/// The spans of time that the page offers: a chart of each is worked out once for all who look at it.
+/// The time spans that the page offers: each chart is computed once for all clients.
 const SPANS: [(&str, Duration); 5] = [
     ("15m", Duration::from_mins(15)),
     ("1h", Duration::from_hours(1)),
@@ -37,32 +41,94 @@ const SPANS: [(&str, Duration); 5] = [
     ("7d", Duration::from_hours(7 * 24)),
 ];
 
-/// How long what programs say lasts.
-const NOW_LASTS: Duration = Duration::from_secs(1);
-/// What jobs did changes slower, and is read from disk.
-const WORK_LASTS: Duration = Duration::from_secs(3);
-/// Judging takes samples of two days.
-const VERDICTS_LAST: Duration = Duration::from_secs(15);
-/// A chart of a week changes every three quarters of an hour; nobody waits so long for one.
-const MOST_PAST_LASTS: Duration = Duration::from_mins(1);
+/// How long the figures of programs are cached.
+const NOW_TTL: Duration = Duration::from_secs(1);
+/// How long run records and status are cached: they change more slowly and are read from disk.
+const WORK_TTL: Duration = Duration::from_secs(3);
+/// How long verdicts are cached: they take the samples of two days.
+const VERDICTS_TTL: Duration = Duration::from_secs(15);
+/// How long charts are cached at most: a chart of a week changes every three quarters of an hour.
+const MAX_PAST_TTL: Duration = Duration::from_mins(1);
 
-/// What programs said at one moment.
+/// The routes of that site.
+pub(super) fn router(site: Arc<Site>) -> Router {
+    let file = get(published_file).options(cors::preflight);
+    let files = Router::new()
+        .route("/cache/", file.clone())
+        .route("/cache/{*path}", file)
+        .method_not_allowed_fallback(not_allowed)
+        .route_layer(map_response(cors::for_all_origins));
+    let mut router = Router::new()
+        .route("/metrics", get(async |State(site): SharedSite, headers: HeaderMap| site.metrics(&headers).await))
+        .route("/api/now", get(async |State(site): SharedSite| reply(StatusCode::OK, JSON, site.now().await.0)))
+        .route("/api/work", get(async |State(site): SharedSite| reply(StatusCode::OK, JSON, site.work().await.0)))
+        .route("/api/verdicts", get(async |State(site): SharedSite| json_reply(site.verdicts().await)))
+        .route("/api/past", get(async |State(site): SharedSite, RawQuery(query): RawQuery| site.past(query).await));
+    for asset in [PAGE].iter().chain(&ASSETS) {
+        let page = async |State(site): SharedSite, uri: Uri, headers: HeaderMap| site.page(uri.path(), &headers);
+        router = router.route(asset.path, get(page));
+    }
+    router
+        .method_not_allowed_fallback(not_allowed)
+        .merge(files)
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "no such path: expected /, /metrics, /api/… or /cache/…"))
+        .layer(from_fn_with_state(Arc::clone(&site), check))
+        .with_state(site)
+}
+
+type SharedSite = State<Arc<Site>>;
+
+async fn not_allowed() -> Response {
+    refusal(StatusCode::METHOD_NOT_ALLOWED, "method not allowed: this server is read-only")
+}
+
+async fn published_file(State(site): SharedSite, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    // `Files` decodes the path.
+    let path = uri.path().strip_prefix("/cache/").unwrap_or_default();
+    site.files.answer(&method, &headers, path).await
+}
+
+/// Refuses requests that have a body or are for another host, evaluates preconditions for responses without validators, and
+/// adds the headers that all responses have.
+async fn check(State(site): SharedSite, request: Request, next: Next) -> Response {
+    let mut response = if !request.body().is_end_stream() {
+        let mut refusal = refusal(StatusCode::PAYLOAD_TOO_LARGE, "a request must not have a body");
+        set(&mut refusal, CONNECTION, "close");
+        refusal
+    } else if let Some(name) = site.foreign_host(&request) {
+        let reason = format_args!("this is not {name:?}; hint: a reverse proxy has to send Host: localhost");
+        refusal(StatusCode::MISDIRECTED_REQUEST, reason)
+    } else {
+        let headers = request.headers().clone();
+        let response = next.run(request).await;
+        let has_validators = response.status() != StatusCode::OK || response.headers().contains_key(ETAG);
+        match Validators::default().evaluate(&headers) {
+            Outcome::NotModified if !has_validators => not_modified(),
+            Outcome::Failed if !has_validators => precondition_failed(),
+            _ => response,
+        }
+    };
+    secure(response.headers_mut());
+    response
+}
+
+/// The answers of all programs at one moment.
 #[derive(Debug)]
-struct Said {
+struct Snapshot {
     replies: Vec<survey::Reply<Stats>>,
     at_ms: i64,
     trouble: Option<String>,
 }
 
-/// The series of one of the spans.
+/// The cached chart of one time span.
 #[derive(Debug)]
 struct Past {
     name: &'static str,
     span: Duration,
-    kept: Fresh<Result<Bytes, String>>,
+    cache: TtlCache<Result<Bytes, String>>,
 }
 
-/// The site.
+/// What the server serves.
 #[derive(Debug)]
 pub(super) struct Site {
     config: Arc<Config>,
@@ -70,12 +136,11 @@ pub(super) struct Site {
     hosts: Hosts,
     page: OnceLock<Page>,
     files: Files,
-    said: Fresh<(Bytes, Arc<Said>)>,
-    work: Fresh<(Bytes, Arc<Work>)>,
-    metrics: [(Format, Fresh<Bytes>); 2],
-    verdicts: Fresh<Result<Bytes, String>>,
+    now: TtlCache<(Bytes, Arc<Snapshot>)>,
+    work: TtlCache<(Bytes, Arc<Work>)>,
+    metrics: [(Format, TtlCache<Result<Bytes, String>>); 2],
+    verdicts: TtlCache<Result<Bytes, String>>,
     pasts: Vec<Past>,
-    /// What is looked at that may never answer.
     sockets: Source,
     runs: Source,
     status: Source,
@@ -83,22 +148,22 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// With that configuration, at that address.
+    /// The site of a server with that configuration at that address.
     pub(super) fn new(config: Config, address: SocketAddr, clock: fn() -> SystemTime) -> Self {
         let past = |(name, span): (&'static str, Duration)| Past {
             name,
             span,
-            kept: Fresh::fallible((span / SLOTS).clamp(NOW_LASTS, MOST_PAST_LASTS)),
+            cache: TtlCache::fallible((span / SLOTS).clamp(NOW_TTL, MAX_PAST_TTL)),
         };
         Self {
             clock,
             hosts: Hosts::of(address),
             page: OnceLock::new(),
             files: Files::new(config.cache.dir.clone(), clock),
-            said: Fresh::new(NOW_LASTS),
-            work: Fresh::new(WORK_LASTS),
-            metrics: [Format::OpenMetrics, Format::Text].map(|it| (it, Fresh::new(NOW_LASTS))),
-            verdicts: Fresh::fallible(VERDICTS_LAST),
+            now: TtlCache::new(NOW_TTL),
+            work: TtlCache::new(WORK_TTL),
+            metrics: [Format::OpenMetrics, Format::Text].map(|it| (it, TtlCache::fallible(NOW_TTL))),
+            verdicts: TtlCache::fallible(VERDICTS_TTL),
             pasts: SPANS.into_iter().map(past).collect(),
             sockets: Source::new("sockets"),
             runs: Source::new(Origin::Runs.name()),
@@ -108,62 +173,8 @@ impl Site {
         }
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Reply {
-        let mut answer = self.route(&request).await;
-        // What has no validators of its own may have been asked for on conditions all the same.
-        if answer.status() == StatusCode::OK && !answer.headers().contains_key(ETAG) {
-            match Validators::default().evaluate(request.headers()) {
-                Outcome::Proceed => {}
-                Outcome::NotModified => answer = not_modified(),
-                Outcome::Failed => answer = precondition_failed(),
-            }
-        }
-        secure(&mut answer);
-        if !request.body().is_end_stream() {
-            set(&mut answer, CONNECTION, "close");
-        }
-        answer
-    }
-
-    async fn route(&self, request: &Request<Incoming>) -> Reply {
-        let published = request.uri().path().strip_prefix("/cache/");
-        let is_options = *request.method() == Method::OPTIONS && published.is_some();
-        if !is_options && !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "nothing can be changed here: GET and HEAD only");
-            set(&mut refusal, ALLOW, if published.is_some() { cors::METHODS } else { "GET, HEAD" });
-            if published.is_some() {
-                cors::for_all_origins(&mut refusal);
-            }
-            return refusal;
-        }
-        if !request.body().is_end_stream() {
-            return refusal(StatusCode::PAYLOAD_TOO_LARGE, "a request has no body here");
-        }
-        if let Some(name) = self.foreign_host(request) {
-            return refusal(
-                StatusCode::MISDIRECTED_REQUEST,
-                format_args!("this is not {name:?}; hint: a proxy in front has to ask for localhost"),
-            );
-        }
-        if let Some(path) = published {
-            let mut answer =
-                if is_options { cors::preflight(request.headers()) } else { self.files.answer(request, path).await };
-            cors::for_all_origins(&mut answer);
-            return answer;
-        }
-        match request.uri().path() {
-            "/metrics" => self.metrics(Format::asked_for(header(request, &ACCEPT).unwrap_or_default())).await,
-            "/api/now" => reply(StatusCode::OK, JSON, self.said().await.0),
-            "/api/work" => reply(StatusCode::OK, JSON, self.work().await.0),
-            "/api/verdicts" => told(self.verdicts().await),
-            "/api/past" => self.past(request.uri().query().unwrap_or_default()).await,
-            path => self.page(request, path),
-        }
-    }
-
-    /// The name by which we are called, where it is not ours. A client of HTTP/1.0 may have none; a browser always has.
-    fn foreign_host(&self, request: &Request<Incoming>) -> Option<String> {
+    /// The host that the request is for, if it is not this one. An HTTP/1.0 client may send none; browsers always do.
+    fn foreign_host(&self, request: &Request) -> Option<String> {
         let headers = request.headers().get_all(HOST).iter();
         let headers = headers.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
         let asked = request.uri().authority().map(ToString::to_string);
@@ -171,7 +182,7 @@ impl Site {
         Some(foreign.chars().take(100).collect())
     }
 
-    fn page(&self, request: &Request<Incoming>, path: &str) -> Reply {
+    fn page(&self, path: &str, headers: &HeaderMap) -> Response {
         let page = match self.page.get() {
             Some(page) => page,
             None => match Page::new() {
@@ -179,84 +190,89 @@ impl Site {
                 Err(error) => return refusal(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
         };
-        let found = page.answer(path, request.headers());
-        found.unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, "there are /, /metrics, /api/… and /cache/…"))
+        page.get(path, headers).unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, "no such file"))
     }
 
-    /// Looks at a source; what it tells, or why nothing.
-    async fn look<T: Send + 'static, E: Display + Send + 'static>(
+    /// Reads a source.
+    async fn read<T: Send + 'static, E: Display + Send + 'static>(
         &self,
         source: &Source,
-        look: impl FnOnce(&Config) -> Result<T, E> + Send + 'static,
+        read: impl FnOnce(&Config) -> Result<T, E> + Send + 'static,
     ) -> Result<T, String> {
         let config = Arc::clone(&self.config);
-        let seen = source.look(move || look(&config).map_err(|error| error.to_string())).await;
-        seen.unwrap_or_else(|error| Err(error.to_string()))
+        let value = source.read(move || read(&config).map_err(|error| error.to_string())).await;
+        value.unwrap_or_else(|error| Err(error.to_string()))
     }
 
-    async fn said(&self) -> (Bytes, Arc<Said>) {
+    async fn now(&self) -> (Bytes, Arc<Snapshot>) {
         let ask = async {
-            let sockets = self.look(&self.sockets, |config| sockets::list(&config.runtime.dir)).await;
+            let sockets = self.read(&self.sockets, |config| sockets::list(&config.runtime.dir)).await;
             let (replies, trouble) = match sockets {
                 Ok(sockets) => (ask_all::<Stats>(sockets, Question::Stats).await, None),
                 Err(error) => (Vec::new(), Some(error)),
             };
-            let said = Said { replies, at_ms: milliseconds((self.clock)()), trouble };
-            (json(&now(&said.replies, said.at_ms, said.trouble.as_deref())), Arc::new(said))
+            let snapshot = Snapshot { replies, at_ms: milliseconds((self.clock)()), trouble };
+            (json(&now(&snapshot.replies, snapshot.at_ms, snapshot.trouble.as_deref())), Arc::new(snapshot))
         };
-        self.said.get(ask).await
+        self.now.get(ask).await
     }
 
     async fn work(&self) -> (Bytes, Arc<Work>) {
         let read = async {
-            let (runs, status) = tokio::join!(self.look(&self.runs, read_runs), self.look(&self.status, read_status));
+            let (runs, status) = tokio::join!(self.read(&self.runs, read_runs), self.read(&self.status, read_status));
             let work = Work::of(runs, status);
             (json(&work.to_json()), Arc::new(work))
         };
         self.work.get(read).await
     }
 
-    async fn metrics(&self, format: Format) -> Reply {
+    async fn metrics(&self, headers: &HeaderMap) -> Response {
+        let format = metrics_format(headers);
         let render = async {
-            let ((_, said), (_, work)) = tokio::join!(self.said(), self.work());
+            let ((_, snapshot), (_, work)) = tokio::join!(self.now(), self.work());
             let failed = |source: &Source| match source.name() {
-                "sockets" => said.trouble.is_some(),
+                "sockets" => snapshot.trouble.is_some(),
                 name => work.trouble.iter().any(|(origin, _)| origin.name() == name),
             };
             let sources = [&self.sockets, &self.runs, &self.status].map(|it| (it.name(), failed(it)));
-            Bytes::from(metrics::render(&said.replies, &work, &sources, format))
+            let text = metrics::render(&snapshot.replies, &work, &sources, format);
+            text.map(Bytes::from).map_err(|error| error.to_string())
         };
         let [(first, open), (_, text)] = &self.metrics;
-        let kept = if *first == format { open } else { text };
-        let mut answer = reply(StatusCode::OK, format.content_type(), kept.get(render).await);
-        set(&mut answer, VARY, "accept");
-        answer
+        let cache = if *first == format { open } else { text };
+        let mut response = match cache.get(render).await {
+            Ok(text) => reply(StatusCode::OK, format.content_type(), text),
+            Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, error),
+        };
+        set(&mut response, VARY, "accept");
+        response
     }
 
     async fn verdicts(&self) -> Result<Bytes, String> {
         let now_ms = milliseconds((self.clock)());
         let read = async {
-            self.look(&self.history, move |config| verdicts(&config.monitor.history, now_ms)).await.map(|it| json(&it))
+            self.read(&self.history, move |config| verdicts(&config.monitor.history, now_ms)).await.map(|it| json(&it))
         };
         self.verdicts.get(read).await
     }
 
-    async fn past(&self, query: &str) -> Reply {
+    async fn past(&self, query: Option<String>) -> Response {
+        let query = query.unwrap_or_default();
         let since = query.split('&').find_map(|it| it.strip_prefix("since=")).unwrap_or("1h");
-        let Some(Past { span, kept, .. }) = self.pasts.iter().find(|it| it.name == since) else {
+        let Some(Past { span, cache, .. }) = self.pasts.iter().find(|it| it.name == since) else {
             let names = SPANS.map(|(name, _)| name).join(", ");
             return refusal(StatusCode::BAD_REQUEST, format_args!("since={since:.20}: expected one of {names}"));
         };
         let (span, now_ms) = (*span, milliseconds((self.clock)()));
         let read = async {
             let read = move |config: &Config| past(&config.monitor.history, span, now_ms, config.monitor.every);
-            self.look(&self.history, read).await.map(|it| json(&it))
+            self.read(&self.history, read).await.map(|it| json(&it))
         };
-        let answer = told(kept.get(read).await);
+        let response = json_reply(cache.get(read).await);
         for past in &self.pasts {
-            past.kept.forget_old();
+            past.cache.evict_expired();
         }
-        answer
+        response
     }
 }
 
@@ -267,12 +283,12 @@ fn json(value: &Value) -> Bytes {
     text.into()
 }
 
-/// What was read; or why it was not, which the page shows.
-fn told(read: Result<Bytes, String>) -> Reply {
+/// A response with what was read, or the error, which the page shows.
+fn json_reply(read: Result<Bytes, String>) -> Response {
     match read {
         Ok(json) => reply(StatusCode::OK, JSON, json),
         Err(error) => {
-            tracing::debug!(error, "an answer could not be read");
+            tracing::debug!(error, "a source could not be read");
             reply(StatusCode::SERVICE_UNAVAILABLE, JSON, json(&json!({ "error": error })))
         }
     }

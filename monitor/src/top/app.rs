@@ -1,96 +1,37 @@
-//! What is known and what is shown: a model that nothing outside it changes, but events.
+//! The model of `top`: what is known about the processes, and what is shown. Only events change it (see `update`).
 
 use std::time::Duration;
 
-use r3e_common::runtime::control::Stats;
-
-use super::pace::Pace;
-use super::series::Series;
+use super::process::{Id, Process, State};
 use super::sort::Sort;
-use crate::sockets::Pid;
 
-/// How long a process that has ended is still shown.
+/// How long a process is shown after it has ended.
 pub(super) const ENDED_SHOWN: Duration = Duration::from_mins(1);
 
-/// The most processes that have ended and are still shown.
-pub(super) const MOST_ENDED: usize = 32;
+/// Upper bound of the processes that have ended and are shown.
+pub(super) const MAX_ENDED: usize = 32;
 
-/// How long a note stays in the last line.
-pub(super) const NOTE_SHOWN: Duration = Duration::from_secs(15);
+/// How long a notice is shown.
+pub(super) const NOTICE_SHOWN: Duration = Duration::from_secs(15);
 
-/// A process: its program and number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Id {
-    /// The program's name.
-    pub(super) program: String,
-    /// Its number.
-    pub(super) pid: Pid,
-}
-
-impl std::fmt::Display for Id {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.program, self.pid)
-    }
-}
-
-/// Whether a process answers. Times are counted from when this view began.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
-    /// It has answered when it was last asked.
-    Answers,
-    /// It is there and does not answer.
-    Silent {
-        /// Since when.
-        since: Duration,
-        /// Why not.
-        why: String,
-    },
-    /// It is gone.
-    Ended(Duration),
-}
-
-/// What is known of a process.
-#[derive(Debug)]
-pub(super) struct Process {
-    /// Which.
-    pub(super) id: Id,
-    /// Whether it answers.
-    pub(super) state: State,
-    /// What it said last.
-    pub(super) stats: Option<Stats>,
-    /// What it held.
-    pub(super) series: Series,
-    /// How fast its boards come.
-    pub(super) pace: Pace,
-}
-
-impl Process {
-    /// What it has of its limit, in percent; none without a limit.
-    pub(super) fn percent_of_limit(&self) -> Option<u64> {
-        let stats = self.stats.as_ref()?;
-        let limit = stats.limit_bytes.filter(|&limit| limit > 0)?;
-        u64::try_from(u128::from(stats.figures.rss_bytes) * 100 / u128::from(limit)).ok()
-    }
-}
-
-/// What is looked at inside a process.
+/// A kind of details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
-    /// Its live tasks.
+    /// Live tasks.
     Tasks,
-    /// Its file descriptors, by the kernel's account.
+    /// Open file descriptors, from the kernel.
     Descriptors,
-    /// Its connections, by the kernel's account.
+    /// Connections, from the kernel.
     Connections,
-    /// The arenas of its allocator.
+    /// Arenas of the allocator.
     Arenas,
 }
 
 impl Tab {
-    /// All, in the order in which they are shown.
+    /// All tabs, in order.
     pub(super) const ALL: [Self; 4] = [Self::Tasks, Self::Descriptors, Self::Connections, Self::Arenas];
 
-    /// What it is called.
+    /// The title.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Tasks => "tasks",
@@ -100,116 +41,116 @@ impl Tab {
         }
     }
 
-    /// The one so many further on, around the corner.
+    /// The tab that many places further on; the first follows the last.
     pub(super) fn further(self, by: usize) -> Self {
         let at = Self::ALL.iter().position(|it| *it == self).unwrap_or(0);
         Self::ALL[(at + by) % Self::ALL.len()]
     }
 }
 
-/// What was found inside: a table with its head, line by line; or why there is none.
+/// The lines of a table, its head first; or an error.
 pub(super) type Page = Result<Vec<String>, String>;
 
-/// A look inside one process.
+/// The details of one process.
 #[derive(Debug)]
-pub(super) struct Inside {
-    /// Which process.
+pub(super) struct Details {
+    /// The process.
     pub(super) id: Id,
-    /// What of it.
+    /// What is shown of it.
     pub(super) tab: Tab,
-    /// What was found; none before the first answer.
+    /// The content; `None` before the first answer.
     pub(super) page: Option<Page>,
-    /// So many lines are above what is shown.
+    /// Lines above the first one shown.
     pub(super) scrolled: usize,
 }
 
-/// What is asked before anything is purged.
+/// A purge that waits for confirmation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Question {
-    /// Which processes are to purge.
+pub(super) struct PurgeRequest {
+    /// The processes.
     pub(super) of: Vec<Id>,
-    /// Whether that is everyone.
+    /// Whether these are all.
     pub(super) all: bool,
 }
 
-/// What lies over the list, or over the look inside.
+/// What covers the list or the details.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum Overlay {
     /// Nothing.
     #[default]
-    Nothing,
-    /// Help, with so many lines above what is shown.
+    None,
+    /// Help, scrolled by that many lines.
     Help(usize),
-    /// Whether to purge.
-    Purge(Question),
-    /// The filter is being written.
+    /// The question whether to purge.
+    Purge(PurgeRequest),
+    /// The filter is being edited.
     Filter,
 }
 
-/// Purges that were asked for and what has come of them.
+/// Purges that were requested, and their results.
 #[derive(Debug, Default)]
 pub(super) struct Purging {
-    /// Those that have not answered yet.
+    /// Processes that have not answered yet.
     pub(super) waiting: Vec<Id>,
-    /// Those that did it.
+    /// How many purged.
     pub(super) purged: usize,
-    /// What they gave back, taken together.
+    /// Bytes that they returned.
     pub(super) given_back_bytes: i64,
-    /// The longest that one took.
+    /// Duration of the slowest.
     pub(super) took_ms: f64,
-    /// Those that did not, and why.
+    /// Errors of the others.
     pub(super) refused: Vec<String>,
 }
 
-/// Everything that is shown.
+/// The model.
 #[derive(Debug)]
 pub(super) struct App {
-    /// How often all are asked.
+    /// How often programs are asked.
     pub(super) every: Duration,
-    /// What time it is, counted from when this view began.
+    /// Current time, counted from the start of `top`.
     pub(super) now: Duration,
-    /// Where the sockets are looked for.
+    /// The folder of the control sockets.
     pub(super) folder: String,
-    /// Whether the folder has been looked at yet.
-    pub(super) has_looked: bool,
-    /// In no order; [`App::shown`] gives one.
+    /// Whether the folder has been listed yet.
+    pub(super) listed: bool,
+    /// Unordered; see [`App::shown`].
     pub(super) processes: Vec<Process>,
-    /// The process that keys speak of.
+    /// The selected process.
     pub(super) selected: Option<Id>,
-    /// Where in the list that is: where it is gone, its neighbour stands there.
+    /// Its place in the list, which its neighbour takes when it disappears.
     pub(super) selected_at: usize,
-    /// So many processes of the list are above what is shown.
+    /// Processes above the first one shown.
     pub(super) scrolled: usize,
-    /// By what the list is ordered.
+    /// The order of the list.
     pub(super) sort: Sort,
-    /// Whether the order is turned around.
+    /// Whether the order is reversed.
     pub(super) reversed: bool,
-    /// Only processes that have this in their program, number or phase.
+    /// Shows only processes with this text in program, process id or phase.
     pub(super) filter: String,
-    /// Whether nothing is asked for the time being.
+    /// Whether polling is paused.
     pub(super) paused: bool,
-    /// The look inside a process, if there is one.
-    pub(super) inside: Option<Inside>,
-    /// What lies over all that.
-    pub(super) over: Over,
-    /// Purges that go on, or the last ones.
+    /// The details of a process, if they are open.
+    pub(super) details: Option<Details>,
+    /// What covers the rest.
+    pub(super) overlay: Overlay,
+    /// The current or last purges.
     pub(super) purging: Option<Purging>,
-    /// What was done last, and when.
-    pub(super) note: Option<(String, Duration)>,
-    /// Why the folder of the sockets cannot be read.
-    pub(super) trouble: Option<String>,
+    /// The last notice and its time.
+    pub(super) notice: Option<(String, Duration)>,
+    /// Why the folder cannot be listed.
+    pub(super) error: Option<String>,
     /// Columns and rows of the terminal.
     pub(super) size: (u16, u16),
 }
 
 impl App {
-    /// Nothing is known yet.
+    /// A model without processes.
     pub(super) fn new(every: Duration, folder: String) -> Self {
         Self {
             every,
             now: Duration::ZERO,
             folder,
-            has_looked: false,
+            listed: false,
             processes: Vec::new(),
             selected: None,
             selected_at: 0,
@@ -218,22 +159,21 @@ impl App {
             reversed: false,
             filter: String::new(),
             paused: false,
-            inside: None,
-            over: Over::Nothing,
+            details: None,
+            overlay: Overlay::None,
             purging: None,
-            note: None,
-            trouble: None,
+            notice: None,
+            error: None,
             size: (80, 24),
         }
     }
 
-    /// What is known of that process.
+    /// The process with that id.
     pub(super) fn process(&self, id: &Id) -> Option<&Process> {
         self.processes.iter().find(|it| it.id == *id)
     }
 
-    /// The processes in the order in which they are shown: those that do not answer first, as nobody knows what they hold,
-    /// those that have ended last.
+    /// The processes that pass the filter, in order: those that do not answer first, those that have ended last.
     pub(super) fn shown(&self) -> Vec<&Process> {
         let rank = |it: &Process| match it.state {
             State::Silent { .. } => 0,
@@ -257,15 +197,15 @@ impl App {
             || phase.contains(&self.filter)
     }
 
-    /// The processes that have not ended, whether they are shown or not.
+    /// The processes that have not ended, filtered out or not.
     pub(super) fn alive(&self) -> impl Iterator<Item = &Process> {
         self.processes.iter().filter(|it| !matches!(it.state, State::Ended(_)))
     }
 
-    /// What was done last, as long as it is news; purges that go on are news until they are over.
-    pub(super) fn news(&self) -> Option<&str> {
-        let (text, at) = self.note.as_ref()?;
-        let goes_on = self.purging.as_ref().is_some_and(|it| !it.waiting.is_empty());
-        (goes_on || self.now.saturating_sub(*at) < NOTE_SHOWN).then_some(text)
+    /// The last notice, until it is too old. While purges run it stays.
+    pub(super) fn current_notice(&self) -> Option<&str> {
+        let (text, at) = self.notice.as_ref()?;
+        let purging = self.purging.as_ref().is_some_and(|it| !it.waiting.is_empty());
+        (purging || self.now.saturating_sub(*at) < NOTICE_SHOWN).then_some(text)
     }
 }

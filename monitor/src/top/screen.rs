@@ -1,7 +1,7 @@
-//! The terminal while it is drawn on: keys as they are pressed, a screen of its own, no cursor. Whatever ends the program in
-//! order, or panics, gives back the terminal as it was.
+//! Owns the terminal while `top` draws on it: raw mode, the alternate screen, no cursor. The terminal is restored on exit,
+//! on a panic, and while the process is suspended or logs.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -12,55 +12,56 @@ use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use r3e_common::runtime::logging::{SuspendHook, set_suspend};
 
-/// Whether the terminal is ours. There is one for the process, and any thread may log, or panic. Held for as long as a
-/// change takes, so that no thread takes the terminal behind the back of one that has given it back for good.
-static TERMINAL: Mutex<Ours> = Mutex::new(Ours(false));
+/// The terminal of this process. Any thread may log or panic, so each change is made under the lock.
+static TERMINAL: Mutex<State> = Mutex::new(State { taken: false });
 
-/// How long a panic waits for another thread to be done with the terminal.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long a panic waits for a thread that is changing the terminal.
+const PANIC_WAIT: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
-struct Ours(bool);
+struct State {
+    taken: bool,
+}
 
-impl Ours {
+impl State {
     fn lock() -> MutexGuard<'static, Self> {
         TERMINAL.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same where the thread may hold it already; none where it does, or another does for too long.
-    fn lock_in_a_panic() -> Option<MutexGuard<'static, Self>> {
-        let begun = Instant::now();
+    /// `None` if another thread holds the lock for too long, or this one already does.
+    fn lock_in_panic() -> Option<MutexGuard<'static, Self>> {
+        let started = Instant::now();
         loop {
             match TERMINAL.try_lock() {
-                Ok(ours) => return Some(ours),
-                Err(TryLockError::Poisoned(ours)) => return Some(ours.into_inner()),
-                Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => return None,
+                Ok(state) => return Some(state),
+                Err(TryLockError::Poisoned(state)) => return Some(state.into_inner()),
+                Err(TryLockError::WouldBlock) if started.elapsed() > PANIC_WAIT => return None,
                 Err(TryLockError::WouldBlock) => std::thread::yield_now(),
             }
         }
     }
 
     fn take(&mut self) -> io::Result<()> {
-        self.0 = true;
+        self.taken = true;
         enable_raw_mode()?;
         execute!(io::stdout().lock(), EnterAlternateScreen, Hide)
     }
 
-    /// Gives it back, if it is ours; says whether it was. A terminal that is gone takes nothing, and needs nothing.
-    fn give_back(&mut self) -> bool {
-        let was_ours = std::mem::replace(&mut self.0, false);
-        if was_ours {
-            let _gone = execute!(io::stdout().lock(), Show, LeaveAlternateScreen);
-            let _gone = disable_raw_mode();
+    /// Restores the terminal if it is taken, and returns whether it was. Errors mean that the terminal was closed.
+    fn restore(&mut self) -> bool {
+        let taken = std::mem::replace(&mut self.taken, false);
+        if taken {
+            let _closed = execute!(io::stdout().lock(), Show, LeaveAlternateScreen);
+            let _closed = disable_raw_mode();
         }
-        was_ours
+        taken
     }
 }
 
-/// Holds the terminal; it is given back when this is dropped.
+/// The terminal, which is restored on drop.
 #[derive(Debug)]
 pub(super) struct Screen {
-    is_spoilt: Arc<AtomicBool>,
+    dirty: Arc<AtomicBool>,
     _log: SuspendHook,
 }
 
@@ -68,55 +69,94 @@ impl Screen {
     /// Takes the terminal.
     ///
     /// # Errors
-    /// When it cannot be set to that; then it is as it was.
+    /// When the terminal cannot be set up; it is restored then.
     pub(super) fn take() -> io::Result<Self> {
-        let before = panic::take_hook();
+        let default_hook = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if let Some(mut ours) = Ours::lock_in_a_panic() {
-                ours.give_back();
+            if let Some(mut state) = State::lock_in_panic() {
+                state.restore();
             }
-            before(info);
+            default_hook(info);
         }));
-        let is_spoilt = Arc::new(AtomicBool::new(false));
-        let spoilt = Arc::clone(&is_spoilt);
-        // A line of the log goes to the screen that was there before, where it is found again afterwards.
+        let dirty = Arc::new(AtomicBool::new(false));
+        let spoilt = Arc::clone(&dirty);
+        // Log lines go to the normal screen, where they are still visible after the program has ended.
         let log = set_suspend(move |write| {
-            let mut ours = Ours::lock();
-            let was_ours = io::stderr().is_terminal() && ours.give_back();
+            let mut state = State::lock();
+            let was_taken = io::stderr().is_terminal() && state.restore();
             write();
-            if was_ours {
-                // Where that fails, the next drawing fails too, and says so.
-                let _failed = ours.take();
+            if was_taken {
+                // If this fails, so does the next drawing, and that error is reported.
+                let _failed = state.take();
                 spoilt.store(true, Ordering::SeqCst);
             }
         });
-        let screen = Self { is_spoilt, _log: log };
-        Ours::lock().take()?;
+        let screen = Self { dirty, _log: log };
+        State::lock().take()?;
         Ok(screen)
     }
 
-    /// Gives the terminal back for the time that `meanwhile` takes.
+    /// Restores the terminal while `f` runs.
     ///
     /// # Errors
     /// When it cannot be taken again.
-    pub(super) fn without<T>(&self, meanwhile: impl FnOnce() -> T) -> io::Result<T> {
-        Ours::lock().give_back();
-        let result = meanwhile();
-        self.is_spoilt.store(true, Ordering::SeqCst);
-        Ours::lock().take()?;
+    pub(super) fn without<T>(&self, f: impl FnOnce() -> T) -> io::Result<T> {
+        State::lock().restore();
+        let result = f();
+        self.dirty.store(true, Ordering::SeqCst);
+        State::lock().take()?;
         Ok(result)
     }
 
-    /// Whether something else was on the screen since this was last asked: all has to be drawn anew.
-    pub(super) fn was_spoilt(&self) -> bool {
-        self.is_spoilt.swap(false, Ordering::SeqCst)
+    /// Whether the screen has to be drawn from scratch; resets that.
+    pub(super) fn take_dirty(&self) -> bool {
+        self.dirty.swap(false, Ordering::SeqCst)
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // In vain where the terminal is gone.
-        let _gone = io::stdout().flush();
-        Ours::lock().give_back();
+        State::lock().restore();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::pty::openpty;
+    use nix::sys::termios::tcgetattr;
+    use std::io::Read as _;
+    use std::process::{Command, Stdio};
+
+    /// Runs itself again in a terminal of its own, and panics there.
+    #[test]
+    fn a_panic_restores_the_terminal() {
+        const IN_CHILD: &str = "R3E_TEST_PANIC";
+        if std::env::var_os(IN_CHILD).is_some() {
+            let _screen = Screen::take().unwrap();
+            panic!("the screen is taken");
+        }
+        let terminal = openpty(None, None).unwrap();
+        let settings = || format!("{:?}", tcgetattr(&terminal.slave).unwrap());
+        let before = settings();
+        let slave = || Stdio::from(terminal.slave.try_clone().unwrap());
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "top::screen::tests::a_panic_restores_the_terminal", "--nocapture"])
+            .envs([(IN_CHILD, "1"), ("RUST_BACKTRACE", "0")])
+            .stdin(slave())
+            .stdout(slave())
+            .stderr(slave())
+            .status()
+            .unwrap();
+        assert!(!status.success());
+        assert_eq!(settings(), before);
+        drop(terminal.slave);
+        let mut shown = Vec::new();
+        // Ends with EIO, as nobody has the other side any more.
+        let _end = std::fs::File::from(terminal.master).read_to_end(&mut shown);
+        let shown = String::from_utf8_lossy(&shown);
+        let (taken, restored) = (shown.find("\u{1b}[?1049h").unwrap(), shown.find("\u{1b}[?1049l").unwrap());
+        let message = shown.find("the screen is taken").unwrap();
+        assert!(taken < restored && restored < message, "{}", shown.escape_debug());
     }
 }

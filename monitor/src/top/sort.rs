@@ -1,39 +1,39 @@
-//! By what the list is ordered.
+//! The order of the list.
 
 use std::cmp::Ordering;
 
 use r3e_common::runtime::control::Stats;
 
-use super::app::Process;
-use super::pace;
+use super::eta;
+use super::process::Process;
 
-/// A key of the order: of numbers the largest comes first.
+/// A sort key; the largest numbers come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// In memory.
+    /// Resident memory.
     Resident,
-    /// Given out by the allocator.
+    /// Allocated memory.
     Allocated,
-    /// What it has of its limit.
+    /// Share of the limit.
     Limit,
-    /// How far it is.
+    /// Share of the boards that are done.
     Progress,
     /// Live tasks.
     Tasks,
-    /// Open descriptors.
+    /// Open file descriptors.
     Descriptors,
-    /// Connections.
+    /// Open connections.
     Connections,
-    /// How long it runs.
+    /// Uptime.
     Uptime,
-    /// Its program.
+    /// Program name.
     Name,
-    /// Its number.
+    /// Process id.
     Pid,
 }
 
 impl Sort {
-    /// All, in the order in which one key goes through them, with the key that chooses each at once.
+    /// All sort keys in the order of `s`, each with the letter that chooses it.
     pub(super) const ALL: [(Self, char, &'static str); 10] = [
         (Self::Resident, 'm', "resident"),
         (Self::Allocated, 'a', "allocated"),
@@ -47,23 +47,23 @@ impl Sort {
         (Self::Pid, 'i', "pid"),
     ];
 
-    /// The one that a key chooses.
+    /// The sort key of a letter.
     pub(super) fn by_key(key: char) -> Option<Self> {
         Self::ALL.iter().find(|it| it.1 == key).map(|it| it.0)
     }
 
-    /// What it is called.
+    /// The title.
     pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|it| it.0 == self).map_or("", |it| it.2)
     }
 
-    /// The next one.
+    /// The next sort key; the first follows the last.
     pub(super) fn next(self) -> Self {
         let at = Self::ALL.iter().position(|it| it.0 == self).unwrap_or(0);
         Self::ALL[(at + 1) % Self::ALL.len()].0
     }
 
-    /// Which of two comes first. One that nothing is known of comes last.
+    /// Compares two processes. Unknown figures come last.
     pub(super) fn compare(self, a: &Process, b: &Process) -> Ordering {
         let number = |it: &Process| {
             let stats = it.stats.as_ref()?;
@@ -92,10 +92,10 @@ impl Sort {
 
 fn permille(stats: &Stats) -> Option<u64> {
     let progress = stats.progress.filter(|it| it.total > 0)?;
-    u64::try_from(u128::from(pace::done(&progress)) * 1000 / u128::from(progress.total)).ok()
+    u64::try_from(u128::from(eta::done(&progress)) * 1000 / u128::from(progress.total)).ok()
 }
 
-/// How far it is, in whole percent; none where there is nothing to be done.
+/// Share of the boards that are done, in percent. `None` if it fetches none.
 pub(super) fn percent_done(stats: &Stats) -> Option<u64> {
     Some((permille(stats)? / 10).min(100))
 }

@@ -1,24 +1,25 @@
-//! What is drawn, as it is drawn, and what keys do: the model with a terminal made of letters.
+//! The model and its drawing, on a test backend.
 
 mod drawn;
 mod keys;
 
 use std::time::Duration;
 
+use crossterm::event::{KeyCode as Key, KeyEvent, KeyModifiers};
 use r3e_common::runtime::control::{BoardsProgress, PurgeStats, Stats};
 use r3e_common::runtime::memory::Figures;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
 
-use super::app::{App, Id, Over, State, Tab};
-use super::keys::Key;
+use super::app::{App, Overlay, Tab};
+use super::process::{Id, State};
 use super::theme::Theme;
 use super::update::{Action, Event};
 use super::view;
-use crate::ask::{NoAnswer, TO_ANSWER};
+use crate::ask::{NoAnswer, TIMEOUT};
 
-const PLAIN: Theme = Theme { colours: false, letters: false };
+const PLAIN: Theme = Theme { colours: false, ascii: false };
 
 fn id(program: &str, pid: u32) -> Id {
     Id { program: program.into(), pid: pid.into() }
@@ -60,25 +61,29 @@ fn stats(program: &str, pid: u32, rss_mb: u64) -> Stats {
 /// A model with a terminal of that size.
 fn app(columns: u16, rows: u16) -> App {
     let mut app = App::new(at(1), "/run/r3e".into());
-    app.update(at(0), Event::Size(columns, rows));
+    app.update(at(0), Event::Resized(columns, rows));
     app
 }
 
 fn answers(app: &mut App, second: u64, stats: Stats) {
     let of = id(&stats.program, stats.pid);
-    app.update(at(second), Event::Asked(of, Ok(Box::new(stats))));
+    app.update(at(second), Event::Stats(of, Ok(Box::new(stats))));
 }
 
 fn silent(app: &mut App, second: u64, of: Id) {
-    app.update(at(second), Event::Asked(of, Err(NoAnswer::Late(TO_ANSWER))));
+    app.update(at(second), Event::Stats(of, Err(NoAnswer::Late(TIMEOUT))));
 }
 
-fn looked(app: &mut App, second: u64, there: &[Id]) {
-    app.update(at(second), Event::Looked(Ok(there.to_vec())));
+fn listed(app: &mut App, second: u64, there: &[Id]) {
+    app.update(at(second), Event::Listed(Ok(there.to_vec())));
 }
 
 fn press(app: &mut App, key: Key) -> Option<Action> {
-    app.update(app.now, Event::Key(key))
+    app.update(app.now, Event::Key(key.into()))
+}
+
+fn press_with_ctrl(app: &mut App, key: char) -> Option<Action> {
+    app.update(app.now, Event::Key(KeyEvent::new(Key::Char(key), KeyModifiers::CONTROL)))
 }
 
 fn type_in(app: &mut App, text: &str) -> Option<Action> {
@@ -92,7 +97,7 @@ fn lively(columns: u16, rows: u16) -> App {
     let refresher = id("r3e-refresher", 4720);
     let all = [loader.clone(), id("r3e-monitor", 88), id("r3e-scheduler", 77), refresher.clone()];
     for second in 0..30 {
-        looked(&mut app, second, if second < 20 { &all } else { &all[..3] });
+        listed(&mut app, second, if second < 20 { &all } else { &all[..3] });
         let progress = BoardsProgress { total: 14_703, fetched: 200 * second, failed: 3, entries: 1000 };
         let loader = stats("r3e-loader", 4711, 20 + 8 * (second % 30));
         answers(&mut app, second, Stats { progress: Some(progress), ..loader });

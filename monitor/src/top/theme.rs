@@ -1,59 +1,59 @@
-//! How things stand out: by colour where there is some, and never by colour alone.
+//! Styles. Nothing is shown by colour alone.
 
 use r3e_common::runtime::config::Environment;
 use ratatui::style::{Color, Modifier, Style};
 
-/// What a terminal can show.
+/// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Theme {
     /// Whether colours are used.
     pub(super) colours: bool,
-    /// Whether bars and lines are drawn with letters only.
-    pub(super) letters: bool,
+    /// Whether bars and sparklines use ASCII only.
+    pub(super) ascii: bool,
 }
 
-/// From what share of its limit a process is shown as one to look at, in percent; it gives way there too.
+/// From that percentage of its limit on, a process is highlighted; it starts to purge there.
 const NEAR_PERCENT: u64 = 75;
 
-/// From what share of it, as one that will stop soon.
+/// From that percentage on it is marked: it will stop soon.
 pub(super) const AT_PERCENT: u64 = 90;
 
 impl Theme {
-    /// What suits this terminal: no colours where someone asked for none (`NO_COLOR`), nor on a dumb one.
+    /// No colours with `--no-colour`, `NO_COLOR` or a dumb terminal.
     pub(super) fn of(no_colour: bool, environment: &Environment) -> Self {
-        Self { colours: !(no_colour || environment.is_plain()), letters: environment.is_dumb() }
+        Self { colours: !(no_colour || environment.is_plain()), ascii: environment.is_dumb() }
     }
 
     fn coloured(self, colour: Color, otherwise: Modifier) -> Style {
         if self.colours { Style::new().fg(colour) } else { Style::new().add_modifier(otherwise) }
     }
 
-    /// The heads of columns, and names.
+    /// Heads of columns, and names.
     pub(super) fn head(self) -> Style {
         self.coloured(Color::Cyan, Modifier::empty()).add_modifier(Modifier::BOLD)
     }
 
-    /// What is there and does not matter now.
+    /// Secondary text.
     pub(super) fn faint(self) -> Style {
         self.coloured(Color::DarkGray, Modifier::empty())
     }
 
-    /// What is wrong.
+    /// Errors.
     pub(super) fn wrong(self) -> Style {
         self.coloured(Color::Red, Modifier::empty()).add_modifier(Modifier::BOLD)
     }
 
-    /// The bar of how far something is.
+    /// Progress bars.
     pub(super) fn bar(self) -> Style {
         self.coloured(Color::Green, Modifier::empty())
     }
 
-    /// The line of what the allocator has given out.
+    /// The sparkline of allocated memory.
     pub(super) fn allocated(self) -> Style {
         self.coloured(Color::Blue, Modifier::empty())
     }
 
-    /// What is resident, by what that is of the limit.
+    /// Resident memory, by its share of the limit.
     pub(super) fn resident(self, percent_of_limit: Option<u64>) -> Style {
         match percent_of_limit {
             Some(AT_PERCENT..) => self.coloured(Color::Red, Modifier::REVERSED).add_modifier(Modifier::BOLD),
@@ -62,22 +62,22 @@ impl Theme {
         }
     }
 
-    /// What is selected.
+    /// The selection.
     pub(super) fn selected() -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// The levels of a sparkline, the lowest first.
+    /// Symbols of a sparkline, lowest first.
     pub(super) fn levels(self) -> &'static [&'static str; 8] {
-        if self.letters {
+        if self.ascii {
             &[".", ":", "-", "=", "+", "*", "%", "#"]
         } else {
             &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
         }
     }
 
-    /// A full place of a bar, and an empty one.
-    pub(super) fn places(self) -> (&'static str, &'static str) {
-        if self.letters { ("#", "-") } else { ("█", "░") }
+    /// Symbols of a full and an empty cell of a bar.
+    pub(super) fn bar_symbols(self) -> (&'static str, &'static str) {
+        if self.ascii { ("#", "-") } else { ("█", "░") }
     }
 }

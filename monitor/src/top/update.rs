@@ -1,82 +1,83 @@
-//! What an event changes, and what it asks for. Nothing here asks, waits or draws.
+//! Updates the model on events, and decides what to do. Pure: it neither asks, waits nor draws.
 
 use std::mem;
 use std::time::Duration;
 
+use crossterm::event::{KeyCode as Key, KeyEvent, KeyModifiers};
 use r3e_common::runtime::control::{PurgeStats, Stats};
 
-use super::app::{App, ENDED_SHOWN, Id, Inside, MOST_ENDED, Over, Page, Process, Purging, Question, State, Tab};
-use super::keys::Key;
-use super::pace::Pace;
+use super::app::{App, Details, ENDED_SHOWN, MAX_ENDED, Overlay, Page, PurgeRequest, Purging, Tab};
+use super::eta::Eta;
+use super::process::{Id, Process, State};
 use super::series::Series;
 use super::sort::Sort;
 use super::view;
 use crate::ask::NoAnswer;
 use crate::report::units::{bytes, signed_bytes};
 
-/// The most characters of a filter.
-const LONGEST_FILTER: usize = 64;
+/// Upper bound for a filter, in characters.
+const MAX_FILTER: usize = 64;
 
-/// What has happened.
+/// Something that happened.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The folder of the sockets was looked at: whose there are.
-    Looked(Result<Vec<Id>, String>),
-    /// A process was asked what it holds.
-    Asked(Id, Result<Box<Stats>, NoAnswer>),
+    /// The control sockets were listed.
+    Listed(Result<Vec<Id>, String>),
+    /// A process was asked for its figures.
+    Stats(Id, Result<Box<Stats>, NoAnswer>),
     /// A process was told to purge.
     Purged(Id, Result<Box<PurgeStats>, NoAnswer>),
-    /// A process was looked into.
-    Found(Id, Tab, Page),
-    /// A key.
-    Key(Key),
-    /// The terminal has so many columns and rows.
-    Size(u16, u16),
+    /// A process was asked for details.
+    Details(Id, Tab, Page),
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The terminal has that many columns and rows.
+    Resized(u16, u16),
 }
 
-/// What is to be done.
+/// What the loop has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// To end.
+    /// Quit.
     Quit,
-    /// To stop until the shell says otherwise.
+    /// Suspend the process.
     Suspend,
-    /// To draw everything anew.
+    /// Draw from scratch.
     Redraw,
-    /// To have these purge.
+    /// Tell these processes to purge.
     Purge(Vec<Id>),
-    /// To look into a process now; otherwise that happens with the next round.
-    Look(Id, Tab),
+    /// Ask for details now instead of at the next poll.
+    Details(Id, Tab),
 }
 
 impl App {
-    /// Takes in what has happened by that time.
+    /// Handles an event.
     pub(super) fn update(&mut self, now: Duration, event: Event) -> Option<Action> {
         self.now = now;
         let action = match event {
-            Event::Looked(found) => {
-                self.looked(found);
+            Event::Listed(found) => {
+                self.listed(found);
                 None
             }
-            Event::Asked(id, answer) => {
-                self.asked(id, answer);
+            Event::Stats(id, answer) => {
+                self.answered(id, answer);
                 None
             }
             Event::Purged(id, answer) => {
                 self.purged(&id, answer);
                 None
             }
-            Event::Found(id, tab, page) => {
-                if let Some(inside) = &mut self.inside
-                    && inside.id == id
-                    && inside.tab == tab
+            Event::Details(id, tab, page) => {
+                if let Some(details) = &mut self.details
+                    && details.id == id
+                    && details.tab == tab
                 {
-                    inside.page = Some(page);
+                    details.page = Some(page);
                 }
                 None
             }
             Event::Key(key) => self.key(key),
-            Event::Size(columns, rows) => {
+            Event::Resized(columns, rows) => {
                 self.size = (columns, rows);
                 None
             }
@@ -85,47 +86,47 @@ impl App {
         action
     }
 
-    fn looked(&mut self, found: Result<Vec<Id>, String>) {
-        self.has_looked = true;
-        let there = match found {
-            Ok(there) => there,
+    fn listed(&mut self, found: Result<Vec<Id>, String>) {
+        self.listed = true;
+        let current = match found {
+            Ok(current) => current,
             Err(why) => {
-                // Nothing is known of who is there: nobody is said to have ended.
-                self.trouble = Some(why);
+                // Without a list no process counts as ended.
+                self.error = Some(why);
                 return;
             }
         };
-        self.trouble = None;
+        self.error = None;
         let now = self.now;
         for process in &mut self.processes {
-            if !matches!(process.state, State::Ended(_)) && !there.contains(&process.id) {
+            if !matches!(process.state, State::Ended(_)) && !current.contains(&process.id) {
                 process.state = State::Ended(now);
             }
         }
         self.forget();
     }
 
-    /// Lets go of processes that ended a while ago, and of the first of too many.
+    /// Drops processes that ended a while ago, and the oldest of too many.
     fn forget(&mut self) {
         let ended = |it: &Process| if let State::Ended(at) = it.state { Some(at) } else { None };
         let mut times: Vec<Duration> = self.processes.iter().filter_map(ended).collect();
         times.sort_unstable();
-        let oldest_shown = times.len().checked_sub(MOST_ENDED).map_or(Duration::ZERO, |first| times[first]);
+        let oldest_shown = times.len().checked_sub(MAX_ENDED).map_or(Duration::ZERO, |first| times[first]);
         let now = self.now;
         self.processes
             .retain(|it| ended(it).is_none_or(|at| at >= oldest_shown && now.saturating_sub(at) < ENDED_SHOWN));
-        // Those of one moment are not told apart above.
-        while self.processes.iter().filter(|it| ended(it).is_some()).count() > MOST_ENDED {
+        // Several may have ended at the same time.
+        while self.processes.iter().filter(|it| ended(it).is_some()).count() > MAX_ENDED {
             let first = self.processes.iter().position(|it| ended(it).is_some());
             first.map(|first| self.processes.remove(first));
         }
     }
 
-    fn asked(&mut self, id: Id, answer: Result<Box<Stats>, NoAnswer>) {
+    fn answered(&mut self, id: Id, answer: Result<Box<Stats>, NoAnswer>) {
         let now = self.now;
         let known = self.processes.iter().position(|it| it.id == id);
         if matches!(answer, Err(NoAnswer::Dead)) {
-            // A socket that was left behind is none of a process: only one that was seen alive has ended.
+            // A stale socket is not a process: only one that was seen alive has ended.
             if let Some(process) = known.map(|at| &mut self.processes[at])
                 && !matches!(process.state, State::Ended(_))
             {
@@ -140,12 +141,12 @@ impl App {
         let process = &mut self.processes[at];
         match answer {
             Ok(stats) => {
-                // Another process of the same number.
+                // Another process with the same id.
                 if process.stats.as_ref().is_some_and(|before| before.started_at != stats.started_at) {
                     *process = new(process.id.clone());
                 }
                 process.series.push(&stats.figures);
-                process.pace.note(now, stats.progress.as_ref());
+                process.eta.add(now, stats.progress.as_ref());
                 process.state = State::Answers;
                 process.stats = Some(*stats);
             }
@@ -173,28 +174,32 @@ impl App {
             }
             Err(why) => purging.refused.push(format!("{id}: {why}")),
         }
-        self.note = Some((told(purging, id, resident), self.now));
+        self.notice = Some((result(purging, id, resident), self.now));
     }
 
-    fn key(&mut self, key: Key) -> Option<Action> {
-        match key {
-            Key::Interrupt => return Some(Action::Quit),
-            Key::Suspend => return Some(Action::Suspend),
-            Key::Redraw => return Some(Action::Redraw),
-            _ => {}
-        }
-        match mem::take(&mut self.over) {
-            Over::Help(scrolled) => {
+    fn key(&mut self, key: KeyEvent) -> Option<Action> {
+        let key = match (key.modifiers, key.code) {
+            // A raw terminal sends Ctrl-\ as Ctrl-4.
+            (KeyModifiers::CONTROL, Key::Char('c' | '4')) => return Some(Action::Quit),
+            (KeyModifiers::CONTROL, Key::Char('z')) => return Some(Action::Suspend),
+            (KeyModifiers::CONTROL, Key::Char('l')) => return Some(Action::Redraw),
+            (KeyModifiers::CONTROL, Key::Char('h')) => Key::Backspace,
+            (KeyModifiers::CONTROL, Key::Char('j')) => Key::Enter,
+            (modifiers, Key::Char(_)) if !KeyModifiers::SHIFT.contains(modifiers) => return None,
+            (_, code) => code,
+        };
+        match mem::take(&mut self.overlay) {
+            Overlay::Help(scrolled) => {
                 self.key_in_help(key, scrolled);
                 None
             }
-            Over::Purge(question) => self.key_in_question(key, question),
-            Over::Filter => {
+            Overlay::Purge(question) => self.key_in_question(key, question),
+            Overlay::Filter => {
                 self.key_in_filter(key);
                 None
             }
-            Over::Nothing if self.inside.is_some() => self.key_inside(key),
-            Over::Nothing => self.key_in_list(key),
+            Overlay::None if self.details.is_some() => self.key_in_details(key),
+            Overlay::None => self.key_in_list(key),
         }
     }
 
@@ -203,27 +208,27 @@ impl App {
             Key::Char('q' | '?') | Key::Esc | Key::Enter => {}
             _ => {
                 let most = view::help_lines().saturating_sub(view::help_rows(self));
-                self.over = Over::Help(moved(scrolled, key, view::help_rows(self)).min(most));
+                self.overlay = Overlay::Help(moved(scrolled, key, view::help_rows(self)).min(most));
             }
         }
     }
 
-    fn key_in_question(&mut self, key: Key, question: Question) -> Option<Action> {
+    fn key_in_question(&mut self, key: Key, question: PurgeRequest) -> Option<Action> {
         match key {
             Key::Char('y' | 'Y') => {
                 let of = question.of;
                 let whom = if let [only] = of.as_slice() { only.to_string() } else { format!("{} programs", of.len()) };
-                self.note = Some((format!("{whom}: giving back …"), self.now));
+                self.notice = Some((format!("{whom}: purging …"), self.now));
                 self.purging = Some(Purging { waiting: of.clone(), ..Purging::default() });
                 Some(Action::Purge(of))
             }
             Key::Char('n' | 'N' | 'q') | Key::Esc => {
-                self.note = Some(("not purged".to_owned(), self.now));
+                self.notice = Some(("not purged".to_owned(), self.now));
                 None
             }
             _ => {
-                // Anything else is no answer.
-                self.over = Over::Purge(question);
+                // Any other key leaves the question open.
+                self.overlay = Overlay::Purge(question);
                 None
             }
         }
@@ -237,30 +242,30 @@ impl App {
                 return;
             }
             Key::Backspace => drop(self.filter.pop()),
-            Key::Char(it) if self.filter.chars().count() < LONGEST_FILTER => self.filter.push(it),
+            Key::Char(it) if self.filter.chars().count() < MAX_FILTER => self.filter.push(it),
             _ => {}
         }
-        self.over = Over::Filter;
+        self.overlay = Overlay::Filter;
     }
 
-    fn key_inside(&mut self, key: Key) -> Option<Action> {
-        let rows = view::inside_rows(self);
-        let inside = self.inside.as_mut()?;
+    fn key_in_details(&mut self, key: Key) -> Option<Action> {
+        let rows = view::details_rows(self);
+        let details = self.details.as_mut()?;
         let tab = match key {
-            Key::Tab | Key::Right => inside.tab.further(1),
-            Key::BackTab | Key::Left => inside.tab.further(Tab::ALL.len() - 1),
+            Key::Tab | Key::Right => details.tab.further(1),
+            Key::BackTab | Key::Left => details.tab.further(Tab::ALL.len() - 1),
             Key::Char(digit @ '1'..='4') => Tab::ALL[digit as usize - '1' as usize],
             Key::Esc | Key::Backspace | Key::Char('q') => {
-                self.inside = None;
+                self.details = None;
                 return None;
             }
             Key::Char('p') => {
-                let id = inside.id.clone();
+                let id = details.id.clone();
                 self.ask_whether_to_purge(vec![id], false);
                 return None;
             }
             Key::Char('?') => {
-                self.over = Over::Help(0);
+                self.overlay = Overlay::Help(0);
                 return None;
             }
             Key::Char(' ') => {
@@ -268,24 +273,24 @@ impl App {
                 return None;
             }
             _ => {
-                inside.scrolled = moved(inside.scrolled, key, rows);
+                details.scrolled = moved(details.scrolled, key, rows);
                 return None;
             }
         };
-        if tab == inside.tab {
+        if tab == details.tab {
             return None;
         }
-        (inside.tab, inside.page, inside.scrolled) = (tab, None, 0);
-        Some(Action::Look(inside.id.clone(), tab))
+        (details.tab, details.page, details.scrolled) = (tab, None, 0);
+        Some(Action::Details(details.id.clone(), tab))
     }
 
     fn key_in_list(&mut self, key: Key) -> Option<Action> {
         match key {
             Key::Char('q') => return Some(Action::Quit),
-            Key::Char('?') => self.over = Over::Help(0),
+            Key::Char('?') => self.overlay = Overlay::Help(0),
             Key::Char('s') => self.sort = self.sort.next(),
             Key::Char('r') => self.reversed = !self.reversed,
-            Key::Char('/') => self.over = Over::Filter,
+            Key::Char('/') => self.overlay = Overlay::Filter,
             Key::Char(' ') => self.paused = !self.paused,
             Key::Esc => self.filter.clear(),
             Key::Char('p') => {
@@ -300,8 +305,8 @@ impl App {
             Key::Enter => {
                 let id = self.selected.clone()?;
                 let tab = Tab::Tasks;
-                self.inside = Some(Inside { id: id.clone(), tab, page: None, scrolled: 0 });
-                return Some(Action::Look(id, tab));
+                self.details = Some(Details { id: id.clone(), tab, page: None, scrolled: 0 });
+                return Some(Action::Details(id, tab));
             }
             Key::Char(it) if Sort::by_key(it).is_some() => self.sort = Sort::by_key(it)?,
             _ => self.select(key),
@@ -312,11 +317,11 @@ impl App {
     fn ask_whether_to_purge(&mut self, of: Vec<Id>, all: bool) {
         let ended = |id: &Id| self.process(id).is_none_or(|it| matches!(it.state, State::Ended(_)));
         if self.purging.as_ref().is_some_and(|it| !it.waiting.is_empty()) {
-            self.note = Some(("the last purge is not over yet".to_owned(), self.now));
+            self.notice = Some(("the last purge is still running".to_owned(), self.now));
         } else if of.iter().all(ended) {
-            self.note = Some(("no program is there to be purged".to_owned(), self.now));
+            self.notice = Some(("no running program to purge".to_owned(), self.now));
         } else {
-            self.over = Over::Purge(Question { of, all });
+            self.overlay = Overlay::Purge(PurgeRequest { of, all });
         }
     }
 
@@ -327,7 +332,7 @@ impl App {
         self.selected = shown.get(at).map(|it| it.id.clone());
     }
 
-    /// Keeps what is selected and what is scrolled within what there is.
+    /// Keeps selection and scrolling within bounds.
     fn settle(&mut self) {
         let shown: Vec<&Id> = self.shown().into_iter().map(|it| &it.id).collect();
         let at = self.selected.as_ref().and_then(|id| shown.iter().position(|it| *it == id));
@@ -337,27 +342,27 @@ impl App {
         let last_page = shown.len().saturating_sub(places);
         self.scrolled = self.scrolled.clamp((at + 1).saturating_sub(places), at).min(last_page);
         (self.selected, self.selected_at) = (selected, at);
-        if let Some(inside) = &self.inside {
-            if self.process(&inside.id).is_none() {
-                self.note = Some((format!("{} has ended", inside.id), self.now));
-                self.inside = None;
+        if let Some(details) = &self.details {
+            if self.process(&details.id).is_none() {
+                self.notice = Some((format!("{} has ended", details.id), self.now));
+                self.details = None;
                 return;
             }
-            let lines = inside.page.as_ref().map_or(0, |page| page.as_ref().map_or(0, Vec::len)).saturating_sub(1);
-            let most = lines.saturating_sub(view::inside_rows(self));
-            if let Some(inside) = &mut self.inside {
-                inside.scrolled = inside.scrolled.min(most);
+            let lines = details.page.as_ref().map_or(0, |page| page.as_ref().map_or(0, Vec::len)).saturating_sub(1);
+            let most = lines.saturating_sub(view::details_rows(self));
+            if let Some(details) = &mut self.details {
+                details.scrolled = details.scrolled.min(most);
             }
         }
     }
 }
 
-/// Of whom nothing is known yet.
+/// A process without figures.
 fn new(id: Id) -> Process {
-    Process { id, state: State::Answers, stats: None, series: Series::default(), pace: Pace::default() }
+    Process { id, state: State::Answers, stats: None, series: Series::default(), eta: Eta::default() }
 }
 
-/// Where a key leads from there.
+/// The position after a key that scrolls.
 fn moved(at: usize, key: Key, page: usize) -> usize {
     match key {
         Key::Up | Key::Char('k') => at.saturating_sub(1),
@@ -370,15 +375,15 @@ fn moved(at: usize, key: Key, page: usize) -> usize {
     }
 }
 
-/// What has come of purges: of a single one with what is left. The last that answered is named.
-fn told(purging: &Purging, last: &Id, resident: Option<u64>) -> String {
+/// The result of purges; of a single one with its resident memory.
+fn result(purging: &Purging, last: &Id, resident: Option<u64>) -> String {
     let mut parts = Vec::new();
     let all = purging.purged + purging.refused.len() + purging.waiting.len();
     if purging.purged > 0 {
         let whom = if all == 1 { last.to_string() } else { format!("{} of {all} programs", purging.purged) };
         let left = resident.filter(|_| all == 1).map(|it| format!(", {} resident", bytes(it))).unwrap_or_default();
         let given_back = signed_bytes(purging.given_back_bytes);
-        parts.push(format!("{whom}: {given_back} given back in {:.1} ms{left}", purging.took_ms));
+        parts.push(format!("{whom}: {given_back} returned in {:.1} ms{left}", purging.took_ms));
     }
     if !purging.refused.is_empty() {
         parts.push(format!("not purged: {}", purging.refused.join(", ")));

@@ -104,7 +104,7 @@ struct Work {
     clock: fn() -> SystemTime,
     /// Open, unless it could not be opened or written.
     database: Option<Writer>,
-    /// Which file was last open.
+    /// Selector file was last open.
     file: Option<Inode>,
     /// Whether that one was moved or replaced, and nothing was opened since.
     moved: bool,

@@ -14,7 +14,7 @@ use crate::ask::Question;
 use crate::history::{Batch, Sample, milliseconds, started_ms};
 use crate::kernel;
 use crate::sockets::Pid;
-use crate::survey::{Reply, ask_everyone};
+use crate::survey::{Reply, ask_every_program};
 
 /// Asks again and again, and remembers who did not answer.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Round {
 
     /// Asks all what they hold. Nothing is kept where the folder of the sockets cannot be read.
     pub(super) async fn sample(&mut self) -> Batch {
-        let replies = match ask_everyone::<Stats>(&self.folder, Question::Stats).await {
+        let replies = match ask_every_program::<Stats>(&self.folder, Question::Stats).await {
             Ok(replies) => replies,
             Err(error) => {
                 self.looking.came(&error);
@@ -63,7 +63,7 @@ impl Round {
             }
         }
         for (program, pid) in &self.silent {
-            let answers = |reply: &&Reply<Stats>| reply.whose() == (program, *pid) && reply.answer.is_ok();
+            let answers = |reply: &&Reply<Stats>| reply.identity() == (program, *pid) && reply.answer.is_ok();
             if replies.iter().any(|reply| answers(&reply)) {
                 tracing::info!(program, pid = pid.id, instance = pid.later(), "answers again");
             }
@@ -76,13 +76,13 @@ impl Round {
 /// each. Gives what they hold then.
 pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
     // Where the folder cannot be read, sampling says so.
-    let replies = ask_everyone::<PurgeStats>(folder, Question::Purge).await.unwrap_or_default();
+    let replies = ask_every_program::<PurgeStats>(folder, Question::Purge).await.unwrap_or_default();
     let (us, namespace) = (std::process::id(), pid_namespace());
     let mut samples = Vec::new();
     let mut purged_ourselves = false;
     for reply in replies.into_iter().filter(|reply| !reply.is_dead()) {
         let Reply { socket, answer } = reply;
-        let (program, pid) = socket.whose();
+        let (program, pid) = socket.identity();
         match answer {
             Ok(PurgeStats { after, given_back_bytes, took_ms, .. }) => {
                 tracing::info!(

@@ -176,7 +176,7 @@ fn the_configuration_decides_or_the_system() {
     let of = |text: &str| {
         std::fs::write(folder.path().join("r3e.toml"), text).unwrap();
         let arguments = ConfigArgs { config: Some(folder.path().join("r3e.toml").into()), ..ConfigArgs::default() };
-        Calendar::of(&arguments.load(&Environment::of_process()).unwrap().schedule)
+        Calendar::of(&arguments.load(&Environment::of_process()).unwrap().config.schedule)
     };
     let calendar = of("[schedule]\ndaily_at = '05:45'\ntime_zone = 'Asia/Kathmandu'\ncron = ['@weekly', '1 2 * * *']");
     assert_eq!((calendar.zone().name(), calendar.zone().is_of_system()), (Some("Asia/Kathmandu"), false));

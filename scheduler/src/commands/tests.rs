@@ -7,11 +7,11 @@ use crate::calendar::{Calendar, Zone};
 use crate::settled::Pending;
 use crate::timetable::Timetable;
 use jiff::Timestamp;
-use r3e_common::runtime::config::{ConfigArgs, Environment, Schedule};
+use r3e_common::runtime::config::{Config, Schedule};
 
 /// The schedule by default.
 fn schedule() -> Schedule {
-    ConfigArgs::default().load(&Environment::bare("/".into(), 7)).unwrap().schedule
+    Config::default().schedule
 }
 
 fn calendar(zone: &str, cron: &[&str]) -> Calendar {

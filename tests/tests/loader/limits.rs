@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::job::{End, Fetcher, Progress};
 use r3e_common::runtime::concurrency_limit::ConcurrencyLimit;
+use r3e_common::runtime::config::{Config, Upstream};
 use r3e_common::runtime::tasks::Tasks;
 use r3e_common::store::{Cache, Destination, Holder, Staging, WriterLock};
-use r3e_common::upstream::{Client, Settings};
+use r3e_common::upstream::Client;
 use r3e_tests::harness::{
     Differences, Ended, Place, assert_serves, board_files, driver_index, grid, read_status, snapshot,
 };
@@ -47,26 +48,21 @@ fn a_limit_that_no_work_fits_in_costs_nothing_but_the_run() {
 
 /// A fetcher of the simulator's boards by four workers.
 fn fetcher(sim: &Simulator, place: &Place, allowance: ConcurrencyLimit) -> Fetcher {
-    let settings = Settings {
+    let config = Upstream {
         base_url: format!("{}/", sim.base_url()).parse().unwrap(),
-        user_agent: "test".to_owned(),
         requests_per_second: 100_000,
-        concurrency: 4,
-        timeout: Duration::from_mins(1),
-        page_size: 1500,
-        max_body_bytes: 32 << 20,
-        max_idle: 2,
-        idle_timeout: Duration::from_secs(30),
+        max_idle_per_host: 2,
         attempts: 1,
         backoff_min: Duration::from_millis(1),
         backoff_max: Duration::from_millis(1),
+        ..Config::default().upstream
     };
     let holder = Holder { program: "test".into(), pid: 1, since: String::new(), doing: String::new() };
     let lock = WriterLock::acquire(&place.cache(), &place.staging(), &holder).unwrap();
     let (cache, never) = (Cache::new(&place.cache()), tokio_util::sync::CancellationToken::new());
     let (staging, _) = Staging::open(lock, &place.staging(), cache, |_| true, SystemTime::now(), &never).unwrap();
     Fetcher {
-        client: Arc::new(Client::new(settings, 1, SystemTime::now).unwrap()),
+        client: Arc::new(Client::new(&config, 1, SystemTime::now).unwrap()),
         staging: Arc::new(staging),
         destination: Destination::Staging,
         catalog: Arc::new(sim.world().catalog().clone()),

@@ -78,7 +78,7 @@ fn a_purge_is_done_and_told() {
         assert!(purged["took_ms"].as_f64().unwrap() > 0.0);
     }
     let table = monitor(&place, &["purge"]).run().with_code(0).stdout;
-    assert!(table.contains("GIVEN BACK") && table.contains("r3e-monitor"), "{table}");
+    assert!(table.contains("RSS BEFORE") && table.contains("r3e-monitor"), "{table}");
     stopped(running);
 }
 

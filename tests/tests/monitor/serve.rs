@@ -67,9 +67,10 @@ fn it_says_where_it_listens_serves_and_stops_in_order() {
             if method == "OPTIONS" && is_published {
                 continue;
             }
-            let allowed = if is_published { "GET, HEAD, OPTIONS" } else { "GET, HEAD" };
+            let allowed = if is_published { "GET,HEAD,OPTIONS" } else { "GET,HEAD" };
             let refused = server.ask(method, path, &[]);
-            assert_eq!((refused.status, refused.header("allow")), (405, allowed), "{method} {path}");
+            let listed = refused.header("allow").replace(", ", ",");
+            assert_eq!((refused.status, &*listed), (405, allowed), "{method} {path}");
             assert_eq!(refused.header("access-control-allow-origin"), if is_published { "*" } else { "" });
         }
     }

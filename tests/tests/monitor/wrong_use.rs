@@ -46,10 +46,10 @@ fn a_name_that_no_program_has_exits_2_and_is_named() {
     for given in
         [["stats", "loder"], ["purge", "loder"], ["tasks", "loder"], ["fds", "loder"], ["connections", "loder"]]
     {
-        refused(&monitor(&place, &given), 2, &["no program that runs is called loder", "r3e-monitor list"]);
+        refused(&monitor(&place, &given), 2, &["loder", "r3e-monitor list"]);
     }
     for command in ["stats", "purge", "tasks", "fds", "connections"] {
-        refused(&monitor(&place, &[command, &none]), 2, &["no program that runs is called 4294967295"]);
+        refused(&monitor(&place, &[command, &none]), 2, &["4294967295"]);
     }
     refused(&monitor(&place, &["stats", "loder", "4711", "r3e-x"]), 2, &["loder, 4711, r3e-x"]);
     assert!(!place.path("run").exists() && !history(&place).exists(), "nothing is made by asking");

@@ -87,18 +87,17 @@ fn all_that_is_wrong_with_the_configuration_is_told_at_once_with_78() {
             .set("schedule.cron", "0 4 * * *; 0 0 31 2 *")
             .set("schedule.time_zone", "Europe/Atlantis")
             .set("schedule.daily_at", "4am");
-        let ended =
-            refused(&wrong, 78, &["R3E_SCHEDULE__CRON: schedule.cron", "expected at most 100 cron expressions"]);
-        for part in ["of \"0 0 31 2 *\": it is never due", "schedule.time_zone", "schedule.daily_at = \"4am\""] {
-            assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
-        }
+        let parts = [
+            "R3E_SCHEDULE__CRON: schedule.cron",
+            "(\"0 0 31 2 *\": ",
+            "schedule.time_zone",
+            "schedule.daily_at",
+            "\"4am\"",
+        ];
+        refused(&wrong, 78, &parts);
     }
     fs::write(place.path("r3e.toml"), "[schedule]\ncron = ['*/61 * * * *']\n").unwrap();
-    refused(
-        &asked(&place, &["check"]),
-        78,
-        &["r3e.toml:2: schedule.cron", "of \"*/61 * * * *\": its minute is to have"],
-    );
+    refused(&asked(&place, &["check"]), 78, &["r3e.toml:2: schedule.cron", "(\"*/61 * * * *\": "]);
 }
 
 #[test]

@@ -1,82 +1,71 @@
-//! The flags that all programs have. Their values are kept as they are: whether they are valid is told by the
-//! configuration, in the same words for flags, variables and file.
+//! The flags that all programs have. Their values stay unchecked here: flags, variables and the file are all checked by
+//! [`load`], with the same errors.
 
 use std::ffi::OsString;
 
 use super::environment::Environment;
 use super::error::ConfigErrors;
-use super::layer::Flag;
-use super::sections::Config;
-use super::{Sources, load};
+use super::{Flag, Layers, Loaded, load, table};
 
-/// Flags of the configuration. A program flattens them into its arguments, last and with a heading:
+/// The configuration's flags. A program flattens them into its arguments, last and with a heading:
 /// `#[command(flatten, next_help_heading = "Configuration")]`.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "the flags' help is shown as it is")]
+#[expect(missing_docs, reason = "the help of a setting comes from the table")]
 pub struct ConfigArgs {
-    /// Read this configuration file [default: $R3E_CONFIG, ./r3e.toml or /etc/r3e/r3e.toml]
+    /// Configuration file [default: $R3E_CONFIG, ./r3e.toml or /etc/r3e/r3e.toml]
     #[arg(long, global = true, value_name = "FILE", allow_hyphen_values = true)]
     pub config: Option<OsString>,
-    /// The folder of the leaderboards [default: cache]
-    #[arg(long, global = true, value_name = "DIR", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "DIR", allow_hyphen_values = true, help = help("cache.dir"))]
     pub cache: Option<OsString>,
-    /// The folder of boards not yet complete [default: that of the cache with _temp]
-    #[arg(long, global = true, value_name = "DIR", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "DIR", allow_hyphen_values = true, help = help("cache.staging_dir"))]
     pub staging: Option<OsString>,
-    /// A TOML catalogue of tracks and classes [default: built in]
-    #[arg(long, global = true, value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "FILE", allow_hyphen_values = true, help = help("catalog.path"))]
     pub catalog: Option<OsString>,
-    /// The service's address
-    #[arg(long, global = true, value_name = "URL", allow_hyphen_values = true)]
-    #[arg(help = "The service's address [default: https://game.raceroom.com]")]
+    #[arg(long, global = true, value_name = "URL", allow_hyphen_values = true, help = help("upstream.base_url"))]
     pub upstream: Option<OsString>,
-    /// The most requests begun in a second [default: 8]
     #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
+    #[arg(help = help("upstream.requests_per_second"))]
     pub requests_per_second: Option<OsString>,
-    /// The most boards in flight [default: 4]
-    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true, help = help("upstream.concurrency"))]
     pub concurrency: Option<OsString>,
-    /// The most resident memory, in megabytes; a smaller limit of the control group counts before it [default:
-    /// $MEMORY_LIMIT_MB, or none]
-    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true, help = help("memory.limit_mb"))]
     pub memory_limit_mb: Option<OsString>,
-    /// Log these and more severe events: error, warn, info, debug or trace [default: info]
-    #[arg(long, global = true, value_name = "LEVEL", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "LEVEL", allow_hyphen_values = true, help = help("log.level"))]
     pub log_level: Option<OsString>,
-    /// Log as text or json [default: text]
-    #[arg(long, global = true, value_name = "FORMAT", allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "FORMAT", allow_hyphen_values = true, help = help("log.format"))]
     pub log_format: Option<OsString>,
-    /// Log more: -v as --log-level debug, -vv as trace
+    /// Log more: -v is --log-level debug, -vv is trace
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with_all = ["quiet", "log_level"])]
     pub verbose: u8,
     /// Log errors only, and show no progress
     #[arg(short, long, global = true, conflicts_with = "log_level")]
     pub quiet: bool,
-    /// Show the configuration in force with the source of each value, and exit
+    /// Print the configuration in force with the source of each value, and exit
     #[arg(long, global = true)]
     pub print_config: bool,
 }
 
 impl ConfigArgs {
-    /// The configuration that these flags, the environment and the file give.
+    /// Loads the configuration from these flags, the environment and the file.
     ///
     /// # Errors
-    /// Everything that is wrong with any of them.
-    pub fn load(&self, environment: &Environment) -> Result<Config, ConfigErrors> {
+    /// As [`load`].
+    pub fn load(&self, environment: &Environment) -> Result<Loaded, ConfigErrors> {
         self.load_with(Vec::new(), environment)
     }
 
-    /// As [`ConfigArgs::load`], with a program's own flags beside these.
+    /// As [`ConfigArgs::load`], with flags of one program too.
     ///
     /// # Errors
-    /// Everything that is wrong with any of them.
-    pub fn load_with(&self, own: Vec<Flag>, environment: &Environment) -> Result<Config, ConfigErrors> {
+    /// As [`load`].
+    pub fn load_with(&self, own: Vec<Flag>, environment: &Environment) -> Result<Loaded, ConfigErrors> {
         let mut flags = self.flags();
         flags.extend(own);
-        load(&Sources { file: self.config.as_deref(), flags, environment })
+        load(&Layers { file: self.config.as_deref(), flags, environment })
     }
 
-    /// The arguments that give another program these flags.
+    /// The arguments that pass these flags on to another program.
     #[must_use]
     pub fn to_arguments(&self) -> Vec<OsString> {
         let of_flag = |name: &str, value: &OsString| {
@@ -107,7 +96,7 @@ impl ConfigArgs {
         flags.chain(of_level).collect()
     }
 
-    /// The flags that have a value: name, key, and value where it was given.
+    /// The flags that set a key: name, key, and value if given.
     fn with_value(&self) -> [(&'static str, &'static str, &Option<OsString>); 9] {
         [
             ("--cache", "cache.dir", &self.cache),
@@ -121,4 +110,15 @@ impl ConfigArgs {
             ("--log-format", "log.format", &self.log_format),
         ]
     }
+}
+
+/// The first sentence of a setting's documentation, its accepted values, and its default.
+fn help(key: &str) -> String {
+    let Some(setting) = table().into_iter().find(|setting| setting.key == key) else { return String::new() };
+    let doc = setting.doc.concat().replace('`', "");
+    let sentence = doc.trim().split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let range = setting.range.map(|range| format!(": {range}")).unwrap_or_default();
+    let fixed = || setting.example.as_str().map_or_else(|| setting.example.to_string(), str::to_owned);
+    let default = setting.default_doc.map_or_else(fixed, |doc| doc.replace('`', ""));
+    format!("{sentence}{range} [default: {default}]")
 }

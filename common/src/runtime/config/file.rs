@@ -2,28 +2,29 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
 
 use super::environment::{Environment, FILE_VARIABLE};
-use super::error::{ConfigError, Origin, plain, short};
-use super::layer::{Given, Value};
+use super::error::{ConfigError, plain, short};
+use super::values::Given;
 use crate::runtime::fs::{NotText, text};
 
-/// The file's name where no one names another.
-const USUAL_NAME: &str = "./r3e.toml";
-/// The most bytes a configuration file may have.
-const LARGEST_FILE_BYTES: u64 = 64 << 10;
-/// The most syntax errors told of one file: what follows is mostly a consequence of the first ones.
-const MOST_SYNTAX_ERRORS: usize = 5;
+/// The file's name unless another is given.
+const DEFAULT_NAME: &str = "./r3e.toml";
+/// The largest configuration file, in bytes.
+const MAX_FILE_BYTES: u64 = 64 << 10;
+/// The most syntax errors reported of one file: later ones are mostly consequences of the first.
+const MAX_SYNTAX_ERRORS: usize = 5;
 
-/// What the configuration file says, or what is wrong with it. Without a file it says nothing.
+/// What the configuration file gives, or what is wrong with it. No file gives nothing.
 ///
-/// `named` is the value of `--config`; without it the environment's variable names the file, else it is looked for
-/// in the working directory and then on the machine.
+/// `named` is the value of `--config`. Without it the file is the one that the variable names, else the one in the working
+/// directory, else the system's.
 pub(super) fn given(named: Option<&OsStr>, environment: &Environment) -> Result<Vec<Given>, Vec<ConfigError>> {
     let Some((path, bytes)) = find(named, environment).map_err(|error| vec![error])? else {
         return Ok(Vec::new());
@@ -39,39 +40,40 @@ pub(super) fn given(named: Option<&OsStr>, environment: &Environment) -> Result<
     }
 }
 
-/// The file's name, as it was named, and its bytes.
+/// The path of the file, as it was named, and its content.
 fn find(named: Option<&OsStr>, environment: &Environment) -> Result<Option<(PathBuf, Vec<u8>)>, ConfigError> {
-    let by_flag = named.map(|path| (path, Origin::Flag("--config")));
-    let by_variable = || environment.variable(FILE_VARIABLE).map(|path| (path, Origin::Variable(FILE_VARIABLE.into())));
-    if let Some((path, origin)) = by_flag.or_else(by_variable) {
-        let unreadable = |reason| ConfigError::Unreadable { path: path.into(), named: Some(origin), reason };
+    let by_flag = named.map(|path| (path, "--config"));
+    if let Some((path, by)) = by_flag.or_else(|| Some((environment.variable(FILE_VARIABLE)?, FILE_VARIABLE))) {
+        let unreadable = |error| {
+            let problem = format!("cannot read the file \"{}\": {error}", plain(&path.to_string_lossy()));
+            ConfigError::at(by, problem)
+        };
         if path.is_empty() {
-            return Err(unreadable(io::Error::other("the name is empty: expected the path of a file")));
+            return Err(unreadable(io::Error::other("expected the path of a file, found an empty one")));
         }
         let bytes = read(&environment.current_dir.join(path)).map_err(unreadable)?;
         return Ok(Some((path.into(), bytes)));
     }
-    for path in [Path::new(USUAL_NAME), &environment.system_file] {
-        let place = environment.current_dir.join(path);
-        match read(&place) {
+    for path in [Path::new(DEFAULT_NAME), &environment.system_file] {
+        let full_path = environment.current_dir.join(path);
+        match read(&full_path) {
             Ok(bytes) => return Ok(Some((path.into(), bytes))),
-            // A link that leads nowhere is there, but cannot be read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && place.symlink_metadata().is_err() => {}
-            Err(reason) => return Err(ConfigError::Unreadable { path: path.into(), named: None, reason }),
+            // A dangling symbolic link exists, but cannot be read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && full_path.symlink_metadata().is_err() => {}
+            Err(error) => {
+                return Err(ConfigError::at(&path.to_string_lossy(), format!("cannot read the file: {error}")));
+            }
         }
     }
     Ok(None)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the message names who asked for the file, which the store does not know"
-)]
+#[expect(clippy::disallowed_methods, reason = "the error names who asked for the file, which `fs` does not know")]
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_FILE_BYTES {
-        return Err(io::Error::other(format!("larger than {LARGEST_FILE_BYTES} bytes")));
+    std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("larger than {MAX_FILE_BYTES} bytes")));
     }
     Ok(bytes)
 }
@@ -79,78 +81,50 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn parse(path: &Path, text: &str) -> Result<Vec<Given>, Vec<ConfigError>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        let told = errors.iter().take(MOST_SYNTAX_ERRORS).map(|error| {
-            let at = error.span().map_or(text.len(), |span| span.start);
-            syntax_error(path, text, at, error.message())
-        });
-        return Err(told.collect());
+        let error = |error: &toml::de::Error| {
+            let offset = error.span().map_or(text.len(), |span| span.start);
+            syntax_error(path, text, offset, error.message())
+        };
+        return Err(errors.iter().take(MAX_SYNTAX_ERRORS).map(error).collect());
     }
-    let mut given = Vec::new();
-    let at = Place { path, text, line_starts: line_starts(text) };
+    let mut values = Vec::new();
     for (name, value) in table.get_ref() {
         match value.get_ref() {
             DeValue::Table(section) if !section.is_empty() => {
-                for (key, value) in section {
-                    let key = format!("{}.{}", part(name.get_ref()), part(key.get_ref()));
-                    given.push((value.span().start, at.given(key, value)));
-                }
+                let of_section = |key: &str| format!("{}.{}", part(name.get_ref()), part(key));
+                values.extend(section.iter().map(|(key, value)| (of_section(key.get_ref()), value)));
             }
-            _ => given.push((value.span().start, at.given(part(name.get_ref()), value))),
+            _ => values.push((part(name.get_ref()), value)),
         }
     }
-    // In the order of the file, so that messages are.
-    given.sort_by_key(|(start, _)| *start);
-    Ok(given.into_iter().map(|(_, given)| given).collect())
+    // In the order of the file, so that errors are.
+    values.sort_by_key(|(_, value)| value.span().start);
+    Ok(values.into_iter().map(|(key, value)| given_by(path, text, key, value)).collect())
 }
 
-/// A key's part as the file has to spell it: with a dot in it, say, it is another key than it looks.
+fn given_by(path: &Path, text: &str, key: String, value: &Spanned<DeValue<'_>>) -> Given {
+    let shown = match value.get_ref() {
+        DeValue::Table(_) => "a table".to_owned(),
+        _ => short(text.get(value.span()).unwrap_or_default()),
+    };
+    let origin = plain(&format!("{}:{}", path.display(), position(text, value.span().start).0));
+    Given { key, value: Value::deserialize(value.clone().into_deserializer()).ok(), shown, origin }
+}
+
+/// A part of a key as the file has to spell it: a name with a dot in it is not two parts.
 fn part(name: &str) -> String {
-    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if bare { name.to_owned() } else { format!("\"{}\"", plain(name)) }
+    let is_bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if is_bare { name.to_owned() } else { format!("\"{}\"", plain(name)) }
 }
 
-struct Place<'a> {
-    path: &'a Path,
-    text: &'a str,
-    line_starts: Vec<usize>,
-}
-
-impl Place<'_> {
-    fn given(&self, key: String, value: &Spanned<DeValue<'_>>) -> Given {
-        let Range { start, end } = value.span();
-        let line = self.line_starts.partition_point(|&line| line <= start);
-        let shown = match value.get_ref() {
-            DeValue::Table(_) => "a table".to_owned(),
-            _ => short(self.text.get(start..end).unwrap_or_default()),
-        };
-        let origin = Origin::File { path: self.path.to_owned(), line };
-        Given { key, value: untyped(value.get_ref()), shown, origin }
-    }
-}
-
-fn untyped(value: &DeValue<'_>) -> Value {
-    match value {
-        DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(number) => integer(number).map_or(Value::Other, Value::Integer),
-        DeValue::Boolean(flag) => Value::Boolean(*flag),
-        DeValue::Array(items) => Value::List(items.iter().map(|item| untyped(item.get_ref())).collect()),
-        DeValue::Table(table) if table.is_empty() => Value::EmptyTable,
-        DeValue::Table(_) | DeValue::Float(_) | DeValue::Datetime(_) => Value::Other,
-    }
-}
-
-fn integer(number: &DeInteger<'_>) -> Option<i64> {
-    i64::from_str_radix(number.as_str(), number.radix()).ok()
-}
-
-fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
-}
-
-fn syntax_error(path: &Path, text: &str, at: usize, message: &str) -> ConfigError {
-    let before = text.get(..at).unwrap_or(text);
+/// Line and column of an offset, in characters, counted from 1.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = before.matches('\n').count() + 1;
-    let column = before[line_start..].chars().count() + 1;
-    ConfigError::Syntax { path: path.to_owned(), line, column, message: plain(message) }
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+fn syntax_error(path: &Path, text: &str, offset: usize, message: &str) -> ConfigError {
+    let (line, column) = position(text, offset);
+    ConfigError::at(&format!("{}:{line}:{column}", path.display()), format!("not TOML: {}", plain(message)))
 }

@@ -1,207 +1,180 @@
-//! The kinds of value that keys have: what is accepted, how it is told what is, and how it is written as TOML.
+//! The kinds of value that settings have: what each accepts, and how an error describes that.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use reqwest::Url;
+use toml::Value;
+use url::Url;
 
 use super::error::short;
-use super::layer::Value;
 use crate::runtime::cron::Cron;
 
-/// The longest duration any key may have: beyond it, adding to a point in time could overflow.
+/// The longest duration: a longer one could overflow when added to a point in time.
 const LONGEST: Duration = Duration::from_hours(36_500 * 24);
-/// Any duration, where none at all makes sense.
-pub(super) const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=LONGEST;
-/// Any duration, where none at all would mean never or without a pause.
-pub(super) const POSITIVE: RangeInclusive<Duration> = Duration::from_millis(1)..=LONGEST;
+/// The most cron expressions: all are evaluated whenever the scheduler looks for the next run.
+const MAX_CRON: usize = 100;
 
-/// Takes a value, if it is accepted.
 type Parse<T> = Box<dyn Fn(&Value) -> Option<T>>;
 
 /// A kind of value.
 pub(super) struct Kind<T> {
-    /// What is accepted, to follow "expected".
+    /// The accepted values, to follow "expected".
     pub(super) expected: String,
+    /// The accepted values for the documentation, if they are few or a range of numbers.
+    pub(super) range: Option<String>,
+    /// The value as the file would have it, from the text of a flag or variable.
+    pub(super) from_text: fn(&OsStr) -> Option<Value>,
     /// The value, if it is accepted.
     pub(super) parse: Parse<T>,
-    /// What is wrong with a value that is not accepted, to follow what is, where more can be said than that.
-    pub(super) wrong: fn(&Value) -> Option<String>,
-    /// The value as TOML; none for what TOML cannot hold.
-    pub(super) toml: fn(&T) -> Option<toml::Value>,
+    /// What is wrong with a value that is not accepted, if there is more to say than `expected`.
+    pub(super) explain: fn(&Value) -> Option<String>,
+    /// What no value at all means, if it is allowed.
+    pub(super) unset: Option<T>,
 }
 
-impl<T> Kind<T> {
-    fn new(
-        expected: impl Into<String>,
-        parse: impl Fn(&Value) -> Option<T> + 'static,
-        toml: fn(&T) -> Option<toml::Value>,
-    ) -> Self {
-        Self { expected: expected.into(), parse: Box::new(parse), wrong: |_| None, toml }
-    }
+/// Any kind.
+fn kind<T>(expected: impl Into<String>, parse: impl Fn(&Value) -> Option<T> + 'static) -> Kind<T> {
+    let from_text = |text: &OsStr| Some(text.to_str()?.into());
+    Kind { expected: expected.into(), range: None, from_text, parse: Box::new(parse), explain: |_| None, unset: None }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what `Kind::toml` gives")]
-fn string(text: impl Into<String>) -> Option<toml::Value> {
-    Some(toml::Value::String(text.into()))
+/// Text in the file.
+fn text<T: 'static>(expected: impl Into<String>, parse: impl Fn(&str) -> Option<T> + 'static) -> Kind<T> {
+    kind(expected, move |value| parse(value.as_str()?))
+}
+
+/// A value that need not be there.
+pub(super) fn optional<T: 'static>(
+    Kind { expected, range, from_text, parse, explain, .. }: Kind<T>,
+) -> Kind<Option<T>> {
+    let parse = Box::new(move |value: &Value| parse(value).map(Some));
+    Kind { expected, range, from_text, parse, explain, unset: Some(None) }
+}
+
+pub(super) fn boolean() -> Kind<bool> {
+    let from_text = |text: &OsStr| Some(text.to_str()?.parse::<bool>().ok()?.into());
+    Kind { from_text, ..kind("true or false", Value::as_bool) }
 }
 
 /// A whole number.
-pub(super) fn integer<N>(range: RangeInclusive<N>) -> Kind<N>
+pub(super) fn number<N>(range: RangeInclusive<N>) -> Kind<N>
 where
-    N: TryFrom<i64> + Copy + PartialOrd + Display + 'static,
-    i64: TryFrom<N>,
+    N: TryFrom<i64> + PartialOrd + Display + 'static,
 {
-    let expected = format!("a whole number from {} to {}", range.start(), range.end());
-    let parse = move |value: &Value| {
-        let number = match value {
-            Value::Integer(number) => *number,
-            Value::Untyped(text) => text.to_str()?.parse().ok()?,
-            _ => return None,
-        };
-        N::try_from(number).ok().filter(|number| range.contains(number))
-    };
-    Kind::new(expected, parse, |number| i64::try_from(*number).ok().map(toml::Value::Integer))
+    let described = format!("{} to {}", range.start(), range.end());
+    let expected = format!("a whole number from {described}");
+    let from_text = |text: &OsStr| Some(text.to_str()?.parse::<i64>().ok()?.into());
+    let parse = move |value: &Value| N::try_from(value.as_integer()?).ok().filter(|number| range.contains(number));
+    Kind { range: Some(described), from_text, ..kind(expected, parse) }
 }
 
-/// `true` or `false`.
-pub(super) fn boolean() -> Kind<bool> {
-    let parse = |value: &Value| match value {
-        Value::Boolean(flag) => Some(*flag),
-        Value::Untyped(text) => text.to_str()?.parse().ok(),
-        _ => None,
-    };
-    Kind::new("true or false", parse, |flag| Some(toml::Value::Boolean(*flag)))
+/// A duration with its unit, where zero would mean never or without a pause.
+pub(super) fn duration() -> Kind<Duration> {
+    durations("from 1ms ", Duration::from_millis(1))
 }
 
-/// A length of time, as text with a unit.
-pub(super) fn duration(range: RangeInclusive<Duration>) -> Kind<Duration> {
-    let least = if range.start().is_zero() { "" } else { "from 1ms " };
-    let expected = format!("a duration with its unit, such as 24h, 30m or 500ms, {least}to 36500d");
-    let parse =
-        move |value: &Value| humantime::parse_duration(value.text()?).ok().filter(|duration| range.contains(duration));
-    Kind::new(expected, parse, |duration| string(duration_text(*duration)))
+/// A duration with its unit, where zero makes sense.
+pub(super) fn duration_or_zero() -> Kind<Duration> {
+    durations("", Duration::ZERO)
 }
 
-/// The duration in the largest unit that needs no fraction; from two days on in days.
-fn duration_text(duration: Duration) -> String {
-    const HOUR: u128 = 60 * 60 * 1_000_000_000;
-    let nanos = duration.as_nanos();
-    let units =
-        [(24 * HOUR, "d"), (HOUR, "h"), (HOUR / 60, "m"), (1_000_000_000, "s"), (1_000_000, "ms"), (1000, "us")];
-    let fits =
-        |(unit, name): &(u128, &str)| nanos > 0 && nanos.is_multiple_of(*unit) && (*name != "d" || nanos > *unit);
-    match units.into_iter().find(fits) {
-        Some((unit, name)) => format!("{}{name}", nanos / unit),
-        None if nanos == 0 => "0s".to_owned(),
-        None => format!("{nanos}ns"),
-    }
+fn durations(from: &str, min: Duration) -> Kind<Duration> {
+    let accepted = move |duration: &Duration| (min..=LONGEST).contains(duration);
+    let parse = move |text: &str| humantime::parse_duration(text).ok().filter(accepted);
+    text(format!("a duration with its unit, such as 24h, 30m or 500ms, {from}to 36500d"), parse)
 }
 
-/// The path of a file or folder, which need not be there.
+/// The path of a file or folder, which need not exist. TOML text is Unicode: any other path is an array of its bytes.
 ///
-/// One that begins with a hyphen is refused, because it is rather the next flag after one whose value was forgotten.
+/// A path that starts with a hyphen is refused: it is most likely the next flag after one whose value was forgotten.
 pub(super) fn path() -> Kind<PathBuf> {
     let parse = |value: &Value| {
-        let path = value.path()?;
-        let bytes = path.as_os_str().as_encoded_bytes();
-        (!bytes.is_empty() && bytes[0] != b'-' && !bytes.contains(&0)).then(|| path.to_owned())
+        let byte = |value: &Value| u8::try_from(value.as_integer()?).ok();
+        let bytes: Vec<u8> = match value {
+            Value::Array(bytes) => bytes.iter().map(byte).collect::<Option<_>>()?,
+            _ => value.as_str()?.into(),
+        };
+        let is_path = !bytes.is_empty() && bytes[0] != b'-' && !bytes.contains(&0);
+        is_path.then(|| OsString::from_vec(bytes).into())
     };
-    Kind::new("a path, not empty (./-x if it begins with a hyphen)", parse, |path| string(path.to_str()?))
+    Kind { from_text: path_value, ..kind("a path, not empty (./-x if it starts with a hyphen)", parse) }
 }
 
-/// The address of a service, to which paths are appended. Its path ends in a slash, as `Url::join` needs it.
+/// A path as TOML.
+#[expect(clippy::unnecessary_wraps, reason = "the type of `Kind::from_text`")]
+pub(super) fn path_value(path: &OsStr) -> Option<Value> {
+    let bytes = || path.as_bytes().iter().map(|byte| Value::Integer((*byte).into())).collect();
+    Some(path.to_str().map_or_else(|| Value::Array(bytes()), Value::from))
+}
+
+/// The address of a service, to join paths to: its path ends in a slash.
 pub(super) fn base_url() -> Kind<Url> {
-    let parse = |value: &Value| {
-        let mut url = Url::parse(value.text()?).ok()?;
-        let plain = matches!(url.scheme(), "http" | "https")
+    text("an http or https URL with a host, without user, query and fragment", |text| {
+        let mut url = Url::parse(text).ok()?;
+        let is_base = matches!(url.scheme(), "http" | "https")
             && url.host_str().is_some_and(|host| !host.is_empty())
             && (url.query(), url.fragment(), url.username(), url.password()) == (None, None, "", None);
         let path = format!("{}/", url.path().trim_end_matches('/'));
         url.set_path(&path);
-        plain.then_some(url)
-    };
-    let expected = "an http or https address with a host, without user, query and fragment";
-    Kind::new(expected, parse, |url| string(url.as_str().trim_end_matches('/')))
+        is_base.then_some(url)
+    })
 }
 
 /// A value for an HTTP header.
 pub(super) fn header() -> Kind<String> {
-    let parse = |value: &Value| {
-        let text = value.text()?;
-        let visible = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
-        (visible && !text.is_empty() && text.trim() == text).then(|| text.to_owned())
-    };
-    Kind::new("visible ASCII characters, not empty, no space at either end", parse, |text| string(text))
+    text("visible ASCII characters, not empty, no space at either end", |text| {
+        let is_visible = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+        (is_visible && !text.is_empty() && text.trim() == text).then(|| text.to_owned())
+    })
 }
 
-/// An address to listen on.
 pub(super) fn socket_address() -> Kind<SocketAddr> {
-    let parse = |value: &Value| value.text()?.parse().ok();
-    Kind::new("an IP address and a port, such as 127.0.0.1:9464", parse, |address| string(address.to_string()))
+    text("an IP address and a port, such as 127.0.0.1:9464", |text| text.parse().ok())
 }
 
 /// A time of day, to the minute.
 pub(super) fn time_of_day() -> Kind<Time> {
-    let parse = |value: &Value| {
-        let (hour, minute) = value.text()?.split_once(':')?;
-        let number = |digits: &str| -> Option<i8> {
-            let two = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            if two { digits.parse().ok() } else { None }
-        };
-        Time::new(number(hour)?, number(minute)?, 0, 0).ok()
-    };
-    let toml = |time: &Time| string(format!("{:02}:{:02}", time.hour(), time.minute()));
-    Kind::new("a time of day as text of the form HH:MM", parse, toml)
+    text("a time of day as text of the form HH:MM", |text| {
+        // By itself it would also read " 4:00".
+        Time::strptime("%H:%M", text).ok().filter(|time| time.strftime("%H:%M").to_string() == text)
+    })
 }
 
-/// A time zone by its name.
 pub(super) fn time_zone() -> Kind<TimeZone> {
-    let parse = |value: &Value| TimeZone::get(value.text()?).ok().filter(|zone| !zone.is_unknown());
-    let expected = "a time zone that this system's database has, such as Europe/Berlin";
-    Kind::new(expected, parse, |zone| string(zone.iana_name()?))
+    text("a time zone of this system's database, such as Europe/Berlin", |text| {
+        TimeZone::get(text).ok().filter(|zone| !zone.is_unknown())
+    })
 }
 
-/// The most cron expressions: each is asked whenever the next run is looked for.
-const MOST_CRON: usize = 100;
-
-/// Cron expressions: an array in the file, separated by semicolons elsewhere.
+/// Cron expressions: an array in the file, elsewhere separated by semicolons.
 pub(super) fn cron_list() -> Kind<Vec<Cron>> {
-    fn texts(value: &Value) -> Option<Vec<&str>> {
-        match value {
-            Value::Untyped(text) => Some(text.to_str()?.split(';').collect()),
-            Value::List(items) => items.iter().map(Value::text).collect(),
-            _ => None,
-        }
+    fn cron(text: &str) -> Result<Cron, String> {
+        text.parse().map_err(|error| format!("\"{}\": {error}", short(text)))
     }
     let parse = |value: &Value| {
-        let texts = texts(value).filter(|it| it.len() <= MOST_CRON)?;
-        texts.iter().map(|text| text.parse().ok()).collect()
+        let expressions = value.as_array().filter(|it| it.len() <= MAX_CRON)?;
+        expressions.iter().map(|it| cron(it.as_str()?).ok()).collect()
     };
-    let toml = |list: &Vec<Cron>| {
-        Some(toml::Value::Array(list.iter().map(|cron| toml::Value::String(cron.to_string())).collect()))
-    };
-    let expected =
-        format!("at most {MOST_CRON} cron expressions of five fields, as an array, elsewhere separated by \";\"");
-    let wrong = |value: &Value| {
-        let of_one =
-            |text: &&str| text.parse::<Cron>().err().map(|error| format!("of \"{}\": {error}", short(text.trim())));
-        texts(value)?.iter().find_map(of_one)
-    };
-    Kind { wrong, ..Kind::new(expected, parse, toml) }
+    let expected = format!(
+        "at most {MAX_CRON} cron expressions of five fields, as an array, or separated by \";\" outside the file"
+    );
+    Kind {
+        from_text: |text| Some(text.to_str()?.split(';').map(str::trim).collect::<Vec<_>>().into()),
+        explain: |value| value.as_array()?.iter().find_map(|it| cron(it.as_str()?).err()),
+        ..kind(expected, parse)
+    }
 }
 
-/// One of a few names. The type's `Display` writes the name that its value has in `choices`.
+/// One of a few values, by the name that its `Display` writes.
 pub(super) fn choice<T: Copy + Display + 'static>(choices: &'static [T]) -> Kind<T> {
-    let names: Vec<String> = choices.iter().map(ToString::to_string).collect();
-    let parse = |value: &Value| {
-        let text = value.text()?;
-        choices.iter().copied().find(|choice| choice.to_string() == text)
-    };
-    Kind::new(format!("one of {}", names.join(", ")), parse, |choice| string(choice.to_string()))
+    let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let parse = |text: &str| choices.iter().copied().find(|choice| choice.to_string() == text);
+    Kind { range: Some(names.clone()), ..text(format!("one of {names}"), parse) }
 }

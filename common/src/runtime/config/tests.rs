@@ -1,7 +1,7 @@
-//! The configuration as a whole: which layer wins, what is told about mistakes, and that it reads back.
+//! The configuration as a whole: which layer takes precedence, which errors are reported, and that what is printed loads again.
 
-mod mistakes;
-mod places;
+mod errors;
+mod files;
 mod values;
 
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use std::path::Path;
 use super::*;
 use crate::runtime::exit::Exit;
 
-/// A working directory with its own `r3e.toml`, where nothing of the machine is seen.
+/// A working directory with its own `r3e.toml`, isolated from the machine.
 struct World {
     folder: tempfile::TempDir,
     environment: Environment,
@@ -42,22 +42,26 @@ impl World {
         self
     }
 
-    fn load(&self) -> Result<Config, ConfigErrors> {
+    fn load(&self) -> Result<Loaded, ConfigErrors> {
         self.load_with(&[])
     }
 
-    fn load_with(&self, arguments: &[&str]) -> Result<Config, ConfigErrors> {
+    fn load_with(&self, arguments: &[&str]) -> Result<Loaded, ConfigErrors> {
         args_of(arguments).load(&self.environment)
     }
 
-    /// What is said about the mistakes, without the name of the folder.
-    fn mistakes(&self, arguments: &[&str]) -> String {
-        let text = self.load_with(arguments).unwrap_err().to_string();
-        text.replace(self.folder.path().to_str().unwrap(), "")
+    fn errors(&self, arguments: &[&str]) -> Vec<ConfigError> {
+        self.load_with(arguments).unwrap_err().0
+    }
+
+    /// Place and key of each error, with a space between them.
+    fn wrong(&self, arguments: &[&str]) -> Vec<String> {
+        let errors = self.errors(arguments).into_iter();
+        errors.map(|error| format!("{} {}", error.place, error.key.unwrap_or_default()).trim_end().to_owned()).collect()
     }
 }
 
-/// What the program does.
+/// A program.
 #[derive(Debug, clap::Parser)]
 struct Program {
     #[command(flatten, next_help_heading = "Configuration")]
@@ -74,7 +78,7 @@ fn the_command_line_is_well_formed() {
     let mut command = <Program as clap::CommandFactory>::command();
     command.clone().debug_assert();
     let help = command.render_help().to_string();
-    assert!(help.starts_with("What the program does\n") && help.contains("\nConfiguration:\n"), "{help}");
+    assert!(help.starts_with("A program\n") && help.contains("\nConfiguration:\n"), "{help}");
     for both in [["-v", "--quiet"], ["-v", "--log-level=info"], ["--quiet", "--log-level=info"]] {
         let refused = command.try_get_matches_from_mut([&["program"][..], &both].concat()).unwrap_err();
         assert_eq!(refused.exit_code(), i32::from(Exit::Usage.code()), "{both:?}");
@@ -83,76 +87,27 @@ fn the_command_line_is_well_formed() {
 
 #[test]
 fn the_defaults_work_with_no_file_at_all() {
-    let config = World::new().load().unwrap();
-    insta::assert_snapshot!(config.render(), @r#"
-    # The configuration in force. As r3e.toml, this text gives the same.
-
-    [cache]
-    dir = "cache" # default
-    staging_dir = "cache_temp" # default
-    max_age = "24h" # default
-
-    [catalog]
-    # path = # not set
-
-    [upstream]
-    base_url = "https://game.raceroom.com" # default
-    user_agent = "r3e-leaderboard/0.1.0 (+https://github.com/r3e-leaderboard/r3e-leaderboard)" # default
-    requests_per_second = 8 # default
-    concurrency = 4 # default
-    timeout = "2m" # default
-    page_size = 1500 # default
-    max_body_mb = 32 # default
-    max_idle_per_host = 4 # default
-    idle_timeout = "30s" # default
-    attempts = 4 # default
-    backoff_min = "500ms" # default
-    backoff_max = "30s" # default
-
-    [index]
-    every = "30m" # default
-    plain = false # default
-
-    [schedule]
-    daily_at = "04:00" # default
-    # time_zone = # not set
-    catch_up = true # default
-    load_at_start = true # default
-    cron = [] # default
-    attempts = 3 # default
-    backoff_min = "1m" # default
-    backoff_max = "30m" # default
-    job_timeout = "12h" # default
-    trigger_poll = "1m" # default
-
-    [refresh]
-    resume_within = "12h" # default
-
-    [memory]
-    # limit_mb = # not set
-    purge_every = "15m" # default
-    profile = "off" # default
-
-    [runtime]
-    dir = "/tmp/r3e-1000" # default
-    stop_grace = "10s" # default
-
-    [monitor]
-    history = "monitor.db" # default
-    keep = "90d" # default
-    every = "10s" # default
-    listen = "127.0.0.1:9464" # default
-
-    [log]
-    level = "info" # default
-    format = "text" # default
-    "#);
+    let loaded = World::new().load().unwrap();
+    assert!(loaded.to_toml().contains("\n[schedule]\ndaily_at = \"04:00\" # default\n# time_zone = # not set\n"));
+    let config = loaded.config;
+    assert_eq!((config.cache.dir, config.cache.staging_dir), ("cache".into(), "cache_temp".into()));
     assert_eq!((config.upstream.max_body_bytes(), config.memory.limit_bytes()), (32 << 20, None));
+    assert_eq!(config.runtime.dir, Path::new("/tmp/r3e-1000"));
+    assert_eq!(config.upstream, Config::default().upstream);
 }
 
-/// For every set of layers that give a value, the first of them in order wins.
+/// Each key has a sentence for README, and examples that it accepts.
 #[test]
-fn flag_beats_environment_beats_file_beats_default() {
+fn every_setting_is_documented() {
+    for setting in table() {
+        assert!(setting.doc.concat().trim_end().ends_with('.'), "{}: {:?}", setting.key, setting.doc);
+        assert!((setting.check)(&setting.example).is_ok(), "{} = {}", setting.key, setting.example);
+    }
+}
+
+/// For every set of layers that give a value.
+#[test]
+fn a_flag_takes_precedence_over_a_variable_over_the_file_over_the_default() {
     for layers in 0..16_u32 {
         let has = |layer: u32| layers & (1 << layer) != 0;
         let mut world = if has(0) { World::with_file("[memory]\nlimit_mb = 10") } else { World::new() };
@@ -163,42 +118,25 @@ fn flag_beats_environment_beats_file_beats_default() {
             world = world.variable("R3E_MEMORY__LIMIT_MB", "30");
         }
         let arguments: &[&str] = if has(3) { &["--memory-limit-mb", "40"] } else { &[] };
-        let config = world.load_with(arguments).unwrap();
+        let loaded = world.load_with(arguments).unwrap();
         let (limit_mb, origin) = match layers {
-            0 => (None, "# not set"),
-            1 => (Some(10), "# ./r3e.toml:2"),
-            2..4 => (Some(20), "# MEMORY_LIMIT_MB"),
-            4..8 => (Some(30), "# R3E_MEMORY__LIMIT_MB"),
-            _ => (Some(40), "# --memory-limit-mb"),
+            0 => (None, "default"),
+            1 => (Some(10), "./r3e.toml:2"),
+            2..4 => (Some(20), "MEMORY_LIMIT_MB"),
+            4..8 => (Some(30), "R3E_MEMORY__LIMIT_MB"),
+            _ => (Some(40), "--memory-limit-mb"),
         };
-        assert_eq!(config.memory.limit_mb, limit_mb, "{layers:#b}");
-        let rendered = config.render();
-        let line = rendered.lines().find(|line| line.contains("limit_mb")).unwrap();
-        assert!(line.ends_with(origin), "{layers:#b}: {line}");
+        assert_eq!(loaded.config.memory.limit_mb, limit_mb, "{layers:#b}");
+        assert_eq!(loaded.origin("memory.limit_mb"), Some(origin), "{layers:#b}");
     }
 }
 
 #[test]
-fn flags_set_what_they_say() {
-    let config = World::new()
-        .load_with(&[
-            "--cache=/c",
-            "--staging",
-            "/s",
-            "--catalog",
-            "k.toml",
-            "--upstream",
-            "http://localhost:8080/api",
-            "--requests-per-second",
-            "100",
-            "--concurrency",
-            "7",
-            "--log-level",
-            "trace",
-            "--log-format",
-            "json",
-        ])
-        .unwrap();
+fn flags_set_their_keys() {
+    let arguments =
+        "--cache=/c --staging /s --catalog k.toml --upstream http://localhost:8080/api --requests-per-second 100
+        --concurrency 7 --log-level trace --log-format json";
+    let config = World::new().load_with(&arguments.split_whitespace().collect::<Vec<_>>()).unwrap().config;
     assert_eq!((config.cache.dir.as_path(), config.cache.staging_dir.as_path()), (Path::new("/c"), Path::new("/s")));
     assert_eq!(config.catalog.path.as_deref(), Some(Path::new("k.toml")));
     assert_eq!(config.upstream.base_url.join("x").unwrap().as_str(), "http://localhost:8080/api/x");
@@ -212,6 +150,6 @@ fn verbose_and_quiet_are_levels() {
     for (arguments, level) in
         [(&[][..], "warn"), (&["-v"], "debug"), (&["-vv"], "trace"), (&["-vvvv"], "trace"), (&["--quiet"], "error")]
     {
-        assert_eq!(world.load_with(arguments).unwrap().log.level.to_string(), level, "{arguments:?}");
+        assert_eq!(world.load_with(arguments).unwrap().config.log.level.to_string(), level, "{arguments:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a program tells about itself; the rest the allocator, the kernel and the runtime know.
+//! What only the program itself knows; the allocator, the kernel and the runtime know the rest.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +15,8 @@ use crate::runtime::timestamp;
 
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 
-/// What a program tells about itself, shared between it and its control socket. Setting and reading take no longer than
-/// the clone of a pointer, so neither waits for the other.
+/// What a program reports about itself, shared with its control socket. Setting and reading take no longer than the clone
+/// of a pointer, so neither waits for the other.
 pub struct Facts {
     program: &'static str,
     version: &'static str,
@@ -39,7 +39,7 @@ impl fmt::Debug for Facts {
 }
 
 impl Facts {
-    /// Of a program that starts now, which is `started_at`, with its work on that runtime and that memory limit.
+    /// The facts of a program that starts now (`started_at`), works on that runtime and has that memory limit.
     #[must_use]
     pub fn new(program: &'static str, started_at: SystemTime, runtime: Handle, limit_bytes: Option<u64>) -> Self {
         Self {
@@ -63,20 +63,20 @@ impl Facts {
         self.program
     }
 
-    /// The runtime that does the program's work.
+    /// The runtime of the program's work.
     #[must_use]
     pub fn runtime(&self) -> &Handle {
         &self.runtime
     }
 
-    /// What the program is at.
+    /// What the program is doing.
     #[must_use]
     pub fn phase(&self) -> &'static str {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets what the program is at from now on: `fetching` for example. A phase is a label of metrics, so it is one of a few
-    /// words in the program's code, never a text made at run time; what varies belongs into figures.
+    /// Sets what the program is doing, such as `fetching`. A phase is a label of metrics, so it is one of a few words in the
+    /// code, never text made at run time.
     pub fn set_phase(&self, phase: &'static str) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
@@ -86,12 +86,12 @@ impl Facts {
         *self.schedule.lock().unwrap_or_else(PoisonError::into_inner) = Some(schedule);
     }
 
-    /// From now on, progress is asked of this; of nobody, where it is none. It has to answer at once.
+    /// Sets the source of progress, which must not block.
     pub fn set_progress(&self, ask: Option<Arc<dyn Fn() -> BoardsProgress + Send + Sync>>) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = ask;
     }
 
-    /// From now on, the live tasks are asked of this; of nobody, where it is none. It has to answer at once.
+    /// Sets the source of the live tasks, which must not block.
     pub fn set_tasks(&self, ask: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
         *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = ask;
     }
@@ -99,12 +99,12 @@ impl Facts {
     /// What the program holds and does now.
     ///
     /// # Errors
-    /// When the allocator or the kernel does not say.
+    /// If the allocator or the kernel fails to report.
     pub fn stats(&self) -> Result<Stats, MemoryError> {
         Ok(self.stats_of(memory::figures()?, memory::pss_bytes()?))
     }
 
-    /// The same with figures that were read before.
+    /// The same, with figures that are already read.
     pub(super) fn stats_of(&self, figures: Figures, pss_bytes: u64) -> Stats {
         let ask = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Stats {
@@ -124,17 +124,17 @@ impl Facts {
         }
     }
 
-    /// What holds what this process holds, as far as it was sampled.
+    /// A heap profile of this process.
     ///
     /// # Errors
-    /// When this process cannot be profiled.
+    /// If this process cannot be profiled.
     pub(super) fn heap_profile(&self) -> Result<Dump, MemoryError> {
         let now = self.started_at + self.started.elapsed();
         let at_ms = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
         Dump::take(self.program, self.version, u64::try_from(at_ms).unwrap_or(u64::MAX))
     }
 
-    /// The tasks that are alive, the oldest first.
+    /// The live tasks, oldest first.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskStats> {
         let ask = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,16 +1,18 @@
-//! What processes hold, as text for collectors that ask for `/metrics`: OpenMetrics 1.0, or the older format of Prometheus.
+//! The metrics of processes, for collectors that scrape `/metrics`.
 
 mod text;
 
-pub use text::{Exposition, Format};
+use std::fmt;
+
+pub use prometheus_client::metrics::MetricType;
+pub use text::{Exposition, Format, Label};
 
 use super::stats::Stats;
 
-/// A family of metrics: its name, unit, type and help, and what it is of one process.
+/// A family of metrics: its name, type and help, and its value for one process.
 struct Family {
     name: &'static str,
-    unit: &'static str,
-    kind: &'static str,
+    kind: MetricType,
     help: &'static str,
     of: fn(&Stats) -> Option<f64>,
 }
@@ -26,60 +28,51 @@ fn seconds(moment: &str) -> Option<f64> {
     moment.parse::<jiff::Timestamp>().ok().map(|it| it.as_millisecond() as f64 / 1000.0)
 }
 
-const fn gauge(name: &'static str, unit: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
-    Family { name, unit, kind: "gauge", help, of }
+const fn gauge(name: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
+    Family { name, kind: MetricType::Gauge, help, of }
 }
 
 const fn counter(name: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
-    Family { name, unit: "", kind: "counter", help, of }
+    Family { name, kind: MetricType::Counter, help, of }
 }
 
 const FAMILIES: &[Family] = &[
-    gauge("process_start_time_seconds", "seconds", "When it began, in seconds since 1970.", |it| {
-        seconds(&it.started_at)
-    }),
-    gauge("r3e_uptime_seconds", "seconds", "How long it runs.", |it| Some(it.uptime_s)),
-    gauge("r3e_memory_allocated_bytes", "bytes", "Given out by the allocator, thread caches included.", |it| {
+    gauge("process_start_time_seconds", "When it began, in seconds since 1970.", |it| seconds(&it.started_at)),
+    gauge("r3e_uptime_seconds", "How long it runs.", |it| Some(it.uptime_s)),
+    gauge("r3e_memory_allocated_bytes", "Given out by the allocator, thread caches included.", |it| {
         number(it.figures.allocated_bytes)
     }),
-    gauge("r3e_memory_thread_cache_bytes", "bytes", "Of those, what threads' caches hold.", |it| {
+    gauge("r3e_memory_thread_cache_bytes", "Of those, what threads' caches hold.", |it| {
         number(it.figures.thread_cache_bytes)
     }),
-    gauge("r3e_memory_active_bytes", "bytes", "Pages with anything allocated in them.", |it| {
-        number(it.figures.active_bytes)
-    }),
-    gauge("r3e_memory_metadata_bytes", "bytes", "The allocator's own.", |it| number(it.figures.metadata_bytes)),
-    gauge("r3e_memory_resident_bytes", "bytes", "What the allocator believes to be in memory.", |it| {
+    gauge("r3e_memory_active_bytes", "Pages with anything allocated in them.", |it| number(it.figures.active_bytes)),
+    gauge("r3e_memory_metadata_bytes", "The allocator's own.", |it| number(it.figures.metadata_bytes)),
+    gauge("r3e_memory_resident_bytes", "What the allocator believes to be in memory.", |it| {
         number(it.figures.resident_bytes)
     }),
-    gauge("r3e_memory_mapped_bytes", "bytes", "Mapped by the allocator.", |it| number(it.figures.mapped_bytes)),
-    gauge("r3e_memory_retained_bytes", "bytes", "Address space kept without memory behind it.", |it| {
+    gauge("r3e_memory_mapped_bytes", "Mapped by the allocator.", |it| number(it.figures.mapped_bytes)),
+    gauge("r3e_memory_retained_bytes", "Address space kept without memory behind it.", |it| {
         number(it.figures.retained_bytes)
     }),
-    gauge("process_resident_memory_bytes", "bytes", "In memory, by the kernel's account.", |it| {
-        number(it.figures.rss_bytes)
-    }),
-    gauge("r3e_memory_peak_rss_bytes", "bytes", "The most there ever was.", |it| number(it.figures.peak_rss_bytes)),
-    gauge("r3e_memory_rss_anon_bytes", "bytes", "Of what is in memory, the process's own (RssAnon).", |it| {
+    gauge("process_resident_memory_bytes", "In memory, by the kernel's account.", |it| number(it.figures.rss_bytes)),
+    gauge("r3e_memory_peak_rss_bytes", "The most there ever was.", |it| number(it.figures.peak_rss_bytes)),
+    gauge("r3e_memory_rss_anon_bytes", "Of what is in memory, the process's own (RssAnon).", |it| {
         it.figures.rss_anon_bytes.and_then(number)
     }),
-    gauge("r3e_memory_pss_bytes", "bytes", "In memory, with shared pages divided.", |it| number(it.pss_bytes)),
-    gauge("r3e_memory_limit_bytes", "bytes", "The most it may have in memory.", |it| it.limit_bytes.and_then(number)),
-    gauge("r3e_threads", "", "Threads.", |it| number(it.figures.threads)),
-    gauge("r3e_tasks", "", "Tasks that are alive.", |it| number(it.tasks)),
-    gauge("process_open_fds", "", "Open descriptors.", |it| number(it.figures.open_fds)),
-    gauge("r3e_connections", "", "TCP sockets that have a peer.", |it| number(it.figures.connections)),
-    gauge("r3e_boards_expected", "", "Boards to fetch.", |it| number(it.progress?.total)),
-    gauge("r3e_boards_fetched", "", "Boards fetched.", |it| number(it.progress?.fetched)),
-    gauge("r3e_boards_failed", "", "Boards given up.", |it| number(it.progress?.failed)),
-    gauge("r3e_entries_fetched", "", "Entries that have arrived.", |it| number(it.progress?.entries)),
-    gauge(
-        "r3e_next_run_time_seconds",
-        "seconds",
-        "When the scheduler's next run is due, in seconds since 1970.",
-        |it| seconds(it.schedule.as_ref()?.next_run_at.as_ref()?),
-    ),
-    gauge("r3e_job_attempt", "", "Which attempt the scheduler's job is, from 1.", |it| {
+    gauge("r3e_memory_pss_bytes", "In memory, with shared pages divided.", |it| number(it.pss_bytes)),
+    gauge("r3e_memory_limit_bytes", "The most it may have in memory.", |it| it.limit_bytes.and_then(number)),
+    gauge("r3e_threads", "Threads.", |it| number(it.figures.threads)),
+    gauge("r3e_tasks", "Tasks that are alive.", |it| number(it.tasks)),
+    gauge("process_open_fds", "Open descriptors.", |it| number(it.figures.open_fds)),
+    gauge("r3e_connections", "TCP sockets that have a peer.", |it| number(it.figures.connections)),
+    gauge("r3e_boards_expected", "Boards to fetch.", |it| number(it.progress?.total)),
+    gauge("r3e_boards_fetched", "Boards fetched.", |it| number(it.progress?.fetched)),
+    gauge("r3e_boards_failed", "Boards given up.", |it| number(it.progress?.failed)),
+    gauge("r3e_entries_fetched", "Entries that have arrived.", |it| number(it.progress?.entries)),
+    gauge("r3e_next_run_time_seconds", "When the scheduler's next run is due, in seconds since 1970.", |it| {
+        seconds(it.schedule.as_ref()?.next_run_at.as_ref()?)
+    }),
+    gauge("r3e_job_attempt", "Which attempt the scheduler's job is, from 1.", |it| {
         number(it.schedule.as_ref()?.attempt?.into())
     }),
     counter("r3e_jobs_started", "Jobs the scheduler started, each attempt by itself.", |it| {
@@ -89,25 +82,27 @@ const FAMILIES: &[Family] = &[
     counter("r3e_purges", "How often it gave free memory back.", |it| number(it.figures.purges)),
 ];
 
-/// The text of these processes alone, one sample of each metric for each of them.
-#[must_use]
-pub fn render(processes: &[Stats], format: Format) -> String {
-    let mut text = Exposition::new(format);
-    let pids: Vec<String> = processes.iter().map(|it| it.pid.to_string()).collect();
-    text.processes(&pids.iter().map(String::as_str).zip(processes).collect::<Vec<_>>());
-    text.finish()
+/// The metrics of these processes alone.
+///
+/// # Errors
+/// See [`Exposition::encode`].
+pub(super) fn render(processes: &[Stats], format: Format) -> Result<String, fmt::Error> {
+    let mut text = Exposition::default();
+    text.processes(&processes.iter().map(|it| (it.pid.to_string(), it)).collect::<Vec<_>>());
+    text.encode(format)
 }
 
 impl Exposition {
-    /// Writes one sample of each metric for each of these processes. Each has the label `pid` by which it is told from others.
-    pub fn processes(&mut self, processes: &[(&str, &Stats)]) {
-        let named = || processes.iter().map(|&(pid, it)| (it, [("program", &*it.program), ("pid", pid)]));
-        let infos =
-            named().map(|(it, [program, pid])| ([program, pid, ("version", &*it.version), ("phase", &*it.phase)], 1.0));
-        self.family("r3e_process", "", "info", "What runs.", infos);
-        for Family { name, unit, kind, help, of } in FAMILIES {
+    /// Adds one sample of each metric for each of these processes, with the label `pid` that tells them apart.
+    pub fn processes(&mut self, processes: &[(String, &Stats)]) {
+        let named = || processes.iter().map(|(pid, it)| (*it, [("program", it.program.clone()), ("pid", pid.clone())]));
+        let infos = named().map(|(it, [program, pid])| {
+            ([program, pid, ("version", it.version.clone()), ("phase", it.phase.clone())], 1.0)
+        });
+        self.family("r3e_process", MetricType::Info, "What runs.", infos);
+        for Family { name, kind, help, of } in FAMILIES {
             let samples = named().filter_map(|(it, labels)| Some((labels, of(it)?)));
-            self.family(name, unit, kind, help, samples);
+            self.family(name, *kind, help, samples);
         }
     }
 }
@@ -145,7 +140,7 @@ mod tests {
         let scheduler =
             Stats { program: "r3e-scheduler".into(), schedule, phase: "waiting".into(), ..Stats::default() };
         let odd = Stats { program: "a\"b\\c\nd".into(), limit_bytes: Some(5), ..Stats::default() };
-        render(&[one, scheduler, odd], format)
+        render(&[one, scheduler, odd], format).unwrap()
     }
 
     #[test]
@@ -169,71 +164,73 @@ mod tests {
         r3e_process_info{program="r3e-loader",pid="7",version="",phase=""} 1
         r3e_process_info{program="r3e-scheduler",pid="0",version="",phase="waiting"} 1
         r3e_process_info{program="a\"b\\c\nd",pid="0",version="",phase=""} 1
+        # HELP process_start_time_seconds When it began, in seconds since 1970.
         # TYPE process_start_time_seconds gauge
         # UNIT process_start_time_seconds seconds
-        # HELP process_start_time_seconds When it began, in seconds since 1970.
         process_start_time_seconds{program="r3e-loader",pid="7"} 1795406400.5
+        # HELP r3e_uptime_seconds How long it runs.
         # TYPE r3e_uptime_seconds gauge
         # UNIT r3e_uptime_seconds seconds
-        # HELP r3e_uptime_seconds How long it runs.
         r3e_uptime_seconds{program="r3e-loader",pid="7"} 1.5
         r3e_uptime_seconds{program="r3e-scheduler",pid="0"} 0
         r3e_uptime_seconds{program="a\"b\\c\nd",pid="0"} 0
+        # HELP process_resident_memory_bytes In memory, by the kernel's account.
         # TYPE process_resident_memory_bytes gauge
         # UNIT process_resident_memory_bytes bytes
-        # HELP process_resident_memory_bytes In memory, by the kernel's account.
         process_resident_memory_bytes{program="r3e-loader",pid="7"} 1099511627776
         process_resident_memory_bytes{program="r3e-scheduler",pid="0"} 0
         process_resident_memory_bytes{program="a\"b\\c\nd",pid="0"} 0
+        # HELP r3e_memory_rss_anon_bytes Of what is in memory, the process's own (RssAnon).
         # TYPE r3e_memory_rss_anon_bytes gauge
         # UNIT r3e_memory_rss_anon_bytes bytes
-        # HELP r3e_memory_rss_anon_bytes Of what is in memory, the process's own (RssAnon).
         r3e_memory_rss_anon_bytes{program="r3e-loader",pid="7"} 9
+        # HELP r3e_memory_limit_bytes The most it may have in memory.
         # TYPE r3e_memory_limit_bytes gauge
         # UNIT r3e_memory_limit_bytes bytes
-        # HELP r3e_memory_limit_bytes The most it may have in memory.
         r3e_memory_limit_bytes{program="a\"b\\c\nd",pid="0"} 5
-        # TYPE r3e_boards_failed gauge
         # HELP r3e_boards_failed Boards given up.
+        # TYPE r3e_boards_failed gauge
         r3e_boards_failed{program="r3e-loader",pid="7"} 1
+        # HELP r3e_next_run_time_seconds When the scheduler's next run is due, in seconds since 1970.
         # TYPE r3e_next_run_time_seconds gauge
         # UNIT r3e_next_run_time_seconds seconds
-        # HELP r3e_next_run_time_seconds When the scheduler's next run is due, in seconds since 1970.
         r3e_next_run_time_seconds{program="r3e-scheduler",pid="0"} 1795492800
-        # TYPE r3e_job_attempt gauge
         # HELP r3e_job_attempt Which attempt the scheduler's job is, from 1.
+        # TYPE r3e_job_attempt gauge
         r3e_job_attempt{program="r3e-scheduler",pid="0"} 2
-        # TYPE r3e_jobs_started counter
         # HELP r3e_jobs_started Jobs the scheduler started, each attempt by itself.
+        # TYPE r3e_jobs_started counter
         r3e_jobs_started_total{program="r3e-scheduler",pid="0"} 5
-        # TYPE r3e_jobs_failed counter
         # HELP r3e_jobs_failed Attempts of jobs that failed.
+        # TYPE r3e_jobs_failed counter
         r3e_jobs_failed_total{program="r3e-scheduler",pid="0"} 2
-        # TYPE r3e_purges counter
         # HELP r3e_purges How often it gave free memory back.
+        # TYPE r3e_purges counter
         r3e_purges_total{program="r3e-loader",pid="7"} 3
         r3e_purges_total{program="r3e-scheduler",pid="0"} 0
         r3e_purges_total{program="a\"b\\c\nd",pid="0"} 0
         "#);
     }
 
-    /// As the format wants it: families do not mix, each is told once, a unit ends its family's name, and the end is told.
+    /// The format requires that families do not mix, each is described once, and its name ends in its unit.
     #[test]
-    fn families_stand_together_and_the_end_is_told() {
+    fn families_stand_together_and_the_text_has_an_end() {
         let text = two(Format::OpenMetrics);
         let mut lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.pop(), Some("# EOF"));
-        let (mut told, mut family) = (Vec::new(), "");
+        let (mut described, mut family) = (Vec::new(), "");
         for line in lines {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
-                ["#", "TYPE", name, kind] => {
-                    assert!(!told.contains(&name) && ["gauge", "counter", "info"].contains(&kind), "{line}");
-                    told.push(name);
+                ["#", "HELP", name, ..] => {
+                    assert!(!described.contains(&name), "{line}");
+                    described.push(name);
                     family = name;
                 }
+                ["#", "TYPE", name, kind] => {
+                    assert!(name == family && ["gauge", "counter", "info"].contains(&kind), "{line}");
+                }
                 ["#", "UNIT", name, unit] => assert!(name == family && name.ends_with(&format!("_{unit}")), "{line}"),
-                ["#", "HELP", name, ..] => assert_eq!(name, family),
                 _ => {
                     let rest = line.strip_prefix(family).unwrap();
                     assert!(["{", "_total{", "_info{"].iter().any(|it| rest.starts_with(it)), "{line}");
@@ -241,6 +238,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(told.len(), 1 + FAMILIES.len());
+        assert_eq!(described.len(), 1 + FAMILIES.len());
     }
 }

@@ -1,6 +1,5 @@
-//! Accepting, within bounds, on a thread and a runtime of its own.
+//! Accepts connections, within bounds, on a thread and a runtime of its own.
 
-use std::convert::Infallible;
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
@@ -8,22 +7,23 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use nix::unistd::Uid;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::answer;
 use super::facts::Facts;
+use super::router::router;
 use super::socket;
 
-/// What one who asks may take.
+/// The bounds on clients.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Connections at a time; more are closed at once.
+    /// Connections at a time; further ones are closed at once.
     pub(super) connections: usize,
     /// From connecting to the end of the answer.
     pub(super) time: Duration,
@@ -35,20 +35,20 @@ impl Default for Bounds {
     }
 }
 
-/// The most bytes of a request's line and headers: the least that hyper can be held to.
+/// The maximum size of a request's line and headers: the smallest that hyper accepts.
 const MAX_HEAD_BYTES: usize = 8 << 10;
 const MAX_HEADERS: usize = 32;
 
-/// The thread's stack: what is answered is small. The program's own threads have 2 MiB.
+/// The stack of the thread: answers are small.
 const STACK_BYTES: usize = 512 << 10;
 
-/// How long to wait when no connection can be accepted, for want of descriptors for example.
+/// The pause after a failed accept, such as when no file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a purge may take to end when the socket is closed.
+/// How long closing the socket waits for a purge.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Begins to answer, until it is told to stop.
+/// Starts the thread, which answers until `stop` is cancelled.
 pub(super) fn start(
     listener: StdUnixListener,
     own: PathBuf,
@@ -56,7 +56,7 @@ pub(super) fn start(
     bounds: Bounds,
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
-    // One thread for purges, which is there while there is one.
+    // One thread for purges, which exists only during one.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
@@ -69,24 +69,25 @@ pub(super) fn start(
     };
     let work = move || {
         runtime.block_on(async {
-            // Not before it can be asked: what others left can wait.
+            // Accept first: cleaning up can wait.
             tokio::join!(accept(&listener, &facts, bounds, &stop), async { socket::remove_abandoned(&own) });
         });
-        // Whoever is still connected is let go.
+        // Closes what is still connected.
         runtime.shutdown_timeout(CLOSING);
     };
     std::thread::Builder::new().name("control".into()).stack_size(STACK_BYTES).spawn(work)
 }
 
 async fn accept(listener: &UnixListener, facts: &Arc<Facts>, bounds: Bounds, stop: &CancellationToken) {
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let permits = Arc::new(Semaphore::new(bounds.connections));
+    let router = router(facts);
     let mut failing = false;
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, "the control socket cannot be asked for now");
+                    tracing::warn!(%error, "the control socket cannot accept connections");
                 }
                 stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
                 continue;
@@ -96,37 +97,33 @@ async fn accept(listener: &UnixListener, facts: &Arc<Facts>, bounds: Bounds, sto
         if !may_ask(&stream) {
             continue;
         }
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        tokio::spawn(serve(stream, Arc::clone(facts), bounds.time, place));
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        tokio::spawn(serve(stream, router.clone(), bounds.time, permit));
     }
 }
 
-/// Only this user and root.
+/// Only this user and root may ask.
 fn may_ask(stream: &UnixStream) -> bool {
     match stream.peer_cred() {
         Ok(peer) => peer.uid() == Uid::effective().as_raw() || peer.uid() == 0,
         Err(error) => {
-            tracing::debug!(%error, "someone who does not say who it is was not answered");
+            tracing::debug!(%error, "refused a client whose user is unknown");
             false
         }
     }
 }
 
-/// Answers one request, and closes.
-async fn serve(stream: UnixStream, facts: Arc<Facts>, time: Duration, _place: OwnedSemaphorePermit) {
-    let service = service_fn(move |request| {
-        let facts = Arc::clone(&facts);
-        async move { Ok::<_, Infallible>(answer(request, facts).await) }
-    });
+/// Answers one request and closes the connection.
+async fn serve(stream: UnixStream, router: Router, time: Duration, _permit: OwnedSemaphorePermit) {
     let connection = http1::Builder::new()
         .keep_alive(false)
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     match tokio::time::timeout(time, connection).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a request to the control socket was no good"),
-        Err(_) => tracing::debug!("a request to the control socket took longer than {time:?}"),
+        Ok(Err(error)) => tracing::debug!(%error, "a request to the control socket failed"),
+        Err(_) => tracing::debug!(?time, "a request to the control socket timed out"),
     }
 }

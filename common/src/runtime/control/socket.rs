@@ -1,8 +1,8 @@
-//! The socket's file: made for this user alone, removed at the end; those that nobody listens on, at the beginning.
+//! The file of the socket: created for this user alone and removed at the end. Abandoned ones are removed at the start.
 //!
-//! Programs of several containers may share the folder, and have the same process id: a name that is taken is left to whoever
-//! has it. Sockets are made and removed under a lock on the folder, so that one that is bound and not yet listened on is not
-//! taken for one left behind.
+//! Programs in several containers may share the folder and have the same process id, so a name that is in use is left alone.
+//! Sockets are created and removed under a lock on the folder, so that one that is bound and does not listen yet is not taken
+//! for an abandoned one.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -17,16 +17,16 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 use super::ControlError;
 use crate::runtime::fs::{self, Inode};
 
-/// The most sockets that are looked at for one that nobody listens on.
-const MOST_LOOKED_AT: usize = 1000;
+/// The maximum number of sockets that are checked for being abandoned.
+const MAX_CHECKED: usize = 1000;
 
-/// The most programs of one name and process id that have a socket in one folder.
-const MOST_INSTANCES: u32 = 100;
+/// The maximum number of programs with the same name and process id in one folder.
+const MAX_INSTANCES: u32 = 100;
 
-/// How long to wait for others who make or remove a socket. Without the lock nothing is removed but one's own.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for the lock. Without it, only the program's own socket is removed.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The file of a socket that is listened on. Removed when it is dropped, unless another file stands there by then.
+/// The file of a listening socket. Dropping it removes the file, unless another file has replaced it.
 #[derive(Debug)]
 pub(super) struct Socket {
     path: PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Makes the folder, if it is missing, and listens in it.
+    /// Creates the folder if it is missing, and listens in it.
     pub(super) fn listen(folder: &Path, program: &str, pid: u32) -> Result<(UnixListener, Self), ControlError> {
         fs::private_folder(folder)?;
         let lock = lock(folder);
@@ -64,13 +64,13 @@ impl Drop for Socket {
     }
 }
 
-/// Binds the first name that nobody listens on: `{program}-{pid}.sock`, else `{program}-{pid}.2.sock` and so on.
+/// Binds the first free name: `{program}-{pid}.sock`, `{program}-{pid}.2.sock` and so on.
 fn bind(folder: &Path, program: &str, pid: u32, may_remove: bool) -> Result<(UnixListener, PathBuf), ControlError> {
     let name = |instance| match instance {
         1 => format!("{program}-{pid}.sock"),
         more => format!("{program}-{pid}.{more}.sock"),
     };
-    for path in (1..=MOST_INSTANCES).map(|instance| folder.join(name(instance))) {
+    for path in (1..=MAX_INSTANCES).map(|instance| folder.join(name(instance))) {
         let refused = |cause: io::Error| ControlError::Listen { path: path.clone(), cause };
         if may_remove && is_abandoned(&path) {
             fs::remove(&path)?;
@@ -81,11 +81,11 @@ fn bind(folder: &Path, program: &str, pid: u32, may_remove: bool) -> Result<(Uni
             Err(error) => return Err(refused(error)),
         }
     }
-    let cause = io::Error::other(format!("{MOST_INSTANCES} programs have a socket of that name and number"));
+    let cause = io::Error::other(format!("{MAX_INSTANCES} programs have a socket with that name and process id"));
     Err(ControlError::Listen { path: folder.join(name(1)), cause })
 }
 
-/// Whether something stands there that nobody listens on. Does not wait: a program that is stuck is there all the same.
+/// Whether nothing listens on that socket. Does not wait: a program that is stuck still listens.
 fn is_abandoned(path: &Path) -> bool {
     let refused = || {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -95,13 +95,13 @@ fn is_abandoned(path: &Path) -> bool {
     refused() == Err(Errno::ECONNREFUSED)
 }
 
-/// The lock on a folder of sockets, within a bound in time; none where the file system has no locks, or others hold it for long.
+/// Locks a folder of sockets; none if the file system has no locks, or others hold it for too long.
 fn lock(folder: &Path) -> Option<File> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + LOCK_TIMEOUT;
     loop {
         match try_lock(folder) {
             Ok(locked) => return Some(locked),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(PATIENCE / 200),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_TIMEOUT / 200),
             Err(error) => {
                 tracing::debug!(folder = %folder.display(), %error, "cannot lock the folder of the control sockets");
                 return None;
@@ -115,16 +115,16 @@ fn try_lock(folder: &Path) -> Result<File, TryLockError> {
     folder.try_lock().map(|()| folder)
 }
 
-/// Removes the sockets beside `own` that nobody listens on. Where others hold the lock, they do this themselves.
+/// Removes the abandoned sockets beside `own`. If another program holds the lock, it does this itself.
 pub(super) fn remove_abandoned(own: &Path) {
     let folder = fs::parent(own);
     let Ok(_lock) = try_lock(folder) else { return };
     let sockets = match fs::list(folder) {
         Ok(listed) => listed,
-        Err(error) => return tracing::warn!(%error, "cannot look for abandoned control sockets"),
+        Err(error) => return tracing::warn!(%error, "cannot list the control sockets"),
     };
     let others = sockets.iter().filter(|path| path.as_path() != own && path.extension().is_some_and(|it| it == "sock"));
-    for path in others.take(MOST_LOOKED_AT).filter(|path| is_abandoned(path)) {
+    for path in others.take(MAX_CHECKED).filter(|path| is_abandoned(path)) {
         match fs::remove(path) {
             Ok(()) => tracing::debug!(path = %path.display(), "removed an abandoned control socket"),
             Err(error) => tracing::warn!(%error, "cannot remove an abandoned control socket"),

@@ -1,4 +1,4 @@
-//! What the control socket says, as it is said: the keys are a contract with whoever asks.
+//! The JSON of the control socket. Its keys are a contract with clients.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,65 +9,65 @@ use crate::runtime::memory::Figures;
 pub struct Stats {
     /// The program's name.
     pub program: String,
-    /// Its process id, as it sees it itself.
+    /// Its process id, in its own pid namespace.
     pub pid: u32,
-    /// The pid namespace which that id is of; none where that is not known.
+    /// That pid namespace; none if it is not known.
     pub pid_namespace: Option<u64>,
     /// Its version.
     pub version: String,
-    /// Since when it runs, in RFC 3339.
+    /// When it started, in RFC 3339.
     pub started_at: String,
-    /// How long that is.
+    /// How long ago that was, in seconds.
     pub uptime_s: f64,
-    /// What it is at: one of a few words.
+    /// What it is doing: one of a few words.
     pub phase: String,
-    /// What it holds; each figure is a key of its own.
+    /// Its memory, threads and descriptors; each figure is a key of its own.
     #[serde(flatten)]
     pub figures: Figures,
-    /// What is in memory, with shared pages divided among those who share them.
+    /// Its proportional set size: shared pages are divided among the processes that share them.
     pub pss_bytes: u64,
-    /// The most it may have resident; none for no limit.
+    /// The limit on its resident memory; none if there is no limit.
     pub limit_bytes: Option<u64>,
-    /// Tasks that are alive on its runtime.
+    /// Live tasks on its runtime.
     pub tasks: u64,
-    /// How far it is, where it has boards to fetch.
+    /// Its progress, if it fetches boards.
     pub progress: Option<BoardsProgress>,
-    /// What a scheduler has done and will do; none of other programs.
+    /// The figures of a scheduler; none for other programs.
     pub schedule: Option<ScheduleFigures>,
 }
 
-/// How far fetching is.
+/// The progress of fetching.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardsProgress {
     /// Boards to fetch.
     pub total: u64,
     /// Boards fetched.
     pub fetched: u64,
-    /// Boards given up.
+    /// Boards that failed.
     pub failed: u64,
     /// Entries that have arrived.
     pub entries: u64,
 }
 
-/// What a scheduler has done since it started, and when it will do more.
+/// What a scheduler has done since it started, and its next run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduleFigures {
-    /// When the next run is due, in RFC 3339; none where no run is due.
+    /// When the next run is due, in RFC 3339; none if no run is due.
     pub next_run_at: Option<String>,
-    /// Which attempt the job is that is at work or waits to be tried again, from 1; none where there is none.
+    /// Which attempt the current job is, from 1; none if there is no job.
     pub attempt: Option<u32>,
-    /// Jobs that were started, each attempt by itself.
+    /// Jobs started; each attempt counts.
     pub jobs_started: u64,
     /// Attempts that failed.
     pub jobs_failed: u64,
 }
 
-/// One of the answer to `GET /tasks`.
+/// An item of the answer to `GET /tasks`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskStats {
     /// What it is for.
     pub name: String,
-    /// How long it is there.
+    /// Its age in seconds.
     pub age_s: f64,
     /// Where it was spawned: `file:line`.
     pub place: String,
@@ -76,11 +76,11 @@ pub struct TaskStats {
 /// The answer to `POST /purge`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PurgeStats {
-    /// What the process held before.
+    /// The process before the purge.
     pub before: Stats,
-    /// What it holds now.
+    /// The process after the purge.
     pub after: Stats,
-    /// By how much less is resident; below zero where the work took more meanwhile.
+    /// How much resident memory was returned; negative if the process allocated more meanwhile.
     pub given_back_bytes: i64,
     /// How long the purge took.
     pub took_ms: f64,

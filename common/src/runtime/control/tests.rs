@@ -185,34 +185,36 @@ fn metrics_are_open_metrics() {
 }
 
 #[test]
-fn what_is_not_there_is_404_and_the_wrong_method_405() {
+fn unknown_paths_are_404_and_wrong_methods_405() {
     let world = World::new();
-    let told = |line: &str| {
+    let answer = |line: &str| {
         let answer = world.ask(line);
-        format!("{line}: {} {:?} {}", answer.status, answer.header("allow"), answer.body.trim_end())
+        format!("{line}: {} {}", answer.status, answer.header("allow").unwrap_or("-"))
     };
     let lines = [
         "GET /",
         "GET /stats/",
         "PUT /none",
+        "HEAD /stats",
         "POST /stats",
         "POST /heap",
         "PUT /profile",
         "GET /purge",
         "DELETE /tasks",
     ];
-    insta::assert_snapshot!(lines.map(told).join("\n"), @r#"
-    GET /: 404 None there are /stats, /metrics, /tasks, /arenas, /heap, /profile and /purge
-    GET /stats/: 404 None there are /stats, /metrics, /tasks, /arenas, /heap, /profile and /purge
-    PUT /none: 404 None there are /stats, /metrics, /tasks, /arenas, /heap, /profile and /purge
-    POST /stats: 405 Some("GET") /stats takes GET only
-    POST /heap: 405 Some("GET") /heap takes GET only
-    PUT /profile: 405 Some("GET, POST") /profile takes GET and POST only
-    GET /purge: 405 Some("POST") /purge takes POST only
-    DELETE /tasks: 405 Some("GET") /tasks takes GET only
+    insta::assert_snapshot!(lines.map(answer).join("\n"), @r#"
+    GET /: 404 -
+    GET /stats/: 404 -
+    PUT /none: 404 -
+    HEAD /stats: 200 -
+    POST /stats: 405 GET,HEAD
+    POST /heap: 405 GET,HEAD
+    PUT /profile: 405 GET,HEAD,POST
+    GET /purge: 405 POST
+    DELETE /tasks: 405 GET,HEAD
     "#);
-    assert_eq!(world.ask("HEAD /stats").status, 405);
-    assert_eq!(world.ask("GET /stats?pretty").status, 200, "what is asked beside the path is nothing to us");
+    assert_eq!(world.ask("GET /stats?pretty").status, 200, "an unknown query is ignored");
+    assert_eq!(world.ask("GET /stats").header("cache-control"), Some("no-store"));
 }
 
 /// This process has no profiling; those that have are tested in `tests/profile.rs`.
@@ -224,12 +226,10 @@ fn without_profiling_that_is_said_and_how_there_is() {
     for line in ["GET /heap", "POST /profile?active=true", "POST /profile?active=false"] {
         let answer = world.ask(line);
         assert_eq!((answer.status, answer.header("content-type")), (409, Some("text/plain; charset=utf-8")), "{line}");
-        assert!(answer.body.contains("start it with \"ready\" or \"on\""), "{line}: {}", answer.body);
     }
     for line in ["POST /profile", "POST /profile?active=1", "POST /profile?reset=true", "POST /profile?active=true&x"] {
         let answer = world.ask(line);
         assert_eq!(answer.status, 400, "{line}");
-        assert!(answer.body.starts_with("expected active=true"), "{line}: {}", answer.body);
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::cgroup::{self, Group};
 use super::usage::{By, Limit, Origin, Usage, Used};
 use super::{MemoryError, rss_bytes};
-use crate::runtime::config::Config;
+use crate::runtime::config::Loaded;
 
 /// All limits that are in force for this process: one at least.
 #[derive(Debug, Clone)]
@@ -21,9 +21,9 @@ pub struct Limits {
 impl Limits {
     /// The limits in force for a program of that configuration; none where there is no limit at all.
     #[must_use]
-    pub fn of(config: &Config) -> Option<Self> {
-        let configured = config.memory.limit_bytes().map(|bytes| {
-            let by = config.origin("memory.limit_mb").map(ToString::to_string).unwrap_or_default();
+    pub fn of(loaded: &Loaded) -> Option<Self> {
+        let configured = loaded.config.memory.limit_bytes().map(|bytes| {
+            let by = loaded.origin("memory.limit_mb").unwrap_or_default().to_owned();
             Limit { bytes, origin: Origin::Configured(by) }
         });
         Self::find(configured, Path::new("/"))

@@ -1,38 +1,38 @@
-//! Heap profiles: which code holds what is held. The allocator keeps the way to every allocation that it samples, one in
-//! half a megabyte, for as long as the allocation lives; a dump lists them as bare addresses. Naming the functions takes
-//! tens of megabytes, and is left to whoever asks.
+//! Heap profiles: which code holds memory. The allocator samples one allocation in half a megabyte and keeps its call stack
+//! while it lives; a dump lists the stacks as addresses. Finding their functions takes tens of megabytes, and is left to
+//! whoever asks.
 //!
-//! Whether a process can be profiled at all is decided before its first allocation, and costs 0.6 MB resident even where
-//! nothing is sampled. So a program is built without, and where `memory.profile` wants it begins anew, as the same process,
-//! with a variable that tells the allocator: see [`prepare`].
+//! Whether a process can be profiled is decided before its first allocation, and costs 0.6 MB resident even if nothing is
+//! sampled. So it is off by default; if `memory.profile` asks for it, a program executes itself again with a variable for
+//! the allocator: see [`prepare`].
 
-mod build_id;
 mod dump;
+mod executable;
 mod start;
 
-pub use build_id::hexadecimal;
 pub use dump::{Dump, ORIGIN_MARK, Origin};
+pub use executable::Executable;
 pub use start::{Profiling, prepare};
 
 use serde::{Deserialize, Serialize};
 
 use super::{MemoryError, raw, refused};
 
-/// Whether a process can be profiled, and is.
+/// The state of heap profiling in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileState {
-    /// Whether profiles can be had in this process.
+    /// Whether the process can be profiled.
     pub available: bool,
-    /// Whether allocations are sampled now.
+    /// Whether it samples allocations now.
     pub active: bool,
-    /// The mean of the bytes allocated between two samples; 0 where profiles cannot be had.
+    /// Mean number of bytes between two samples; 0 if it cannot be profiled.
     pub sample_bytes: u64,
 }
 
-/// Whether this process can be profiled, and is.
+/// The state of heap profiling in this process.
 ///
 /// # Errors
-/// When the allocator does not say.
+/// When the allocator does not answer.
 pub fn state() -> Result<ProfileState, MemoryError> {
     if !refused("opt.prof", jemalloc_ctl::profiling::prof::read())? {
         return Ok(ProfileState { available: false, active: false, sample_bytes: 0 });
@@ -42,7 +42,7 @@ pub fn state() -> Result<ProfileState, MemoryError> {
     Ok(ProfileState { available: true, active, sample_bytes })
 }
 
-/// Has allocations sampled from now on, or no more. What was sampled before stays until it is freed.
+/// Switches sampling on or off. Earlier samples stay until they are freed.
 ///
 /// # Errors
 /// When this process cannot be profiled.
@@ -50,7 +50,7 @@ pub fn set_active(active: bool) -> Result<(), MemoryError> {
     refused("prof.active", raw::set_profile_active(active))
 }
 
-/// Forgets what was sampled, so that a profile shows only what is allocated from now on.
+/// Drops all samples, so that a profile shows only later allocations.
 ///
 /// # Errors
 /// When this process cannot be profiled.

@@ -1,52 +1,52 @@
-//! Snapshots, and that nothing is drawn outside, by colour alone, or with what commands a terminal.
+//! Snapshots; and that nothing is drawn outside the terminal, by colour alone, or with control characters.
 
 use ratatui::style::Modifier;
 
 use super::*;
 
 #[test]
-fn all_of_it_at_80_by_24() {
+fn the_list_at_80_by_24() {
     insta::assert_snapshot!(drawn(&lively(80, 24), PLAIN));
 }
 
 #[test]
-fn all_of_it_at_120_by_40() {
+fn the_list_at_120_by_40() {
     insta::assert_snapshot!(drawn(&lively(120, 40), PLAIN));
 }
 
 #[test]
-fn little_room_shows_what_matters_most() {
+fn a_narrow_terminal_has_one_line_for_a_process() {
     insta::assert_snapshot!(drawn(&lively(40, 10), PLAIN));
     assert_eq!(drawn(&lively(20, 4), PLAIN).lines().next(), Some("too small"));
 }
 
 #[test]
-fn a_dumb_terminal_gets_letters() {
+fn a_dumb_terminal_gets_ascii() {
     let mut app = lively(80, 24);
     press(&mut app, Key::Char('p'));
-    let shown = drawn(&app, Theme { colours: false, letters: true });
+    let shown = drawn(&app, Theme { colours: false, ascii: true });
     insta::assert_snapshot!(shown);
     assert!(shown.is_ascii());
 }
 
 #[test]
-fn where_nobody_runs_that_is_said() {
+fn an_empty_list_says_why() {
     let mut app = app(80, 24);
     assert!(drawn(&app, PLAIN).contains("asking …"));
-    looked(&mut app, 1, &[]);
+    listed(&mut app, 1, &[]);
     insta::assert_snapshot!(drawn(&app, PLAIN));
-    app.update(at(2), Event::Looked(Err("cannot list /run/r3e: Permission denied".into())));
+    app.update(at(2), Event::Listed(Err("cannot list /run/r3e: Permission denied".into())));
     assert!(drawn(&app, PLAIN).ends_with("cannot list /run/r3e: Permission denied\n"));
 }
 
 #[test]
-fn a_look_inside_at_80_by_24() {
+fn details_at_80_by_24() {
     let mut app = lively(80, 24);
     let looked_into = id("r3e-loader", 4711);
-    assert_eq!(press(&mut app, Key::Enter), Some(Action::Look(looked_into.clone(), Tab::Tasks)));
+    assert_eq!(press(&mut app, Key::Enter), Some(Action::Details(looked_into.clone(), Tab::Tasks)));
     assert!(drawn(&app, PLAIN).contains("asking …"));
     let lines = |count: usize| (0..count).map(|it| format!("line {it}")).collect();
-    app.update(at(30), Event::Found(looked_into.clone(), Tab::Tasks, Ok(lines(100))));
+    app.update(at(30), Event::Details(looked_into.clone(), Tab::Tasks, Ok(lines(100))));
     for _ in 0..3 {
         press(&mut app, Key::Down);
     }
@@ -55,9 +55,9 @@ fn a_look_inside_at_80_by_24() {
     assert!(drawn(&app, PLAIN).contains("line 99\n"));
     let why = Err("its process is gone".to_owned());
     press(&mut app, Key::Char('4'));
-    app.update(at(31), Event::Found(looked_into.clone(), Tab::Tasks, Ok(lines(3))));
+    app.update(at(31), Event::Details(looked_into.clone(), Tab::Tasks, Ok(lines(3))));
     assert!(!drawn(&app, PLAIN).contains("line 1"), "an answer to an older question");
-    app.update(at(31), Event::Found(looked_into, Tab::Arenas, why));
+    app.update(at(31), Event::Details(looked_into, Tab::Arenas, why));
     let shown = drawn(&app, PLAIN);
     assert!(shown.contains("[4 arenas]") && shown.contains("its process is gone"), "{shown}");
 }
@@ -67,18 +67,18 @@ fn help_names_every_key_and_fits_or_scrolls() {
     let mut app = lively(80, 24);
     press(&mut app, Key::Char('?'));
     insta::assert_snapshot!(drawn(&app, PLAIN));
-    app.update(at(30), Event::Size(40, 10));
+    app.update(at(30), Event::Resized(40, 10));
     press(&mut app, Key::End);
-    assert!(drawn(&app, PLAIN).contains("Those that do not answer"));
+    assert!(drawn(&app, PLAIN).contains("Not answering come first"));
     press(&mut app, Key::Esc);
-    assert_eq!(app.over, Over::Nothing);
+    assert_eq!(app.overlay, Overlay::None);
 }
 
 #[test]
-fn many_processes_scroll_with_what_is_selected() {
+fn the_list_scrolls_with_the_selection() {
     let mut app = app(80, 24);
     let all: Vec<Id> = (1..=50).map(|pid| id("r3e-loader", pid)).collect();
-    looked(&mut app, 1, &all);
+    listed(&mut app, 1, &all);
     for pid in 1..=50 {
         answers(&mut app, 1, stats("r3e-loader", pid, 1000 - u64::from(pid)));
     }
@@ -93,12 +93,12 @@ fn many_processes_scroll_with_what_is_selected() {
     // Whatever happens to the others, the selected one stays selected and in sight.
     press(&mut app, Key::Char('r'));
     assert!(is_shown(&app, 50) && app.selected == Some(id("r3e-loader", 50)));
-    app.update(at(2), Event::Size(80, 8));
+    app.update(at(2), Event::Resized(80, 8));
     assert!(is_shown(&app, 50));
 }
 
 #[test]
-fn names_phases_and_figures_of_any_size_stay_in_their_places() {
+fn text_and_figures_of_any_size_stay_in_their_columns() {
     let hostile = "\u{1b}[31m\u{7}räcer\u{202e}日本語".repeat(20);
     for (columns, rows) in [(31, 5), (32, 4), (32, 5), (40, 10), (69, 24), (70, 24), (80, 24), (300, 90)] {
         let mut app = app(columns, rows);
@@ -124,14 +124,14 @@ fn names_phases_and_figures_of_any_size_stay_in_their_places() {
             let shown = drawn(&app, PLAIN);
             assert!(!shown.chars().any(|it| it.is_control() && it != '\n'), "{}", shown.escape_debug());
         }
-        app.over = Over::Nothing;
+        app.overlay = Overlay::None;
         press(&mut app, Key::Enter);
         let _whole = drawn(&app, PLAIN);
     }
 }
 
 #[test]
-fn near_its_limit_a_process_is_seen_with_and_without_colours() {
+fn a_process_near_its_limit_stands_out_with_and_without_colours() {
     let mut app = app(80, 24);
     answers(&mut app, 1, stats("r3e-loader", 1, 250));
     answers(&mut app, 1, stats("r3e-loader", 2, 200));
@@ -141,7 +141,7 @@ fn near_its_limit_a_process_is_seen_with_and_without_colours() {
     let style_of_share = |theme, row: u16| draw(&app, theme).buffer()[(66, row)].style();
     let plain = style_of_share(PLAIN, 3);
     assert!(plain.add_modifier.contains(Modifier::REVERSED | Modifier::BOLD) && plain.fg == Some(Color::Reset));
-    let coloured = Theme { colours: true, letters: false };
+    let coloured = Theme { colours: true, ascii: false };
     assert_eq!(style_of_share(coloured, 3).fg, Some(Color::Red));
     assert_eq!(style_of_share(coloured, 5).fg, Some(Color::Yellow));
     let without = draw(&lively(80, 24), PLAIN);

@@ -1,42 +1,42 @@
-//! Help: every key there is.
+//! Help: all keys.
 
 use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 
 use super::line::left;
-use super::window;
+use super::window::window;
 use crate::top::app::App;
 use crate::top::theme::Theme;
 
 const LINES: [&str; 20] = [
     "up, down, j, k     select; PageUp, PageDown, g, G",
-    "Enter              look inside the selected one",
-    "p                  have it give back memory",
-    "P                  have all give back memory",
-    "                   both are asked again: y does it",
+    "Enter              details of the selected one",
+    "p                  purge: return unused memory",
+    "P                  purge all",
+    "                   both ask first: y confirms",
     "s                  next order",
-    "r                  turn the order round",
+    "r                  reverse the order",
     "m a l              by resident, allocated, limit",
     "b u                by boards done, by uptime",
     "t d c              by tasks, descriptors, conns",
     "n i                by name, by pid",
-    "/                  only those with this in them",
-    "space              pause, and go on",
-    "q, Ctrl-C          quit; Ctrl-Z stops, fg goes on",
-    "Inside: 1 to 4, Tab, arrows change what is shown,",
-    "                   Esc or q leads back",
-    "A line shows up to the last 600 samples; its full",
-    "height is the limit, or the most there was.",
-    "75% of the limit is bold, 90% has a mark: 90%!",
-    "Those that do not answer stand first, ended last.",
+    "/                  filter by program, pid or phase",
+    "space              pause, resume",
+    "q, Ctrl-C          quit; Ctrl-Z suspends, fg resumes",
+    "Details: 1 to 4, Tab, arrows choose the tab,",
+    "                   Esc or q goes back",
+    "A sparkline shows up to 600 samples; its full",
+    "height is the limit, or else the maximum.",
+    "75% of the limit is bold, 90% is marked: 90%!",
+    "Not answering come first, ended ones last.",
 ];
 
-/// How many lines of help there are.
+/// Number of lines.
 pub(in crate::top) fn lines() -> usize {
     LINES.len()
 }
 
-/// How many of them are shown.
+/// Number of lines that fit.
 pub(in crate::top) fn rows(app: &App) -> usize {
     usize::from(app.size.1.saturating_sub(2)).min(LINES.len())
 }

@@ -1,4 +1,4 @@
-//! Pieces of a line: text in a place of its own, bars and sparklines.
+//! Parts of a line: text, bars and sparklines.
 
 use ratatui::buffer::Buffer;
 use ratatui::style::Style;
@@ -6,12 +6,12 @@ use ratatui::text::Span;
 
 use crate::top::theme::Theme;
 
-/// How many columns a text takes; those of control characters are not drawn.
+/// Columns that a text takes. Control characters are not drawn.
 pub(super) fn width_of(text: &str) -> u16 {
     u16::try_from(Span::raw(text).width()).unwrap_or(u16::MAX)
 }
 
-/// Draws a text that begins there, in so many columns at most; one that is longer ends with a mark. Gives how many it took.
+/// Draws left-aligned text in at most `width` columns, truncated with `>`. Returns the columns it took.
 pub(super) fn left(out: &mut Buffer, (x, y): (u16, u16), width: u16, text: &str, style: Style) -> u16 {
     let (area, width) = (out.area, width.min(out.area.right().saturating_sub(x)));
     if width == 0 || y >= area.bottom() {
@@ -25,21 +25,21 @@ pub(super) fn left(out: &mut Buffer, (x, y): (u16, u16), width: u16, text: &str,
     end - x
 }
 
-/// Draws a text that ends in the last of so many columns.
+/// Draws right-aligned text.
 pub(super) fn right(out: &mut Buffer, (x, y): (u16, u16), width: u16, text: &str, style: Style) {
     let blanks = width.saturating_sub(width_of(text));
     left(out, (x + blanks, y), width - blanks, text, style);
 }
 
-/// Draws a bar that is full to so many percent.
+/// Draws a progress bar.
 pub(super) fn bar(out: &mut Buffer, (x, y): (u16, u16), width: u16, percent: u64, theme: Theme) {
-    let (full, empty) = theme.places();
+    let (full, empty) = theme.bar_symbols();
     let filled = usize::from(width) * usize::try_from(percent.min(100)).unwrap_or(100) / 100;
     let text: String = (0..usize::from(width)).map(|at| if at < filled { full } else { empty }).collect();
     left(out, (x, y), width, &text, theme.bar());
 }
 
-/// Draws values as columns, the newest at the right end; `top` is what a full one stands for.
+/// Draws a sparkline, the latest value rightmost; `top` is the value of a full column.
 pub(super) fn sparkline(
     out: &mut Buffer,
     (x, y): (u16, u16),
@@ -53,7 +53,7 @@ pub(super) fn sparkline(
     right(out, (x, y), width, &text, style);
 }
 
-/// Which of so many levels a value has: the lowest up to the first part of the top, the highest in the last part of it.
+/// The level of a value between 0 and `top`.
 fn level(value: u64, top: u64, levels: usize) -> usize {
     let levels = levels as u128;
     let level = u128::from(value) * levels / u128::from(top.max(1));
@@ -66,7 +66,7 @@ mod tests {
     use ratatui::layout::Rect;
 
     #[test]
-    fn levels_reach_from_nothing_to_the_top() {
+    fn levels_span_zero_to_top() {
         let levels = [0, 12, 13, 50, 99, 100, 1000].map(|value| level(value, 100, 8));
         assert_eq!(levels, [0, 0, 1, 4, 7, 7, 7]);
         assert_eq!((level(0, 0, 8), level(u64::MAX, u64::MAX, 8)), (0, 7));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_marked_and_what_commands_a_terminal_is_left_out() {
+    fn long_text_is_truncated_and_control_characters_are_dropped() {
         let left = |text: &str, width| {
             drawn(|out| {
                 super::left(out, (1, 0), width, text, Style::new());

@@ -1,35 +1,35 @@
-//! The list: two lines for each process, or one where there is little room.
+//! The list of processes: two lines each, or one in a narrow terminal.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::first_line;
-use super::line::{bar, left, right, sparkline};
+use super::line::{bar, left, right, sparkline, width_of};
 use crate::report::next_run;
 use crate::report::units::{bytes, seconds};
-use crate::top::app::{App, Process, State};
-use crate::top::series::Held;
+use crate::top::app::App;
+use crate::top::process::{Process, State};
+use crate::top::series::Figure;
 use crate::top::sort::percent_done;
 use crate::top::theme::{AT_PERCENT, Theme};
 
-/// From so many columns on, a process has two lines.
+/// Columns from which a process has two lines.
 const WIDE: u16 = 70;
 
-/// From so many on, the names of figures are written out.
+/// Columns from which names of figures are not abbreviated.
 const ROOMY: u16 = 100;
 
-/// Lines that are no processes: the sum and the heads above, the keys below.
+/// Lines for totals, heads and keys.
 const OTHERS: u16 = 3;
 
-/// What a column of that name shows where there is nothing to show.
-const NOTHING: &str = "-";
+/// Placeholder for a missing figure.
+const MISSING: &str = "-";
 
 fn lines_each(columns: u16) -> u16 {
     if columns < WIDE { 1 } else { 2 }
 }
 
-/// How many processes are shown at a time.
+/// Processes that fit.
 pub(in crate::top) fn places(app: &App) -> usize {
     let (columns, rows) = app.size;
     usize::from(rows.saturating_sub(OTHERS) / lines_each(columns))
@@ -40,12 +40,12 @@ pub(super) fn draw(out: &mut Buffer, app: &App, theme: Theme) {
     let area = out.area;
     let shown = app.shown();
     if shown.is_empty() {
-        let why = if !app.has_looked {
+        let why = if !app.listed {
             "asking …".to_owned()
         } else if app.processes.is_empty() {
             format!("no program runs that has a control socket in {}", app.folder)
         } else {
-            format!("no program has {} in its name, number or phase", app.filter)
+            format!("no program, pid or phase contains {}", app.filter)
         };
         left(out, (0, 2), area.width, &why, Style::new());
         return;
@@ -70,7 +70,38 @@ pub(super) fn draw(out: &mut Buffer, app: &App, theme: Theme) {
     }
 }
 
-/// Where the columns of the first line of a process are: each begins at an offset and has a width.
+/// The first line: totals and order.
+fn first_line(out: &mut Buffer, app: &App, theme: Theme) {
+    let area = out.area;
+    let (mut allocated, mut resident, mut count) = (0_u64, 0_u64, 0);
+    for process in app.alive() {
+        count += 1;
+        if let (State::Answers, Some(stats)) = (&process.state, &process.stats) {
+            allocated = allocated.saturating_add(stats.figures.allocated_bytes);
+            resident = resident.saturating_add(stats.figures.rss_bytes);
+        }
+    }
+    let mut order = format!("by {}{}", app.sort.name(), if app.reversed { ", reversed" } else { "" });
+    if !app.filter.is_empty() {
+        order = format!("/{}  {order}", app.filter);
+    }
+    if app.paused {
+        order = format!("PAUSED  {order}");
+    }
+    let programs = if count == 1 { "program" } else { "programs" };
+    let sum = format!("{count} {programs}  {} allocated  {} resident", bytes(allocated), bytes(resident));
+    let name = left(out, (0, 0), area.width, "r3e-monitor top", theme.head());
+    let room = area.width.saturating_sub(name + 2);
+    let order_width = width_of(&order);
+    let sum_room = if room > order_width + 20 { room - order_width - 2 } else { room };
+    left(out, (name + 2, 0), sum_room, &sum, Style::new());
+    if sum_room < room {
+        let style = if app.paused { theme.wrong() } else { theme.faint() };
+        right(out, (area.width - order_width, 0), order_width, &order, style);
+    }
+}
+
+/// Columns of the first line of a process: offset and width of each.
 struct Columns {
     program: (u16, u16),
     pid: (u16, u16),
@@ -91,7 +122,7 @@ impl Columns {
             x += width + gap;
             at
         };
-        // What the numbers leave is shared among program, phase and bar.
+        // Program, phase and bar share what the numbers leave.
         let rest = width.saturating_sub(43);
         let words = (rest * 13 / 37).clamp(8, 32);
         Self {
@@ -136,11 +167,11 @@ impl Columns {
         left(out, (self.program.0, y), self.program.1, &process.id.program, bold);
         right(out, (self.pid.0, y), self.pid.1, &process.id.pid.to_string(), plain);
         let phase_at = (self.phase.0, y);
-        // What is said in place of progress may take the columns up to the numbers.
+        // Text in place of progress may take the columns up to the numbers.
         let remark = |out: &mut Buffer, text: &str, style| {
             left(out, (self.bar.0, y), self.tasks.0 - self.bar.0, text, style);
         };
-        let mut numbers = [NOTHING; 3].map(str::to_owned);
+        let mut numbers = [MISSING; 3].map(str::to_owned);
         match (&process.state, &process.stats) {
             (State::Silent { since, why }, _) => {
                 left(out, phase_at, self.phase.1, "not answering", theme.wrong());
@@ -159,8 +190,8 @@ impl Columns {
                 if let Some(percent) = percent_done(stats) {
                     bar(out, (self.bar.0, y), self.bar.1, percent, theme);
                     right(out, (self.percent.0, y), self.percent.1, &format!("{percent}%"), plain);
-                    let time_left = process.pace.time_left().map(|it| seconds(it.as_secs_f64()));
-                    right(out, (self.time_left.0, y), self.time_left.1, time_left.as_deref().unwrap_or(NOTHING), plain);
+                    let time_left = process.eta.time_left().map(|it| seconds(it.as_secs_f64()));
+                    right(out, (self.time_left.0, y), self.time_left.1, time_left.as_deref().unwrap_or(MISSING), plain);
                 }
                 numbers = [stats.tasks, stats.figures.open_fds, stats.figures.connections].map(count);
             }
@@ -178,7 +209,7 @@ fn ago(app: &App, then: std::time::Duration) -> String {
     }
 }
 
-/// A number in five columns at most.
+/// A number in at most five columns.
 fn count(number: u64) -> String {
     let (mut rest, mut units) = (number, "kMGTPE".chars());
     let mut unit = None;
@@ -189,12 +220,12 @@ fn count(number: u64) -> String {
     unit.map_or_else(|| rest.to_string(), |unit| format!("{rest}{unit}"))
 }
 
-/// The share of its limit that a process has, with a mark where it will stop soon.
+/// A share of the limit, marked if the process will stop soon.
 pub(super) fn share(percent: u64) -> String {
     format!("{}%{}", percent.min(999), if percent >= AT_PERCENT { "!" } else { "" })
 }
 
-/// What a process has of its limit, in words.
+/// The share of the limit, in words.
 pub(super) fn of_limit(process: &Process) -> String {
     match (process.percent_of_limit(), process.stats.as_ref().and_then(|it| it.limit_bytes)) {
         (Some(percent), Some(limit)) => format!("{} of {}", share(percent), bytes(limit)),
@@ -202,13 +233,13 @@ pub(super) fn of_limit(process: &Process) -> String {
     }
 }
 
-/// The columns of what it has of its limit.
+/// Columns for the limit.
 const LIMIT: u16 = 16;
 
-/// The columns of an amount.
+/// Columns for an amount.
 const NUMBER: u16 = 8;
 
-/// The second line: what it holds, and held.
+/// The second line: memory now and over time.
 fn second(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
     let Some(stats) = &process.stats else { return };
     let width = out.area.width;
@@ -219,16 +250,16 @@ fn second(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
     let labels = if roomy { 9 + 8 } else { 5 + 3 };
     let lines = width.saturating_sub(2 + labels + 2 * (1 + NUMBER + 1) + 2 + 2 + LIMIT) / 2;
     let or_faint = |style| if is_current { style } else { theme.faint() };
-    let top = stats.limit_bytes.unwrap_or_else(|| process.series.most_bytes());
+    let top = stats.limit_bytes.unwrap_or_else(|| process.series.max_bytes());
     let mut x = 2;
-    for (name, held, amount, style) in [
-        (allocated, Held::Allocated, stats.figures.allocated_bytes, theme.allocated()),
-        (resident, Held::Resident, stats.figures.rss_bytes, theme.resident(process.percent_of_limit())),
+    for (name, figure, amount, style) in [
+        (allocated, Figure::Allocated, stats.figures.allocated_bytes, theme.allocated()),
+        (resident, Figure::Resident, stats.figures.rss_bytes, theme.resident(process.percent_of_limit())),
     ] {
         x += left(out, (x, y), width, name, theme.faint()) + 1;
         right(out, (x, y), NUMBER, &bytes(amount), or_faint(Style::new()));
         x += NUMBER + 1;
-        let values = process.series.columns(lines.into(), held);
+        let values = process.series.columns(lines.into(), figure);
         sparkline(out, (x, y), lines, (&values, top), (theme, or_faint(style)));
         x += lines + 2;
     }
@@ -237,12 +268,12 @@ fn second(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
 
 type Place = (u16, u16);
 
-/// Where numbers are in a narrow terminal.
+/// Columns of the numbers in a narrow terminal.
 fn narrow_columns(width: u16) -> (Place, Place, Place) {
     ((width - 23, 7), (width - 16, 9), (width - 6, 6))
 }
 
-/// The only line of a process in a narrow terminal.
+/// The line of a process in a narrow terminal.
 fn narrow(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
     let (pid, resident, share_at) = narrow_columns(out.area.width);
     left(out, (1, y), pid.0 - 2, &process.id.program, Style::new());
@@ -254,7 +285,7 @@ fn narrow(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
             let style = theme.resident(process.percent_of_limit());
             right(out, (resident.0, y), resident.1, &bytes(stats.figures.rss_bytes), style);
             let share = process.percent_of_limit().map(share);
-            right(out, (share_at.0, y), share_at.1, share.as_deref().unwrap_or(NOTHING), style);
+            right(out, (share_at.0, y), share_at.1, share.as_deref().unwrap_or(MISSING), style);
         }
         (State::Answers, None) => {}
     }

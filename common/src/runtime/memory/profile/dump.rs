@@ -1,5 +1,5 @@
-//! Taking a profile: the allocator writes it into a file in memory that is not the process's own, from where it is given
-//! out piece by piece.
+//! Takes a heap profile: the allocator writes it to a memory file, which is then sent piece by piece, so that the process
+//! itself never holds it.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -9,38 +9,37 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::super::{MemoryError, figures, raw, refused};
-use super::build_id;
+use super::executable::Executable;
 use crate::runtime::fs::{self, Scratch};
 
-/// Begins the line behind the allocator's own text that tells the [`Origin`], in JSON.
+/// Prefix of the line behind the allocator's text with the [`Origin`] in JSON.
 pub const ORIGIN_MARK: &str = "R3E_ORIGIN: ";
 
-/// The kernel's list of what is mapped has a line of 100 bytes for each of some hundred mappings.
+/// `/proc/self/maps` has about a hundred lines of 100 bytes.
 const MAX_MAPS_BYTES: u64 = 4 << 20;
 
-/// What is beside a dump: of whom it is, and what the allocator counted at that moment.
+/// The process that a dump was taken of, and the allocator's own figures at that moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The program's name.
     pub program: String,
     /// Its version.
     pub version: String,
-    /// The process.
+    /// Its process id.
     pub pid: u32,
-    /// The moment, in milliseconds since 1970.
+    /// When the dump was taken, in milliseconds since 1970.
     pub at_ms: u64,
     /// Whether allocations were being sampled.
     pub active: bool,
-    /// What the allocator had given out, thread caches included.
+    /// Allocated bytes, thread caches included.
     pub allocated_bytes: u64,
-    /// Of those, what threads' caches held.
+    /// Bytes in thread caches.
     pub thread_cache_bytes: u64,
-    /// The build ids of the files whose code was mapped, in hexadecimal, by path; of those that have one.
+    /// Build ids of the executable files that were mapped, in hexadecimal, by path.
     pub build_ids: BTreeMap<String, String>,
 }
 
-/// A profile as the allocator wrote it: `heap_v2`, as `jeprof` reads it, with the kernel's list of what is mapped, and a
-/// line that tells its [`Origin`].
+/// A heap dump: jemalloc's `heap_v2` text, which `jeprof` reads, with the memory mappings, and a line with its [`Origin`].
 #[derive(Debug)]
 pub struct Dump {
     file: Scratch,
@@ -48,11 +47,11 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// Takes a profile of this process, which is of that program. Takes some milliseconds, in which other threads that
-    /// allocate may have to wait: not for async threads.
+    /// Dumps this process. Blocks for some milliseconds, in which other threads that allocate may have to wait: do not
+    /// call it on an async thread.
     ///
     /// # Errors
-    /// When this process cannot be profiled, or the system gives no file for it.
+    /// When this process cannot be profiled, or a memory file cannot be created.
     pub fn take(program: &str, version: &str, at_ms: u64) -> Result<Self, MemoryError> {
         let active = super::state()?.active;
         let file = Scratch::in_memory("heap-profile")?;
@@ -77,22 +76,22 @@ impl Dump {
         Ok(Self { file, bytes: bytes + line.len() as u64 })
     }
 
-    /// How long it is.
+    /// Its length.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Fills `into` with what stands at `offset`.
+    /// Fills `into` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// When the system refuses, or it ends before.
+    /// When the dump is shorter, or cannot be read.
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<(), MemoryError> {
         Ok(self.file.read_at(into, offset)?)
     }
 }
 
-/// The build ids of the files whose code is mapped in this process, by path.
+/// Build ids of the executable files that are mapped in this process, by path.
 fn build_ids() -> Result<BTreeMap<String, String>, MemoryError> {
     let maps = fs::read_text(Path::new("/proc/self/maps"), MAX_MAPS_BYTES)?;
     let own = fs::link_target(Path::new("/proc/self/exe"))?;
@@ -102,12 +101,12 @@ fn build_ids() -> Result<BTreeMap<String, String>, MemoryError> {
         if !rights.contains('x') || !path.starts_with('/') || ids.contains_key(path) {
             continue;
         }
-        // Our own file is read even where another stands at its path by now. Of libraries, who reads this looks whether it
-        // is the same file.
+        // The program may have been replaced since it was started. Whether a library was is checked by the reader.
         let file = if own.as_deref() == Some(Path::new(path)) { Path::new("/proc/self/exe") } else { Path::new(path) };
-        // One that cannot be read has no id that we know of.
-        if let Ok(Some(id)) = build_id::of(file) {
-            ids.insert(path.to_owned(), id);
+        if let Ok(Some(executable)) = Executable::read(file)
+            && !executable.build_id().is_empty()
+        {
+            ids.insert(path.to_owned(), executable.build_id().to_owned());
         }
     }
     Ok(ids)
@@ -131,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_kernels_list_is_taken_apart() {
+    fn mappings_are_parsed() {
         let line = "55d0-55d1 r-xp 00000000 fe:01 1234                     /usr/bin/with space (deleted)";
         assert_eq!(rights_and_path(line), Some(("r-xp", "/usr/bin/with space (deleted)")));
         assert_eq!(rights_and_path("55d0-55d1 rw-p 00000000 00:00 0 "), Some(("rw-p", "")));

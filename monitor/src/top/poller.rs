@@ -1,0 +1,168 @@
+//! Asks programs. Each question is a task of its own, so a program that does not answer delays neither the others nor the
+//! keys. A process has at most one open question of a kind.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
+use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::memory::Arena;
+use r3e_common::runtime::tasks::Blocking;
+use serde::de::DeserializeOwned;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+
+use super::app::{Page, Tab};
+use super::process::Id;
+use super::update::Event;
+use crate::ask::{Question, ask};
+use crate::kernel;
+use crate::peer::peer;
+use crate::report::{Arenas, Connections, Descriptors, Tasks};
+use crate::sockets;
+
+/// A control socket, and whether its process is being asked for its figures.
+#[derive(Debug)]
+struct Socket {
+    path: PathBuf,
+    asked: bool,
+}
+
+/// The open questions.
+#[derive(Debug)]
+pub(super) struct Poller {
+    folder: PathBuf,
+    open: JoinSet<Event>,
+    /// As of the last look into the folder.
+    sockets: HashMap<Id, Socket>,
+    details: Option<(Id, Tab, AbortHandle)>,
+}
+
+impl Poller {
+    /// Finds sockets in `folder`.
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, open: JoinSet::new(), sockets: HashMap::new(), details: None }
+    }
+
+    /// Lists the sockets and asks each process for its figures, unless it is still being asked.
+    pub(super) fn poll(&mut self) -> Event {
+        let found = match sockets::list(&self.folder) {
+            Ok(found) => found,
+            Err(error) => return Event::Listed(Err(error.to_string())),
+        };
+        let mut current = HashMap::with_capacity(found.len());
+        for sockets::Socket { program, pid, path } in found {
+            let id = Id { program, pid };
+            if !self.sockets.get(&id).is_some_and(|it| it.asked) {
+                let (id, path) = (id.clone(), path.clone());
+                self.open.spawn(async move {
+                    let answer = ask::<Stats>(&path, Question::Stats).await;
+                    Event::Stats(id, answer.map(Box::new))
+                });
+            }
+            current.insert(id, Socket { path, asked: true });
+        }
+        let ids = current.keys().cloned().collect();
+        self.sockets = current;
+        Event::Listed(Ok(ids))
+    }
+
+    /// Tells these processes to purge.
+    pub(super) fn purge(&mut self, ids: Vec<Id>) {
+        for id in ids {
+            let path = self.path(&id);
+            self.open.spawn(async move {
+                let answer = ask::<PurgeStats>(&path, Question::Purge).await;
+                Event::Purged(id, answer.map(Box::new))
+            });
+        }
+    }
+
+    /// Asks for the details of a process, unless it is still being asked for the same. Cancels a question for others.
+    pub(super) fn details(&mut self, id: Id, tab: Tab) {
+        if let Some((open_id, open_tab, handle)) = &self.details
+            && !handle.is_finished()
+        {
+            if (open_id, *open_tab) == (&id, tab) {
+                return;
+            }
+            handle.abort();
+        }
+        let (path, of) = (self.path(&id), id.clone());
+        let handle = self.open.spawn(async move {
+            let page = page(&path, tab).await;
+            Event::Details(id, tab, page)
+        });
+        self.details = Some((of, tab, handle));
+    }
+
+    fn path(&self, id: &Id) -> PathBuf {
+        let known = self.sockets.get(id).map(|it| it.path.clone());
+        known.unwrap_or_else(|| self.folder.join(format!("{}-{}.sock", id.program, id.pid)))
+    }
+
+    /// Waits for the next answer. `None` if no question is open.
+    ///
+    /// # Errors
+    /// When a task panicked.
+    pub(super) async fn next(&mut self) -> Option<Result<Event, JoinError>> {
+        loop {
+            let joined = self.open.join_next().await?;
+            if let Some(event) = self.finish(joined) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// The next answer that has arrived.
+    ///
+    /// # Errors
+    /// When a task panicked.
+    pub(super) fn try_next(&mut self) -> Option<Result<Event, JoinError>> {
+        loop {
+            let joined = self.open.try_join_next()?;
+            if let Some(event) = self.finish(joined) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Marks a question as answered. `None` if it was cancelled.
+    fn finish(&mut self, joined: Result<Event, JoinError>) -> Option<Result<Event, JoinError>> {
+        match &joined {
+            Ok(Event::Stats(id, _)) => {
+                if let Some(socket) = self.sockets.get_mut(id) {
+                    socket.asked = false;
+                }
+            }
+            Err(error) if error.is_cancelled() => return None,
+            _ => {}
+        }
+        Some(joined)
+    }
+}
+
+async fn page(socket: &Path, tab: Tab) -> Page {
+    let text = match tab {
+        Tab::Tasks => Tasks(answer::<Vec<TaskStats>>(socket, Question::Tasks).await?).to_string(),
+        Tab::Arenas => Arenas(answer::<Vec<Arena>>(socket, Question::Arenas).await?).to_string(),
+        Tab::Descriptors => kernel(socket, |pid| Ok(Descriptors(kernel::descriptors(pid)?).to_string())).await?,
+        Tab::Connections => kernel(socket, |pid| Ok(Connections(kernel::connections(pid)?).to_string())).await?,
+    };
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+async fn answer<T: DeserializeOwned>(socket: &Path, question: Question) -> Result<T, String> {
+    ask(socket, question).await.map_err(|error| error.to_string())
+}
+
+/// Reads `/proc` on a blocking thread: it takes milliseconds, and longer on a machine with many connections.
+async fn kernel(
+    socket: &Path,
+    read: impl FnOnce(u32) -> Result<String, FsError> + Send + 'static,
+) -> Result<String, String> {
+    let pid = peer(socket).await.map_err(|error| error.to_string())?;
+    match Blocking::start("kernel", move || read(pid)).await {
+        Ok(text) => text.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
