@@ -130,6 +130,7 @@ impl Plan {
 
     /// Shares out so many bytes, the least or more.
     fn share_out(bytes: u64, combinations: usize, threads: usize) -> Self {
+        // The rest is for what the allocator loses between pieces.
         let work = usize::try_from(bytes - tables(combinations)).unwrap_or(usize::MAX) / 64 * 63;
         let threads = threads.max(1);
         let readers = usize::try_from(work as u64 / READER_BYTES).unwrap_or(1).clamp(1, threads);
@@ -211,7 +212,8 @@ mod tests {
         fn shares_fit_together(more in 0_u64..1 << 34, combinations in 1_usize..1_000_000, threads in 1_usize..64) {
             let bytes = least(combinations) + more;
             let plan = Plan::share_out(bytes, combinations, threads);
-            let work = usize::try_from(bytes - tables(combinations)).unwrap();
+            // The rest is for what the allocator loses between pieces.
+        let work = usize::try_from(bytes - tables(combinations)).unwrap();
             prop_assert!(plan.columns(0, 0) + plan.readers * (plan.board + THREAD_BYTES) <= work);
             prop_assert!(plan.columns(0, 0) + plan.blocks <= work && plan.columns(0, 0) >= work / 3);
             prop_assert!(plan.blocks >= block_cost(BLOCK_BYTES));

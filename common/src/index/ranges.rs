@@ -126,7 +126,7 @@ impl Ranges<'_> {
     /// Reads the next range, while the export holds so many bytes.
     pub(super) fn advance(&mut self, held: usize) -> Result<(), IndexError> {
         self.columns = Columns::default();
-        (self.source.headroom.give_back)();
+        self.give_back();
         let Some(lower) = self.range.upper.take() else { return Ok(()) };
         let limit = self.plan.map_or(usize::MAX, |plan| plan.columns(self.largest, held));
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -142,7 +142,15 @@ impl Ranges<'_> {
         let large: Vec<_> = self.large.iter().copied().filter(|it| self.trailers[it.0 as usize].is_some()).collect();
         readers.push(pass.read_large(&large, false)?);
         self.compare(&pass, &readers)?;
+        drop(readers);
         self.take(pass)
+    }
+
+    /// Gives freed memory back to the kernel, where it is limited.
+    fn give_back(&self) {
+        if self.plan.is_some() {
+            (self.source.headroom.give_back)();
+        }
     }
 
     /// An error where other boards were read than in the first pass.
@@ -175,7 +183,10 @@ impl Ranges<'_> {
             self.row_bytes = row_bytes;
         }
         self.largest = largest;
+        // What boards were read into is free for the order of the rows, and what that took on the way for the export.
+        self.give_back();
         self.columns = Columns::new(shards);
+        self.give_back();
         #[cfg(test)]
         self.count.set(self.count.get() + 1);
         Ok(())
