@@ -64,8 +64,10 @@ fn hint(cause: &io::Error) -> &'static str {
 
 /// Serves until a signal comes.
 ///
+/// Returns 75 if the memory limit was reached.
+///
 /// # Errors
-/// When the address cannot be listened on, or the memory limit was reached.
+/// If it cannot listen on the address.
 pub(crate) fn run(
     loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,

@@ -44,9 +44,10 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// Watches until a signal comes.
 ///
+/// Returns 75 if the memory limit was reached.
+///
 /// # Errors
-/// When another watch keeps the history, or it is one of a later version or of another program. A disk that fails is told
-/// in the log, and waited for. Also when the memory limit was reached.
+/// If another watch keeps the history, or it belongs to a later version or another program. A failing disk is logged and waited for.
 pub(crate) fn run(
     loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
@@ -59,7 +60,7 @@ pub(crate) fn run(
     let _lock = lock(history)?;
     let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
     let daemon = Daemon { program: PROGRAM, doing: "watch", loaded, shutdown: &shutdown, clock };
-    let (exit, ()) = daemon.run(runtime, async |Services { facts, tasks }| {
+    let ended = daemon.run(runtime, async |Services { facts, tasks }| {
         facts.set_phase("watching");
         // Whoever reads this may ask, and stop it.
         tracing::info!(
@@ -73,9 +74,10 @@ pub(crate) fn run(
         watch(config, tasks, &keeper, (clock, supervisor), shutdown.token()).await;
         supervisor.stopping("stopping");
         Ok(())
-    })?;
+    });
     // It takes in the record of this run too.
     keeper.stop();
+    let (exit, ()) = ended?;
     tracing::info!("⏹️ Memory monitoring stopped");
     Ok(exit)
 }

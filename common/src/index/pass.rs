@@ -110,7 +110,7 @@ impl<'a> Pass<'a> {
 
     /// Reads boards that were too large for that, one by one, into what is left beside the columns.
     pub(super) fn read_large(&mut self, large: &[Ordinal], sampled: bool) -> Result<Reader, IndexError> {
-        let mut reader = self.reader(0, sampled.then(|| Sample::new(SAMPLE)));
+        let mut reader = self.reader(0, sampled.then(|| Sample::new(SAMPLE / 4)));
         let Some(plan) = self.setup.plan.filter(|_| !large.is_empty()) else { return Ok(reader) };
         let mut whole = Vec::with_capacity(large.len());
         for &ordinal in large {

@@ -1,5 +1,6 @@
 //! Publishing: staged boards into the cache, the cache into the index, the figures into `status.json`.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -138,14 +139,20 @@ impl Publisher {
         Ok(built.states)
     }
 
-    /// Exports the index of the cache as it is. Within limits the cache is read several times and has to stay the same:
-    /// boards that arrive meanwhile wait, and where another program replaces one, the export begins anew.
+    /// Exports the index of the cache as it is. Under a limit the cache is read several times and has to stay the same: boards that go
+    /// to their final paths wait, and if another program replaces one, the export starts again.
     fn export(&self, source: &Source<'_>) -> Result<(Built, Result<Exported, IndexError>), PublishError> {
-        let _unchanged = source.headroom.bytes.map(|_| self.staging.hold_arrivals());
+        let _unchanged = source.headroom.bytes.map(|_| self.staging.hold_final_paths());
         let mut attempts = ATTEMPTS;
         loop {
             attempts -= 1;
-            let (built, ranges) = index::build(source)?;
+            let (built, ranges) = match index::build(source) {
+                Err(IndexError::Changed(path)) if attempts > 0 => {
+                    changed(&path);
+                    continue;
+                }
+                built => built?,
+            };
             let unreadable = |it: &index::Damaged| matches!(it.damage, Damage::Unreadable(_));
             if let [first, ..] = &built.damaged[..]
                 && built.boards() == 0
@@ -154,9 +161,7 @@ impl Publisher {
                 return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
             }
             match index::export(ranges, source.cache.folder(), self.plain) {
-                Err(IndexError::Changed(path)) if attempts > 0 => {
-                    tracing::warn!(path = %path.display(), "a board changed while the index was made: starting anew");
-                }
+                Err(IndexError::Changed(path)) if attempts > 0 => changed(&path),
                 exported => return Ok((built, exported)),
             }
         }
@@ -201,4 +206,8 @@ impl Publisher {
             ..Status::default()
         }
     }
+}
+
+fn changed(path: &Path) {
+    tracing::warn!(path = %path.display(), "a board changed while the index was made: starting again");
 }

@@ -58,6 +58,8 @@ pub struct Staging {
     ready: Mutex<BTreeMap<Combination, usize>>,
     /// Held while a board is taken in, so that nobody moves aside what has just been made whole.
     gate: RwLock<()>,
+    /// Held while a board goes to its final path, so that an export of several passes sees one cache.
+    final_paths: RwLock<()>,
     /// Whether a full refresh is going on here.
     refreshing: AtomicBool,
     refusals: Refusals,
@@ -94,6 +96,7 @@ impl Staging {
             cache,
             ready: Mutex::default(),
             gate: RwLock::default(),
+            final_paths: RwLock::default(),
             refreshing: AtomicBool::new(false),
             _lock: lock,
         };
@@ -173,6 +176,8 @@ impl Staging {
         to: Destination,
         shrinking: Shrinking,
     ) -> Result<Result<Arrival, Shrunk>, Refusal> {
+        let free = || self.final_paths.read().unwrap_or_else(PoisonError::into_inner);
+        let _final_path = (to == Destination::Cache).then(free);
         let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let arrival = self.take_in(board, to, shrinking).map_err(|error| self.refusals.tell(error))?;
         if to == Destination::Cache {
@@ -222,9 +227,10 @@ impl Staging {
         Ok(Ok(if empty { Arrival::Empty } else { Arrival::Changed }))
     }
 
-    /// Keeps boards that arrive waiting, so that the cache stays as it is, until what this returns is dropped.
-    pub fn hold_arrivals(&self) -> RwLockWriteGuard<'_, ()> {
-        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps boards that go to their final paths waiting until the guard is dropped. Boards that are staged, and boards that have not
+    /// changed, do not wait.
+    pub fn hold_final_paths(&self) -> RwLockWriteGuard<'_, ()> {
+        self.final_paths.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a cached board count as fetched now; says `false` where there is none.

@@ -104,7 +104,7 @@ struct Work {
     clock: fn() -> SystemTime,
     /// Open, unless it could not be opened or written.
     database: Option<Writer>,
-    /// Selector file was last open.
+    /// Which file was open last.
     file: Option<Inode>,
     /// Whether that one was moved or replaced, and nothing was opened since.
     moved: bool,
