@@ -50,7 +50,7 @@ fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result
         return Ok(Exit::Usage);
     };
     if let Err(error) = memory::check_tuning() {
-        tracing::warn!(%error, "memory may be held longer than meant");
+        tracing::warn!(%error, "jemalloc options were overridden; freed memory may be returned late");
     }
     limits::need_threads(THREADS)?;
     // One thread is enough to wait for answers.

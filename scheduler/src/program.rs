@@ -38,7 +38,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
         None => {}
     }
     if let Err(error) = memory::check_tuning() {
-        tracing::warn!(%error, "memory may be held longer than meant");
+        tracing::warn!(%error, "jemalloc options were overridden; freed memory may be returned late");
     }
     let (folder, arguments) = (arguments.programs, arguments.config);
     let programs = Programs { folder, arguments, not_inherited: &NOT_FOR_CHILDREN };

@@ -55,7 +55,7 @@ pub fn run_job(
         error.exit()
     };
     if let Err(error) = memory::check_tuning() {
-        tracing::warn!(%error, "memory may be held longer than meant");
+        tracing::warn!(%error, "jemalloc options were overridden; freed memory may be returned late");
     }
     if let Err(error) = need(config.upstream.concurrency) {
         tracing::error!("{error}");

@@ -40,13 +40,13 @@ const MACROS: [(&str, &str); 7] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
     /// Not as many fields as there have to be.
-    #[error("it has {0} fields, not the five of minute, hour, day of month, month and day of week")]
+    #[error("expected five fields (minute, hour, day of month, month, day of week), found {0}")]
     Fields(usize),
     /// A macro that is not known.
-    #[error("the macros are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly")]
+    #[error("unknown macro: expected @yearly, @annually, @monthly, @weekly, @daily, @midnight or @hourly")]
     Macro,
     /// A part of a field is wrong.
-    #[error("its {field} is to have {expected}, not {found:?}")]
+    #[error("invalid {field} field: expected {expected}, found {found:?}")]
     Part {
         /// The field.
         field: &'static str,
@@ -56,7 +56,7 @@ pub enum CronError {
         expected: String,
     },
     /// No month that it names has a day that it names.
-    #[error("it is never due: none of its months has such a day")]
+    #[error("never due: none of its months has such a day")]
     Never,
 }
 

@@ -129,37 +129,37 @@ fn what_is_wrong_is_told() {
     ];
     let all: Vec<String> = wrong.into_iter().map(told).collect();
     insta::assert_snapshot!(all.join("\n"), @r#"
-    : it has 0 fields, not the five of minute, hour, day of month, month and day of week
-    0 4 * *: it has 4 fields, not the five of minute, hour, day of month, month and day of week
-    0 4 * * * *: it has 6 fields, not the five of minute, hour, day of month, month and day of week
-    @reboot: the macros are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly
-    60 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "60"
-    * 24 * * *: its hour is to have numbers 0 to 23, rising ranges, or * or ranges with steps up to 23, not "24"
-    * * 0 * *: its day of month is to have numbers 1 to 31, rising ranges, or * or ranges with steps up to 31, not "0"
-    * * * 13 *: its month is to have numbers 1 to 12 or names jan to dec, rising ranges, or * or ranges with steps up to 12, not "13"
-    * * * * 8: its day of week is to have numbers 0 to 7 or names sun to sat, rising ranges, or * or ranges with steps up to 7, not "8"
-    * * * 0 *: its month is to have numbers 1 to 12 or names jan to dec, rising ranges, or * or ranges with steps up to 12, not "0"
-    5/15 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "5/15"
-    */0 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "*/0"
-    */60 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "*/60"
-    5-1 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "5-1"
-    1-2-3 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "1-2-3"
-    1, * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not ""
-    -1 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "-1"
-    +1 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "+1"
-    001 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "001"
-    ** * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "**"
-    * * * * mon-: its day of week is to have numbers 0 to 7 or names sun to sat, rising ranges, or * or ranges with steps up to 7, not "mon-"
-    * * * tuesday *: its month is to have numbers 1 to 12 or names jan to dec, rising ranges, or * or ranges with steps up to 12, not "tuesday"
-    * jan * * *: its hour is to have numbers 0 to 23, rising ranges, or * or ranges with steps up to 23, not "jan"
-    * * L * *: its day of month is to have numbers 1 to 31, rising ranges, or * or ranges with steps up to 31, not "L"
-    ? * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "?"
-    0 0 31 2 *: it is never due: none of its months has such a day
-    0 0 31 4,6,9,11 *: it is never due: none of its months has such a day
-    0 0 30 feb */2: it is never due: none of its months has such a day
-    1/2/3 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "1/2/3"
-    ٣ * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "٣"
-    99999999999999999999999999 * * * *: its minute is to have numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, not "99999999999999999999"
+    : expected five fields (minute, hour, day of month, month, day of week), found 0
+    0 4 * *: expected five fields (minute, hour, day of month, month, day of week), found 4
+    0 4 * * * *: expected five fields (minute, hour, day of month, month, day of week), found 6
+    @reboot: unknown macro: expected @yearly, @annually, @monthly, @weekly, @daily, @midnight or @hourly
+    60 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "60"
+    * 24 * * *: invalid hour field: expected numbers 0 to 23, rising ranges, or * or ranges with steps up to 23, found "24"
+    * * 0 * *: invalid day of month field: expected numbers 1 to 31, rising ranges, or * or ranges with steps up to 31, found "0"
+    * * * 13 *: invalid month field: expected numbers 1 to 12 or names jan to dec, rising ranges, or * or ranges with steps up to 12, found "13"
+    * * * * 8: invalid day of week field: expected numbers 0 to 7 or names sun to sat, rising ranges, or * or ranges with steps up to 7, found "8"
+    * * * 0 *: invalid month field: expected numbers 1 to 12 or names jan to dec, rising ranges, or * or ranges with steps up to 12, found "0"
+    5/15 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "5/15"
+    */0 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "*/0"
+    */60 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "*/60"
+    5-1 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "5-1"
+    1-2-3 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "1-2-3"
+    1, * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found ""
+    -1 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "-1"
+    +1 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "+1"
+    001 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "001"
+    ** * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "**"
+    * * * * mon-: invalid day of week field: expected numbers 0 to 7 or names sun to sat, rising ranges, or * or ranges with steps up to 7, found "mon-"
+    * * * tuesday *: invalid month field: expected numbers 1 to 12 or names jan to dec, rising ranges, or * or ranges with steps up to 12, found "tuesday"
+    * jan * * *: invalid hour field: expected numbers 0 to 23, rising ranges, or * or ranges with steps up to 23, found "jan"
+    * * L * *: invalid day of month field: expected numbers 1 to 31, rising ranges, or * or ranges with steps up to 31, found "L"
+    ? * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "?"
+    0 0 31 2 *: never due: none of its months has such a day
+    0 0 31 4,6,9,11 *: never due: none of its months has such a day
+    0 0 30 feb */2: never due: none of its months has such a day
+    1/2/3 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "1/2/3"
+    ٣ * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "٣"
+    99999999999999999999999999 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "99999999999999999999"
     "#);
 }
 
