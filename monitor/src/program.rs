@@ -49,9 +49,7 @@ fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result
         say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
         return Ok(Exit::Usage);
     };
-    if let Err(error) = memory::check_tuning() {
-        tracing::warn!(%error, "jemalloc options were overridden; freed memory may be returned late");
-    }
+    memory::warn_if_not_tuned();
     limits::need_threads(THREADS)?;
     // One thread is enough to wait for answers.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -86,7 +86,7 @@ pub(crate) fn run(
     let stop = shutdown.token().clone();
     let screen = Screen::take().map_err(|error| Failure::context("cannot set up the terminal", &error))?;
     let view = View::new(config, arguments.every, theme, &screen)?;
-    let guard = MemoryLimiter::start(Limits::of(loaded), Role::Daemon, runtime.handle().clone(), stop.clone())?;
+    let limiter = MemoryLimiter::start(Limits::of(loaded), Role::Daemon, runtime.handle().clone(), stop.clone())?;
     let ended = runtime.block_on(async {
         let tasks = Tasks::default();
         let purging = memory::purge_periodically_unlogged(&tasks, &stop, config.memory.purge_every);
@@ -95,7 +95,7 @@ pub(crate) fn run(
         ended
     });
     drop(screen);
-    if let Some(reached) = guard.reached() {
+    if let Some(reached) = limiter.reached() {
         return Err(Failure::new(Exit::TryAgain, reached.to_string()));
     }
     match ended {

@@ -37,9 +37,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
         Some(Command::Check) => return Ok(commands::check(&loaded.config, arguments.json, Timestamp::now())),
         None => {}
     }
-    if let Err(error) = memory::check_tuning() {
-        tracing::warn!(%error, "jemalloc options were overridden; freed memory may be returned late");
-    }
+    memory::warn_if_not_tuned();
     let (folder, arguments) = (arguments.programs, arguments.config);
     let programs = Programs { folder, arguments, not_inherited: &NOT_FOR_CHILDREN };
     life::run(&loaded, programs, &supervisor, SystemTime::now).map_err(Failure::report)

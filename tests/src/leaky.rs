@@ -82,8 +82,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let _entered = runtime.enter();
     let facts = Arc::new(Facts::new(PROGRAM, SystemTime::now(), runtime.handle().clone(), None));
     let tasks = Tasks::default();
-    let listed = tasks.clone();
-    facts.set_tasks(Some(Arc::new(move || listed.list())));
+    facts.list_tasks(&tasks);
     facts.set_phase("leaking");
     let control = Control::open(&arguments.runtime_dir, facts)?;
 

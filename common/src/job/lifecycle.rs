@@ -65,7 +65,7 @@ pub struct Job {
     /// What others are told of it.
     pub facts: Arc<Facts>,
     /// Keeps it below its memory limits.
-    pub guard: MemoryLimiter,
+    pub limiter: MemoryLimiter,
     limits: Option<Limits>,
     memory: Periodic,
     tasks_before: usize,
@@ -87,7 +87,7 @@ impl Job {
         }
         // From here on: what an interrupted run left may be large.
         let role = Role::Job { boards: config.upstream.concurrency };
-        let guard = MemoryLimiter::start(limits.clone(), role, Handle::current(), stop.clone())
+        let limiter = MemoryLimiter::start(limits.clone(), role, Handle::current(), stop.clone())
             .map_err(JobError::MemoryLimiter)?;
         let lock = lock(config, options, &stop).await?;
         let known = |board| catalog.ordinal(board).is_some();
@@ -122,7 +122,7 @@ impl Job {
             leftovers,
             begun,
             facts,
-            guard,
+            limiter,
             limits,
             memory,
             tasks_before,
@@ -176,9 +176,9 @@ impl Job {
     /// # Errors
     /// When the file system refuses.
     pub async fn close(self) -> Result<(), JobError> {
-        let Self { publisher, tasks, memory, facts, guard, tasks_before, .. } = self;
+        let Self { publisher, tasks, memory, facts, limiter, tasks_before, .. } = self;
         memory.stop().await;
-        drop(guard);
+        drop(limiter);
         facts.set_progress(None);
         facts.set_tasks(None);
         let closing = async {
@@ -279,8 +279,8 @@ fn threads() -> usize {
 
 /// Lets the control socket tell what the job is at.
 fn tell(facts: &Facts, tasks: &Tasks, progress: &Arc<Progress>) {
-    let (tasks, progress) = (tasks.clone(), Arc::clone(progress));
-    facts.set_tasks(Some(Arc::new(move || tasks.list())));
+    facts.list_tasks(tasks);
+    let progress = Arc::clone(progress);
     facts.set_progress(Some(Arc::new(move || {
         let Snapshot { total, fetched, failed, entries } = progress.snapshot();
         let [total, fetched, failed, entries] = [total, fetched, failed, entries].map(|it| it as u64);

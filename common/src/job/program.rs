@@ -40,7 +40,7 @@ pub struct JobArgs {
     pub parent: Option<u32>,
 }
 
-/// Runs a job from its beginning to its exit code; see [`run`](super::run). `doing` is what another writer is told.
+/// Runs a job (see [`run`](super::run)) and returns its exit code. `doing` describes it to a job that finds the cache locked.
 #[must_use]
 pub fn run_job(
     (program, doing): (&'static str, String),
@@ -54,9 +54,7 @@ pub fn run_job(
         tracing::error!("{what}: {error}");
         error.exit()
     };
-    if let Err(error) = memory::check_tuning() {
-        tracing::warn!(%error, "jemalloc options were overridden; freed memory may be returned late");
-    }
+    memory::warn_if_not_tuned();
     if let Err(error) = need(config.upstream.concurrency) {
         tracing::error!("{error}");
         return error.exit();
@@ -78,7 +76,7 @@ pub fn run_job(
     };
     let (begun, started) = (Instant::now(), SystemTime::now());
     let limits = Limits::of(loaded);
-    let facts = Facts::new(program, started, runtime.handle().clone(), limits.as_ref().map(|it| it.smallest().bytes));
+    let facts = Facts::new(program, started, runtime.handle().clone(), limits.as_ref().map(Limits::smallest_bytes));
     let facts = Arc::new(facts);
     let control = Control::open_or_say(&config.runtime.dir, Arc::clone(&facts));
     let record = Run { program, doing: doing.clone(), started };

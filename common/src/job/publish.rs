@@ -1,6 +1,5 @@
 //! Publishing: staged boards into the cache, the cache into the index, the figures into `status.json`.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -146,25 +145,29 @@ impl Publisher {
         let mut attempts = ATTEMPTS;
         loop {
             attempts -= 1;
-            let (built, ranges) = match index::build(source) {
-                Err(IndexError::Changed(path)) if attempts > 0 => {
-                    changed(&path);
-                    continue;
+            match self.export_once(source) {
+                Err(PublishError::Index(IndexError::Changed(path))) | Ok((_, Err(IndexError::Changed(path))))
+                    if attempts > 0 =>
+                {
+                    tracing::warn!(path = %path.display(), "a board changed while the index was made: starting again");
                 }
-                built => built?,
-            };
-            let unreadable = |it: &index::Damaged| matches!(it.damage, Damage::Unreadable(_));
-            if let [first, ..] = &built.damaged[..]
-                && built.boards() == 0
-                && built.damaged.iter().all(unreadable)
-            {
-                return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
-            }
-            match index::export(ranges, source.cache.folder(), self.plain) {
-                Err(IndexError::Changed(path)) if attempts > 0 => changed(&path),
-                exported => return Ok((built, exported)),
+                result => return result,
             }
         }
+    }
+
+    /// The result of reading, and that of writing: damaged boards are moved aside even if writing fails.
+    fn export_once(&self, source: &Source<'_>) -> Result<(Built, Result<Exported, IndexError>), PublishError> {
+        let (built, ranges) = index::build(source)?;
+        let unreadable = |it: &index::Damaged| matches!(it.damage, Damage::Unreadable(_));
+        if let [first, ..] = &built.damaged[..]
+            && built.boards() == 0
+            && built.damaged.iter().all(unreadable)
+        {
+            return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
+        }
+        let exported = index::export(ranges, source.cache.folder(), self.plain);
+        Ok((built, exported))
     }
 
     /// Moves damaged boards aside.
@@ -206,8 +209,4 @@ impl Publisher {
             ..Status::default()
         }
     }
-}
-
-fn changed(path: &Path) {
-    tracing::warn!(path = %path.display(), "a board changed while the index was made: starting again");
 }

@@ -220,7 +220,7 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
         catalog: Arc::clone(&job.catalog),
         progress: Arc::clone(&job.progress),
         concurrency: config.upstream.concurrency,
-        allowance: job.guard.allowance().clone(),
+        allowance: job.limiter.allowance().clone(),
         until: plan.budget.and_then(|budget| tokio::time::Instant::now().checked_add(budget)),
         tasks: job.tasks.clone(),
         clock: options.clock,
@@ -278,7 +278,7 @@ fn tell_status(
 }
 
 fn summary(job: &Job, config: &Config, fetch: &Fetch) -> Summary {
-    let outcome = match (&fetch.end, job.guard.reached()) {
+    let outcome = match (&fetch.end, job.limiter.reached()) {
         (Some(End::Stopped), Some(reached)) => Outcome::MemoryLimit(reached.to_string()),
         (Some(End::Stopped), None) => Outcome::Stopped,
         (Some(End::Unavailable(why)), _) => Outcome::Unavailable(why.clone()),

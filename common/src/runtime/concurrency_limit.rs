@@ -1,4 +1,4 @@
-//! How many boards may be in flight: a number that the memory guard lowers and raises, and fetching workers obey.
+//! How many boards may be in flight: a number that the memory limiter lowers and raises, and fetching workers obey.
 
 use tokio::sync::watch;
 

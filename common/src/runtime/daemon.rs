@@ -56,16 +56,15 @@ impl Daemon<'_> {
         let runtime_dir = &loaded.config.runtime.dir;
         let (started, begun) = (clock(), Instant::now());
         let limits = Limits::of(loaded);
-        let limit_bytes = limits.as_ref().map(|it| it.smallest().bytes);
+        let limit_bytes = limits.as_ref().map(Limits::smallest_bytes);
         let facts = Arc::new(Facts::new(program, started, runtime.handle().clone(), limit_bytes));
         let tasks = Tasks::default();
-        let listed = tasks.clone();
-        facts.set_tasks(Some(Arc::new(move || listed.list())));
-        let guard = MemoryLimiter::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
+        facts.list_tasks(&tasks);
+        let limiter = MemoryLimiter::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
         let control = Control::open_or_say(runtime_dir, Arc::clone(&facts));
         let result = runtime.block_on(body(&Services { facts, tasks }))?;
         drop(control);
-        let reached = guard.reached();
+        let reached = limiter.reached();
         let (outcome, exit) = match reached {
             Some(_) => ("memory limit", Exit::TryAgain),
             None => ("done", Exit::Done),

@@ -26,7 +26,7 @@ impl Page {
     /// All of them, compressed.
     ///
     /// # Errors
-    /// If compression fails, which it does not in memory.
+    /// If compression fails. Compressing in memory does not.
     pub(super) fn new() -> std::io::Result<Self> {
         let compressed = |asset: Asset| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

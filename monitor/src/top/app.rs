@@ -117,7 +117,7 @@ pub(super) struct App {
     pub(super) processes: Vec<Process>,
     /// The selected process.
     pub(super) selected: Option<Id>,
-    /// Its place in the list, which its neighbour takes when it disappears.
+    /// Its row in the list. When it disappears, the process that moves to this row is selected.
     pub(super) selected_at: usize,
     /// Processes above the first one shown.
     pub(super) scrolled: usize,

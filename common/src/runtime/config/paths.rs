@@ -7,8 +7,8 @@ use nix::unistd::{AccessFlags, faccessat};
 
 use super::environment::Environment;
 
-/// The folder of control sockets: the system's if it is writable, else `r3e` in the user's (`XDG_RUNTIME_DIR`, which its
-/// specification wants to be absolute), else one in `/tmp` with the user id in its name.
+/// The folder of control sockets: the system's runtime folder if it is writable, else `r3e` in `XDG_RUNTIME_DIR` if that is an absolute
+/// path, as its specification requires, else a folder in `/tmp` named after the user id.
 pub(super) fn default_runtime_dir(environment: &Environment) -> PathBuf {
     if is_writable_dir(&environment.system_runtime_dir) {
         return environment.system_runtime_dir.clone();

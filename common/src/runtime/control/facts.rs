@@ -10,7 +10,7 @@ use super::stats::{BoardsProgress, ScheduleFigures, Stats, TaskStats};
 use crate::runtime::memory::profile::Dump;
 use crate::runtime::memory::{self, Figures, MemoryError};
 use crate::runtime::pid_namespace::pid_namespace;
-use crate::runtime::tasks::TaskInfo;
+use crate::runtime::tasks::{TaskInfo, Tasks};
 use crate::runtime::timestamp;
 
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
@@ -94,6 +94,12 @@ impl Facts {
     /// Sets the source of the live tasks, which must not block.
     pub fn set_tasks(&self, ask: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
         *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+    }
+
+    /// Lists these tasks.
+    pub fn list_tasks(&self, tasks: &Tasks) {
+        let tasks = tasks.clone();
+        self.set_tasks(Some(Arc::new(move || tasks.list())));
     }
 
     /// What the program holds and does now.

@@ -24,7 +24,7 @@ use crate::runtime::memory::{Figures, MemoryError, arenas, profile, pss_bytes, p
 /// How much of a heap profile is held in memory at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// An error that the client is told about.
+/// An error response.
 struct Refusal(StatusCode, String);
 
 impl<E: Display> From<E> for Refusal {

@@ -53,6 +53,12 @@ impl Limits {
         &self.smallest
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub fn smallest_bytes(&self) -> u64 {
+        self.smallest.bytes
+    }
+
     /// How much of each limit is in use now.
     ///
     /// # Errors

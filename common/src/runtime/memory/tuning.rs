@@ -19,6 +19,13 @@ pub fn check_tuning() -> Result<(), MemoryError> {
     Err(MemoryError::Allocator { what: "its settings", why })
 }
 
+/// Logs a warning if the allocator did not take them: the program works without.
+pub fn warn_if_not_tuned() {
+    if let Err(error) = check_tuning() {
+        tracing::warn!(%error, "jemalloc does not use the compiled-in options; freed memory may be returned late");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,7 +72,7 @@ impl Exposition {
     /// The whole text in that format.
     ///
     /// # Errors
-    /// If the encoder fails, which it does not when it writes to memory.
+    /// If the encoder fails. Writing to memory does not.
     pub fn encode(self, format: Format) -> Result<String, fmt::Error> {
         let (mut text, mut registry) = (String::new(), Registry::default());
         registry.register_collector(Box::new(self));

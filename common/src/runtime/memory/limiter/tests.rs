@@ -1,4 +1,4 @@
-//! A guard that sees what the test wants it to see, and one that sees what is.
+//! A limiter with figures that the test sets, and one with real figures.
 
 use super::*;
 use crate::runtime::memory::Figures;
@@ -29,13 +29,13 @@ fn purged() -> Purged {
     Purged { before: Figures::default(), after: Figures::default(), took: Duration::ZERO, workers: 0 }
 }
 
-/// A guard that looks every millisecond at figures that the test sets; purges are counted.
+/// A limiter that looks every millisecond at figures that the test sets; purges are counted.
 struct World {
     rss: Arc<AtomicU64>,
     group: Arc<AtomicU64>,
     purges: Arc<AtomicUsize>,
     stop: CancellationToken,
-    guard: MemoryLimiter,
+    limiter: MemoryLimiter,
 }
 
 impl World {
@@ -60,8 +60,8 @@ impl World {
                 }
             }),
         };
-        let guard = MemoryLimiter::start_with(role, stop.clone(), means).unwrap();
-        Self { rss, group, purges, stop, guard }
+        let limiter = MemoryLimiter::start_with(role, stop.clone(), means).unwrap();
+        Self { rss, group, purges, stop, limiter }
     }
 }
 
@@ -69,14 +69,14 @@ impl World {
 fn it_purges_then_allows_fewer_boards_then_stops_and_says_why() {
     let world = World::new(JOB, 76 * MB);
     until("a purge", || world.purges.load(Ordering::SeqCst) == 1);
-    assert_eq!(world.guard.allowance().boards(), 8);
+    assert_eq!(world.limiter.allowance().boards(), 8);
     world.rss.store(86 * MB, Ordering::SeqCst);
-    until("fewer boards", || world.guard.allowance().boards() == 4);
-    assert!(!world.stop.is_cancelled() && world.guard.reached().is_none());
+    until("fewer boards", || world.limiter.allowance().boards() == 4);
+    assert!(!world.stop.is_cancelled() && world.limiter.reached().is_none());
     world.rss.store(101 * MB, Ordering::SeqCst);
     until("a stop", || world.stop.is_cancelled());
-    assert_eq!(world.guard.allowance().boards(), 1);
-    let reached = world.guard.reached().unwrap().to_string();
+    assert_eq!(world.limiter.allowance().boards(), 1);
+    let reached = world.limiter.reached().unwrap().to_string();
     assert_eq!(reached, "memory limit reached: 101 MB resident, memory.limit_mb = 100 (MEMORY_LIMIT_MB)");
 }
 
@@ -85,7 +85,7 @@ fn a_job_stops_for_its_control_group_and_a_daemon_purges_for_it() {
     let job = World::new(JOB, 10 * MB);
     job.group.store(101 * MB, Ordering::SeqCst);
     until("a stop", || job.stop.is_cancelled());
-    let reached = job.guard.reached().unwrap().to_string();
+    let reached = job.limiter.reached().unwrap().to_string();
     let of_group = "101 MB in use by all processes of the control group, /cg/memory.max = 104857600 (100 MB)";
     assert_eq!(reached, format!("memory limit reached: {of_group}"));
 
@@ -95,7 +95,7 @@ fn a_job_stops_for_its_control_group_and_a_daemon_purges_for_it() {
     assert!(!daemon.stop.is_cancelled());
     daemon.rss.store(101 * MB, Ordering::SeqCst);
     until("a stop", || daemon.stop.is_cancelled());
-    assert!(daemon.guard.reached().is_some_and(|reached| reached.0.by == By::Process));
+    assert!(daemon.limiter.reached().is_some_and(|reached| reached.0.by == By::Process));
 }
 
 #[test]
@@ -129,22 +129,23 @@ fn a_purge_that_takes_long_does_not_keep_it_from_looking() {
             }
         }),
     };
-    let guard = MemoryLimiter::start_with(Role::Daemon, CancellationToken::new(), means).unwrap();
+    let limiter = MemoryLimiter::start_with(Role::Daemon, CancellationToken::new(), means).unwrap();
     until("a purge", || at_work.load(Ordering::SeqCst) == 1);
     let before = looked.load(Ordering::SeqCst);
     until("more looks", || looked.load(Ordering::SeqCst) > before + 10);
     drop(end);
-    drop(guard);
+    drop(limiter);
     assert_eq!(at_work.load(Ordering::SeqCst), 1);
 }
 
 #[test]
 fn without_a_limit_there_is_no_thread() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let guard = MemoryLimiter::start(None, Role::Job { boards: 4 }, runtime.handle().clone(), CancellationToken::new())
-        .unwrap();
-    assert!(guard.thread.is_none());
-    assert_eq!(guard.allowance().boards(), 4);
+    let limiter =
+        MemoryLimiter::start(None, Role::Job { boards: 4 }, runtime.handle().clone(), CancellationToken::new())
+            .unwrap();
+    assert!(limiter.thread.is_none());
+    assert_eq!(limiter.allowance().boards(), 4);
 }
 
 #[test]
@@ -155,11 +156,11 @@ fn the_real_figure_is_looked_at() {
         let limit = Limit { bytes, origin: Origin::Configured(String::new()) };
         Some(Limits::only(limit))
     };
-    let guard = MemoryLimiter::start(limits(1 << 40), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
-    drop(guard);
+    let limiter = MemoryLimiter::start(limits(1 << 40), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
+    drop(limiter);
     assert!(!stop.is_cancelled());
     // One that no program fits in.
-    let guard = MemoryLimiter::start(limits(MB), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
+    let limiter = MemoryLimiter::start(limits(MB), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
     until("a stop", || stop.is_cancelled());
-    assert!(guard.reached().is_some_and(|it| it.0.bytes > MB));
+    assert!(limiter.reached().is_some_and(|it| it.0.bytes > MB));
 }
