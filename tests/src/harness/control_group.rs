@@ -108,6 +108,11 @@ impl<'g> Ballast<'g> {
     /// Holds so much that the group is filled to that share of its limit.
     pub fn fill_to(&mut self, percent: u64) {
         self.hold(0);
+        self.top_up_to(percent);
+    }
+
+    /// Takes what others have given back since, if the group is below that share of its limit.
+    pub fn top_up_to(&mut self, percent: u64) {
         while self.group.percent() < percent {
             self.hold(self.megabytes + 1);
         }

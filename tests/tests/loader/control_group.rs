@@ -45,9 +45,13 @@ fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
 
     // Fetching, while others take what is left: an orderly stop.
     sim.answer_only(72);
-    let loader = within(&group, place.loader(&sim.base_url())).spawn();
+    let mut loader = within(&group, place.loader(&sim.base_url())).spawn();
     until("boards have come", || board_files(&place.staging()).len() > 20);
     ballast.fill_to(96);
+    until("the job has stopped, though it gives memory back first", || {
+        ballast.top_up_to(96);
+        loader.has_ended()
+    });
     let ended = loader.wait().with_code(75);
     assert!(ended.stderr.contains("near the memory limit: fewer boards in flight"), "{}", ended.stderr);
     let reached = "memory limit reached: ";
