@@ -2,12 +2,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
 
-mod beneath;
 mod error;
 mod lock;
 mod modes;
 mod opened;
 mod private;
+mod root;
 mod scratch;
 mod seen;
 mod text;
@@ -23,13 +23,13 @@ use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
-pub use beneath::{Beneath, open_beneath};
 pub(crate) use error::At;
 pub use error::{Access, FsError, Reach};
 pub use lock::{is_writable, leads_to, open_lock, open_published_lock, replace_lock};
 pub use modes::publish_folders;
 pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
+pub use root::{RegularFile, Root};
 pub use scratch::Scratch;
 pub use seen::{FileId, FolderId, Inode, Kind, Seen, folder_id, identity, inode, is_folder, look, stands_at};
 pub use text::{NotText, text, without_bom};
