@@ -9,7 +9,7 @@ mod opened;
 mod private;
 mod root;
 mod scratch;
-mod seen;
+mod snapshot;
 mod text;
 
 use std::fs::{self, File};
@@ -31,7 +31,9 @@ pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use root::{RegularFile, Root};
 pub use scratch::Scratch;
-pub use seen::{FileId, FolderId, Inode, Kind, Seen, folder_id, identity, inode, is_folder, look, stands_at};
+pub use snapshot::{
+    FileId, FileSnapshot, FolderId, Inode, Kind, folder_id, identity, inode, is_folder, snapshot, stands_at,
+};
 pub use text::{NotText, text, without_bom};
 
 /// `None` where there is no such file; every other refusal is an error.
