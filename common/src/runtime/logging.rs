@@ -3,6 +3,7 @@
 //! What is written goes through [`Terminal`], so that a progress bar on the same terminal stays whole.
 
 mod behind;
+mod recurring_error;
 mod terminal;
 
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
 pub use behind::{Behind, Stream, write, write_behind};
+pub use recurring_error::RecurringError;
 pub use terminal::{SuspendHook, Terminal, set_suspend};
 
 pub(super) use behind::flush;

@@ -91,9 +91,9 @@ pub(super) fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'
 /// Inflates a board file without keeping anything of it, and says how much text it has.
 pub(super) fn measure(compressed: impl BufRead) -> Result<usize, Damage> {
     let mut decoder = GzDecoder::new(compressed);
-    let most = MAX_BOARD_BYTES as u64 + 1;
-    let bytes = io::copy(&mut decoder.by_ref().take(most), &mut io::sink()).map_err(Damage::Gzip)?;
-    if bytes == most {
+    let limit = MAX_BOARD_BYTES as u64 + 1;
+    let bytes = io::copy(&mut decoder.by_ref().take(limit), &mut io::sink()).map_err(Damage::Gzip)?;
+    if bytes == limit {
         return Err(Damage::TooLarge);
     }
     let rest = io::copy(&mut decoder.into_inner(), &mut io::sink()).map_err(Damage::Gzip)?;
