@@ -242,7 +242,12 @@ impl Client {
         let pause = request.backoff.pause(random);
         // Of the requests that were in flight when the service asked to wait or to slow down, one counts.
         let counts = match verdict {
-            Verdict::RetryAfter(wait) => self.limiter.hold(wait.max(pause)),
+            Verdict::RetryAfter(wait) => {
+                if failure.is_refusal() {
+                    self.limiter.refused(request.sent);
+                }
+                self.limiter.hold(wait.max(pause))
+            }
             Verdict::SlowDown => self.limiter.refused(request.sent),
             _ => true,
         };
@@ -302,5 +307,25 @@ impl Attempts {
     /// The number of the current attempt, from 1.
     fn attempt(&self) -> u32 {
         1 + self.failed + self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::upstream::test_service::{Body, Service, entry, page as body};
+
+    #[test]
+    fn a_429_lowers_the_rate_even_with_retry_after_and_a_503_does_not() {
+        for (status, lowers) in [("429 Too Many Requests", true), ("503 Service Unavailable", false)] {
+            let mut requests = 0;
+            let answer = move |_| {
+                requests += 1;
+                let refused = Body { status: Some(status), headers: vec![("Retry-After", "0")], ..Body::default() };
+                if requests == 1 { refused } else { body(&[entry(1, 0)]).into() }
+            };
+            let service = Service::new(answer, 50, 2);
+            assert_eq!(service.entries().len(), 1);
+            assert_eq!(service.client.limiter.is_slowed(), lowers, "{status}");
+        }
     }
 }
