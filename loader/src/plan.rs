@@ -28,9 +28,9 @@ impl Choice {
         }
         let boards = due(states, (job.publisher.clock)(), config.cache.max_age, self.only.as_ref());
         tracing::info!(due = boards.len(), of = job.catalog.len(), "boards that are missing or old");
-        let (about, cadence) = (self.only, Cadence::Every(config.index.every));
-        let (destination, budget, scrape) = (Destination::Staging, None, Scrape::Load);
-        Some(Plan { boards, about, destination, cadence, budget, scrape })
+        let (scope, cadence) = (self.only, Cadence::Every(config.index.every));
+        let (destination, time_limit, scrape) = (Destination::Staging, None, Scrape::Load);
+        Some(Plan { boards, scope, destination, cadence, time_limit, scrape })
     }
 }
 

@@ -73,10 +73,10 @@ impl Kind {
         let now = (job.publisher.clock)();
         let staged = Plan {
             boards: Vec::new(),
-            about: None,
+            scope: None,
             destination: Destination::Staging,
             cadence: Cadence::Every(config.index.every),
-            budget: None,
+            time_limit: None,
             scrape: Scrape::No,
         };
         Ok(match self {
@@ -93,14 +93,14 @@ impl Kind {
                 }
                 Plan { boards, scrape: Scrape::FullRefresh(since), ..staged }
             }
-            Self::Boards(boards) => Plan { boards: boards.iter().copied().collect(), about: Some(boards), ..staged },
-            Self::Incremental(IncrementalArguments { track, limit, budget }) => {
+            Self::Boards(boards) => Plan { boards: boards.iter().copied().collect(), scope: Some(boards), ..staged },
+            Self::Incremental(IncrementalArguments { track, limit, budget: time_limit }) => {
                 let chosen = |ordinal| track.is_none_or(|track| track_of(&job.catalog, ordinal) == Some(track));
                 let failed = failed_at(job)?;
                 let boards = incremental::oldest(states, chosen, |it| failed.get(&it).copied(), limit, now);
-                let about = Some(boards.iter().copied().collect());
+                let scope = Some(boards.iter().copied().collect());
                 let cadence = Cadence::Growth { of: job.progress.changed(), by: CHANGED_BOARDS };
-                Plan { boards, about, destination: Destination::Cache, cadence, budget, ..staged }
+                Plan { boards, scope, destination: Destination::Cache, cadence, time_limit, ..staged }
             }
         })
     }

@@ -85,7 +85,9 @@ fn of_two_that_start_at_the_same_time_one_works() {
 fn waiting(job: Invocation, place: &Place) -> (Running, std::path::PathBuf) {
     let log = place.path("waiting.log");
     let running = job.arguments(&["--wait", "1m"]).stderr_to(log.clone()).spawn();
-    until("it says that it waits", || fs::read_to_string(&log).is_ok_and(|text| text.contains("waiting: ")));
+    until("it says that it waits", || {
+        fs::read_to_string(&log).is_ok_and(|text| text.contains("waiting for the writer's lock"))
+    });
     (running, log)
 }
 

@@ -10,7 +10,7 @@ use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
 use super::{filled, loaded, sized};
 
 /// What is said of a board that has shrunk.
-const SHRUNK: &str = "a board is much smaller than the cached one, fetching it again";
+const SHRUNK: &str = "a board is much smaller than the cached one; fetching it again";
 
 fn large() -> Combination {
     grid(4, 4).combinations().nth(5).unwrap()
