@@ -7,7 +7,6 @@ mod judging;
 mod keeper;
 mod round;
 mod supervised;
-mod trouble;
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};

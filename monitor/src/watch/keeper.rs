@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::fs::{self, Inode};
+use r3e_common::runtime::logging::RecurringError;
 
 use super::judging::Judging;
-use super::trouble::Trouble;
 use crate::history::{Batch, HistoryError, Run, Unusable, Writer, milliseconds, not_taken_in, set_aside};
 
 /// So many batches may wait for a slow disk.
@@ -57,8 +57,8 @@ impl Keeper {
             moved: false,
             set_aside_at: None,
             dropped_at: None,
-            writing: Trouble::none("the history is written again"),
-            taking_in: Trouble::none("the records of finished jobs can be read again"),
+            writing: RecurringError::new("cannot write the history", "the history is written again"),
+            taking_in: RecurringError::new("cannot read run records", "run records can be read again"),
             judging: Judging::default(),
             lost: Arc::clone(&lost),
             told_at: None,
@@ -67,7 +67,7 @@ impl Keeper {
             Ok(_) => {}
             Err(error) if error.may_pass() => {
                 if !work.set_aside(&error) {
-                    work.writing.came(&error);
+                    work.writing.failed(&error);
                 }
             }
             Err(error) => return Err(error.into()),
@@ -110,8 +110,8 @@ struct Work {
     moved: bool,
     set_aside_at: Option<Instant>,
     dropped_at: Option<Instant>,
-    writing: Trouble,
-    taking_in: Trouble,
+    writing: RecurringError,
+    taking_in: RecurringError,
     judging: Judging,
     lost: Arc<AtomicU64>,
     told_at: Option<Instant>,
@@ -140,13 +140,13 @@ impl Work {
         }
         match result {
             Ok(()) => {
-                self.writing.passed();
+                self.writing.succeeded();
                 self.tell_lost();
             }
             Err(error) => {
                 let samples: usize = batches.iter().map(|batch| batch.samples.len()).sum();
                 self.lost.fetch_add(samples as u64, Ordering::Relaxed);
-                self.writing.came(&error);
+                self.writing.failed(&error);
                 // Opened anew the next time: it may be another file by then.
                 self.database = None;
             }
@@ -230,7 +230,7 @@ impl Work {
             // It is none of ours.
             Ok(None) => false,
             Err(refused) => {
-                self.writing.came(&refused);
+                self.writing.failed(&refused);
                 false
             }
         }
@@ -242,7 +242,7 @@ impl Work {
         let found = match not_taken_in(&self.runtime_dir) {
             Ok(found) => found,
             Err(error) => {
-                self.taking_in.came(&error);
+                self.taking_in.failed(&error);
                 return Ok(());
             }
         };
@@ -263,12 +263,12 @@ impl Work {
             for error in [result.as_ref().err(), it.run.as_ref().err()].into_iter().flatten() {
                 if let Unusable::Unreadable(error) = error {
                     failed = true;
-                    self.taking_in.came(error);
+                    self.taking_in.failed(error);
                 }
             }
         }
         if !failed {
-            self.taking_in.passed();
+            self.taking_in.succeeded();
         }
         Ok(())
     }

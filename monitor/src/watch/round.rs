@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use r3e_common::runtime::control::{PurgeStats, Stats};
+use r3e_common::runtime::logging::RecurringError;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::pid_namespace::pid_namespace;
 use r3e_common::runtime::tasks::Blocking;
 
-use super::trouble::Trouble;
 use crate::ask::Question;
 use crate::history::{Batch, Sample, milliseconds, started_ms};
 use crate::kernel;
@@ -21,14 +21,14 @@ use crate::survey::{Reply, ask_every_program};
 pub(super) struct Round {
     folder: PathBuf,
     clock: fn() -> SystemTime,
-    looking: Trouble,
+    looking: RecurringError,
     silent: HashSet<(String, Pid)>,
 }
 
 impl Round {
     /// Of the sockets in that folder.
     pub(super) fn new(folder: PathBuf, clock: fn() -> SystemTime) -> Self {
-        let looking = Trouble::none("the folder of the control sockets can be read again");
+        let looking = RecurringError::new("cannot list the control sockets", "the control sockets can be listed again");
         Self { folder, clock, looking, silent: HashSet::new() }
     }
 
@@ -37,11 +37,11 @@ impl Round {
         let replies = match ask_every_program::<Stats>(&self.folder, Question::Stats).await {
             Ok(replies) => replies,
             Err(error) => {
-                self.looking.came(&error);
+                self.looking.failed(&error);
                 return Batch::default();
             }
         };
-        self.looking.passed();
+        self.looking.succeeded();
         self.note_silent(&replies);
         let silent = replies.iter().filter(|reply| !reply.is_dead() && reply.answer.is_err());
         let silent = silent.map(|reply| (reply.socket.program.clone(), reply.socket.pid.id)).collect();
