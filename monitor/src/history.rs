@@ -18,7 +18,7 @@ pub(crate) use after_purges::{AfterPurges, Process};
 pub(crate) use damaged::set_aside;
 pub(crate) use error::HistoryError;
 pub(crate) use latest::latest_runs;
-pub(crate) use read::{Condensed, MOST_CONDENSED, Reader, SampleRow};
+pub(crate) use read::{Condensed, MAX_CONDENSED, Reader, SampleRow};
 pub(crate) use records::{Run, Unusable, not_taken_in};
 pub(crate) use schema::lock_path;
 pub(crate) use series::{Point, Series, Thinned};

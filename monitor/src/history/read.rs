@@ -16,7 +16,7 @@ use super::write::amount;
 const PAGE: u32 = 1000;
 
 /// So many rows people get at most.
-pub(crate) const MOST_CONDENSED: u32 = 1000;
+pub(crate) const MAX_CONDENSED: u32 = 1000;
 
 /// The history, open to be read.
 #[derive(Debug)]
@@ -48,9 +48,9 @@ pub(crate) struct Condensed {
     /// How many there are.
     pub(crate) samples: u64,
     /// The least that was allocated.
-    pub(crate) least_allocated_bytes: u64,
+    pub(crate) min_allocated_bytes: u64,
     /// The most that was.
-    pub(crate) most_allocated_bytes: u64,
+    pub(crate) max_allocated_bytes: u64,
     /// The most resident.
     pub(crate) rss_bytes: u64,
     /// The most there ever was.
@@ -121,15 +121,15 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read.
     pub(crate) fn condensed(&self, from_ms: i64, slot_ms: i64) -> Result<Vec<Condensed>, HistoryError> {
-        self.rows(CONDENSED, params![from_ms, slot_ms.max(1), MOST_CONDENSED.saturating_add(1)], |row| {
+        self.rows(CONDENSED, params![from_ms, slot_ms.max(1), MAX_CONDENSED.saturating_add(1)], |row| {
             Ok(Condensed {
                 at_ms: row.get("at_ms")?,
                 program: row.get("program")?,
                 pid: row.get("pid")?,
                 phases: row.get("phases")?,
                 samples: amount(row, "samples")?,
-                least_allocated_bytes: amount(row, "least_allocated_bytes")?,
-                most_allocated_bytes: amount(row, "most_allocated_bytes")?,
+                min_allocated_bytes: amount(row, "min_allocated_bytes")?,
+                max_allocated_bytes: amount(row, "max_allocated_bytes")?,
                 rss_bytes: amount(row, "rss_bytes")?,
                 peak_rss_bytes: amount(row, "peak_rss_bytes")?,
                 tasks: amount(row, "tasks")?,
@@ -183,7 +183,7 @@ const SAMPLES: &str = "
 
 const CONDENSED: &str = "
     SELECT min(s.at_ms) AS at_ms, p.program, p.pid, group_concat(DISTINCT s.phase) AS phases, count(*) AS samples,
-        min(s.allocated_bytes) AS least_allocated_bytes, max(s.allocated_bytes) AS most_allocated_bytes,
+        min(s.allocated_bytes) AS min_allocated_bytes, max(s.allocated_bytes) AS max_allocated_bytes,
         max(s.rss_bytes) AS rss_bytes, max(s.peak_rss_bytes) AS peak_rss_bytes, max(s.tasks) AS tasks,
         max(s.open_fds) AS open_fds, max(s.connections) AS connections
     FROM samples s JOIN processes p ON p.id = s.process

@@ -107,7 +107,7 @@ fn what_is_written_is_read_meanwhile() {
     let condensed = reader.condensed(0, 3000).unwrap();
     let shown: Vec<_> = condensed.iter().map(|it| (it.at_ms, it.pid, it.samples, it.rss_bytes)).collect();
     assert_eq!(shown, [(0, 1, 300, 1299), (0, 2, 300, 10), (3000, 1, 300, 1599), (3000, 2, 300, 10)]);
-    assert_eq!((condensed[0].least_allocated_bytes, condensed[0].most_allocated_bytes), (500, 649));
+    assert_eq!((condensed[0].min_allocated_bytes, condensed[0].max_allocated_bytes), (500, 649));
 }
 
 #[test]

@@ -15,10 +15,8 @@ use super::app::{Page, Tab};
 use super::process::Id;
 use super::update::Event;
 use crate::ask::{Question, ask};
-use crate::kernel;
 use crate::peer::peer;
-use crate::report::{Arenas, Connections, Descriptors, Tasks};
-use crate::sockets;
+use crate::{kernel, report, sockets};
 
 /// A control socket, and whether its process is being asked for its figures.
 #[derive(Debug)]
@@ -143,10 +141,10 @@ impl Poller {
 
 async fn page(socket: &Path, tab: Tab) -> Page {
     let text = match tab {
-        Tab::Tasks => Tasks(answer::<Vec<TaskStats>>(socket, Question::Tasks).await?).to_string(),
-        Tab::Arenas => Arenas(answer::<Vec<Arena>>(socket, Question::Arenas).await?).to_string(),
-        Tab::Descriptors => kernel(socket, |pid| Ok(Descriptors(kernel::descriptors(pid)?).to_string())).await?,
-        Tab::Connections => kernel(socket, |pid| Ok(Connections(kernel::connections(pid)?).to_string())).await?,
+        Tab::Tasks => report::tasks(&answer::<Vec<TaskStats>>(socket, Question::Tasks).await?),
+        Tab::Arenas => report::arenas(&answer::<Vec<Arena>>(socket, Question::Arenas).await?),
+        Tab::Descriptors => kernel(socket, |pid| Ok(report::descriptors(&kernel::descriptors(pid)?))).await?,
+        Tab::Connections => kernel(socket, |pid| Ok(report::connections(&kernel::connections(pid)?))).await?,
     };
     Ok(text.lines().map(str::to_owned).collect())
 }
