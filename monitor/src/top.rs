@@ -6,7 +6,6 @@
 mod app;
 mod eta;
 mod poller;
-mod process;
 mod screen;
 mod series;
 mod sort;
