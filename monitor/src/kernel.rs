@@ -33,9 +33,6 @@ pub(crate) struct Descriptors {
 }
 
 /// Whether the process exists.
-///
-/// # Errors
-/// When `/proc` cannot be read.
 pub(crate) fn is_alive(pid: u32) -> Result<bool, FsError> {
     fs::modified(&folder(pid)).map(|it| it.is_some())
 }
@@ -48,9 +45,6 @@ pub(crate) fn start_ticks(pid: u32) -> Option<i64> {
 }
 
 /// The open file descriptors of a process.
-///
-/// # Errors
-/// When `/proc` cannot be read, for example without permission.
 pub(crate) fn descriptors(pid: u32) -> Result<Descriptors, FsError> {
     let connections = net::all(&folder(pid))?;
     let (targets, more) = targets(pid)?;
@@ -64,9 +58,6 @@ pub(crate) fn descriptors(pid: u32) -> Result<Descriptors, FsError> {
 }
 
 /// The connections of a process, including listening sockets.
-///
-/// # Errors
-/// When `/proc` cannot be read, for example without permission.
 pub(crate) fn connections(pid: u32) -> Result<Vec<Connection>, FsError> {
     let mut all = net::all(&folder(pid))?;
     let (targets, _more) = targets(pid)?;

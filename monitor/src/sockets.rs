@@ -85,9 +85,6 @@ impl Socket {
 }
 
 /// The sockets in a folder, by program and process id. Empty if there is no such folder.
-///
-/// # Errors
-/// When the folder cannot be read.
 pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, FsError> {
     let mut sockets: Vec<Socket> = fs::list(folder)?.into_iter().filter_map(Socket::at).collect();
     if sockets.len() > MAX_SOCKETS {
@@ -136,9 +133,6 @@ impl Selector {
 }
 
 /// Selects processes: all if none is named.
-///
-/// # Errors
-/// The names that match nothing.
 pub(crate) fn select<T>(
     all: Vec<T>,
     named: &[Selector],

@@ -75,9 +75,6 @@ where
 }
 
 /// Asks every program with a socket in `folder`.
-///
-/// # Errors
-/// When the folder cannot be read.
 pub(crate) async fn ask_every_program<T>(folder: &Path, question: Question) -> Result<Vec<Reply<T>>, FsError>
 where
     T: DeserializeOwned + Send + 'static,

@@ -75,17 +75,11 @@ impl Work {
 }
 
 /// The last runs.
-///
-/// # Errors
-/// When the history, or the folder of the records, cannot be read.
 pub(crate) fn read_runs(config: &Config) -> Result<Vec<Run>, String> {
     latest_runs(&config.monitor.history, &config.runtime.dir, MOST_RUNS).map_err(|error| error.to_string())
 }
 
 /// What `status.json` tells; none where there is none.
-///
-/// # Errors
-/// When it is there and cannot be read.
 pub(crate) fn read_status(config: &Config) -> Result<Option<StatusView>, String> {
     StatusView::read(&config.cache.dir, MOST_FAILED).map_err(|error| error.to_string())
 }

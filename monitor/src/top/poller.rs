@@ -81,9 +81,6 @@ impl Poller {
     }
 
     /// Waits for the next answer. `None` if no question is open.
-    ///
-    /// # Errors
-    /// When a task panicked.
     pub(super) async fn next(&mut self) -> Option<Result<Event, JoinError>> {
         loop {
             let joined = self.open.join_next().await?;
@@ -94,9 +91,6 @@ impl Poller {
     }
 
     /// The next answer that has arrived.
-    ///
-    /// # Errors
-    /// When a task panicked.
     pub(super) fn try_next(&mut self) -> Option<Result<Event, JoinError>> {
         loop {
             let joined = self.open.try_join_next()?;
