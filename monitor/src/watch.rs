@@ -4,7 +4,6 @@
 
 mod heartbeat;
 mod leak_warnings;
-mod log_once;
 mod recorder;
 mod sampler;
 

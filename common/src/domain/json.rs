@@ -219,8 +219,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[derive(Default)]
-    struct Seen(Vec<String>, Vec<String>);
-    impl<'a> Sink<'a> for Seen {
+    struct Collected(Vec<String>, Vec<String>);
+    impl<'a> Sink<'a> for Collected {
         fn object(&mut self, depth: usize) {
             self.1.push(format!("{depth} {{"));
         }
@@ -235,8 +235,8 @@ mod tests {
         }
     }
 
-    fn walked(text: &str) -> (Result<Found, String>, Seen) {
-        let mut seen = Seen::default();
+    fn walked(text: &str) -> (Result<Found, String>, Collected) {
+        let mut seen = Collected::default();
         let found = walk(text, &["a", "b"], &mut seen).map_err(|e| e.to_string());
         (found, seen)
     }

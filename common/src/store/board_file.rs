@@ -91,9 +91,9 @@ pub(super) fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'
 /// Inflates a board file without keeping anything of it, and says how much text it has.
 pub(super) fn measure(compressed: impl BufRead) -> Result<usize, Damage> {
     let mut decoder = GzDecoder::new(compressed);
-    let most = MAX_BOARD_BYTES as u64 + 1;
-    let bytes = io::copy(&mut decoder.by_ref().take(most), &mut io::sink()).map_err(Damage::Gzip)?;
-    if bytes == most {
+    let limit = MAX_BOARD_BYTES as u64 + 1;
+    let bytes = io::copy(&mut decoder.by_ref().take(limit), &mut io::sink()).map_err(Damage::Gzip)?;
+    if bytes == limit {
         return Err(Damage::TooLarge);
     }
     let rest = io::copy(&mut decoder.into_inner(), &mut io::sink()).map_err(Damage::Gzip)?;
@@ -107,23 +107,23 @@ pub(super) fn parse<'a>(
     expected: Combination,
     entries: &mut impl Entries<'a>,
 ) -> Result<BoardHead<'a>, Damage> {
-    let mut reading =
-        Reading { entries, count: 0, name: Cow::default(), track_id: Cow::default(), class_id: Cow::default() };
-    match json::walk(text, &["track_info", "Data"], &mut reading)? {
+    let mut parser =
+        BoardParser { entries, count: 0, name: Cow::default(), track_id: Cow::default(), class_id: Cow::default() };
+    match json::walk(text, &["track_info", "Data"], &mut parser)? {
         Found::Array | Found::Null => {}
         Found::Nothing => return Err(Damage::NoData),
     }
-    if reading.count > MAX_BOARD_ENTRIES {
+    if parser.count > MAX_BOARD_ENTRIES {
         return Err(Damage::TooMany);
     }
-    let found = format!("{}-{}", reading.track_id, reading.class_id);
+    let found = format!("{}-{}", parser.track_id, parser.class_id);
     if found.parse() != Ok(expected) {
         return Err(Damage::OtherBoard { found: found.chars().take(64).collect() });
     }
-    Ok(BoardHead { name: reading.name })
+    Ok(BoardHead { name: parser.name })
 }
 
-struct Reading<'a, 's, E> {
+struct BoardParser<'a, 's, E> {
     entries: &'s mut E,
     count: usize,
     name: Cow<'a, str>,
@@ -131,7 +131,7 @@ struct Reading<'a, 's, E> {
     class_id: Cow<'a, str>,
 }
 
-impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
+impl<'a, E: Entries<'a>> Sink<'a> for BoardParser<'a, '_, E> {
     fn object(&mut self, depth: usize) {
         if depth == 1 {
             (self.name, self.track_id, self.class_id) = Default::default();
@@ -177,8 +177,8 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Seen(Vec<String>);
-    impl<'a> Entries<'a> for Seen {
+    struct Collected(Vec<String>);
+    impl<'a> Entries<'a> for Collected {
         fn restart(&mut self) {
             self.0.clear();
         }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn read(file: &[u8], board: &str) -> Result<(String, Vec<String>), String> {
-        let (mut text, mut seen) = (Vec::new(), Seen::default());
+        let (mut text, mut seen) = (Vec::new(), Collected::default());
         let text = inflate(file, &mut text).map_err(|e| e.to_string())?;
         let head = parse(text, board.parse().unwrap(), &mut seen).map_err(|e| e.to_string())?;
         Ok((head.name.into_owned(), seen.0))

@@ -38,26 +38,26 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Makes sure that, with a file of that length, no more than `most` bytes are held; says whether that can be.
-    fn take_file(&mut self, bytes: u64, most: usize) -> bool {
+    /// Makes sure that, with a file of that length, no more than `limit` bytes are held; says whether that can be.
+    fn take_file(&mut self, bytes: u64, limit: usize) -> bool {
         let needed = usize::try_from(bytes).unwrap_or(usize::MAX).min(MAX_BOARD_BYTES) + 1;
-        if self.compressed.capacity() > most {
+        if self.compressed.capacity() > limit {
             self.compressed = Vec::new();
         }
-        if self.compressed.capacity().max(needed) + self.text.capacity() > most {
+        if self.compressed.capacity().max(needed) + self.text.capacity() > limit {
             self.text = Vec::new();
         }
-        needed <= most
+        needed <= limit
     }
 
     /// The same for the text of the file that was read.
-    fn take_text(&mut self, most: usize) -> bool {
+    fn take_text(&mut self, limit: usize) -> bool {
         let needed = board_file::told_bytes(&self.compressed) + 1;
-        if self.compressed.capacity() + self.text.capacity().max(needed) > most {
+        if self.compressed.capacity() + self.text.capacity().max(needed) > limit {
             self.text = Vec::new();
             self.compressed.shrink_to_fit();
         }
-        self.compressed.capacity() + needed <= most
+        self.compressed.capacity() + needed <= limit
     }
 }
 
@@ -121,7 +121,7 @@ impl Cache {
         }
     }
 
-    /// Like [`Cache::read`], but leaves a board alone for which `buffers` would have to hold more than `most` bytes.
+    /// Like [`Cache::read`], but leaves a board alone for which `buffers` would have to hold more than `limit` bytes.
     ///
     /// # Errors
     /// See [`Cache::read`].
@@ -129,19 +129,19 @@ impl Cache {
         &self,
         board: Combination,
         buffers: &'b mut Buffers,
-        most: usize,
+        limit: usize,
         entries: &mut E,
     ) -> Result<Within<'b>, ReadError> {
         let path = self.board_path(board);
         let Some(opened) = open(&path)? else { return Ok(Within::Nothing) };
         let (written, file) = (opened.modified()?, Some(opened.id()));
         let damaged = |damage| ReadError::Damaged { path: path.clone(), damage, file };
-        if !buffers.take_file(opened.bytes(), most) {
+        if !buffers.take_file(opened.bytes(), limit) {
             return Ok(Within::TooLarge);
         }
         let read = opened.read_into(&mut buffers.compressed, MAX_BOARD_BYTES as u64);
         read.map_err(|error| of_one_board(error, &path, file))?;
-        if !buffers.take_text(most) {
+        if !buffers.take_text(limit) {
             return Ok(Within::TooLarge);
         }
         let Buffers { compressed, text } = buffers;

@@ -52,13 +52,13 @@ pub enum LockError {
 /// The right to write to a cache and its staging folder. The kernel takes it back when the process dies.
 #[derive(Debug)]
 pub struct WriterLock {
-    _cache: Held,
-    _staging: Held,
+    _cache: FolderLock,
+    _staging: FolderLock,
 }
 
 /// The lock of one folder: of the file that was there, and of the one that replaced it where it was another user's.
 #[derive(Debug)]
-struct Held {
+struct FolderLock {
     _found: File,
     _replaced_by: Option<File>,
 }
@@ -73,7 +73,7 @@ impl WriterLock {
     }
 }
 
-fn take(folder: &Path, holder: &Holder) -> Result<Held, LockError> {
+fn take(folder: &Path, holder: &Holder) -> Result<FolderLock, LockError> {
     fs::publish_folders(folder)?;
     let path = folder.join(NAME);
     let mut file = fs::open_published_lock(&path)?;
@@ -92,10 +92,10 @@ fn take(folder: &Path, holder: &Holder) -> Result<Held, LockError> {
     if !fs::is_writable(&file).at("look at", &path)? {
         // Another user's: nobody is at work, and its content would name whoever was.
         let replaced_by = fs::replace_lock(&path, &text)?;
-        return Ok(Held { _found: file, _replaced_by: Some(replaced_by) });
+        return Ok(FolderLock { _found: file, _replaced_by: Some(replaced_by) });
     }
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text)).at("write", &path)?;
-    Ok(Held { _found: file, _replaced_by: None })
+    Ok(FolderLock { _found: file, _replaced_by: None })
 }
 
 /// What the holder wrote; nothing while it is only about to write it.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::cache::{board_name, board_of};
 use crate::domain::Combination;
-use crate::runtime::fs::{self, Beneath, FsError};
+use crate::runtime::fs::{FsError, RegularFile, Root};
 
 /// The index's name without compression; with it, `.gz` is appended.
 pub const DRIVER_INDEX: &str = "driver_index.json";
@@ -60,7 +60,7 @@ impl Published {
     ///
     /// # Errors
     /// When it is there and cannot be opened.
-    pub fn open(self, cache: &Path) -> Result<Option<Beneath>, FsError> {
+    pub fn open(self, cache: &Path) -> Result<Option<RegularFile>, FsError> {
         let board;
         let path = match self {
             Self::DriverIndex | Self::DriverIndexFile => DRIVER_INDEX_FILE,
@@ -71,7 +71,7 @@ impl Published {
                 &board
             }
         };
-        fs::open_beneath(cache, &path.split('/').collect::<Vec<_>>())
+        Root(cache).open(path)
     }
 }
 

@@ -23,14 +23,14 @@ pub struct StatusView {
 }
 
 impl StatusView {
-    /// Reads the status of that cache, with `most` failed boards at most; `None` where there is none yet.
+    /// Reads the status of that cache, with `limit` failed boards at most; `None` where there is none yet.
     ///
     /// # Errors
     /// When it is there and cannot be read, or is no status.
-    pub fn read(cache: &Path, most: usize) -> Result<Option<Self>, FsError> {
+    pub fn read(cache: &Path, limit: usize) -> Result<Option<Self>, FsError> {
         let Some(file) = Published::Status.open(cache)? else { return Ok(None) };
         let mut reader = serde_json::Deserializer::from_reader(BufReader::new(file.take(MAX_BYTES)));
-        let view = reader.deserialize_map(Keys { most }).and_then(|view| reader.end().map(|()| view));
+        let view = reader.deserialize_map(Keys { limit }).and_then(|view| reader.end().map(|()| view));
         view.map(Some).map_err(std::io::Error::from).at("read", &cache.join(STATUS))
     }
 
@@ -42,7 +42,7 @@ impl StatusView {
 }
 
 struct Keys {
-    most: usize,
+    limit: usize,
 }
 
 impl<'de> Visitor<'de> for Keys {
@@ -56,7 +56,7 @@ impl<'de> Visitor<'de> for Keys {
         let mut view = StatusView::default();
         while let Some(key) = map.next_key::<String>()? {
             if key == "failed_fetches" {
-                (view.failed, view.failed_count) = map.next_value_seed(Failed { most: self.most })?;
+                (view.failed, view.failed_count) = map.next_value_seed(Failed { limit: self.limit })?;
             } else if let Figure(Some(figure)) = map.next_value()? {
                 view.figures.insert(key, figure);
             }
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for Keys {
 
 /// The failed boards: those of another shape are counted only.
 struct Failed {
-    most: usize,
+    limit: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Failed {
@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for Failed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let (mut failed, mut count) = (Vec::new(), 0);
-        while failed.len() < self.most {
+        while failed.len() < self.limit {
             let Some(row) = list.next_element::<Value>()? else { return Ok((failed, count)) };
             count += 1;
             failed.extend(serde_json::from_value::<FailedFetch>(row));

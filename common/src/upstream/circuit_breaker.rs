@@ -1,4 +1,4 @@
-//! When the service is plainly down, and 14,703 boards need not each find that out.
+//! When the service is plainly down, and 16,110 boards need not each find that out.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

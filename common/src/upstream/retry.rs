@@ -63,17 +63,17 @@ pub(super) fn classify(failure: &Failure, expired: bool) -> Verdict {
 #[derive(Debug, Clone)]
 pub(super) struct Backoff {
     next: Duration,
-    most: Duration,
+    max: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(least: Duration, most: Duration) -> Self {
-        Self { next: least, most }
+    pub(super) fn new(min: Duration, max: Duration) -> Self {
+        Self { next: min, max }
     }
 
     /// The next pause; `random` is from 0 to 1.
     pub(super) fn pause(&mut self, random: f64) -> Duration {
-        let pause = self.next.min(self.most);
+        let pause = self.next.min(self.max);
         self.next = pause.saturating_mul(2);
         pause.div_f64(2.0) + pause.mul_f64(random.clamp(0.0, 1.0) / 2.0)
     }
@@ -174,13 +174,13 @@ mod tests {
     proptest! {
         #[test]
         fn pauses_double_up_to_the_most(random in 0.0f64..=1.0) {
-            let (least, most) = (Duration::from_millis(500), Duration::from_secs(30));
-            let mut backoff = Backoff::new(least, most);
-            let mut full = least;
+            let (min, max) = (Duration::from_millis(500), Duration::from_secs(30));
+            let mut backoff = Backoff::new(min, max);
+            let mut full = min;
             for _ in 0..20 {
                 let pause = backoff.pause(random);
                 prop_assert!(pause >= full / 2 && pause <= full, "{pause:?} of {full:?}");
-                full = (full * 2).min(most);
+                full = (full * 2).min(max);
             }
         }
     }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::fs::{self, Inode};
+use r3e_common::runtime::logging::RecurringError;
 
 use super::leak_warnings::LeakWarnings;
-use super::log_once::LogOnce;
 use crate::history::{Batch, Found, HistoryError, RecordError, Run, Writer, milliseconds, set_aside, unread_records};
 
 /// Upper bound of the batches that wait for a slow disk.
@@ -57,8 +57,8 @@ impl Recorder {
             moved: false,
             set_aside_at: None,
             dropped_at: None,
-            writing: LogOnce::new("the history is written again"),
-            importing: LogOnce::new("the records of finished jobs can be read again"),
+            writing: RecurringError::new("cannot write the history", "the history is written again"),
+            importing: RecurringError::new("cannot read run records", "run records can be read again"),
             leaks: LeakWarnings::default(),
             lost: Arc::clone(&lost),
             lost_logged_at: None,
@@ -109,8 +109,8 @@ struct Worker {
     moved: bool,
     set_aside_at: Option<Instant>,
     dropped_at: Option<Instant>,
-    writing: LogOnce,
-    importing: LogOnce,
+    writing: RecurringError,
+    importing: RecurringError,
     leaks: LeakWarnings,
     lost: Arc<AtomicU64>,
     lost_logged_at: Option<Instant>,

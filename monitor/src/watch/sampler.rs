@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use r3e_common::runtime::control::{PurgeStats, Stats};
+use r3e_common::runtime::logging::RecurringError;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::pid_namespace::pid_namespace;
 use r3e_common::runtime::tasks::Blocking;
 
-use super::log_once::LogOnce;
 use crate::ask::Question;
 use crate::history::{Batch, Sample, milliseconds, started_ms};
 use crate::kernel;
@@ -21,14 +21,14 @@ use crate::survey::{Reply, ask_every_program};
 pub(super) struct Sampler {
     folder: PathBuf,
     clock: fn() -> SystemTime,
-    listing: LogOnce,
+    listing: RecurringError,
     silent: HashSet<(String, Pid)>,
 }
 
 impl Sampler {
     /// Samples the programs with sockets in that folder.
     pub(super) fn new(folder: PathBuf, clock: fn() -> SystemTime) -> Self {
-        let listing = LogOnce::new("the folder of the control sockets can be read again");
+        let listing = RecurringError::new("cannot list the control sockets", "the control sockets can be listed again");
         Self { folder, clock, listing, silent: HashSet::new() }
     }
 
