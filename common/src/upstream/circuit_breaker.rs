@@ -1,4 +1,4 @@
-//! Ends the run when the service is down, so that not every one of 14,703 boards has to fail.
+//! Ends the run when the service is down, so that not every one of 16,110 boards has to fail.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

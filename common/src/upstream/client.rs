@@ -43,7 +43,7 @@ pub enum FetchError {
 /// Statistics of the requests so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
-    /// Requests sent, including those for sessions and rerequest.
+    /// Requests sent, including those for sessions and retries.
     pub sent: u64,
     /// Retries among them.
     pub retries: u64,
@@ -157,7 +157,7 @@ impl Client {
         }
     }
 
-    /// Fetches one page, with rerequest.
+    /// Fetches one page, retrying as needed.
     async fn page<S: BoardSink>(&self, pages: &mut Pages<'_, S>) -> Result<Taken, FetchError> {
         let mut request = self.new_attempts();
         loop {
