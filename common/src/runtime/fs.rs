@@ -26,7 +26,7 @@ use nix::sys::time::TimeSpec;
 
 pub(crate) use error::At;
 pub use error::{Access, FsError, Reach};
-pub use lock::{is_writable, leads_to, open_lock, open_published_lock, replace_lock};
+pub use lock::{is_writable, leads_to, lock_exclusively, open_lock, open_published_lock, replace_lock};
 pub use modes::publish_folders;
 pub use new_file::{NewFile, is_temporary, temporary};
 pub use opened::{Opened, make_room};

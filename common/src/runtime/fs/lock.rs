@@ -1,6 +1,6 @@
 //! Lock files. The kernel releases a lock when the process dies.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -22,6 +22,23 @@ pub fn open_lock(path: &Path) -> Result<File, FsError> {
             File::open(path).map_err(|_| error).at("open", path)
         }
         opened => opened.at("open", path),
+    }
+}
+
+/// Opens and locks a file. Returns `None` if another process holds the lock. If the file system does not support locks, that is
+/// logged, and the file is returned.
+///
+/// # Errors
+/// If the file cannot be opened.
+pub fn lock_exclusively(path: &Path) -> Result<Option<File>, FsError> {
+    let file = open_lock(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, path = %path.display(), "cannot lock; a second instance would not be noticed");
+            Ok(Some(file))
+        }
     }
 }
 
