@@ -1,4 +1,4 @@
-//! `r3e-loader catalog`: looking at catalogues, and making one.
+//! `r3e-loader catalog`: lists, checks and imports catalogues.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::cli::CatalogCommand;
 
-/// The publisher's file has 2 MB.
+/// The publisher's file is about 2 MB.
 const MAX_IMPORT_BYTES: u64 = 256 << 20;
 
-/// Does what was asked, and gives what is to be printed.
+/// Runs the command, and returns the text to print.
 pub(crate) fn run(command: CatalogCommand, mut config: Config, json: bool) -> Result<String, JobError> {
     match command {
         CatalogCommand::List => load_catalog(&config).map(|catalog| list(&catalog, json)),

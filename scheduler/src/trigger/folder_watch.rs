@@ -1,7 +1,7 @@
-//! Being told when something happens in the cache's folder, where the file system tells it.
+//! Watches the cache folder with inotify.
 //!
-//! The kernel's watch follows the folder itself, not its path: it is made anew where another folder stands there. Network
-//! file systems tell nothing of what others do, so this is only ever beside looking from time to time.
+//! An inotify watch follows the folder, not its path, so it is renewed if another folder replaces it. Network file systems do not
+//! report changes of other machines, so the caller polls as well.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -11,27 +11,26 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use r3e_common::runtime::fs;
 use tokio::net::unix::pipe::Receiver;
 
-/// The most bytes of events read at a time.
-const EVENTS: usize = 4 << 10;
+const EVENT_BUFFER: usize = 4 << 10;
 
 /// A watch on one folder.
 #[derive(Debug)]
-pub(crate) struct Notice {
+pub(crate) struct FolderWatch {
     folder: PathBuf,
-    /// None where the system gives no watch, which has been told.
-    kernel: Option<Kernel>,
+    /// `None` if inotify is unavailable, which was logged.
+    queue: Option<EventQueue>,
     watched: Option<(WatchDescriptor, fs::Inode)>,
 }
 
-/// The kernel's queue of events.
+/// The kernel's event queue.
 #[derive(Debug)]
-struct Kernel {
+struct EventQueue {
     inotify: Inotify,
-    /// The same, as the runtime waits for it: whatever can be read from without waiting.
+    /// The same descriptor, registered with tokio, which has no type for inotify.
     events: Receiver,
 }
 
-impl Kernel {
+impl EventQueue {
     fn new() -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let same = inotify.as_fd().try_clone_to_owned()?;
@@ -39,27 +38,27 @@ impl Kernel {
     }
 }
 
-impl Notice {
-    /// Begins to watch; the folder need not be there yet. To be called within the runtime.
+impl FolderWatch {
+    /// Starts watching. The folder need not exist yet. Call this within the runtime.
     pub(crate) fn new(folder: &Path) -> Self {
-        let kernel = Kernel::new().inspect_err(|error| {
-            tracing::warn!(%error, "the system does not tell of new files: the trigger file is looked for from time to time");
+        let queue = EventQueue::new().inspect_err(|error| {
+            tracing::warn!(%error, "inotify is unavailable; polling for the trigger file");
         });
-        let mut notice = Self { folder: folder.to_owned(), kernel: kernel.ok(), watched: None };
-        notice.renew();
-        notice
+        let mut watch = Self { folder: folder.to_owned(), queue: queue.ok(), watched: None };
+        watch.renew();
+        watch
     }
 
-    /// Watches the folder that stands at the path now, if it is another one than before.
+    /// Watches the folder that is at the path now, if it is a different one.
     pub(crate) fn renew(&mut self) {
-        let Some(Kernel { inotify, .. }) = &self.kernel else { return };
-        // What cannot be looked at is told by whoever looks for the file in it.
-        let stands = fs::folder_id(&self.folder).ok().flatten();
-        if self.watched.is_some_and(|(_, watched)| Some(watched) == stands) {
+        let Some(EventQueue { inotify, .. }) = &self.queue else { return };
+        // Errors are reported when the trigger file is checked.
+        let current = fs::folder_id(&self.folder).ok().flatten();
+        if self.watched.is_some_and(|(_, watched)| Some(watched) == current) {
             return;
         }
         if let Some((old, _)) = self.watched.take() {
-            // The kernel has dropped it already where the folder is gone.
+            // Fails if the folder was removed, and the watch with it.
             let _gone = inotify.rm_watch(old);
         }
         let kinds = AddWatchFlags::IN_CREATE
@@ -68,18 +67,17 @@ impl Notice {
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_ONLYDIR;
-        let Some(stands) = stands else { return };
+        let Some(current) = current else { return };
         match inotify.add_watch(&self.folder, kinds) {
-            Ok(watch) => self.watched = Some((watch, stands)),
-            Err(error) => tracing::debug!(%error, folder = %self.folder.display(), "no watch"),
+            Ok(watch) => self.watched = Some((watch, current)),
+            Err(error) => tracing::debug!(%error, folder = %self.folder.display(), "cannot watch the folder"),
         }
     }
 
-    /// Waits until something has happened there; for ever where nothing is told.
+    /// Waits for a change in the folder; forever if inotify is unavailable.
     pub(crate) async fn changed(&mut self) {
-        let Some(Kernel { events, .. }) = &self.kernel else { return std::future::pending().await };
-        // What the events say is not needed: whoever waits looks for itself.
-        let mut ignored = [0; EVENTS];
+        let Some(EventQueue { events, .. }) = &self.queue else { return std::future::pending().await };
+        let mut ignored = [0; EVENT_BUFFER];
         loop {
             if events.readable().await.is_err() {
                 return std::future::pending().await;
@@ -97,24 +95,24 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    async fn told(notice: &mut Notice) -> bool {
-        tokio::time::timeout(Duration::from_secs(10), notice.changed()).await.is_ok()
+    async fn changed(watch: &mut FolderWatch) -> bool {
+        tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.is_ok()
     }
 
     #[tokio::test]
-    async fn it_tells_of_files_also_where_the_folder_was_exchanged() {
+    async fn it_reports_changes_even_after_the_folder_is_replaced() {
         let temp = tempfile::tempdir().unwrap();
         let folder = temp.path().join("cache");
-        let mut notice = Notice::new(&folder);
+        let mut watch = FolderWatch::new(&folder);
         std::fs::create_dir(&folder).unwrap();
-        notice.renew();
+        watch.renew();
         std::fs::write(folder.join("one"), "").unwrap();
-        assert!(told(&mut notice).await);
+        assert!(changed(&mut watch).await);
         std::fs::rename(&folder, temp.path().join("old")).unwrap();
         std::fs::create_dir(&folder).unwrap();
-        notice.renew();
-        while tokio::time::timeout(Duration::from_millis(1), notice.changed()).await.is_ok() {}
+        watch.renew();
+        while tokio::time::timeout(Duration::from_millis(1), watch.changed()).await.is_ok() {}
         std::fs::write(folder.join("two"), "").unwrap();
-        assert!(told(&mut notice).await);
+        assert!(changed(&mut watch).await);
     }
 }

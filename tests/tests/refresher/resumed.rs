@@ -8,7 +8,7 @@ use r3e_tests::sim::Simulator;
 
 use super::{age_all, change, filled, loaded, sized};
 
-const GOING_ON: &str = "going on with a full refresh that was interrupted";
+const GOING_ON: &str = "resuming an interrupted full refresh";
 
 /// A service that answers slowly, with all boards in the cache an hour old, half of them changed.
 fn world() -> (Simulator, Place) {

@@ -43,10 +43,10 @@ fn one_refresh_is_started_at_four_o_clock_in_winter_and_in_summer_and_on_the_day
         let place = Place::new();
         let Some(jobs) = at(quiet(&place), before_four) else { return };
         let running = jobs.spawn();
-        logged(&place, "the refresh has ended: exit 0: done", 1);
+        logged(&place, "job ended job=refresh result=exit 0: done", 1);
         // A second look at the clock, which finds nothing more to do.
         running.signal("HUP");
-        logged(&place, "the configuration was read again", 1);
+        logged(&place, "configuration reloaded", 1);
         let log = stopped(&place, running);
         let [refresh] = started(&place).try_into().unwrap();
         assert!(refresh.starts_with("r3e-refresher full "), "{refresh}");
@@ -89,7 +89,7 @@ fn a_refresh_that_is_due_waits_for_a_load_or_a_trigger_at_work_and_runs_after_it
         let next = Invocation::new("r3e-scheduler", &place.path("")).arguments(&["next", "--json"]).run().with_code(0);
         assert_eq!(next.json()[0]["waiting"]["attempt"], 1, "{}", next.stdout);
         fs::write(place.path("go"), "").unwrap();
-        logged(&place, "the refresh has ended: exit 0: done", 1);
+        logged(&place, "job ended job=refresh result=exit 0: done", 1);
         until("it is over", || remembered(&place)["pending"].is_null());
         stopped(&place, running);
         assert_eq!(jobs(&place), [if load { "r3e-loader" } else { "r3e-refresher boards" }, "r3e-refresher full"]);
@@ -106,7 +106,7 @@ fn a_full_refresh_that_is_at_work_does_for_a_due_one_and_is_tried_again_where_it
     let running = scheduler.spawn();
     logged(&place, "a full refresh that is at work does the work of a due one", 1);
     fs::write(place.path("go"), "").unwrap();
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "result=exit 0: done", 1);
     until("both are over", || {
         remembered(&place)["pending"].is_null() && !place.cache().join(".refresh_now.taken").exists()
     });
@@ -135,7 +135,7 @@ fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is
     until("its job is gone", || working_in(&place.path("")).is_empty());
 
     let running = at(scheduler(), "2026-11-24 04:20:00").unwrap().spawn();
-    logged(&place, "the refresh has ended: exit 0: done", 1);
+    logged(&place, "job ended job=refresh result=exit 0: done", 1);
     until("it is over", || remembered(&place)["pending"].is_null());
     stopped(&place, running);
     assert_eq!(jobs(&place), ["r3e-loader", "r3e-refresher full", "r3e-refresher full"]);
@@ -167,12 +167,12 @@ fn a_service_that_is_down_from_a_minute_before_four_does_not_cost_the_night() {
     let Some(scheduler) = at(scheduler, "2026-11-24 03:59:00 x120") else { return };
     let running = scheduler.variable("FAKETIME_DONT_FAKE_MONOTONIC", "0").spawn();
     let begun = Instant::now();
-    logged(&place, "the refresh has ended: exit 69", 1);
+    logged(&place, "job ended job=refresh result=exit 69", 1);
     // 04:20 there: the service is down as long as the clock says, whatever the scheduler does meanwhile.
     until("the service is back", || begun.elapsed() * 120 >= Duration::from_mins(21));
     fs::write(place.path("up"), "").unwrap();
-    logged(&place, "the refresh has ended: exit 0: done", 1);
-    let done = logged_at(&place, "the refresh has ended: exit 0: done");
+    logged(&place, "job ended job=refresh result=exit 0: done", 1);
+    let done = logged_at(&place, "job ended job=refresh result=exit 0: done");
     assert!(("2026-11-24T04:20:00".."2026-11-24T05:00:00").contains(&done.as_str()), "{done}: {}", log(&place));
     stopped(&place, running);
     let log = log(&place);
@@ -189,7 +189,7 @@ fn a_run_that_was_missed_is_made_up_for_once_or_not_at_all() {
         let Some(jobs) = at(jobs, "2026-11-24 09:00:00") else { return };
         let running = jobs.spawn();
         logged(&place, "a run was missed", 1);
-        logged(&place, "the refresh that was missed has ended", starts);
+        logged(&place, "job ended job=missed refresh", starts);
         let log = stopped(&place, running);
         assert_eq!(started(&place).len(), starts, "{log}");
         assert!(log.contains("at=2026-11-24T03:00:00Z") && log.contains("further=3"), "{log}");
@@ -204,7 +204,7 @@ fn a_missed_refresh_takes_the_place_of_the_load_at_the_start() {
     let jobs = with_told_jobs(&place, &[]).set("schedule.time_zone", "Europe/Berlin");
     let Some(jobs) = at(jobs, "2026-11-24 09:00:00") else { return };
     let running = jobs.spawn();
-    logged(&place, "the refresh that was missed has ended", 1);
+    logged(&place, "job ended job=missed refresh", 1);
     let _log = stopped(&place, running);
     let [refresh] = started(&place).try_into().unwrap();
     assert!(refresh.starts_with("r3e-refresher full "), "a refresh does all that a load does: {refresh}");
@@ -223,7 +223,7 @@ fn a_time_that_is_moved_to_the_past_makes_nothing_due() {
     // It may not listen yet to a signal that comes this early.
     until("the configuration is read again", || {
         running.signal("HUP");
-        log(&place).contains("the configuration was read again")
+        log(&place).contains("configuration reloaded")
     });
     let log = stopped(&place, running);
     assert!(!log.contains("missed") && started(&place).is_empty(), "{log}");

@@ -28,7 +28,7 @@ fn next_shows_as_many_runs_as_are_asked_for() {
     let place = Place::new();
     let five = asked(&place, &["next"]).run().with_code(0).stdout;
     assert_eq!(five.lines().count(), 6);
-    assert!(five.lines().next_back().unwrap().contains("tried again after 1m to 30m, until"), "{five}");
+    assert!(five.lines().next_back().unwrap().contains("retried after 1m to 30m, until"), "{five}");
     let first = five.lines().next().unwrap();
     assert!(first.contains(" 04:00 +05:45 Asia/Kathmandu  in ") && first.ends_with("  daily at 04:00"), "{first}");
 
@@ -53,7 +53,7 @@ fn check_shows_what_a_start_would_find_and_changes_nothing() {
     let place = Place::with_catalog(&grid(3, 2));
     let ended = asked(&place, &["check"]).set("catalog.path", "catalog.toml").run().with_code(0);
     for part in [
-        "The configuration is right.",
+        "The configuration is valid.",
         "Asia/Kathmandu (schedule.time_zone)",
         "daily at 04:00",
         "6 boards",
@@ -114,7 +114,7 @@ fn check_exits_as_a_start_would_for_what_lies_beside_the_configuration() {
     fs::write(&settled, "garbage").unwrap();
     let told = check().run().with_code(0);
     assert!(
-        told.stderr.contains(".scheduler.json") && !told.stdout.contains("makes up"),
+        told.stderr.contains(".scheduler.json") && !told.stdout.contains("catches up"),
         "{}{}",
         told.stderr,
         told.stdout

@@ -10,7 +10,7 @@ use crate::place::{log, logged, nothing_left, scheduler, started, stopped, trigg
 fn the_loader_runs_at_the_start_and_its_output_has_its_name() {
     let place = Place::new();
     let running = with_told_jobs(&place, &[]).argument("--verbose").spawn();
-    logged(&place, "the load has ended: exit 0: done", 1);
+    logged(&place, "job ended job=load result=exit 0: done", 1);
     let pid = running.pid();
     let log = stopped(&place, running);
     let [load] = started(&place).try_into().unwrap();
@@ -27,7 +27,7 @@ fn the_loader_runs_at_the_start_and_its_output_has_its_name() {
 fn a_log_of_json_stays_one() {
     let place = Place::new();
     let running = with_told_jobs(&place, &[]).argument("--log-format=json").spawn();
-    logged(&place, "the load has ended", 1);
+    logged(&place, "job ended job=load", 1);
     running.signal("TERM");
     let _ended = running.wait().with_code(0);
     let log = log(&place);
@@ -42,11 +42,11 @@ fn what_fails_is_tried_again_until_it_succeeds_and_what_waiting_may_not_mend_as_
     let place = Place::new();
     let told = ["69", "1", "75", "74", "killed", "101", "143", "1", "78", "2", "130", "3"];
     let running = with_told_jobs(&place, &told).set("schedule.attempts", "3").spawn();
-    logged(&place, "the load is given up attempts=8", 1);
+    logged(&place, "giving up on the job job=load attempts=8", 1);
     trigger(&place, "1693");
-    logged(&place, "is not tried again until the configuration is read again", 1);
+    logged(&place, "retrying the job when the configuration is reloaded", 1);
     running.signal("HUP");
-    logged(&place, "is not tried again: it would end the same way", 1);
+    logged(&place, "not retrying the job: it would fail the same way", 1);
     trigger(&place, "1693");
     logged(&place, "exit 3: done, but some boards failed", 1);
     let log = stopped(&place, running);
@@ -65,9 +65,9 @@ fn a_job_that_takes_too_long_is_stopped_and_one_that_will_not_is_killed() {
     let place = Place::new();
     let jobs = with_told_jobs(&place, &["patient", "deaf", "0"]);
     let running = jobs.set("schedule.job_timeout", "2s").set("runtime.stop_grace", "2s").spawn();
-    logged(&place, "the load has ended: exit 0: done", 1);
+    logged(&place, "job ended job=load result=exit 0: done", 1);
     let log = stopped(&place, running);
-    assert_eq!(log.matches("takes too long: it is stopped").count(), 2, "{log}");
+    assert_eq!(log.matches("the job takes too long; stopping it").count(), 2, "{log}");
     assert_eq!(log.matches("has not stopped in time: it is killed").count(), 1, "{log}");
 }
 
@@ -75,7 +75,7 @@ fn a_job_that_takes_too_long_is_stopped_and_one_that_will_not_is_killed() {
 fn programs_that_are_not_there_are_told_and_tried_again() {
     let place = Place::new();
     let running = scheduler(&place).argument("--programs=nowhere").set("schedule.attempts", "2").spawn();
-    logged(&place, "the load is given up attempts=2", 1);
+    logged(&place, "giving up on the job job=load attempts=2", 1);
     let log = stopped(&place, running);
     assert_eq!(log.matches("cannot start a load").count(), 2, "{log}");
 }
@@ -94,19 +94,19 @@ fn a_changed_configuration_is_taken_over_and_a_wrong_one_is_not() {
     until("it is at work", || next_run().contains("T04:00:00Z"));
     fs::write(place.path("scheduler.toml"), "[schedule]\ndaily_at = \"4\"\nload_at_start = false\n").unwrap();
     running.signal("HUP");
-    logged(&place, "the configuration stays as it was", 1);
+    logged(&place, "cannot reload the configuration", 1);
     assert!(log(&place).contains("scheduler.toml:2: schedule.daily_at"), "{}", log(&place));
     assert!(next_run().contains("T04:00:00Z"), "{}", next_run());
     let text = "[schedule]\ndaily_at = \"05:30\"\nload_at_start = false\n[cache]\ndir = \"elsewhere\"\n";
     fs::write(place.path("scheduler.toml"), text).unwrap();
     running.signal("HUP");
-    logged(&place, "the configuration was read again", 1);
+    logged(&place, "configuration reloaded", 1);
     // Jobs go by what is in force, also while the file is wrong.
     let in_force = fs::read_to_string(place.staging().join(".scheduler.toml")).unwrap();
     assert!(in_force.contains("daily_at = \"05:30\""), "{in_force}");
     until("it waits for the new time", || next_run().contains("T05:30:00Z"));
     let log = stopped(&place, running);
-    let next = log.lines().find(|line| line.contains("the configuration was read again")).unwrap();
+    let next = log.lines().find(|line| line.contains("configuration reloaded")).unwrap();
     assert!(next.contains("T05:30:00Z"), "{next}");
     assert!(log.contains("cache.dir, cache.staging_dir: changed, which takes effect when"), "{log}");
 }
@@ -115,7 +115,7 @@ fn a_changed_configuration_is_taken_over_and_a_wrong_one_is_not() {
 fn there_is_one_scheduler_for_a_cache() {
     let place = Place::new();
     let running = with_told_jobs(&place, &[]).spawn();
-    logged(&place, "the load has ended", 1);
+    logged(&place, "job ended job=load", 1);
     let _second = with_told_jobs(&place, &[]).stderr_to(place.path("second")).run().with_code(75);
     let said = fs::read_to_string(place.path("second")).unwrap();
     assert!(said.contains("another scheduler is at work on cache_temp"), "{said}");

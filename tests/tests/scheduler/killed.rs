@@ -33,7 +33,7 @@ fn the_job_of_a_killed_scheduler_stops_and_the_next_one_goes_on_with_its_work() 
     sim.set_latency(std::time::Duration::ZERO);
     sim.answer_all();
     let running = jobs.spawn();
-    logged(&place, "the load has ended: exit 0: done", 1);
+    logged(&place, "job ended job=load result=exit 0: done", 1);
     let log = crate::place::stopped(&place, running);
     assert!(!log.contains("another writer"), "{log}");
     assert_eq!(board_files(&place.cache()).len(), 120);
@@ -42,10 +42,10 @@ fn the_job_of_a_killed_scheduler_stops_and_the_next_one_goes_on_with_its_work() 
     sim.set_latency(std::time::Duration::from_millis(20));
     crate::place::trigger(&place, "");
     let running = jobs.set("schedule.load_at_start", "false").spawn();
-    logged(&place, "starting a refresh of everything", 1);
+    logged(&place, "job started job=triggered refresh", 1);
     let _killed = running.kill();
     let again = jobs_again(&place, &sim);
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "result=exit 0: done", 1);
     let log = crate::place::stopped(&place, again);
     assert!(!log.contains("exit 75"), "{log}");
 }

@@ -56,12 +56,12 @@ fn a_hundred_jobs_leave_what_two_did() {
     let jobs = with_told_jobs(&place, &told).set("schedule.attempts", "100").set("schedule.trigger_poll", "10ms");
     let running = jobs.set("schedule.job_timeout", "1s").set("runtime.stop_grace", "50ms").spawn();
     let pid = running.pid();
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "result=exit 0: done", 1);
     trigger(&place, "1693");
-    logged(&place, "has ended: exit 0: done", 2);
+    logged(&place, "result=exit 0: done", 2);
     let second = resources(&place, pid);
     trigger(&place, "1693");
-    logged(&place, "has ended: exit 0: done", 3);
+    logged(&place, "result=exit 0: done", 3);
     assert_eq!(started(&place).len(), 100);
     // The connection of whoever asked is closed a moment later.
     until("no more descriptors are open", || fds(pid) <= second.fds);

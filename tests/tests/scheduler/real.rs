@@ -16,21 +16,21 @@ fn a_load_and_refreshes_by_the_trigger_file() {
         .set("upstream.base_url", &sim.base_url())
         .set("upstream.requests_per_second", "100000")
         .spawn();
-    logged(&place, "the load has ended: exit 0: done", 1);
+    logged(&place, "job ended job=load result=exit 0: done", 1);
     assert_eq!(board_files(&place.cache()).len(), 20);
 
     let board = "102-9003".parse().unwrap();
     sim.change_board(board).unwrap();
     sim.reset_stats();
     trigger(&place, "nonsense https://example.org/detail.html?track=102&class=9003 999999");
-    logged(&place, "the refresh of the boards that the trigger file names has ended: exit 0: done", 1);
+    logged(&place, "job ended job=refresh of some boards result=exit 0: done", 1);
     let stats = sim.stats();
     assert_eq!(stats.distinct_boards, 1, "{stats:?}");
     trigger(&place, "nonsense");
-    logged(&place, "is not tried again: it would end the same way", 1);
+    logged(&place, "not retrying the job: it would fail the same way", 1);
     assert_eq!(sim.stats().listing_requests, stats.listing_requests, "of no board that is left, nothing is refreshed");
     trigger(&place, "");
-    logged(&place, "the refresh of everything, as the trigger file asks has ended: exit 0: done", 1);
+    logged(&place, "job ended job=triggered refresh result=exit 0: done", 1);
     assert_eq!(sim.stats().distinct_boards, 20);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
 

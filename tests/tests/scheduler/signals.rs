@@ -16,14 +16,14 @@ fn signals_that_the_parent_had_blocked_or_ignored_do_not_matter() {
     {
         let place = Place::new();
         let running = with_told_jobs(&place, &["3", "patient"]).blocking(blocked).ignoring(ignored).spawn();
-        logged(&place, "the load has ended: exit 3: done, but some boards failed", 1);
+        logged(&place, "job ended job=load result=exit 3: done, but some boards failed", 1);
         running.signal("HUP");
-        logged(&place, "the configuration was read again", 1);
+        logged(&place, "configuration reloaded", 1);
         // A job can be stopped, too.
         crate::place::trigger(&place, "1693");
         logged(&place, "a word of number 2", 1);
         let log = stopped(&place, running);
-        assert!(log.contains("has ended: exit 143") && !log.contains("is killed"), "{blocked:?} {ignored:?}: {log}");
+        assert!(log.contains("result=exit 143") && !log.contains("killing it"), "{blocked:?} {ignored:?}: {log}");
     }
 }
 
@@ -42,7 +42,7 @@ fn a_child_that_a_shell_left_when_it_became_the_scheduler_is_reaped() {
     fs::write(place.path("over"), "").unwrap();
     until("the other one is reaped", || children(running.pid()).len() == 1);
     fs::write(place.path("go"), "").unwrap();
-    logged(&place, "the load has ended: exit 0: done", 1);
+    logged(&place, "job ended job=load result=exit 0: done", 1);
     stopped(&place, running);
 }
 
@@ -74,7 +74,7 @@ fn the_first_process_of_a_container_reaps_orphans_and_still_learns_how_its_job_e
     until("orphans and the job are its children", || children(running.pid()).len() == 6);
     fs::write(place.path("over"), "").unwrap();
     fs::write(place.path("go"), "").unwrap();
-    logged(&place, "the load has ended: exit 3: done, but some boards failed", 1);
+    logged(&place, "job ended job=load result=exit 3: done, but some boards failed", 1);
     until("all are reaped", || children(running.pid()).is_empty());
     stopped(&place, running);
     assert_eq!(started(&place).len(), 1);

@@ -18,11 +18,11 @@ fn it_is_noticed_at_once_and_says_what_is_refreshed() {
         place.cache().is_dir() && !log(&place).is_empty() || place.staging().join(".scheduler.json").exists()
     });
     trigger(&place, "1693 5276-8600\n");
-    logged(&place, "the trigger file is taken: a refresh of the boards that the trigger file names", 1);
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "took the trigger file job=refresh of some boards", 1);
+    logged(&place, "result=exit 0: done", 1);
     trigger(&place, " \n");
-    logged(&place, "the trigger file is taken: a refresh of everything", 1);
-    logged(&place, "has ended: exit 0: done", 2);
+    logged(&place, "took the trigger file job=triggered refresh", 1);
+    logged(&place, "result=exit 0: done", 2);
     stopped(&place, running);
     let [boards, full] = started(&place).try_into().unwrap();
     assert!(boards.starts_with("r3e-refresher boards --from=cache/.refresh_now.taken "), "{boards}");
@@ -42,7 +42,7 @@ fn it_is_found_where_nothing_is_noticed() {
     fs::create_dir(&other).unwrap();
     fs::write(other.join("refresh_now"), "1693").unwrap();
     let Some(mounted) = BindMount::mount(&other, &place.cache()) else { return };
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "result=exit 0: done", 1);
     stopped(&place, running);
     drop(mounted);
 }
@@ -57,7 +57,7 @@ fn it_is_taken_however_much_else_happens_in_the_cache() {
     trigger(&place, "1693");
     until("it is taken", || {
         fs::write(place.cache().join("neighbour"), "").unwrap();
-        log(&place).contains("has ended: exit 0: done")
+        log(&place).contains("result=exit 0: done")
     });
     stopped(&place, running);
 }
@@ -70,8 +70,8 @@ fn one_refresh_does_for_a_run_that_was_missed_and_a_trigger_for_everything() {
     fs::write(place.staging().join(".scheduler.json"), r#"{"format":1,"settled_at":"2026-01-01T00:00:00Z"}"#).unwrap();
     // Whichever is asked for first, the other one joins it or comes after it with nothing to do.
     let running = with_told_jobs(&place, &["patient"]).set("schedule.job_timeout", "2s").spawn();
-    logged(&place, "is tried again", 1);
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "retrying the job job=", 1);
+    logged(&place, "result=exit 0: done", 1);
     until("the trigger file is done with", || {
         !place.cache().join("refresh_now").exists() && !place.cache().join(".refresh_now.taken").exists()
     });
@@ -91,7 +91,7 @@ fn a_taken_file_that_cannot_be_removed_starts_nothing_anew() {
     // It goes on looking, as the clock of its log tells; a reload is answered meanwhile.
     for times in 1..=20 {
         running.signal("HUP");
-        logged(&place, "the configuration was read again", times);
+        logged(&place, "configuration reloaded", times);
     }
     let log = stopped(&place, running);
     assert_eq!((started(&place).len(), log.matches("cannot take the trigger file").count()), (1, 1), "{log}");
@@ -111,7 +111,7 @@ fn while_a_job_is_at_work_it_is_kept_and_what_is_written_late_is_not_lost() {
     let path = place.cache().join("refresh_now");
     let mut slow = fs::File::create(&path).unwrap();
     slow.write_all(b"1693\n").unwrap();
-    logged(&place, "the load takes too long", 1);
+    logged(&place, "the job takes too long; stopping it job=load", 1);
     assert!(path.exists(), "it is kept while the load is at work");
     logged(&place, "a word of number 2", 1);
     assert!(!path.exists(), "it is taken");
@@ -119,9 +119,9 @@ fn while_a_job_is_at_work_it_is_kept_and_what_is_written_late_is_not_lost() {
     trigger(&place, "5276-8600");
     fs::write(place.path("go"), "").unwrap();
     logged(&place, "a word of number 4", 1);
-    logged(&place, "has ended: exit 0: done", 3);
+    logged(&place, "result=exit 0: done", 3);
     let log = stopped(&place, running);
-    assert!(log.contains("the trigger file was written to meanwhile"), "{log}");
+    assert!(log.contains("the trigger file was written to during its job"), "{log}");
     assert_eq!(started(&place).len(), 4);
 }
 
@@ -133,17 +133,17 @@ fn what_is_no_file_is_refused_once_and_what_follows_is_taken() {
     symlink("/etc/hostname", &path).unwrap();
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10ms");
     let running = jobs.set("schedule.load_at_start", "false").spawn();
-    logged(&place, "refused: a symbolic link", 1);
+    logged(&place, "problem=a symbolic link", 1);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    logged(&place, "refused: a folder", 1);
+    logged(&place, "problem=a folder", 1);
     fs::remove_dir(&path).unwrap();
     trigger(&place, &" ".repeat(2 << 20));
-    logged(&place, "refused: 2097152 bytes, expected at most 1048576", 1);
+    logged(&place, "problem=2097152 bytes, expected at most 1048576", 1);
     trigger(&place, "1693");
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "result=exit 0: done", 1);
     let log = stopped(&place, running);
-    assert_eq!(log.matches("refused: ").count(), 3, "{log}");
+    assert_eq!(log.matches("invalid trigger file").count(), 3, "{log}");
     assert_eq!(started(&place).len(), 1);
 }
 
@@ -157,7 +157,7 @@ fn a_scheduler_that_was_killed_sees_it_through_the_next_time() {
     let _killed = running.kill();
     place.kill_all();
     let running = patient.spawn();
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "result=exit 0: done", 1);
     stopped(&place, running);
     assert_eq!(started(&place).len(), 2);
     assert!(!place.cache().join(".refresh_now.taken").exists());
@@ -174,10 +174,10 @@ fn one_whose_job_somebody_else_stops_is_tried_again_until_it_is_done() {
         // What the job has started has a later number.
         let job = working_in(&place.path("")).into_iter().filter(|pid| *pid != running.pid()).min();
         signal(job.unwrap(), name);
-        logged(&place, "is tried again", times);
+        logged(&place, "retrying the job job=", times);
         assert!(place.cache().join(".refresh_now.taken").exists());
     }
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "result=exit 0: done", 1);
     until("the trigger file is done with", || !place.cache().join(".refresh_now.taken").exists());
     let log = stopped(&place, running);
     assert!(
@@ -193,12 +193,12 @@ fn one_that_waits_to_be_tried_again_is_dropped_by_removing_the_taken_file() {
     let jobs = with_told_jobs(&place, &["143"]).set("schedule.load_at_start", "false");
     let jobs = jobs.set("schedule.backoff_min", "1h").set("schedule.backoff_max", "1h");
     let running = jobs.set("schedule.trigger_poll", "10ms").spawn();
-    logged(&place, "is tried again", 1);
+    logged(&place, "retrying the job job=", 1);
     fs::remove_file(place.cache().join(".refresh_now.taken")).unwrap();
     logged(&place, "the taken trigger file was removed", 1);
     // The next one is taken.
     trigger(&place, "5276-8600");
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, "result=exit 0: done", 1);
     stopped(&place, running);
     assert_eq!(started(&place).len(), 2);
 }

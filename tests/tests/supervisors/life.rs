@@ -60,7 +60,7 @@ pub(crate) fn lives<S: Supervisor>() {
     // Start: both answer, the scheduler has the loader do its work, and each line is where it belongs.
     let first = answers(&machine, "r3e-scheduler", None);
     let monitor = answers(&machine, "r3e-monitor", None);
-    until("the loader is done", || log("scheduler").contains("the load has ended"));
+    until("the loader is done", || log("scheduler").contains("job ended job=load"));
     until("the monitor is at work", || log("monitor").contains("watching"));
     assert!(machine.place.path("state/cache/driver_index.json.gz").is_file());
     let scheduler = log("scheduler");
@@ -70,7 +70,7 @@ pub(crate) fn lives<S: Supervisor>() {
     // Crash: another takes its place, and the monitor goes on.
     signal(u32::try_from(first).unwrap(), "KILL");
     let second = answers(&machine, "r3e-scheduler", Some(first));
-    until("the loader is done again", || counted("scheduler", "the load has ended") >= 2);
+    until("the loader is done again", || counted("scheduler", "job ended job=load") >= 2);
     assert_eq!(answers(&machine, "r3e-monitor", None), monitor);
     for pid in [second, monitor] {
         assert!(machine.processes().iter().any(|it| u64::from(*it) == pid), "{pid} is known to be of this machine");
@@ -79,7 +79,7 @@ pub(crate) fn lives<S: Supervisor>() {
     // Reload: the same process reads it.
     machine.configure("[schedule]\ndaily_at = \"05:30\"\n");
     S::reload(&machine, "r3e-scheduler");
-    until("it was read", || log("scheduler").contains("the configuration was read again"));
+    until("it was read", || log("scheduler").contains("configuration reloaded"));
     assert_eq!(answers(&machine, "r3e-scheduler", None), second);
 
     // A configuration that is wrong is not tried for ever, and mending it is enough.

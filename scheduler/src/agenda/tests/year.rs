@@ -112,7 +112,7 @@ fn each_day_has_one_refresh_or_a_reason_why_not() {
         world.agenda.ask(Job::Load, now);
         let end = date(2027, 1, 1).at(2, 0, 0, 0);
         while zone.civil(clock) < end {
-            if let Some(due) = world.timetable.look(clock).due {
+            if let Some(due) = world.timetable.advance(clock).due {
                 world.due(zone.civil(due.at).date(), now);
             }
             world.step(now);
