@@ -16,13 +16,14 @@ const CATALOG: &str = "[[track]]\nid = 2\nname = 'N'\n[[class]]\nid = 3\nname = 
 struct World {
     service: Service,
     fetcher: Fetcher,
-    /// How often the board was asked for from its beginning.
+    /// How often the board was requested from its beginning.
     readings: Arc<AtomicUsize>,
     _folder: tempfile::TempDir,
 }
 
 impl World {
-    /// The board has `cached` entries, and by the n-th answer those that `sent` says of n, on pages of as many as it says.
+    /// `cached` is the number of cached entries; `sent` returns the numbers of entries and of entries per page of the n-th
+    /// response.
     fn new(cached: u32, sent: impl Fn(usize) -> (u32, usize) + Send + 'static) -> Self {
         let readings = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&readings);
@@ -103,7 +104,7 @@ fn a_board_that_is_much_smaller_replaces_the_cached_one_only_when_two_answers_ag
 
 #[test]
 fn a_limit_that_falls_during_a_run_costs_no_entry() {
-    // The first time pages are as long as asked for; then so short that the first one looks like the last.
+    // The first time, pages are full; then so short that the first one looks like the last.
     let world = World::new(100, |reading| (100, if reading == 1 { 50 } else { 10 }));
     for readings in [1, 3] {
         let fetched = world.fetch();

@@ -167,7 +167,7 @@ fn a_leftover_older_than_the_cached_board_is_not_promoted() {
     let staged = std::fs::File::options().write(true).open(folders.path("cache_temp/track_1/class_1.json.gz"));
     staged.unwrap().set_modified(long_ago).unwrap();
     folders.put("cache/track_1/class_1.json.gz", &board("1-1", 2).bytes);
-    // By a clock that says that the cached board is from the future, nobody knows which is newer.
+    // If the cached board is from the future, it is unknown which is newer.
     let (staging, leftovers) = folders.open_at(long_ago);
     assert_eq!((leftovers.whole, leftovers.outdated), (1, 0));
     drop(staging);
