@@ -1,5 +1,4 @@
 //! A daemon leaves a run record, however it ends. A test binary of its own, since it listens for the process's signals.
-#![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![expect(clippy::disallowed_methods, reason = "looks at the files from outside")]
 
 use std::fs;
