@@ -50,22 +50,20 @@ fn daily(zone: &str, at: Time) -> Calendar {
     Calendar::new(Zone::of_world(zone), at, &[])
 }
 
-/// The runs of several calendars, each after its zone.
-fn daily_runs(cases: &[(&str, (i8, i8), (i16, i8, i8), usize)]) -> String {
-    let case = |&(zone, (hour, minute), (year, month, day), count)| {
-        format!("{zone}\n{}", runs(&daily(zone, time(hour, minute, 0, 0)), date(year, month, day), count))
-    };
+/// The runs of daily calendars: zone, time of day, first date, number of runs.
+fn daily_runs(cases: &[(&str, Time, Date, usize)]) -> String {
+    let case = |&(zone, at, from, count)| format!("{zone}\n{}", runs(&daily(zone, at), from, count));
     cases.iter().map(case).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn a_skipped_time_is_due_at_the_end_of_the_gap() {
     let runs = daily_runs(&[
-        ("Europe/Berlin", (2, 30), (2026, 3, 28), 3),
-        ("Australia/Lord_Howe", (2, 15), (2026, 10, 3), 3),
-        ("America/Sao_Paulo", (0, 0), (2018, 11, 3), 3),
+        ("Europe/Berlin", time(2, 30, 0, 0), date(2026, 3, 28), 3),
+        ("Australia/Lord_Howe", time(2, 15, 0, 0), date(2026, 10, 3), 3),
+        ("America/Sao_Paulo", time(0, 0, 0, 0), date(2018, 11, 3), 3),
         // 23:00 to 24:00 is skipped: the gap ends with the day.
-        ("America/Nuuk", (23, 30), (2026, 3, 27), 4),
+        ("America/Nuuk", time(23, 30, 0, 0), date(2026, 3, 27), 4),
     ]);
     insta::assert_snapshot!(runs, @r"
     Europe/Berlin
@@ -91,13 +89,13 @@ fn a_skipped_time_is_due_at_the_end_of_the_gap() {
 #[test]
 fn a_repeated_time_is_due_once() {
     let runs = daily_runs(&[
-        ("Europe/Berlin", (2, 30), (2026, 10, 24), 3),
-        ("America/New_York", (1, 30), (2026, 10, 31), 3),
+        ("Europe/Berlin", time(2, 30, 0, 0), date(2026, 10, 24), 3),
+        ("America/New_York", time(1, 30, 0, 0), date(2026, 10, 31), 3),
         // The last hour of a day is repeated.
-        ("Asia/Beirut", (23, 30), (2026, 10, 23), 3),
-        ("Asia/Beirut", (0, 0), (2026, 10, 24), 3),
+        ("Asia/Beirut", time(23, 30, 0, 0), date(2026, 10, 23), 3),
+        ("Asia/Beirut", time(0, 0, 0, 0), date(2026, 10, 24), 3),
         // A whole day is repeated.
-        ("Pacific/Kwajalein", (4, 0), (1969, 9, 29), 4),
+        ("Pacific/Kwajalein", time(4, 0, 0, 0), date(1969, 9, 29), 4),
     ]);
     insta::assert_snapshot!(runs, @r"
     Europe/Berlin
