@@ -11,7 +11,7 @@ use serde_json::json;
 use super::context::Context;
 use crate::ask::{Question, ask_bytes};
 use crate::cli::{HeapArguments, One, ProfileArguments, Switch};
-use crate::heap::{self, Dump, NoSymbols, Profile};
+use crate::heap::{self, Dump, Profile};
 use crate::report::{self, units::signed_bytes};
 use crate::sockets::Socket;
 
@@ -37,10 +37,7 @@ impl Context<'_> {
         let invalid = |error: &dyn Display| Failure::unexpected(format!("the heap profile of {socket}: {error}"));
         let text = std::str::from_utf8(&text).map_err(|error| invalid(&error))?;
         let dump: Dump = text.parse().map_err(|error| invalid(&error))?;
-        let (profile, summary, missing) = heap::symbolise(&dump);
-        for NoSymbols { file, reason } in missing {
-            tracing::warn!(file, reason, "a mapped file has no symbols");
-        }
+        let (profile, summary) = heap::symbolise(&dump);
         let (program, pid) = (&socket.program, socket.pid);
         if !dump.origin.active {
             if dump.samples.iter().all(|it| it.sampled == 0) {
