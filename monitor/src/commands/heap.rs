@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use r3e_common::runtime::control::Endpoint;
 use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::fs;
 use r3e_common::runtime::memory::profile::ProfileState;
@@ -31,7 +32,7 @@ impl Context<'_> {
     async fn heap_of(self, asked: &HeapArguments, one: &One) -> Result<Exit, Failure> {
         let socket = &self.one(one).await?;
         self.require_profiling(socket).await?;
-        let text = ask_bytes(&socket.path, Question::Heap).await;
+        let text = ask_bytes(&socket.path, Endpoint::Heap).await;
         let text =
             text.map_err(|error| Failure::unexpected(format!("cannot get a heap profile of {socket}: {error}")))?;
         let invalid = |error: &dyn Display| Failure::unexpected(format!("the heap profile of {socket}: {error}"));
@@ -76,7 +77,7 @@ impl Context<'_> {
     pub(crate) async fn profile(self, asked: &ProfileArguments) -> Result<Exit, Failure> {
         let socket = &self.one(&asked.one).await?;
         self.require_profiling(socket).await?;
-        let question = Question::SwitchProfile { active: asked.switch == Switch::On, reset: asked.reset };
+        let question = Question::switch_profile(asked.switch == Switch::On, asked.reset);
         let state: ProfileState = self.ask(socket, question).await?;
         let json = || {
             json!({ "program": socket.program, "pid": socket.pid.id, "active": state.active,
@@ -87,7 +88,7 @@ impl Context<'_> {
 
     /// Fails if the process cannot be profiled.
     async fn require_profiling(&self, socket: &Socket) -> Result<(), Failure> {
-        let state: ProfileState = self.ask(socket, Question::Profile).await?;
+        let state: ProfileState = self.ask(socket, Endpoint::Profile).await?;
         if state.available {
             return Ok(());
         }

@@ -4,14 +4,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::control::Stats;
+use r3e_common::runtime::control::{Endpoint, Stats};
 use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::fs;
 use serde_json::{Value, json};
 
 use super::assets::{ASSETS, PAGE};
 use super::{Work, now, past, verdicts};
-use crate::ask::Question;
 use crate::history::milliseconds;
 use crate::survey::ask_every_program;
 
@@ -22,7 +21,7 @@ pub(crate) async fn write_report(
     span: Duration,
     clock: fn() -> SystemTime,
 ) -> Result<(), Failure> {
-    let replies = ask_every_program::<Stats>(&config.runtime.dir, Question::Stats).await?;
+    let replies = ask_every_program::<Stats>(&config.runtime.dir, Endpoint::Stats).await?;
     let now_ms = milliseconds(clock());
     let history = &config.monitor.history;
     let data = json!({

@@ -14,7 +14,7 @@ use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::control::{Format, Stats};
+use r3e_common::runtime::control::{Endpoint, Format, Stats};
 use serde_json::{Value, json};
 
 use super::cors;
@@ -26,7 +26,6 @@ use super::page::Page;
 use super::reply::{JSON, not_modified, precondition_failed, refusal, reply, secure, set};
 use super::source::Source;
 use super::ttl_cache::TtlCache;
-use crate::ask::Question;
 use crate::dashboard::{ASSETS, PAGE, SLOTS, Work, now, past, read_runs, read_status, verdicts};
 use crate::history::milliseconds;
 use crate::sockets;
@@ -208,7 +207,7 @@ impl Site {
         let ask = async {
             let sockets = self.read(&self.sockets, |config| sockets::list(&config.runtime.dir)).await;
             let (replies, error) = match sockets {
-                Ok(sockets) => (ask_all::<Stats>(sockets, Question::Stats).await, None),
+                Ok(sockets) => (ask_all::<Stats>(sockets, Endpoint::Stats).await, None),
                 Err(error) => (Vec::new(), Some(error)),
             };
             let snapshot = Snapshot { replies, at_ms: milliseconds((self.clock)()), error };
