@@ -10,6 +10,7 @@ mod cache;
 mod conditions;
 mod control_group;
 mod disk;
+mod events;
 mod expected;
 mod faults;
 mod index;
@@ -27,6 +28,7 @@ pub use cache::{
 pub use conditions::NOBODY;
 pub use control_group::{Ballast, ControlGroup};
 pub use disk::{BindMount, ReadOnlyFolder, SmallDisk, may_mount};
+pub use events::{Event, events, events_at, events_with, names};
 pub use expected::{Differences, assert_serves};
 pub use faults::{Call, What, was_struck};
 pub use index::{DriverIndex, Row, driver_index, driver_index_and_generation, parse_driver_index};

@@ -61,7 +61,8 @@ fn run() -> anyhow::Result<()> {
 /// Builds the loader beside this program, and returns its path.
 fn build_loader() -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
-    let target = this.parent().and_then(Path::parent).with_context(|| format!("{}: no target folder", this.display()))?;
+    let target =
+        this.parent().and_then(Path::parent).with_context(|| format!("{}: no target folder", this.display()))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--release", "--quiet", "--bin", "r3e-loader", "--target-dir"])

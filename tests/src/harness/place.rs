@@ -109,6 +109,7 @@ impl Place {
             .set("upstream.requests_per_second", "100000")
             .set("upstream.backoff_min", "10ms")
             .set("upstream.backoff_max", "50ms")
+            .set("log.format", "json")
             .set("runtime.dir", &self.path("run").to_string_lossy());
         if self.has_catalog { job.set("catalog.path", "catalog.toml") } else { job }
     }

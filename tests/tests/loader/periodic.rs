@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use r3e_tests::harness::{Differences, Place, assert_serves, driver_index, grid, read_status, until};
+use r3e_tests::harness::{Differences, Place, assert_serves, driver_index, events_at, grid, read_status, until};
 use r3e_tests::sim::{SimOptions, Simulator};
 
 #[test]
@@ -34,8 +34,9 @@ fn the_index_grows_while_boards_are_fetched_and_the_closing_lines_come_once() {
     for line in ["⏹️ Periodic indexing task exiting", "⏹️ Memory monitoring stopped"] {
         assert_eq!(ended.stderr.matches(line).count(), 1, "{line} in {}", ended.stderr);
     }
-    assert!(ended.stderr.matches("index exported").count() >= 3, "at first, meanwhile, at last: {}", ended.stderr);
-    assert!(!ended.stderr.contains("ERROR") && !ended.stderr.contains("still alive"), "{}", ended.stderr);
+    let exports = ended.events_with(&["boards", "drivers", "entries", "changed"]);
+    assert!(exports.len() >= 3, "at first, meanwhile, at last: {}", ended.stderr);
+    assert!(events_at(&ended.stderr, "ERROR").is_empty(), "{}", ended.stderr);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use r3e_tests::harness::{Place, grid, signal, until};
 use r3e_tests::sim::{SimOptions, Simulator};
 
-use crate::place::{log, logged, monitor};
+use crate::place::{is_watching, logged, monitor};
 use crate::terminal::Terminal;
 
 /// A place among the lines where that is.
@@ -34,7 +34,7 @@ fn programs_at_work_are_seen_looked_into_and_purged() {
 
     // They come.
     let watch = logged(monitor(&place, &["watch"]));
-    until("it is at work", || log(&place).contains("watching"));
+    until("it is at work", || is_watching(&place));
     let loader = place.loader(&sim.base_url()).set("memory.limit_mb", "500").spawn();
     let pid = loader.pid().to_string();
     terminal.shows_all(&["r3e-monitor", "watching", "r3e-loader", &pid, "fetching", "█", "% of 500 MB", "▁"]);
@@ -187,7 +187,7 @@ fn without_a_terminal_there_is_no_view() {
     let place = Place::new();
     for (arguments, part) in [(&["top"][..], "standard output"), (&["top", "--json"], "stats --watch")] {
         let ended = monitor(&place, arguments).run().with_code(2);
-        assert!(ended.stderr.contains(part) && ended.stdout.is_empty(), "{}", ended.stderr);
+        assert!(ended.naming(&[part]).stdout.is_empty());
     }
     let _wrong = monitor(&place, &["top", "--every", "0s"]).run().with_code(2);
 }
