@@ -1,11 +1,10 @@
 //! `heap` and `profile`: which functions of a program hold memory.
 
 use std::fmt::Display;
-use std::io::Write as _;
 use std::path::Path;
 
 use r3e_common::runtime::exit::{Exit, Failure};
-use r3e_common::runtime::fs::{self, NewFile};
+use r3e_common::runtime::fs;
 use r3e_common::runtime::memory::profile::ProfileState;
 use serde_json::json;
 
@@ -120,9 +119,7 @@ fn read(path: &Path) -> Result<Profile, Failure> {
 fn save(asked: &HeapArguments, profile: &Profile, title: &str) -> Result<Vec<String>, Failure> {
     let mut written = Vec::new();
     let mut put = |path: &Path, bytes: &[u8]| -> Result<(), Failure> {
-        let mut file = NewFile::create(path)?;
-        file.write_all(bytes).map_err(|error| Failure::context(&format!("cannot write {}", path.display()), &error))?;
-        file.commit()?;
+        fs::write_whole(path, bytes)?;
         written.push(path.display().to_string());
         Ok(())
     };
