@@ -23,10 +23,10 @@ impl Event {
         fields.iter().all(|it| self.fields.contains_key(*it))
     }
 
-    /// Whether one of its fields, the message included, names that.
+    /// Whether one of its texts, the message included, names that.
     #[must_use]
     pub fn names(&self, part: &str) -> bool {
-        self.fields.values().any(|it| it.as_str().map_or_else(|| it.to_string() == part, |it| it.contains(part)))
+        self.fields.values().any(|it| it.as_str().is_some_and(|it| it.contains(part)))
     }
 
     /// A field.

@@ -47,14 +47,18 @@ fn a_disk_that_is_full() {
 #[test]
 fn files_that_may_not_grow() {
     let world = World::new();
-    run_all(every_pair(&[("opening", 512), ("first publication", 2048)]), |&(bytes, job, next)| {
-        let place = world.place();
-        let job = job.at(&place, &world.sim).with_files_up_to(bytes);
-        let _ended = job.run().with_code(74).naming(&["File too large", "cache"]);
-        world.assert_nothing_lost(&place);
-        let _next = next.at(&place, &world.sim).run().with_code(0);
-        world.assert_undisturbed(&place);
-    });
+    run_all(
+        every_pair(&[("opening", 1), ("the first file", 512), ("first publication", 2048)]),
+        |&(bytes, job, next)| {
+            let place = world.place();
+            let job = job.at(&place, &world.sim).with_files_up_to(bytes);
+            let _ended =
+                job.run().with_code(74).naming(&["File too large", "RLIMIT_FSIZE", &format!(" {bytes} "), "cache"]);
+            world.assert_nothing_lost(&place);
+            let _next = next.at(&place, &world.sim).run().with_code(0);
+            world.assert_undisturbed(&place);
+        },
+    );
 }
 
 #[test]

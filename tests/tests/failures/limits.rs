@@ -38,19 +38,6 @@ fn assert_in_order(ended: &Ended, code: i32, limit: &str) {
     }
 }
 
-#[test]
-fn a_file_that_may_not_grow_is_a_disk_that_fails() {
-    let world = World::new();
-    for job in JOBS {
-        for bytes in [1, 100, 1000] {
-            let place = world.place();
-            let job = job.at(&place, &world.sim).limit(Resource::RLIMIT_FSIZE, bytes, bytes);
-            let _ended = job.run().with_code(74).naming(&["File too large", "RLIMIT_FSIZE", &format!(" {bytes} ")]);
-            world.assert_nothing_lost(&place);
-        }
-    }
-}
-
 /// With fewer than four a program cannot even be loaded; from 64 on they have enough.
 #[test]
 fn few_open_files() {

@@ -56,7 +56,7 @@ fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
         loader.has_ended()
     });
     let ended = loader.wait().with_code(75);
-    assert_eq!(ended.json()["outcome"], "memory limit");
+    assert_eq!(ended.json()["outcome"], "memory_limit");
     let near = ended.events_with(&["used_mb", "limit", "percent"]);
     assert!(near.iter().any(|it| it.level == "WARN" && it.has(&["boards"])), "fewer boards in flight: {near:?}");
     let stopped = near.iter().find(|it| it.level == "ERROR").unwrap();
@@ -68,7 +68,8 @@ fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
     sim.answer_all();
     ballast.fill_to(85);
     let ended = within(&group, place.loader(&sim.base_url())).run().with_code(75);
-    assert_eq!(ended.json()["outcome"], "memory limit");
+    let ended = ended.naming(&[group.limit_file().to_string_lossy()]);
+    assert_eq!(ended.stdout, "", "no boards were asked for");
 
     until("the watch has purged", || !events_with(&watch_log(), &["used_mb", "limit", "percent"]).is_empty());
     assert!(!watch.has_ended(), "{}", watch_log());

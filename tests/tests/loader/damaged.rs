@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use r3e_common::domain::Combination;
 use r3e_tests::harness::{
-    Differences, Place, age, assert_serves, board_file, board_files, driver_index, events_at, grid, gzip, read_status,
+    Differences, Place, age, assert_serves, board_file, board_files, driver_index, events_at, gzip, read_status,
+    simulated,
 };
 use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
 
@@ -32,10 +33,7 @@ const DAMAGES: [(&str, Damage); 9] = [
 ];
 
 fn world() -> (Simulator, Place) {
-    let catalog = grid(6, 6);
-    let place = Place::with_catalog(&catalog);
-    let options = SimOptions { catalog, entries: 2000, drivers: 300, ..SimOptions::default() };
-    (Simulator::start(options).unwrap(), place)
+    simulated(6, 6, SimOptions { entries: 2000, drivers: 300, ..SimOptions::default() })
 }
 
 /// The boards with entries, largest first.

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use r3e_tests::harness::{
-    Differences, Place, age, assert_serves, board_file, board_files, driver_index, grid, read_status, snapshot, until,
+    Differences, Place, age, assert_serves, board_file, board_files, driver_index, read_status, simulated, snapshot,
+    until,
 };
 use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
 
 fn world(latency: Duration) -> (Simulator, Place) {
-    let catalog = grid(12, 12);
-    let place = Place::with_catalog(&catalog);
-    let options = SimOptions { catalog, entries: 2000, drivers: 300, latency, ..SimOptions::default() };
-    (Simulator::start(options).unwrap(), place)
+    simulated(12, 12, SimOptions { entries: 2000, drivers: 300, latency, ..SimOptions::default() })
 }
 
 #[test]
@@ -85,11 +83,11 @@ fn with_nothing_cached_there_is_an_empty_index_and_the_reason() {
 
 #[test]
 fn one_that_gives_sessions_and_nothing_else_is_down() {
-    let catalog = grid(12, 12);
-    let place = Place::with_catalog(&catalog);
-    let options =
-        SimOptions { catalog, entries: 2000, drivers: 300, session_requests: Some(0), ..SimOptions::default() };
-    let sim = Simulator::start(options).unwrap();
+    let (sim, place) = simulated(
+        12,
+        12,
+        SimOptions { entries: 2000, drivers: 300, session_requests: Some(0), ..SimOptions::default() },
+    );
     let ended = place.loader(&sim.base_url()).run().with_code(69);
     assert!(ended.json()["reason"].as_str().unwrap().contains("401"), "{}", ended.stdout);
     assert!(sim.stats().requests <= 24, "{:?}", sim.stats());

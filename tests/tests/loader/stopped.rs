@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use r3e_tests::harness::{
-    Differences, Ended, Place, Running, assert_serves, board_files, driver_index, grid, read_status, until,
+    Differences, Ended, Place, Running, assert_serves, board_files, driver_index, read_status, simulated, until,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
 
@@ -13,10 +13,7 @@ use r3e_tests::sim::{SimOptions, Simulator};
 const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 143)];
 
 fn world(latency: Duration) -> (Simulator, Place) {
-    let catalog = grid(12, 12);
-    let place = Place::with_catalog(&catalog);
-    let options = SimOptions { catalog, entries: 4000, drivers: 3500, latency, ..SimOptions::default() };
-    (Simulator::start(options).unwrap(), place)
+    simulated(12, 12, SimOptions { entries: 4000, drivers: 3500, latency, ..SimOptions::default() })
 }
 
 /// Whether it was ended before it had stopped: by a second signal, or at the end of its time.

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use r3e_tests::harness::{Differences, Place, assert_serves, driver_index, grid, until};
-use r3e_tests::sim::{SimOptions, Simulator};
+use r3e_tests::harness::{Differences, assert_serves, driver_index, simulated, until};
+use r3e_tests::sim::SimOptions;
 
 #[test]
 fn the_second_is_told_who_is_at_work_and_the_next_starts_when_the_first_is_dead() {
-    let catalog = grid(6, 6);
-    let place = Place::with_catalog(&catalog);
     let latency = Duration::from_mins(10);
-    let options = SimOptions { catalog, entries: 400, drivers: 90, latency, ..SimOptions::default() };
-    let sim = Simulator::start(options).unwrap();
+    let (sim, place) = simulated(6, 6, SimOptions { entries: 400, drivers: 90, latency, ..SimOptions::default() });
     let mut first = place.loader(&sim.base_url()).spawn();
     until("the first is at work", || sim.stats().requests == 1);
 

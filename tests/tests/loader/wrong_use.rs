@@ -2,13 +2,8 @@
 //! was expected.
 
 use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use r3e_tests::harness::{
-    Differences, Invocation, Place, age, assert_serves, board_file, board_files, driver_index, grid, snapshot,
-};
-use r3e_tests::sim::{SimOptions, Simulator};
+use r3e_tests::harness::{Invocation, Place, grid};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
 
@@ -139,35 +134,6 @@ fn paths_that_cannot_be_written_exit_74_and_are_named() {
     // What stands where an export belongs.
     fs::create_dir_all(place.cache().join("driver_index.json.gz")).unwrap();
     refused(&arguments(&place, &[]), 74, &["driver_index.json.gz", "directory"]);
-}
-
-#[test]
-fn a_disk_that_is_full_exits_74_and_old_files_stay_whole() {
-    let catalog = grid(6, 6);
-    let place = Place::with_catalog(&catalog);
-    let options = SimOptions { catalog: catalog.clone(), entries: 4000, drivers: 900, ..SimOptions::default() };
-    let sim = Simulator::start(options).unwrap();
-    let _ended = place.loader(&sim.base_url()).run().with_code(0);
-    let largest = sim.world().boards().max_by_key(r3e_tests::sim::Board::len).unwrap().combination();
-    for board in catalog.combinations() {
-        sim.change_board(board).unwrap();
-    }
-    for board in catalog.combinations().take(3).chain([largest]) {
-        age(&board_file(&place.cache(), board), Duration::from_hours(48));
-    }
-    let before = snapshot(&place.cache());
-
-    // No file may grow beyond a few kilobytes: small boards can be written, the largest and the index cannot.
-    let _ended = place.loader(&sim.base_url()).with_files_up_to(4096).run().with_code(74).naming(&["File too large"]);
-    let after = snapshot(&place.cache());
-    assert!(after.keys().eq(before.keys()), "no file more, none less");
-    let untouched = |path: &PathBuf| after[path] == before[path];
-    assert!(untouched(&board_file(&place.cache(), largest)));
-    assert!(before.keys().filter(|path| path.parent() == Some(&place.cache())).all(untouched), "the exports");
-    assert_eq!(board_files(&place.cache()).len(), 36, "each is whole");
-
-    let _ended = place.loader(&sim.base_url()).set("cache.max_age", "0s").run().with_code(0);
-    assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Heap profiles of a loader at work.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use r3e_tests::harness::{Invocation, Place, Running, command, grid, program, until};
+use r3e_tests::harness::{Invocation, Place, Running, command, program, simulated, until};
 use r3e_tests::sim::{SimOptions, Simulator};
 use serde_json::Value;
 
@@ -15,17 +16,17 @@ const IN_FLIGHT: u64 = 96;
 
 /// A service with boards of many pages.
 fn service() -> (Simulator, Place) {
-    let catalog = grid(16, 16);
-    let place = Place::with_catalog(&catalog);
-    let options = SimOptions { catalog, entries: 256 * 300, drivers: 5000, ..SimOptions::default() };
-    (Simulator::start(options).unwrap(), place)
+    simulated(16, 16, SimOptions { entries: 256 * 300, drivers: 5000, ..SimOptions::default() })
 }
 
 /// A loader that is about to run there and can be profiled like that, from an executable of its own.
 fn loader(place: &Place, sim: &Simulator, profile: &str) -> Invocation {
     let loader = place.loader(&sim.base_url()).set("memory.profile", profile).set("upstream.page_size", "20");
     let executable = place.path("r3e-loader");
-    fs::copy(program("r3e-loader"), &executable).unwrap();
+    // By another process: a file that this one has open for writing, and any program that it is just starting, cannot be executed.
+    let copied =
+        command(Path::new("cp"), &place.path("")).arg(program("r3e-loader")).arg(&executable).status().unwrap();
+    assert!(copied.success());
     loader.set("upstream.concurrency", &IN_FLIGHT.to_string()).executable(executable)
 }
 

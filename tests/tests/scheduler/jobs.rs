@@ -12,12 +12,14 @@ use crate::place::{
 fn the_loader_runs_at_the_start_and_its_output_has_its_name() {
     let place = Place::new();
     let running = with_told_jobs(&place, &[]).arguments(&["--verbose", "--log-format=text"]).spawn();
-    logged(&place, Logged::Done, 1);
+    until("the loader has logged", || log(&place).contains("a word of number 1"));
     let pid = running.pid();
-    let log = stopped(&place, running);
+    running.signal("TERM");
+    let _ended = running.wait().with_code(0);
+    let log = log(&place);
     let [load] = started(&place).try_into().unwrap();
     let expected = format!(
-        "r3e-loader --wait=15000ms --parent={pid} --config=cache_temp/.scheduler.toml --cache=cache --staging=cache_temp --verbose"
+        "r3e-loader --wait=15000ms --parent={pid} --config=cache_temp/.scheduler.toml --cache=cache --staging=cache_temp --log-format=text --verbose"
     );
     assert_eq!(load, expected);
     let line = log.lines().find(|line| line.contains("a word of number 1")).unwrap();
