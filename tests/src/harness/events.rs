@@ -40,10 +40,12 @@ impl Event {
     }
 }
 
-/// The events of a log. A line that is none is left out: what a program has printed otherwise, or one that is not finished.
+/// The events of a log. What a supervisor puts before them is skipped. A line that is none is left out: what a program has printed
+/// otherwise, or one that is not finished.
 #[must_use]
 pub fn events(log: &str) -> Vec<Event> {
-    log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    let event = |line: &str| serde_json::from_str(&line[line.find('{')?..]).ok();
+    log.lines().filter_map(event).collect()
 }
 
 /// Those that have all of these fields, without those of jobs.

@@ -30,7 +30,8 @@ fn programs_at_work_are_seen_looked_into_and_purged() {
     sim.set_latency(Duration::from_millis(100));
     sim.answer_only(40);
     let top = terminal.start_top("", "");
-    terminal.shows("no program runs that has a control socket in");
+    // Nothing runs: the folder is named.
+    terminal.shows(&place.path("run").to_string_lossy());
 
     // They come.
     let watch = logged(monitor(&place, &["watch"]));
@@ -134,7 +135,8 @@ fn is_coloured(styled: &str) -> bool {
 fn whatever_ends_it_the_terminal_is_as_it_was() {
     let place = Place::new();
     let Some(terminal) = Terminal::new(&place) else { return };
-    let nobody = "no program runs that has";
+    let folder = place.path("run").to_string_lossy().into_owned();
+    let nobody = folder.as_str();
     for ending in ["TERM", "INT", "HUP", "key"] {
         let pid = terminal.start_top("", "");
         terminal.shows(nobody);
