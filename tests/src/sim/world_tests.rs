@@ -22,7 +22,7 @@ fn boards(world: &World) -> Vec<Combination> {
 #[test]
 fn the_default_world_is_of_the_services_size() {
     let world = World::new(&SimOptions::default()).unwrap();
-    assert_eq!((world.total_entries(), world.boards_with_entries()), (300_000, 6469));
+    assert_eq!((world.total_entries(), world.boards_with_entries()), (300_000, 7088));
     let served: u64 = world.boards().map(|board| u64::from(board.len())).sum();
     assert_eq!(served, 300_000);
     let keys = world.distinct_driver_keys();
