@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
 use crate::index::{self, BoardState, Built, Exported, Headroom, IndexError, Source};
+use crate::runtime::config::IndexFormat;
 use crate::runtime::fs::FsError;
 use crate::runtime::timestamp;
 use crate::store::{Damage, Promoted, Staging, Status, StatusFile};
@@ -58,6 +59,8 @@ pub struct Publisher {
     pub status: StatusFile,
     /// Whether the index is written uncompressed too.
     pub plain: bool,
+    /// For which front ends files are published.
+    pub formats: Vec<IndexFormat>,
     /// Threads that read, format and compress.
     pub threads: usize,
     /// How much memory an index may take.
@@ -107,7 +110,8 @@ impl Publisher {
         let begun = Instant::now();
         let cache = self.staging.cache();
         let headroom = Headroom { bytes: (self.headroom.0)(), give_back: self.give_back };
-        let source = Source { cache, catalog: &self.catalog, threads: self.threads, headroom, stop };
+        let source =
+            Source { cache, catalog: &self.catalog, threads: self.threads, headroom, formats: &self.formats, stop };
         let (built, exported) = self.export(&source)?;
         self.set_aside(&built, &mut totals)?;
         let refused = self.staging.refused();
@@ -122,7 +126,9 @@ impl Publisher {
             boards = built.boards(),
             drivers = exported.drivers,
             entries = built.entries(),
-            changed = exported.changed,
+            changed = exported.changed(),
+            written = exported.written,
+            files = exported.files,
             took_ms = took_ms.round(),
             "index exported"
         );

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
 
 mod beneath;
+mod complete;
 mod error;
 mod lock;
 mod modes;
@@ -24,6 +25,7 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
 pub use beneath::{Beneath, open_beneath};
+pub use complete::Complete;
 pub(crate) use error::At;
 pub use error::{Access, FsError, Reach};
 pub use lock::{is_writable, leads_to, open_lock, open_published_lock, replace_lock};
@@ -341,19 +343,6 @@ impl NewFile {
         sync_folder(parent(&self.target))
     }
 
-    /// Like [`NewFile::commit`], but leaves a target that has the same bytes alone, so that its time stays too.
-    /// Says whether the target was replaced.
-    ///
-    /// # Errors
-    /// When the system refuses; the target is then what it was.
-    pub fn commit_if_changed(mut self) -> Result<bool, FsError> {
-        self.flushed()?;
-        if same_content(&self.temporary, &self.target)? {
-            return Ok(false);
-        }
-        self.commit().map(|()| true)
-    }
-
     /// Puts the file at its target without syncing: for staged boards, which are checked before they are promoted.
     ///
     /// # Errors
@@ -395,8 +384,8 @@ impl Drop for NewFile {
     }
 }
 
-/// Whether both files are there and can be read, and hold the same bytes.
-fn same_content(one: &Path, other: &Path) -> Result<bool, FsError> {
+/// Whether both files are there and can be read, and hold the same bytes: all, or the first `up_to` of them.
+fn same_content(one: &Path, other: &Path, up_to: Option<u64>) -> Result<bool, FsError> {
     let theirs = match File::open(other) {
         // Only its owner may read it: it is replaced.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
@@ -405,10 +394,10 @@ fn same_content(one: &Path, other: &Path) -> Result<bool, FsError> {
     let Some(theirs) = theirs else { return Ok(false) };
     let ours = File::open(one).at("open", one)?;
     let length = |file: &File, path| file.metadata().at("look at", path).map(|it| it.len());
-    if length(&ours, one)? != length(&theirs, other)? {
+    if up_to.is_none() && length(&ours, one)? != length(&theirs, other)? {
         return Ok(false);
     }
-    let (mut ours, mut theirs) = (BufReader::new(ours), BufReader::new(theirs));
+    let (mut ours, mut theirs) = (BufReader::new(ours.take(up_to.unwrap_or(u64::MAX))), BufReader::new(theirs));
     let (mut a, mut b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
         let read = ours.read(&mut a).at("read", one)?;
@@ -458,16 +447,22 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_leave_the_target_and_its_time_alone() {
+    fn a_complete_file_tells_whether_it_is_there_already() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        assert!(write(&path, "one").commit_if_changed().unwrap());
-        let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
-        assert!(!write(&path, "one").commit_if_changed().unwrap());
-        assert_eq!(path.metadata().unwrap().modified().unwrap(), long_ago);
-        assert!(write(&path, "two").commit_if_changed().unwrap());
-        assert_eq!(read_text(&path, 100).unwrap(), "two");
+        let complete = |text| write(&path, text).complete().unwrap();
+        assert!(!complete("one").is_there(None).unwrap());
+        complete("one").put().unwrap();
+        for (text, up_to, expected) in [
+            ("one", None, true),
+            ("two", None, false),
+            ("ones", None, false),
+            ("ore", Some(1), true),
+            ("one more", Some(4), false),
+        ] {
+            assert_eq!(complete(text).is_there(up_to).unwrap(), expected, "{text}");
+        }
+        assert_eq!(read_text(&path, 100).unwrap(), "one");
         assert_eq!(list(folder.path()).unwrap(), [path]);
     }
 
