@@ -41,6 +41,8 @@ mod sample;
 mod shard;
 mod split;
 mod staged;
+mod statistics;
+mod teams;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -89,7 +89,7 @@ impl Combinations {
             let mut file = staged.create(TOP_COMBINATIONS)?;
             let text = list(Some(exported.generation), top);
             file.write_all(&text).map_err(|error| cannot_write(staged, TOP_COMBINATIONS, error))?;
-            staged.add(file, None)?;
+            staged.add(TOP_COMBINATIONS.to_owned(), file, None)?;
         }
         Ok(())
     }

@@ -39,6 +39,15 @@ pub(super) struct Identity<'a> {
     pub(super) rank: &'a str,
 }
 
+/// A driver who has a team.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member<'a> {
+    pub(super) driver: u32,
+    pub(super) team: &'a str,
+    /// Empty if none of the driver's results has one.
+    pub(super) country: &'a str,
+}
+
 /// When and where a result was driven. Of equal times, the first in catalogue order and then by position is the newest.
 #[derive(Debug, Clone, Copy)]
 struct Stamp {
@@ -272,6 +281,19 @@ impl Drivers {
     /// The drivers with results, by key and then by id.
     pub(super) fn with_results(&self) -> impl Iterator<Item = u32> {
         self.sorted.iter().copied().filter(|&it| (it as usize) < self.drivers.len())
+    }
+
+    /// The exported drivers who have a team, by the newest results that have one. Before [`Drivers::remember`].
+    pub(super) fn members<'a>(&'a self) -> impl Iterator<Item = Member<'a>> {
+        self.with_results().filter_map(|driver| {
+            let newest = self.get(driver);
+            let of = |newest: &'a str, earlier: &'a Earlier| match newest {
+                "" => earlier.get(&driver).map_or("", |(text, _)| self.strings.get(*text)),
+                _ => newest,
+            };
+            let (team, country) = (of(newest.team, &self.teams), of(newest.country, &self.countries));
+            (!team.is_empty()).then_some(Member { driver, team, country })
+        })
     }
 
     /// A driver, by number.

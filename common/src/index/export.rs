@@ -11,8 +11,11 @@ use super::mirror;
 use super::ranges::{Ranges, Source};
 use super::row_objects::{DriverIndex, Entries};
 use super::staged::Staged;
+use super::statistics::{self, Statistics};
+use super::teams;
 use super::writer::{Exported, Range, Writer};
 use crate::runtime::config::IndexFormat;
+use crate::runtime::timestamp;
 
 /// Writes all exports into `folder`; files whose bytes are the same already are left alone. The files appear together, when
 /// all are complete.
@@ -37,18 +40,27 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
     }
     if let Some(mut drivers) = drivers {
         drivers.sort();
-        metadata::remember_previous(folder, &mut drivers);
-        let mut entries = Entries::new();
-        let held = held + drivers.held_bytes();
-        let mut ranges = ranges.by_driver(&drivers, held)?;
-        write(&mut ranges, &mut [&mut entries], held, &mut staged)?;
-        drop(ranges);
         let workers = Workers { threads, plan, stop };
+        ranges.free_if_limited();
+        exported.teams = Some(teams::write(&drivers, &workers, held + drivers.held_bytes(), &mut staged)?);
+        metadata::remember_previous(folder, &mut drivers);
+        let held = held + drivers.held_bytes();
+        if exported.drivers == 0 {
+            exported.drivers = drivers.count();
+        }
+        let mut ranges = ranges.by_driver(&drivers, held)?;
+        let (mut entries, mut statistics) = (Entries::new(), Statistics::new(&drivers, source.catalog));
+        write(&mut ranges, &mut [&mut entries, &mut statistics], held, &mut staged)?;
+        drop(ranges);
+        let held = held + statistics.held_bytes();
         metadata::write(&drivers, &workers, held, &mut staged)?;
         mirror::write(&drivers, &workers, held, &mut staged)?;
+        statistics.write(&timestamp(source.now), &workers, held, &mut staged)?;
     }
     combinations.write(&source, &exported, &mut staged)?;
-    (exported.written, exported.files) = staged.promote()?;
+    let (written, names) = staged.promote()?;
+    (exported.written, exported.files) = (written, names.len());
+    statistics::remove_stale(folder, &names)?;
     Ok(exported)
 }
 
@@ -98,7 +110,8 @@ mod tests {
         fs::write_whole(&path, &encoder.finish("2026-11-23T04:00:11Z").bytes).unwrap();
 
         let (headroom, formats) = (Headroom { bytes: None, give_back: || {} }, &IndexFormat::ALL);
-        let source = Source { cache: &cache, catalog: &catalog, threads: 2, headroom, formats, stop: &stop };
+        let now = std::time::UNIX_EPOCH;
+        let source = Source { cache: &cache, catalog: &catalog, threads: 2, headroom, formats, now, stop: &stop };
         let export_it = || export(build(&source).unwrap().1, folder.path(), false).unwrap();
         let exported = export_it();
         let file = std::fs::read(folder.path().join("driver_index.json.gz")).unwrap();

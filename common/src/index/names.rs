@@ -30,14 +30,6 @@ pub(super) fn compare_keys(a: &str, b: &str) -> Ordering {
     key_chars(a).cmp(key_chars(b))
 }
 
-/// The number of the shard that a key belongs to: 0 to 25 for `a` to `z`, 26 for `_`.
-pub(super) fn shard_of(key: &str) -> usize {
-    match key.bytes().next() {
-        Some(letter @ b'a'..=b'z') => usize::from(letter - b'a'),
-        _ => SHARDS - 1,
-    }
-}
-
 /// The name of a shard, as files have it.
 pub(super) fn shard_name(shard: usize) -> char {
     ('a'..='z').nth(shard).unwrap_or('_')
@@ -110,13 +102,6 @@ mod tests {
             assert_eq!((key(name).as_str(), alias_chars(name).collect::<String>().as_str()), (expected_key, alias));
         }
         assert_eq!(lower_name(" Ludo  F "), " ludo  f ");
-    }
-
-    #[test]
-    fn shards_are_letters_or_the_rest() {
-        let named = |key: &str| shard_name(shard_of(key));
-        let names: Vec<char> = ["ana", "zoe", "9", "[tag]", "łukasz", "佐藤", "", "{"].map(named).into();
-        assert_eq!(names, ['a', 'z', '_', '_', '_', '_', '_', '_']);
     }
 
     proptest! {

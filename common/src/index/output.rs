@@ -35,11 +35,6 @@ impl Output {
         Ok(Self { name, gzip, plain, trailer, json_bytes: 0, gzip_bytes: HEADER.len() as u64 })
     }
 
-    /// Whether the text of blocks is written too.
-    pub(super) fn takes_text(&self) -> bool {
-        self.plain.is_some()
-    }
-
     /// Writes the next block; its text may be left out where it is not taken.
     pub(super) fn block(&mut self, staged: &Staged, block: &Block, text: &[u8]) -> Result<(), FsError> {
         self.trailer.add(block);
@@ -54,9 +49,9 @@ impl Output {
         let generation = self.trailer.generation(self.json_bytes);
         let ending = gzip::ending(generation);
         self.gzip.write_all(&ending).map_err(|error| cannot_write(staged, &self.name, error))?;
-        staged.add(self.gzip, up_to)?;
+        staged.add(format!("{}.gz", self.name), self.gzip, up_to)?;
         if let Some(plain) = self.plain {
-            staged.add(plain, None)?;
+            staged.add(self.name, plain, None)?;
         }
         Ok(Written { generation, gzip_bytes: self.gzip_bytes + ending.len() as u64 })
     }

@@ -1,5 +1,7 @@
 //! Reading the whole cache into columns: at once, or in passes over ranges of keys where memory is limited.
 
+use std::time::SystemTime;
+
 use tokio_util::sync::CancellationToken;
 
 use super::boards::{BoardState, Built};
@@ -35,6 +37,8 @@ pub struct Source<'a> {
     pub headroom: Headroom,
     /// For which front ends files are published.
     pub formats: &'a [IndexFormat],
+    /// The time of day, which some files name.
+    pub now: SystemTime,
     /// Ends it early.
     pub stop: &'a CancellationToken,
 }
@@ -153,6 +157,14 @@ impl<'a> Ranges<'a> {
         self.read_again(held, false)
     }
 
+    /// Frees the columns if they have to be read again anyway.
+    pub(super) fn free_if_limited(&mut self) {
+        if self.plan.is_some() {
+            self.columns = Columns::default();
+            self.give_back();
+        }
+    }
+
     /// Goes through all rows once more, in the order of their drivers' keys, while the export holds so many bytes.
     pub(super) fn by_driver<'d>(self, drivers: &'d Drivers, held: usize) -> Result<Ranges<'d>, IndexError>
     where
@@ -164,8 +176,6 @@ impl<'a> Ranges<'a> {
             ranges.columns = std::mem::take(&mut ranges.columns).reordered(ranges.keying);
             return Ok(ranges);
         }
-        ranges.columns = Columns::default();
-        ranges.give_back();
         ranges.range = KeyRange::default();
         ranges.read_again(held, true)?;
         Ok(ranges)

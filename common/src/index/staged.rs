@@ -10,11 +10,12 @@ use crate::runtime::fs::{self, Complete, FsError, NewFile};
 pub(super) struct Staged {
     folder: PathBuf,
     files: Vec<(Complete, Option<u64>)>,
+    names: BTreeSet<String>,
 }
 
 impl Staged {
     pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), files: Vec::new() }
+        Self { folder: folder.to_owned(), files: Vec::new(), names: BTreeSet::new() }
     }
 
     /// The folder that names of files start from.
@@ -32,15 +33,15 @@ impl Staged {
     }
 
     /// Takes a file that is complete. What follows after `up_to` bytes does not count as a change.
-    pub(super) fn add(&mut self, file: NewFile, up_to: Option<u64>) -> Result<(), FsError> {
+    pub(super) fn add(&mut self, name: String, file: NewFile, up_to: Option<u64>) -> Result<(), FsError> {
         self.files.push((file.complete()?, up_to));
+        self.names.insert(name);
         Ok(())
     }
 
     /// Puts all files in their places, in the order in which they were added, but leaves those alone that are there already.
-    /// Returns how many were put there, of how many.
-    pub(super) fn promote(self) -> Result<(usize, usize), FsError> {
-        let all = self.files.len();
+    /// Returns how many were put there, and the names of all.
+    pub(super) fn promote(self) -> Result<(usize, BTreeSet<String>), FsError> {
         let mut changed = Vec::new();
         for (file, up_to) in self.files {
             if !file.is_there(up_to)? {
@@ -54,6 +55,6 @@ impl Staged {
             changed.into_iter().try_for_each(Complete::put)?;
             folders.iter().try_for_each(|it| fs::sync_folder(it))?;
         }
-        Ok((written, all))
+        Ok((written, self.names))
     }
 }

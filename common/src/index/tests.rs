@@ -1,6 +1,7 @@
 //! An index made within a headroom has the same bytes as one held in memory, and as a slow model has.
 
 mod model;
+mod today;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -46,7 +47,7 @@ const NAMES: [&str; 21] = [
 fn catalog() -> Catalog {
     Catalog::from_toml(
         "[[track]]\nid = 5\nname = \"A\"\n[[track]]\nid = 3\nname = \"B\"\n[[track]]\nid = 9\nname = \"C\"\n\
-         [[class]]\nid = 2\nname = \"X\"\n[[class]]\nid = 1\nname = \"Y\"\n[[class]]\nid = 7\nname = \"Z\"\n",
+         [[class]]\nid = 2922\nname = \"X\"\n[[class]]\nid = 1703\nname = \"Y\"\n[[class]]\nid = 7\nname = \"Z\"\n",
     )
     .unwrap()
 }
@@ -148,6 +149,7 @@ impl World {
             threads,
             headroom,
             formats: &IndexFormat::ALL,
+            now: std::time::UNIX_EPOCH,
             stop: &self.stop,
         }
     }

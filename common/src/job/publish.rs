@@ -110,8 +110,15 @@ impl Publisher {
         let begun = Instant::now();
         let cache = self.staging.cache();
         let headroom = Headroom { bytes: (self.headroom.0)(), give_back: self.give_back };
-        let source =
-            Source { cache, catalog: &self.catalog, threads: self.threads, headroom, formats: &self.formats, stop };
+        let source = Source {
+            cache,
+            catalog: &self.catalog,
+            threads: self.threads,
+            headroom,
+            formats: &self.formats,
+            now: (self.clock)(),
+            stop,
+        };
         let (built, exported) = self.export(&source)?;
         self.set_aside(&built, &mut totals)?;
         let refused = self.staging.refused();
