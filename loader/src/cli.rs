@@ -18,7 +18,7 @@ pub struct Arguments {
     /// Only export what is in the cache already; ask the service for nothing
     #[arg(long, conflicts_with = "only")]
     pub cached_only: bool,
-    /// Fetch these boards only: 1693 for all classes of a track, 5276-8600 for one board, split by commas
+    /// Fetch these boards only: 1693 for all classes of a track; 5276-8600, or the URL of a board, for one board; split by commas
     #[arg(long, value_name = "BOARDS", allow_hyphen_values = true)]
     pub only: Option<String>,
     /// The flags of every job.
@@ -36,6 +36,7 @@ Examples:
   r3e-loader --only 1693,5276-8600            … for one track, and one board more
   r3e-loader --cached-only --json             export the index of what is there
   r3e-loader --print-config                   show every setting, and where it comes from
+  r3e-loader catalog diff r3e-data.json       show which tracks and classes are new
   r3e-loader catalog import r3e-data.json -o catalog.toml
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 some boards failed, 69 service unavailable, 74 disk failed,
@@ -66,6 +67,11 @@ pub enum CatalogCommand {
     Check {
         /// The catalogue [default: the one in force]
         file: Option<PathBuf>,
+    },
+    /// Show what a file adds to, removes from and renames in the catalogue in force
+    Diff {
+        /// A catalogue, or the game publisher's r3e-data.json
+        file: PathBuf,
     },
     /// Make a catalogue of the game publisher's r3e-data.json
     Import {

@@ -57,7 +57,7 @@ pub enum Command {
 /// Arguments of `boards`.
 #[derive(Debug, Args)]
 pub struct BoardsArguments {
-    /// 1693 for all classes of a track, 5276-8600 for one board
+    /// 1693 for all classes of a track; 5276-8600, or the URL of a board, for one board
     #[arg(value_name = "BOARDS", required_unless_present = "from")]
     pub tokens: Vec<String>,
     /// Read more of them from this file, split by white space; - is standard input

@@ -69,7 +69,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"1693-1703\n\t5276-8600 nonsense\n").unwrap();
         let boards = chosen(&arguments(&["1693", "1693"], Some(file.path())), &catalog).unwrap();
-        assert_eq!(boards.len(), 87 + 1);
+        assert_eq!(boards.len(), 90 + 1);
     }
 
     #[test]

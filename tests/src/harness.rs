@@ -33,6 +33,6 @@ pub use index::{DriverIndex, Row, driver_index, driver_index_and_generation, par
 pub use leaky::Leaky;
 pub use moment::Moment;
 pub use place::{Place, grid, shared_folder};
-pub use processes::{REAPER, command, processes_of, program_beside, reap, signal};
+pub use processes::{REAPER, command, processes_of, program, program_beside, reap, signal};
 pub use running::{Ended, Invocation, Running};
 pub use wait::{BOUND, until};

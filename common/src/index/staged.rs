@@ -44,7 +44,7 @@ impl Staged {
     pub(super) fn promote(self) -> Result<(usize, BTreeSet<String>), FsError> {
         let mut changed = Vec::new();
         for (file, up_to) in self.files {
-            if !file.is_there(up_to)? {
+            if !file.is_published(up_to)? {
                 changed.push(file);
             }
         }
@@ -52,7 +52,7 @@ impl Staged {
         if written > 0 {
             fs::sync_file_system(&self.folder)?;
             let folders: BTreeSet<PathBuf> = changed.iter().map(|it| it.folder().to_owned()).collect();
-            changed.into_iter().try_for_each(Complete::put)?;
+            changed.into_iter().try_for_each(Complete::publish)?;
             folders.iter().try_for_each(|it| fs::sync_folder(it))?;
         }
         Ok((written, self.names))

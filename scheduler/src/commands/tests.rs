@@ -98,7 +98,7 @@ fn summary<'a>(
         schedule,
         calendar,
         due,
-        boards: 14_703,
+        boards: 16_110,
         catalog: None,
         cache: "/var/lib/r3e/cache".to_owned(),
         staging: "/var/lib/r3e/cache_temp".to_owned(),
@@ -115,11 +115,11 @@ fn check_shows_what_a_start_would_find() {
     rules      daily at 02:30
     next run   Wed 2026-11-25 02:30 +01:00 Europe/Berlin, in 13h30m
     retries    after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help)
-    catalogue  14703 boards (built in)
+    catalogue  16110 boards (built in)
     cache      /var/lib/r3e/cache
     staging    /var/lib/r3e/cache_temp
     ");
-    insta::assert_snapshot!(found.json(), @r#"{"boards":14703,"cache":"/var/lib/r3e/cache","catalog":null,"due":null,"next":{"at":"2026-11-25T02:30:00+01:00","in_seconds":48600,"rules":[{"daily_at":"02:30"}],"time_zone":"Europe/Berlin"},"retries":{"attempts":3,"backoff_max_seconds":1800.0,"backoff_min_seconds":60.0},"rules":[{"daily_at":"02:30"}],"staging":"/var/lib/r3e/cache_temp","time_zone":"Europe/Berlin","waiting":null}"#);
+    insta::assert_snapshot!(found.json(), @r#"{"boards":16110,"cache":"/var/lib/r3e/cache","catalog":null,"due":null,"next":{"at":"2026-11-25T02:30:00+01:00","in_seconds":48600,"rules":[{"daily_at":"02:30"}],"time_zone":"Europe/Berlin"},"retries":{"attempts":3,"backoff_max_seconds":1800.0,"backoff_min_seconds":60.0},"rules":[{"daily_at":"02:30"}],"staging":"/var/lib/r3e/cache_temp","time_zone":"Europe/Berlin","waiting":null}"#);
 
     let often = calendar("Asia/Kathmandu", &["@hourly", "15 12 * * 1-5"]);
     let missed = summary(&often, &schedule, Some("2026-11-24T09:00:00Z"), true, "2026-11-24T12:00:00Z");
@@ -136,11 +136,11 @@ fn check_shows_what_a_start_would_find() {
     due        Tue 2026-11-24 17:00 +05:45 Asia/Kathmandu, and 2 before it: a start makes up for it
     next run   Tue 2026-11-24 18:00 +05:45 Asia/Kathmandu, in 15m00s
     retries    after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help)
-    catalogue  14703 boards (/etc/r3e/catalog.toml)
+    catalogue  16110 boards (/etc/r3e/catalog.toml)
     cache      /var/lib/r3e/cache
     staging    /var/lib/r3e/cache_temp
     ");
-    insta::assert_snapshot!(missed.json(), @r#"{"boards":14703,"cache":"/var/lib/r3e/cache","catalog":"/etc/r3e/catalog.toml","due":{"at":"2026-11-24T17:00:00+05:45","further":2,"what":"make up"},"next":{"at":"2026-11-24T18:00:00+05:45","in_seconds":900,"rules":[{"cron":"@hourly"}],"time_zone":"Asia/Kathmandu"},"retries":{"attempts":3,"backoff_max_seconds":1800.0,"backoff_min_seconds":60.0},"rules":[{"daily_at":"02:30"},{"cron":"@hourly"},{"cron":"15 12 * * 1-5"}],"staging":"/var/lib/r3e/cache_temp","time_zone":"Asia/Kathmandu","waiting":{"attempt":2,"not_before":null}}"#);
+    insta::assert_snapshot!(missed.json(), @r#"{"boards":16110,"cache":"/var/lib/r3e/cache","catalog":"/etc/r3e/catalog.toml","due":{"at":"2026-11-24T17:00:00+05:45","further":2,"what":"make up"},"next":{"at":"2026-11-24T18:00:00+05:45","in_seconds":900,"rules":[{"cron":"@hourly"}],"time_zone":"Asia/Kathmandu"},"retries":{"attempts":3,"backoff_max_seconds":1800.0,"backoff_min_seconds":60.0},"rules":[{"daily_at":"02:30"},{"cron":"@hourly"},{"cron":"15 12 * * 1-5"}],"staging":"/var/lib/r3e/cache_temp","time_zone":"Asia/Kathmandu","waiting":{"attempt":2,"not_before":null}}"#);
     let skipped = summary(&every_day, &schedule, Some("2026-11-23T09:00:00Z"), false, "2026-11-24T12:00:00Z").text();
     insta::assert_snapshot!(skipped.lines().nth(3).unwrap(), @"due        Tue 2026-11-24 02:30 +01:00 Europe/Berlin: a start skips it");
 }

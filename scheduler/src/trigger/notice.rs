@@ -20,7 +20,7 @@ pub(crate) struct Notice {
     folder: PathBuf,
     /// None where the system gives no watch, which has been told.
     kernel: Option<Kernel>,
-    watched: Option<(WatchDescriptor, fs::FolderId)>,
+    watched: Option<(WatchDescriptor, fs::Inode)>,
 }
 
 /// The kernel's queue of events.

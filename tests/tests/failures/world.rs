@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::domain::Combination;
 use r3e_tests::harness::{
-    BoardFile, Place, board_at, board_file, board_files, driver_index, driver_index_and_generation, grid, read_status,
+    BoardFile, Call, Place, board_at, board_file, board_files, driver_index, driver_index_and_generation, grid, read_status,
     top_combinations,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
@@ -17,7 +17,10 @@ use r3e_tests::sim::{SimOptions, Simulator};
 pub(crate) const LEFT: u32 = 3;
 
 /// How many boards a job that fetches all writes: those that have changed and those that are missing.
-pub(crate) const WRITTEN: u32 = 21;
+const WRITTEN: u32 = 21;
+
+/// The call that promotes one of these, which is cached and has changed: the 22nd board of the catalogue.
+pub(crate) const PROMOTED: Call = ("rename", "cache/track_104/class_9004.json.gz");
 
 pub(crate) type Boards = BTreeMap<Combination, BoardFile>;
 

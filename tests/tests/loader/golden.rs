@@ -94,7 +94,9 @@ fn the_same_top_combinations_and_counts_as_the_older_programs() {
 
     let older = read_json(&place.path("older/top_combinations.json"));
     let newer = top_combinations(&place.cache());
-    let set = |list: &[serde_json::Value]| list.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    // The older program called these five classes WTCC.
+    let renamed = |it: &serde_json::Value| it.to_string().replace("\"WTCC 20", "\"WTCR 20");
+    let set = |list: &[serde_json::Value]| list.iter().map(renamed).collect::<BTreeSet<_>>();
     assert_eq!((newer.len(), set(&newer)), (740, set(older["results"].as_array().unwrap())));
     let catalog = Catalog::builtin();
     let sequence = |it: &serde_json::Value| {

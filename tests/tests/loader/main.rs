@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
+mod catalogs;
 mod certificates;
 mod control_group;
 mod damaged;

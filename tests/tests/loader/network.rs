@@ -34,8 +34,8 @@ fn load_all(tls: Tls, most_connections: u64) -> Stats {
     let stats = at_the_end(&sim);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
     let entries: usize = board_files(&place.cache()).values().map(|board| board.entries.len()).sum();
-    assert_eq!((ended.boards("fetched"), entries), (14_703, 300_000));
-    assert_eq!((stats.distinct_boards, stats.requests), (14_703, stats.listing_requests + stats.page_requests));
+    assert_eq!((ended.boards("fetched"), entries), (16_110, 300_000));
+    assert_eq!((stats.distinct_boards, stats.requests), (16_110, stats.listing_requests + stats.page_requests));
     assert!(stats.connections_accepted <= most_connections, "{stats:?}");
     assert_eq!((stats.tls_handshakes, stats.tls_handshakes_failed), (stats.connections_accepted, 0));
     assert!(stats.in_flight_peak <= CONCURRENCY, "{stats:?}");

@@ -3,8 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use r3e_tests::harness::{Invocation, Place, Running, command, grid, until};
-use r3e_tests::programs;
+use r3e_tests::harness::{Invocation, Place, Running, command, grid, program, until};
 use r3e_tests::sim::{SimOptions, Simulator};
 use serde_json::Value;
 
@@ -26,7 +25,7 @@ fn service() -> (Simulator, Place) {
 fn loader(place: &Place, sim: &Simulator, profile: &str) -> Invocation {
     let loader = place.loader(&sim.base_url()).set("memory.profile", profile).set("upstream.page_size", "20");
     let executable = place.path("r3e-loader");
-    fs::copy(programs::program("r3e-loader").unwrap(), &executable).unwrap();
+    fs::copy(program("r3e-loader"), &executable).unwrap();
     loader.set("upstream.concurrency", &IN_FLIGHT.to_string()).executable(executable)
 }
 

@@ -200,5 +200,5 @@ fn a_watch_keeps_what_was_held_and_what_became_of_it() {
         runs.iter().map(|it| (it["pid"].clone(), it["outcome"].as_str().unwrap(), it["exit_code"].clone())).collect();
     assert_eq!(shown, [(first_pid.into(), "killed", Value::Null), (second_pid.into(), "done", 0.into())]);
     assert!(runs.iter().all(|it| it["peak_rss_bytes"].as_u64().unwrap() > 1 << 20), "{runs:?}");
-    assert_eq!(log(&place).matches("gone without a word").count(), 1, "{}", log(&place));
+    assert_eq!(log(&place).matches("ended without a run record").count(), 1, "{}", log(&place));
 }

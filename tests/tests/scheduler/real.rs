@@ -22,7 +22,7 @@ fn a_load_and_refreshes_by_the_trigger_file() {
     let board = "102-9003".parse().unwrap();
     sim.change_board(board).unwrap();
     sim.reset_stats();
-    trigger(&place, "nonsense 102-9003 999999");
+    trigger(&place, "nonsense https://example.org/detail.html?track=102&class=9003 999999");
     logged(&place, "the refresh of the boards that the trigger file names has ended: exit 0: done", 1);
     let stats = sim.stats();
     assert_eq!(stats.distinct_boards, 1, "{stats:?}");

@@ -5,19 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use r3e_tests::harness::{Invocation, Place, command, grid, processes_of};
-use r3e_tests::programs;
+use r3e_tests::harness::{Invocation, Place, command, grid, processes_of, program};
 use r3e_tests::sim::{SimOptions, Simulator};
 use serde_json::Value;
 
 /// A shipped file or folder.
 pub(crate) fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
-}
-
-/// Where the programs under test are.
-pub(crate) fn program(name: &str) -> PathBuf {
-    programs::program(name).unwrap()
 }
 
 /// A small service.
