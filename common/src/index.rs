@@ -41,6 +41,7 @@ mod sample;
 mod shard;
 mod split;
 mod staged;
+mod stale;
 mod statistics;
 mod teams;
 #[cfg(test)]

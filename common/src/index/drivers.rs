@@ -89,7 +89,7 @@ pub(super) struct Drivers {
     /// The number of a driver's id is one more than the driver's own: 0 is the empty text.
     ids: Interner,
     strings: Interner,
-    drivers: Vec<(Shown, Stamp)>,
+    newest: Vec<(Shown, Stamp)>,
     former: Vec<Former>,
     teams: Earlier,
     countries: Earlier,
@@ -104,7 +104,7 @@ impl Drivers {
         Self {
             ids: Interner::new(),
             strings: Interner::new(),
-            drivers: Vec::new(),
+            newest: Vec::new(),
             former: Vec::new(),
             teams: Earlier::default(),
             countries: Earlier::default(),
@@ -115,7 +115,7 @@ impl Drivers {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        let lists = self.drivers.capacity() * size_of::<(Shown, Stamp)>()
+        let lists = self.newest.capacity() * size_of::<(Shown, Stamp)>()
             + self.former.capacity() * size_of::<Former>()
             + (self.sorted.capacity() + self.ranks.capacity()) * size_of::<u32>();
         let earlier = (self.teams.capacity() + self.countries.capacity()) * size_of::<(u32, Text, Stamp, u8)>();
@@ -135,26 +135,25 @@ impl Drivers {
             let ordinal = shard.boards[row.board as usize].ordinal;
             let fields = shard.fields(row);
             let stamp = Stamp { driven: Moment::of(fields.date_time), ordinal, position: row.position };
-            let before = self.drivers.get(driver as usize).copied();
+            let before = self.newest.get(driver as usize).copied();
             let is_newest = before.is_none_or(|(_, newest)| stamp.is_newer_than(newest));
             for (earlier, text, of_newest) in [
                 (&mut self.teams, fields.team, before.map(|(shown, _)| shown.team)),
                 (&mut self.countries, fields.country, before.map(|(shown, _)| shown.country)),
             ] {
-                match (is_newest, before.zip(of_newest)) {
+                let older = before.map(|(_, newest)| newest).zip(of_newest);
+                if is_newest && !text.is_empty() {
                     // What the newest result has is not kept twice.
-                    (true, _) if !text.is_empty() => {
-                        earlier.remove(&driver);
+                    earlier.remove(&driver);
+                } else if is_newest {
+                    if let Some((stamp, old)) = older.filter(|(_, old)| *old != Text(0)) {
+                        earlier.insert(driver, (old, stamp));
                     }
-                    (true, Some(((_, newest), old))) if old != Text(0) => {
-                        earlier.insert(driver, (old, newest));
-                    }
-                    (false, Some((_, Text(0)))) if !text.is_empty() => {
-                        if earlier.get(&driver).is_none_or(|(_, old)| stamp.is_newer_than(*old)) {
-                            earlier.insert(driver, (self.strings.intern(text), stamp));
-                        }
-                    }
-                    _ => {}
+                } else if of_newest == Some(Text(0))
+                    && !text.is_empty()
+                    && earlier.get(&driver).is_none_or(|(_, old)| stamp.is_newer_than(*old))
+                {
+                    earlier.insert(driver, (self.strings.intern(text), stamp));
                 }
             }
             if is_newest {
@@ -166,14 +165,13 @@ impl Drivers {
                     team: intern(fields.team),
                     rank: intern(fields.rank),
                 };
-                match self.drivers.get_mut(driver as usize) {
-                    Some(it) => *it = (shown, stamp),
-                    None => {
-                        if self.drivers.len() == self.drivers.capacity() {
-                            self.drivers.reserve_exact((self.drivers.len() / 4).max(256));
-                        }
-                        self.drivers.push((shown, stamp));
+                if let Some(it) = self.newest.get_mut(driver as usize) {
+                    *it = (shown, stamp);
+                } else {
+                    if self.newest.len() == self.newest.capacity() {
+                        self.newest.reserve_exact((self.newest.len() / 4).max(256));
                     }
+                    self.newest.push((shown, stamp));
                 }
             }
         }
@@ -181,9 +179,9 @@ impl Drivers {
 
     /// All results are in: puts drivers in order.
     pub(super) fn sort(&mut self) {
-        let all = 0..u32::try_from(self.drivers.len()).unwrap_or(u32::MAX);
+        let all = 0..u32::try_from(self.newest.len()).unwrap_or(u32::MAX);
         let mut key = String::new();
-        let mut named: Vec<(u64, u32)> = Vec::with_capacity(self.drivers.len());
+        let mut named: Vec<(u64, u32)> = Vec::with_capacity(self.newest.len());
         for number in all {
             key.clear();
             key.extend(names::key_chars(self.get(number).name));
@@ -196,9 +194,11 @@ impl Drivers {
             a.0.cmp(&b.0).then_with(by_key)
         };
         named.sort_unstable_by(|a, b| compare(a, b).then_with(|| compare_ids(self.get(a.1).id, self.get(b.1).id)));
-        let mut ranks = vec![0; self.drivers.len()];
+        let mut ranks = vec![0; self.newest.len()];
         for (rank, same) in (1..).zip(named.chunk_by(|a, b| compare(a, b).is_eq())) {
-            same.iter().for_each(|(_, number)| ranks[*number as usize] = rank);
+            for (_, number) in same {
+                ranks[*number as usize] = rank;
+            }
         }
         self.sorted = named.into_iter().map(|(_, number)| number).collect();
         self.ranks = ranks;
@@ -212,7 +212,7 @@ impl Drivers {
         }
         let mut intern = |text| self.strings.intern(text);
         let number = self.ids.find(previous.id).and_then(|it| it.0.checked_sub(1)).map(|it| it as usize);
-        if let Some((shown, _)) = number.and_then(|it| self.drivers.get_mut(it)) {
+        if let Some((shown, _)) = number.and_then(|it| self.newest.get_mut(it)) {
             for (text, old) in [
                 (&mut shown.avatar, previous.avatar),
                 (&mut shown.country, previous.country),
@@ -225,7 +225,7 @@ impl Drivers {
             }
         }
         let is_listed = number.is_some_and(|it| {
-            let name = self.strings.get(self.drivers[it].0.name);
+            let name = self.strings.get(self.newest[it].0.name);
             names::key_chars(name).eq(key.chars())
         });
         if !is_listed {
@@ -247,7 +247,7 @@ impl Drivers {
             return;
         }
         let mut sorted = std::mem::take(&mut self.sorted);
-        sorted.extend((0..self.former.len()).filter_map(|it| u32::try_from(self.drivers.len() + it).ok()));
+        sorted.extend((0..self.former.len()).filter_map(|it| u32::try_from(self.newest.len() + it).ok()));
         sorted.sort_by(|&a, &b| {
             let (a, b) = (self.get(a), self.get(b));
             names::compare_keys(a.name, b.name).then_with(|| compare_ids(a.id, b.id))
@@ -280,7 +280,7 @@ impl Drivers {
 
     /// The drivers with results, by key and then by id.
     pub(super) fn with_results(&self) -> impl Iterator<Item = u32> {
-        self.sorted.iter().copied().filter(|&it| (it as usize) < self.drivers.len())
+        self.sorted.iter().copied().filter(|&it| (it as usize) < self.newest.len())
     }
 
     /// The exported drivers who have a team, by the newest results that have one. Before [`Drivers::remember`].
@@ -298,12 +298,11 @@ impl Drivers {
 
     /// A driver, by number.
     pub(super) fn get(&self, number: u32) -> Identity<'_> {
-        let (id, shown) = match self.drivers.get(number as usize) {
-            Some((shown, _)) => (self.ids.get(Text(number + 1)), shown),
-            None => {
-                let former = &self.former[number as usize - self.drivers.len()];
-                (self.strings.get(former.id), &former.shown)
-            }
+        let (id, shown) = if let Some((shown, _)) = self.newest.get(number as usize) {
+            (self.ids.get(Text(number + 1)), shown)
+        } else {
+            let former = &self.former[number as usize - self.newest.len()];
+            (self.strings.get(former.id), &former.shown)
         };
         let [name, avatar, country, team, rank] =
             [shown.name, shown.avatar, shown.country, shown.team, shown.rank].map(|it| self.strings.get(it));

@@ -11,7 +11,8 @@ use super::mirror;
 use super::ranges::{Ranges, Source};
 use super::row_objects::{DriverIndex, Entries};
 use super::staged::Staged;
-use super::statistics::{self, Statistics};
+use super::stale;
+use super::statistics::Statistics;
 use super::teams;
 use super::writer::{Exported, Range, Writer};
 use crate::runtime::config::IndexFormat;
@@ -24,8 +25,8 @@ use crate::runtime::timestamp;
 /// When the file system refuses, the headroom is too small, a board was replaced meanwhile or it was stopped; no file is then
 /// half written.
 pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Exported, IndexError> {
-    let (source, plan) = (ranges.source, ranges.plan);
-    let Source { threads, stop, .. } = source;
+    let source = ranges.source;
+    let workers = Workers { threads: source.threads, plan: ranges.plan, stop: source.stop };
     let mut staged = Staged::new(folder);
     let mut exported = Exported::default();
     let combinations = Combinations::of(&ranges.columns);
@@ -40,14 +41,11 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
     }
     if let Some(mut drivers) = drivers {
         drivers.sort();
-        let workers = Workers { threads, plan, stop };
         ranges.free_if_limited();
         exported.teams = Some(teams::write(&drivers, &workers, held + drivers.held_bytes(), &mut staged)?);
         metadata::remember_previous(folder, &mut drivers);
         let held = held + drivers.held_bytes();
-        if exported.drivers == 0 {
-            exported.drivers = drivers.count();
-        }
+        exported.ids = Some(drivers.count());
         let mut ranges = ranges.by_driver(&drivers, held)?;
         let (mut entries, mut statistics) = (Entries::new(), Statistics::new(&drivers, source.catalog));
         write(&mut ranges, &mut [&mut entries, &mut statistics], held, &mut staged)?;
@@ -60,7 +58,7 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
     combinations.write(&source, &exported, &mut staged)?;
     let (written, names) = staged.promote()?;
     (exported.written, exported.files) = (written, names.len());
-    statistics::remove_stale(folder, &names)?;
+    stale::remove(folder, &names)?;
     Ok(exported)
 }
 

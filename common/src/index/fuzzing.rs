@@ -7,7 +7,7 @@ use super::key::KeyRange;
 use super::keying::Keying;
 use super::objects::{Keyed as _, write_items};
 use super::row_objects::Rows;
-use super::rows::Fields;
+use super::rows::Form;
 use super::shard::Shard;
 use crate::domain::{Catalog, Entry, Ordinal};
 
@@ -28,8 +28,7 @@ pub fn driver_index<'a>(
     }
     shard.end_board(board, name, count);
     let columns = Columns::new(vec![shard], Keying::Name);
-    let write = |fields: &Fields<'_>, board: (&_, &_), out: &mut Vec<u8>| fields.write(board, out);
-    let rows = Rows { columns: &columns, catalog, keying: Keying::Name, write };
+    let rows = Rows { columns: &columns, catalog, keying: Keying::Name, form: Form::DriverIndex };
     let mut text = vec![b'{'];
     write_items(&rows, &[0..rows.items(), 0..0], 0..rows.items(), true, &mut text);
     text.push(b'}');

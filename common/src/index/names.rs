@@ -36,12 +36,12 @@ pub(super) fn shard_name(shard: usize) -> char {
 }
 
 fn collapsed(name: &str) -> impl Iterator<Item = char> {
-    let mut in_space = false;
+    let mut after_space = false;
     name.trim().chars().filter_map(move |c| {
-        let is_space = matches!(c, '\t' | '\n' | '\u{c}' | '\r' | ' ');
-        let repeated = is_space && std::mem::replace(&mut in_space, true);
-        in_space = is_space;
-        (!repeated).then_some(if is_space { ' ' } else { c })
+        let space = matches!(c, '\t' | '\n' | '\u{c}' | '\r' | ' ');
+        let is_repeated = space && after_space;
+        after_space = space;
+        (!is_repeated).then_some(if space { ' ' } else { c })
     })
 }
 

@@ -4,13 +4,11 @@ use super::columns::Columns;
 use super::error::IndexError;
 use super::keying::Keying;
 use super::objects::{Keyed, Objects};
-use super::rows::Fields;
+use super::rows::Form;
 use super::staged::Staged;
 use super::writer::{Exported, Range, Writer};
-use crate::domain::{Catalog, Class, Track};
+use crate::domain::Catalog;
 use crate::store::DRIVER_INDEX;
-
-pub(super) type WriteRow = for<'a> fn(&Fields<'a>, (&'a Track, &'a Class), &mut Vec<u8>);
 
 /// Rows in the order of their keys.
 #[derive(Debug)]
@@ -18,7 +16,7 @@ pub(super) struct Rows<'a> {
     pub(super) columns: &'a Columns,
     pub(super) catalog: &'a Catalog,
     pub(super) keying: Keying<'a>,
-    pub(super) write: WriteRow,
+    pub(super) form: Form,
 }
 
 impl Keyed for Rows<'_> {
@@ -44,7 +42,7 @@ impl Keyed for Rows<'_> {
 
     fn write(&self, place: usize, out: &mut Vec<u8>) {
         if let Some((place, fields)) = self.columns.row(place, self.catalog) {
-            (self.write)(&fields, place, out);
+            fields.write(self.form, place, out);
         }
     }
 
@@ -73,7 +71,7 @@ impl DriverIndex {
 
 impl Writer for DriverIndex {
     fn range(&mut self, range: &Range<'_>, staged: &mut Staged) -> Result<(), IndexError> {
-        let rows = range.rows(|fields, board, out| fields.write(board, out));
+        let rows = range.rows(Form::DriverIndex);
         self.objects.range(&rows, range.is_last, &range.workers, range.held, staged)?;
         self.drivers += range.columns.order.keys();
         Ok(())
@@ -108,13 +106,7 @@ impl Entries {
 
 impl Writer for Entries {
     fn range(&mut self, range: &Range<'_>, staged: &mut Staged) -> Result<(), IndexError> {
-        self.0.range(
-            &range.rows(|fields, board, out| fields.write_entry(board, out)),
-            range.is_last,
-            &range.workers,
-            range.held,
-            staged,
-        )
+        self.0.range(&range.rows(Form::Entries), range.is_last, &range.workers, range.held, staged)
     }
 
     fn held_bytes(&self) -> usize {

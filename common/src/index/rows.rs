@@ -14,6 +14,15 @@ pub(super) enum Stored<'a> {
     Text(&'a str),
 }
 
+/// The files that have rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The driver index.
+    DriverIndex,
+    /// The shards of entries.
+    Entries,
+}
+
 /// What a row says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a> {
@@ -39,7 +48,14 @@ pub(super) struct Fields<'a> {
 
 impl Fields<'_> {
     /// Appends the row. What is packed has no character that JSON escapes.
-    pub(super) fn write(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
+    pub(super) fn write(&self, form: Form, board: (&Track, &Class), out: &mut Vec<u8>) {
+        match form {
+            Form::DriverIndex => self.write_result(board, out),
+            Form::Entries => self.write_entry(board, out),
+        }
+    }
+
+    fn write_result(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
         let text = |key: &str, value, out: &mut Vec<u8>| {
             out.extend_from_slice(key.as_bytes());
             write_text(value, out);
@@ -64,8 +80,7 @@ impl Fields<'_> {
         out.push(b'}');
     }
 
-    /// Appends the row as today's front ends read it.
-    pub(super) fn write_entry(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
+    fn write_entry(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
         let text = |key: &str, value, out: &mut Vec<u8>| {
             out.extend_from_slice(key.as_bytes());
             write_text(value, out);
@@ -85,7 +100,7 @@ impl Fields<'_> {
         out.push(b'}');
     }
 
-    /// No fewer bytes than [`Fields::write`] or [`Fields::write_entry`] appends, and a comma.
+    /// No fewer bytes than [`Fields::write`] appends, and a comma.
     pub(super) fn max_bytes(&self) -> usize {
         let stored = |stored| match stored {
             Stored::Text(text) => text_bytes(text),

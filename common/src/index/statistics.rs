@@ -14,8 +14,6 @@ use super::writer::{Range, Writer};
 use crate::domain::{Catalog, ClassId};
 use metric::{Metric, Tally};
 
-pub(super) use files::remove_stale;
-
 /// Categories and their classes, by name: a list that front ends have too.
 const CATEGORIES: [(&str, &[u32]); 8] = [
     ("Audi Cup", &[4680, 5726]),

@@ -171,7 +171,7 @@ impl World {
             built.nameless(),
             built.boards(),
             built.boards_with_entries(),
-            built.tracks(&self.catalog),
+            built.tracks(&self.catalog).count(),
             built.states,
             built.damaged
         );

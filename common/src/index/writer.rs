@@ -5,7 +5,8 @@ use super::columns::Columns;
 use super::error::IndexError;
 use super::generation::Generation;
 use super::keying::Keying;
-use super::row_objects::{Rows, WriteRow};
+use super::row_objects::Rows;
+use super::rows::Form;
 use super::staged::Staged;
 use crate::domain::Catalog;
 
@@ -16,8 +17,10 @@ pub struct Exported {
     pub written: usize,
     /// … and how many there are.
     pub files: usize,
-    /// Distinct drivers: keys of the driver index, or ids where only today's files are published.
+    /// Keys of the driver index: names that differ in lower case.
     pub drivers: usize,
+    /// Drivers by their ids, where today's files are published.
+    pub ids: Option<usize>,
     /// Teams that have drivers, where today's files are published.
     pub teams: Option<usize>,
     /// Bytes of JSON of the driver index.
@@ -49,9 +52,9 @@ pub(super) struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// Its rows, each to be written as `write` does.
-    pub(super) fn rows(&self, write: WriteRow) -> Rows<'a> {
-        Rows { columns: self.columns, catalog: self.catalog, keying: self.keying, write }
+    /// Its rows, to be written in that form.
+    pub(super) fn rows(&self, form: Form) -> Rows<'a> {
+        Rows { columns: self.columns, catalog: self.catalog, keying: self.keying, form }
     }
 }
 

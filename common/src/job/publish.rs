@@ -10,7 +10,7 @@ use crate::index::{self, BoardState, Built, Exported, Headroom, IndexError, Sour
 use crate::runtime::config::IndexFormat;
 use crate::runtime::fs::FsError;
 use crate::runtime::timestamp;
-use crate::store::{Damage, Promoted, Staging, Status, StatusFile};
+use crate::store::{Damage, Promoted, Staging, Status, StatusFile, link_tracks};
 
 /// How often an export begins, where another program replaces boards while it is made.
 const ATTEMPTS: u32 = 3;
@@ -179,7 +179,11 @@ impl Publisher {
         {
             return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
         }
-        let exported = index::export(ranges, source.cache.folder(), self.plain);
+        let folder = source.cache.folder();
+        if self.formats.contains(&IndexFormat::April2026) {
+            link_tracks(folder, built.tracks(source.catalog).map(|it| it.id))?;
+        }
+        let exported = index::export(ranges, folder, self.plain);
         Ok((built, exported))
     }
 
@@ -213,8 +217,10 @@ impl Publisher {
         Status {
             track_count: Some(built.boards_with_entries()),
             total_fetched_combinations: Some(built.boards()),
-            total_unique_tracks: Some(built.tracks(&self.catalog)),
-            total_drivers: Some(exported.drivers),
+            total_unique_tracks: Some(built.tracks(&self.catalog).count()),
+            // Today's front ends show a driver's place among as many.
+            total_drivers: Some(exported.ids.unwrap_or(exported.drivers)),
+            total_teams: exported.teams,
             total_entries: Some(built.entries()),
             generation: Some(exported.generation.to_string()),
             last_index_update: Some(timestamp((self.clock)())),

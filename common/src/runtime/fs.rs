@@ -187,6 +187,23 @@ pub fn link_target(path: &Path) -> Result<Option<PathBuf>, FsError> {
     unless_missing(fs::read_link(path)).at("read the link", path)
 }
 
+/// Makes a symbolic link to `target`. Replaces a link to something else.
+///
+/// # Errors
+/// If the system refuses, or anything but a link is at the path.
+pub fn link(path: &Path, target: &Path) -> Result<(), FsError> {
+    match fs::read_link(path) {
+        Ok(found) if found == target => return Ok(()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(_) => return Err(io::Error::from(Errno::EEXIST)).at("create the link", path),
+    }
+    let temporary = temporary(path);
+    remove(&temporary)?;
+    std::os::unix::fs::symlink(target, &temporary).at("create the link", &temporary)?;
+    fs::rename(&temporary, path).at("move to", path)
+}
+
 /// Moves a file over the target, without syncing; across file systems by a synced copy.
 ///
 /// # Errors

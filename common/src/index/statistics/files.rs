@@ -1,8 +1,7 @@
 //! `stats/index.json` and the lists that it names.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -15,12 +14,8 @@ use super::super::rows::text_bytes;
 use super::super::staged::Staged;
 use super::metric::{Metric, Tally};
 use super::{CATEGORIES, Scope, Statistics};
-use crate::runtime::fs::{self, FsError};
 
 const MANIFEST: &str = "stats/index.json";
-
-/// Folders whose files are those of the manifest and no others.
-const FOLDERS: [&str; 2] = ["stats/classes", "stats/superclasses"];
 
 /// Drivers in a block.
 const BLOCK: usize = 4096;
@@ -29,14 +24,7 @@ const BLOCK: usize = 4096;
 const TOP: usize = 500;
 
 /// The paths of the lists of a scope, from the root of the site.
-#[derive(Serialize)]
-struct Files {
-    pole_file: String,
-    bested_file: String,
-    podium_file: String,
-    avg_bested_file: String,
-    entries_file: String,
-}
+type Files = BTreeMap<String, String>;
 
 #[derive(Serialize)]
 struct ScopeFiles {
@@ -94,14 +82,8 @@ impl About {
     }
 
     fn files(&self) -> Files {
-        let file = |metric| format!("cache/{}.gz", self.file(metric));
-        Files {
-            pole_file: file(Metric::Poles),
-            bested_file: file(Metric::Bested),
-            podium_file: file(Metric::Podiums),
-            avg_bested_file: file(Metric::AverageBested),
-            entries_file: file(Metric::Entries),
-        }
+        let file = |it: Metric| (format!("{}_file", it.name()), format!("cache/{}.gz", self.file(it)));
+        Metric::ALL.map(file).into()
     }
 }
 
@@ -302,19 +284,6 @@ fn slug(name: &str) -> String {
     words.collect::<Vec<_>>().join("_")
 }
 
-/// Removes lists of classes and categories that are not in `names`.
-pub(in super::super) fn remove_stale(folder: &Path, names: &BTreeSet<String>) -> Result<(), FsError> {
-    for of_scopes in FOLDERS {
-        for path in fs::list(&folder.join(of_scopes))? {
-            let name = path.file_name().map(|it| format!("{of_scopes}/{}", it.to_string_lossy()));
-            if name.is_none_or(|it| !names.contains(&it)) {
-                fs::remove(&path)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,17 +295,5 @@ mod tests {
             slugs,
             ["audi_cup", "classics", "dtm_2010s", "gt3", "porsche_cup", "wtcc", "wtcr", "e_sedan"].map(str::to_owned)
         );
-    }
-
-    #[test]
-    fn only_lists_that_are_expected_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let classes = folder.path().join("stats/classes");
-        fs::create_folders(&classes).unwrap();
-        for name in ["1_pole.json.gz", "2_pole.json.gz"] {
-            fs::write_whole(&classes.join(name), b"").unwrap();
-        }
-        remove_stale(folder.path(), &BTreeSet::from(["stats/classes/2_pole.json.gz".to_owned()])).unwrap();
-        assert_eq!(fs::list(&classes).unwrap(), [classes.join("2_pole.json.gz")]);
     }
 }

@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// Time, then the place in the catalogue and on the board, so that the greatest is the newest.
+type Age = (Option<jiff::Timestamp>, std::cmp::Reverse<(usize, u64, String, usize)>);
+
 /// A result, and all that is needed of it.
 #[derive(Debug, Clone)]
 struct Hit {
     name: String,
     id: String,
-    /// Time, then the place in the catalogue and on the board, so that the greatest is the newest.
-    age: (Option<jiff::Timestamp>, std::cmp::Reverse<(usize, u64, String, usize)>),
+    age: Age,
     board: usize,
     position: u64,
     place: usize,
@@ -359,9 +361,10 @@ fn unpacked(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
         assert!(decoder.into_inner().is_empty(), "one member: {name}");
         (name.clone(), text)
     };
-    let plain = files.iter().filter(|(name, _)| name.ends_with(".json"));
+    let is_gzip = |name: &String| Path::new(name).extension().is_some_and(|it| it == "gz");
+    let plain = files.iter().filter(|(name, _)| !is_gzip(name));
     let plain = plain.map(|(name, bytes)| (name.clone(), String::from_utf8(bytes.clone()).unwrap()));
-    files.iter().filter(|(name, _)| name.ends_with(".gz")).map(text).chain(plain).collect()
+    files.iter().filter(|(name, _)| is_gzip(name)).map(text).chain(plain).collect()
 }
 
 /// Keys of an object as the text has them.

@@ -26,7 +26,7 @@ fn publish(world: &World) -> Exported {
 
 fn published(world: &World, name: &str) -> Value {
     let file = std::fs::read(world.cache.folder().join(name)).unwrap();
-    if name.ends_with(".gz") {
+    if Path::new(name).extension().is_some_and(|it| it == "gz") {
         serde_json::from_reader(flate2::read::GzDecoder::new(file.as_slice())).unwrap()
     } else {
         serde_json::from_slice(&file).unwrap()
