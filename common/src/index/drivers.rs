@@ -184,13 +184,13 @@ impl Drivers {
         let mut named: Vec<(u64, u32)> = Vec::with_capacity(self.newest.len());
         for number in all {
             key.clear();
-            key.extend(names::key_chars(self.get(number).name));
+            key.extend(names::key_chars(self.name(number)));
             if !key.is_empty() {
                 named.push((key_prefix(&key), number));
             }
         }
         let compare = |a: &(u64, u32), b: &(u64, u32)| {
-            let by_key = || names::compare_keys(self.get(a.1).name, self.get(b.1).name);
+            let by_key = || names::compare_keys(self.name(a.1), self.name(b.1));
             a.0.cmp(&b.0).then_with(by_key)
         };
         named.sort_unstable_by(|a, b| compare(a, b).then_with(|| compare_ids(self.get(a.1).id, self.get(b.1).id)));
@@ -206,7 +206,7 @@ impl Drivers {
 
     /// Takes an identity of the previous export, if its key has results: what is empty now stays as it was.
     pub(super) fn remember(&mut self, key: &str, previous: Identity<'_>) {
-        let found = |number: &u32| names::key_chars(self.get(*number).name).cmp(key.chars());
+        let found = |number: &u32| names::key_chars(self.name(*number)).cmp(key.chars());
         if self.sorted.binary_search_by(found).is_err() || !names::key_chars(previous.name).eq(key.chars()) {
             return;
         }
@@ -267,7 +267,7 @@ impl Drivers {
 
     /// Where the identities of each key end in that order.
     pub(super) fn key_ends(&self) -> Vec<u32> {
-        let name = |number: &u32| self.get(*number).name;
+        let name = |number: &u32| self.name(*number);
         let is_same = |a: &u32, b: &u32| name(a) == name(b) || names::compare_keys(name(a), name(b)).is_eq();
         let mut end = 0;
         let ends = self.sorted.chunk_by(is_same).map(|same| {
@@ -296,7 +296,26 @@ impl Drivers {
         })
     }
 
-    /// A driver, by number.
+    /// Of each driver with results, the place among all by name and then by id.
+    pub(super) fn name_ranks(&self) -> Vec<u32> {
+        let mut sorted: Vec<(u64, u32)> = self.with_results().map(|it| (key_prefix(self.name(it)), it)).collect();
+        let shown = |number: u32| (self.name(number), self.ids.get(Text(number + 1)));
+        sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| shown(a.1).cmp(&shown(b.1))));
+        let mut ranks = vec![0; self.newest.len()];
+        for (rank, (_, number)) in (0..).zip(sorted) {
+            ranks[number as usize] = rank;
+        }
+        ranks
+    }
+
+    /// The name of an identity, by number.
+    pub(super) fn name(&self, number: u32) -> &str {
+        let shown = self.newest.get(number as usize).map(|(shown, _)| shown);
+        let name = shown.map_or_else(|| self.former[number as usize - self.newest.len()].shown.name, |it| it.name);
+        self.strings.get(name)
+    }
+
+    /// An identity, by number.
     pub(super) fn get(&self, number: u32) -> Identity<'_> {
         let (id, shown) = if let Some((shown, _)) = self.newest.get(number as usize) {
             (self.ids.get(Text(number + 1)), shown)
@@ -322,7 +341,7 @@ impl Drivers {
     /// Appends the key of the driver with this id; nothing if there is none.
     pub(super) fn push_key(&self, id: &str, out: &mut String) {
         if let Some(number) = self.find(id) {
-            out.extend(names::key_chars(self.get(number).name));
+            out.extend(names::key_chars(self.name(number)));
         }
     }
 }

@@ -167,6 +167,13 @@ impl Plan {
         self.work.saturating_sub(columns)
     }
 
+    /// An error if what is held leaves so little to columns that there would be ranges without end.
+    pub(super) fn check_held(&self, largest: usize, held: usize) -> Result<(), IndexError> {
+        let fits = |plan: &Self, share: usize| plan.columns(largest, held) >= plan.columns(largest, 0) / share;
+        // What an error names as needed is enough for more than the least.
+        if fits(self, 8) { Ok(()) } else { Err(self.too_small(|plan| fits(plan, 4))) }
+    }
+
     /// The error for columns of so many bytes that cannot be split.
     pub(super) fn too_small_for_columns(&self, bytes: usize, largest: usize, held: usize) -> IndexError {
         self.too_small(|plan| plan.columns(largest, held) >= bytes)

@@ -29,7 +29,7 @@ pub(super) fn write(
         held: held + names.capacity() * size_of::<Name>(),
         keep_text: false,
         max_bytes: |block| {
-            2 + of_block(block).iter().map(|(it, _)| 3 + 2 * text_bytes(drivers.get(*it).name)).sum::<usize>()
+            2 + of_block(block).iter().map(|(it, _)| 3 + 2 * text_bytes(drivers.name(*it))).sum::<usize>()
         },
         text: |block, out: &mut Vec<u8>| {
             let mut text = String::new();
@@ -53,7 +53,7 @@ pub(super) fn write(
 /// Names that differ from one another, in the order of their bytes.
 fn names(drivers: &Drivers) -> Vec<Name> {
     let has_alias = |&number: &u32| {
-        let name = drivers.get(number).name;
+        let name = drivers.name(number);
         !key_chars(name).eq(alias_chars(name))
     };
     let aliases = drivers.sorted().iter().copied().filter(has_alias).map(|it| (it, true));
@@ -66,7 +66,7 @@ fn names(drivers: &Drivers) -> Vec<Name> {
 }
 
 fn chars(drivers: &Drivers, (number, is_alias): Name) -> impl Iterator<Item = char> {
-    let name = drivers.get(number).name;
+    let name = drivers.name(number);
     let (alias, key) = (is_alias.then(|| alias_chars(name)), (!is_alias).then(|| key_chars(name)));
     alias.into_iter().flatten().chain(key.into_iter().flatten())
 }

@@ -183,6 +183,9 @@ impl<'a> Ranges<'a> {
 
     /// Reads the boards of the first pass again, and keeps the columns of the range.
     fn read_again(&mut self, held: usize, sampled: bool) -> Result<(), IndexError> {
+        if let Some(plan) = self.plan {
+            plan.check_held(self.largest, held)?;
+        }
         let mut pass = Pass::new(self.setup(held), &self.range, self.largest);
         let usual = |ordinal: Ordinal| {
             self.trailers[ordinal.0 as usize].is_some() && self.large.binary_search(&ordinal).is_err()

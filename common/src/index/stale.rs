@@ -1,7 +1,7 @@
 //! Published files that an export no longer writes.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::runtime::fs::{self, FsError};
 use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
@@ -23,21 +23,24 @@ const FILES: [&str; 2] = ["top_combinations.json.gz", "all_combinations.json.gz"
 
 /// Removes what is not in `names`: it would be served for ever.
 pub(super) fn remove(folder: &Path, names: &BTreeSet<String>) -> Result<(), FsError> {
-    let gzip = format!("{DRIVER_INDEX}.gz");
-    for name in FILES.into_iter().chain([DRIVER_INDEX, &gzip, TOP_COMBINATIONS]) {
-        if !names.contains(name) {
-            fs::remove(&folder.join(name))?;
-        }
-    }
-    for inner in FOLDERS {
-        for path in fs::list(&folder.join(inner))? {
-            let name = path.file_name().map(|it| format!("{inner}/{}", it.to_string_lossy()));
-            if name.is_none_or(|it| !names.contains(&it)) && !fs::is_folder(&path)? {
-                fs::remove(&path)?;
-            }
+    let names: BTreeSet<PathBuf> = names.iter().map(|it| folder.join(it)).collect();
+    for path in published(folder)? {
+        if !names.contains(&path) && !fs::is_folder(&path)? {
+            fs::remove(&path)?;
         }
     }
     Ok(())
+}
+
+/// Where the files of an export are: all that lies in their folders, and where those beside other files would be.
+pub(super) fn published(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    let gzip = format!("{DRIVER_INDEX}.gz");
+    let names = FILES.into_iter().chain([DRIVER_INDEX, &gzip, TOP_COMBINATIONS]);
+    let mut paths: Vec<PathBuf> = names.map(|it| folder.join(it)).collect();
+    for inner in FOLDERS {
+        paths.extend(fs::list(&folder.join(inner))?);
+    }
+    Ok(paths)
 }
 
 #[cfg(test)]

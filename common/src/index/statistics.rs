@@ -49,6 +49,8 @@ struct Scope {
 pub(super) struct Statistics<'a> {
     drivers: &'a Drivers,
     catalog: &'a Catalog,
+    /// Of each driver, the place of the name, and then the id, among all.
+    names: Vec<u32>,
     overall: Vec<Tally>,
     /// The classes of the catalogue, and then the categories.
     scopes: Vec<Scope>,
@@ -65,6 +67,7 @@ impl<'a> Statistics<'a> {
         Self {
             drivers,
             catalog,
+            names: drivers.name_ranks(),
             overall: Vec::with_capacity(drivers.count()),
             scopes: (0..classes.len() + CATEGORIES.len()).map(|_| Scope::default()).collect(),
             categories: classes.iter().map(|it| category(it.id).map(|it| classes.len() + it)).collect(),
@@ -86,7 +89,7 @@ impl<'a> Statistics<'a> {
             if tally.entries >= MIN_ENTRIES {
                 scope.tallies.push(tally);
                 if scope.tallies.len() >= MAX_HELD {
-                    scope.drop_unlisted(self.drivers);
+                    scope.drop_unlisted(&self.names);
                 }
             }
         }
@@ -95,15 +98,15 @@ impl<'a> Statistics<'a> {
 
 impl Scope {
     /// The tallies of a list, in its order.
-    fn list(&self, metric: Metric, drivers: &Drivers) -> Vec<u32> {
+    fn list(&self, metric: Metric, names: &[u32]) -> Vec<u32> {
         let admits = |tally: &Tally| metric != Metric::AverageBested || tally.bested >= 10;
-        metric.list(&self.tallies, drivers, admits, LIMIT)
+        metric.list(&self.tallies, names, admits, LIMIT)
     }
 
-    fn drop_unlisted(&mut self, drivers: &Drivers) {
+    fn drop_unlisted(&mut self, names: &[u32]) {
         let mut listed = vec![false; self.tallies.len()];
         for metric in Metric::ALL {
-            self.list(metric, drivers).into_iter().for_each(|it| listed[it as usize] = true);
+            self.list(metric, names).into_iter().for_each(|it| listed[it as usize] = true);
         }
         let mut listed = listed.into_iter();
         self.tallies.retain(|_| listed.next().unwrap_or_default());
@@ -139,6 +142,7 @@ impl Writer for Statistics<'_> {
     fn held_bytes(&self) -> usize {
         let scopes = self.scopes.iter().map(|it| it.tallies.capacity()).sum::<usize>();
         let counting = self.counting.capacity() * (size_of::<(u32, Option<usize>)>() + size_of::<Tally>());
-        (self.overall.capacity() + scopes) * size_of::<Tally>() + counting
+        let names = self.names.capacity() * size_of::<u32>();
+        (self.overall.capacity() + scopes) * size_of::<Tally>() + counting + names
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn write(
     staged: &mut Staged,
 ) -> Result<usize, IndexError> {
     let mut members: Vec<Member<'_>> = drivers.members().filter(|it| !it.team.eq_ignore_ascii_case(NONE)).collect();
-    members.sort_by(|a, b| (a.team, drivers.get(a.driver).name).cmp(&(b.team, drivers.get(b.driver).name)));
+    members.sort_by(|a, b| (a.team, drivers.name(a.driver)).cmp(&(b.team, drivers.name(b.driver))));
     let teams: Vec<&[Member<'_>]> = members.chunk_by(|a, b| a.team == b.team).collect();
     let blocks = blocks(&teams);
     let work = Work {

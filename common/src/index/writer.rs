@@ -1,5 +1,7 @@
 //! What a kind of published file is to the export.
 
+use serde::{Deserialize, Serialize};
+
 use super::blocks::Workers;
 use super::columns::Columns;
 use super::error::IndexError;
@@ -11,7 +13,7 @@ use super::staged::Staged;
 use crate::domain::Catalog;
 
 /// What an export did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exported {
     /// How many files were written, for they differ from what was there before …
     pub written: usize,

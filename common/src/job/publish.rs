@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
-use crate::index::{self, BoardState, Built, Exported, Headroom, IndexError, Source};
+use crate::index::{self, BoardState, Built, Exported, Fingerprint, Headroom, IndexError, Source};
 use crate::runtime::config::IndexFormat;
 use crate::runtime::fs::FsError;
 use crate::runtime::timestamp;
@@ -119,7 +119,15 @@ impl Publisher {
             now: (self.clock)(),
             stop,
         };
-        let (built, exported) = self.export(&source)?;
+        let (fingerprint, unchanged) = Fingerprint::of(&source, self.plain)?;
+        let is_unchanged = unchanged.is_some() && self.status.path().exists();
+        let (built, exported) = match unchanged.filter(|_| is_unchanged) {
+            Some((built, exported)) => {
+                self.link_boards(&built)?;
+                (built, Ok(exported))
+            }
+            None => self.export(&source)?,
+        };
         self.set_aside(&built, &mut totals)?;
         let refused = self.staging.refused();
         if let Some((first, error)) = refused.first_key_value() {
@@ -127,8 +135,15 @@ impl Publisher {
         }
         let exported = exported?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-        let status = self.figures(&built, &exported, took_ms);
-        self.update_status(&status);
+        let mut status = self.figures(&built, &exported);
+        if !is_unchanged {
+            status.last_index_update = Some(timestamp((self.clock)()));
+            status.index_build_time_ms = Some(took_ms);
+            self.update_status(&status);
+            if let Err(error) = fingerprint.keep(&source, &built, &exported) {
+                tracing::warn!(%error, "cannot keep what was published; the next run reads all boards");
+            }
+        }
         tracing::info!(
             boards = built.boards(),
             drivers = exported.drivers,
@@ -179,12 +194,16 @@ impl Publisher {
         {
             return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
         }
-        let folder = source.cache.folder();
-        if self.formats.contains(&IndexFormat::April2026) {
-            link_tracks(folder, built.tracks(source.catalog).map(|it| it.id))?;
-        }
-        let exported = index::export(ranges, folder, self.plain);
+        self.link_boards(&built)?;
+        let exported = index::export(ranges, source.cache.folder(), self.plain);
         Ok((built, exported))
+    }
+
+    /// Links boards to where today's front ends look for them.
+    fn link_boards(&self, built: &Built) -> Result<(), FsError> {
+        let is_wanted = self.formats.contains(&IndexFormat::April2026);
+        let tracks = built.tracks(&self.catalog).filter(|_| is_wanted);
+        link_tracks(self.staging.cache().folder(), tracks.map(|it| it.id))
     }
 
     /// Moves damaged boards aside.
@@ -211,7 +230,7 @@ impl Publisher {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn figures(&self, built: &Built, exported: &Exported, took_ms: f64) -> Status {
+    fn figures(&self, built: &Built, exported: &Exported) -> Status {
         Status {
             track_count: Some(built.boards_with_entries()),
             total_fetched_combinations: Some(built.boards()),
@@ -221,8 +240,6 @@ impl Publisher {
             total_teams: exported.teams,
             total_entries: Some(built.entries()),
             generation: Some(exported.generation.to_string()),
-            last_index_update: Some(timestamp((self.clock)())),
-            index_build_time_ms: Some(took_ms),
             ..Status::default()
         }
     }

@@ -35,7 +35,9 @@ pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
 pub use root::{RegularFile, Root};
 pub use scratch::Scratch;
-pub use snapshot::{FileId, FileSnapshot, Inode, Kind, folder_id, identity, inode, is_folder, snapshot, stands_at};
+pub use snapshot::{
+    FileId, FileSnapshot, Inode, Kind, folder_id, identity, inode, is_folder, linked_identity, snapshot, stands_at,
+};
 pub use text::{NotText, text, without_bom};
 
 /// `None` if there is no such file.

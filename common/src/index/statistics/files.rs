@@ -107,16 +107,16 @@ impl Statistics<'_> {
         let updated = Block::new(format!("\"{now}\"}}\n").as_bytes())?;
         let mut write = |lists: Vec<List<'_>>| write_lists(&lists, self.drivers, &updated, workers, held, staged);
         for metric in Metric::ALL {
-            let listed = metric.list(&self.overall, self.drivers, |_| true, usize::MAX);
+            let listed = metric.list(&self.overall, &self.names, |_| true, usize::MAX);
             write(vec![List { about: &all, metric, tallies: &self.overall, listed }])?;
         }
         let mut lists = Vec::new();
         for metric in Metric::ALL {
             let admits = |tally: &Tally| metric != Metric::AverageBested || (tally.entries >= 5 && tally.bested >= 100);
-            let listed = metric.list(&self.overall, self.drivers, admits, TOP);
+            let listed = metric.list(&self.overall, &self.names, admits, TOP);
             lists.push(List { about: &top, metric, tallies: &self.overall, listed });
             for (about, scope) in &scopes {
-                lists.push(List { about, metric, tallies: &scope.tallies, listed: scope.list(metric, self.drivers) });
+                lists.push(List { about, metric, tallies: &scope.tallies, listed: scope.list(metric, &self.names) });
             }
         }
         write(lists)?;

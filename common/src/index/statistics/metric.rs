@@ -2,8 +2,6 @@
 
 use std::cmp::Ordering;
 
-use super::super::drivers::Drivers;
-
 /// What is counted of a driver's results in a scope.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tally {
@@ -80,18 +78,19 @@ impl Metric {
         }
     }
 
-    /// The numbers of those tallies that the list admits and `admits` too, in its order, `limit` at most.
+    /// The numbers of those tallies that the list admits and `admits` too, in its order, `limit` at most. Of each driver, `names`
+    /// has the place of the name among all names.
     pub(super) fn list(
         self,
         tallies: &[Tally],
-        drivers: &Drivers,
+        names: &[u32],
         admits: impl Fn(&Tally) -> bool,
         limit: usize,
     ) -> Vec<u32> {
         let tally = |number: &u32| &tallies[*number as usize];
         let all = 0..u32::try_from(tallies.len()).unwrap_or(u32::MAX);
         let mut list: Vec<u32> = all.filter(|it| self.has(tally(it)) && admits(tally(it))).collect();
-        let compare = |a: &u32, b: &u32| self.compare(tally(a), tally(b), drivers);
+        let compare = |a: &u32, b: &u32| self.compare(tally(a), tally(b), names);
         if list.len() > limit {
             list.select_nth_unstable_by(limit, compare);
             list.truncate(limit);
@@ -112,7 +111,7 @@ impl Metric {
     }
 
     /// The order of a list: the greatest first, equal ones by name and then by id.
-    fn compare(self, a: &Tally, b: &Tally, drivers: &Drivers) -> Ordering {
+    fn compare(self, a: &Tally, b: &Tally, names: &[u32]) -> Ordering {
         let (poles, bested) = (b.poles.cmp(&a.poles), b.bested.cmp(&a.bested));
         let (entries, average) = (b.entries.cmp(&a.entries), b.average.total_cmp(&a.average));
         let by_figures = match self {
@@ -122,11 +121,7 @@ impl Metric {
             Self::AverageBested => average.then(entries).then(bested),
             Self::Entries => entries.then(average).then(bested),
         };
-        let shown = |tally: &Tally| {
-            let it = drivers.get(tally.driver);
-            (it.name, it.id)
-        };
-        by_figures.then_with(|| shown(a).cmp(&shown(b)))
+        by_figures.then_with(|| names[a.driver as usize].cmp(&names[b.driver as usize]))
     }
 }
 

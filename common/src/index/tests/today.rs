@@ -139,3 +139,39 @@ fn a_file_that_has_not_changed_stays_as_it_is_and_lists_of_classes_without_resul
     assert!((1..fewer.files).contains(&fewer.written) && fewer.files == first.files - 5, "{fewer:?}");
     assert!(!stale.exists());
 }
+
+#[test]
+fn what_was_published_holds_until_a_board_a_file_or_a_setting_changes() {
+    let world = World::new(0, &[]);
+    put(&world, 0, &[("Ana", "1", "T", DAY), ("Ben", "2", "", DAY)]);
+    let source = world.source(None, 2);
+    let look = |source: &Source<'_>| Fingerprint::of(source, false).unwrap();
+    let publish = || {
+        let (fingerprint, before) = look(&source);
+        let (built, ranges) = build(&source).unwrap();
+        let exported = export(ranges, world.cache.folder(), false).unwrap();
+        fingerprint.keep(&source, &built, &exported).unwrap();
+        assert!(before.is_none());
+        (built, exported)
+    };
+    let (built, exported) = publish();
+    let (known, again) = look(&source).1.unwrap();
+    assert_eq!((known.states, known.entries, known.nameless), (built.states, built.entries, built.nameless));
+    assert_eq!(again, Exported { written: 0, ..exported });
+    // Settings.
+    assert!(Fingerprint::of(&source, true).unwrap().1.is_none());
+    assert!(look(&Source { formats: &[IndexFormat::April2026], ..source }).1.is_none());
+    // A published file that is missing, one that is replaced, and one that nobody has published.
+    for change in [
+        (|folder| std::fs::remove_file(folder.join("index/teams.json.gz"))) as fn(&Path) -> std::io::Result<()>,
+        |folder| std::fs::write(folder.join("driver_index.json.gz"), "{}"),
+        |folder| std::fs::write(folder.join("index/entries/0.json.gz"), "{}"),
+    ] {
+        assert!(look(&source).1.is_some());
+        change(world.cache.folder()).unwrap();
+        assert!(publish().1.changed() || !world.cache.folder().join("index/entries/0.json.gz").exists());
+    }
+    // A board.
+    put(&world, 3, &[("Ana", "1", "T", DAY)]);
+    assert!(look(&source).1.is_none());
+}

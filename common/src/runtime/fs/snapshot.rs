@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::{At as _, FsError, unless_missing};
 
 /// Identifies one state of one file, among all that are or were at its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId {
     device: u64,
     number: u64,
@@ -19,6 +19,12 @@ pub struct FileId {
 impl FileId {
     pub(super) fn of(file: &Metadata) -> Self {
         Self { device: file.dev(), number: file.ino(), bytes: file.len(), written: file.modified().ok() }
+    }
+
+    /// When the file was last modified, if the system knows.
+    #[must_use]
+    pub fn written(self) -> Option<SystemTime> {
+        self.written
     }
 
     /// The inode number, which the kernel also shows for mapped files, for example.
@@ -77,16 +83,20 @@ pub fn identity(path: &Path) -> Result<Option<FileId>, FsError> {
     snapshot(path).map(|it| it.map(|it| it.id))
 }
 
+/// The identity of the file or folder that a path leads to. `None` if nothing is there.
+///
+/// # Errors
+/// If the system refuses.
+pub fn linked_identity(path: &Path) -> Result<Option<FileId>, FsError> {
+    Ok(unless_missing(fs::metadata(path)).at("look at", path)?.map(|it| FileId::of(&it)))
+}
+
 /// Whether that file, in that state, is at the path, or a link at the path leads to it.
 ///
 /// # Errors
 /// If the system refuses.
 pub fn stands_at(path: &Path, file: FileId) -> Result<bool, FsError> {
-    if identity(path)? == Some(file) {
-        return Ok(true);
-    }
-    let linked = unless_missing(fs::metadata(path)).at("look at", path)?;
-    Ok(linked.is_some_and(|it| FileId::of(&it) == file))
+    Ok(identity(path)? == Some(file) || linked_identity(path)? == Some(file))
 }
 
 /// Whether a folder is at the path. A link to one is none.
