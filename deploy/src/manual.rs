@@ -75,7 +75,7 @@ mod tests {
             ".SH EXAMPLES\n.nf\n",
             "r3e\\-loader \\-\\-cached\\-only \\-\\-json",
             ".SH \"EXIT STATUS\"\n",
-            "78 configuration",
+            "78 invalid configuration",
             ".SH \"SEE ALSO\"\n",
             "r3e.toml(5)",
         ] {
