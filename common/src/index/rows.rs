@@ -14,9 +14,21 @@ pub(super) enum Stored<'a> {
     Text(&'a str),
 }
 
+/// The files that have rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The driver index.
+    DriverIndex,
+    /// The shards of entries.
+    Entries,
+}
+
 /// What a row says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a> {
+    /// The driver's id, and an avatar; empty where no export needs them.
+    pub(super) driver: &'a str,
+    pub(super) avatar: &'a str,
     pub(super) name: &'a str,
     pub(super) position: u32,
     pub(super) laptime: Stored<'a>,
@@ -36,7 +48,14 @@ pub(super) struct Fields<'a> {
 
 impl Fields<'_> {
     /// Appends the row. What is packed has no character that JSON escapes.
-    pub(super) fn write(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
+    pub(super) fn write(&self, form: Form, board: (&Track, &Class), out: &mut Vec<u8>) {
+        match form {
+            Form::DriverIndex => self.write_result(board, out),
+            Form::Entries => self.write_entry(board, out),
+        }
+    }
+
+    fn write_result(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
         let text = |key: &str, value, out: &mut Vec<u8>| {
             out.extend_from_slice(key.as_bytes());
             write_text(value, out);
@@ -61,14 +80,43 @@ impl Fields<'_> {
         out.push(b'}');
     }
 
+    fn write_entry(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
+        let text = |key: &str, value, out: &mut Vec<u8>| {
+            out.extend_from_slice(key.as_bytes());
+            write_text(value, out);
+        };
+        text(r#"{"path_id":"#, self.driver, out);
+        number(r#","position":"#, self.position, out);
+        out.extend_from_slice(br#","laptime":"#);
+        write_stored(self.laptime, packed::write_laptime, out);
+        text(r#","car":"#, self.car, out);
+        text(r#","car_class":"#, self.car_class, out);
+        text(r#","difficulty":"#, self.difficulty, out);
+        number(r#","track_id":""#, track.id, out);
+        number(r#"","class_id":""#, class.id, out);
+        out.extend_from_slice(br#"","date_time":"#);
+        write_stored(self.date_time, packed::write_date, out);
+        number(r#","total_entries":"#, self.total_entries, out);
+        out.push(b'}');
+    }
+
     /// No fewer bytes than [`Fields::write`] appends, and a comma.
     pub(super) fn max_bytes(&self) -> usize {
         let stored = |stored| match stored {
             Stored::Text(text) => text_bytes(text),
             Stored::Packed(_) => 0,
         };
-        let texts =
-            [self.name, self.country, self.car, self.car_class, self.team, self.rank, self.difficulty, self.track];
+        let texts = [
+            self.driver,
+            self.name,
+            self.country,
+            self.car,
+            self.car_class,
+            self.team,
+            self.rank,
+            self.difficulty,
+            self.track,
+        ];
         AROUND_ROW + stored(self.laptime) + stored(self.date_time) + texts.into_iter().map(text_bytes).sum::<usize>()
     }
 }

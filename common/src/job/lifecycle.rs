@@ -100,6 +100,7 @@ impl Job {
             catalog: Arc::clone(&catalog),
             status,
             plain: config.index.plain,
+            formats: config.index.formats.clone(),
             threads: threads(),
             headroom: headroom(limits.clone()),
             give_back: memory::give_back,

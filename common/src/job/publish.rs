@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
 use crate::index::{self, BoardState, Built, Exported, Headroom, IndexError, Source};
+use crate::runtime::config::IndexFormat;
 use crate::runtime::fs::FsError;
 use crate::runtime::timestamp;
-use crate::store::{Damage, Promoted, Staging, Status, StatusFile};
+use crate::store::{Damage, Promoted, Staging, Status, StatusFile, link_tracks};
 
 /// How often an export is started because another program replaces boards in the meantime.
 const MAX_ATTEMPTS: u32 = 3;
@@ -58,6 +59,8 @@ pub struct Publisher {
     pub status: StatusFile,
     /// Whether to write the index uncompressed too.
     pub plain: bool,
+    /// The front ends to publish files for.
+    pub formats: Vec<IndexFormat>,
     /// The number of threads that read, format and compress.
     pub threads: usize,
     /// How much memory the index may take.
@@ -107,7 +110,15 @@ impl Publisher {
         let begun = Instant::now();
         let cache = self.staging.cache();
         let headroom = Headroom { bytes: (self.headroom.0)(), give_back: self.give_back };
-        let source = Source { cache, catalog: &self.catalog, threads: self.threads, headroom, stop };
+        let source = Source {
+            cache,
+            catalog: &self.catalog,
+            threads: self.threads,
+            headroom,
+            formats: &self.formats,
+            now: (self.clock)(),
+            stop,
+        };
         let (built, exported) = self.export(&source)?;
         self.set_aside(&built, &mut totals)?;
         let refused = self.staging.refused();
@@ -122,7 +133,9 @@ impl Publisher {
             boards = built.boards(),
             drivers = exported.drivers,
             entries = built.entries(),
-            changed = exported.changed,
+            changed = exported.changed(),
+            written = exported.written,
+            files = exported.files,
             took_ms = took_ms.round(),
             "index exported"
         );
@@ -166,7 +179,11 @@ impl Publisher {
         {
             return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
         }
-        let exported = index::export(ranges, source.cache.folder(), self.plain);
+        let folder = source.cache.folder();
+        if self.formats.contains(&IndexFormat::April2026) {
+            link_tracks(folder, built.tracks(source.catalog).map(|it| it.id))?;
+        }
+        let exported = index::export(ranges, folder, self.plain);
         Ok((built, exported))
     }
 
@@ -198,8 +215,10 @@ impl Publisher {
         Status {
             track_count: Some(built.boards_with_entries()),
             total_fetched_combinations: Some(built.boards()),
-            total_unique_tracks: Some(built.tracks(&self.catalog)),
-            total_drivers: Some(exported.drivers),
+            total_unique_tracks: Some(built.tracks(&self.catalog).count()),
+            // Today's front ends show a driver's place among as many.
+            total_drivers: Some(exported.ids.unwrap_or(exported.drivers)),
+            total_teams: exported.teams,
             total_entries: Some(built.entries()),
             generation: Some(exported.generation.to_string()),
             last_index_update: Some(timestamp((self.clock)())),

@@ -144,7 +144,7 @@ impl Summary {
                 "results_left_out": self.requests.left_out,
             },
             "index": self.index.map(|it| json!({
-                "changed": it.changed,
+                "changed": it.changed(),
                 "generation": it.generation.to_string(),
                 "json_bytes": it.json_bytes,
                 "gzip_bytes": it.gzip_bytes,

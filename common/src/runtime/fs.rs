@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
 
+mod complete;
 mod error;
 mod lock;
 mod modes;
@@ -24,6 +25,7 @@ use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
+pub use complete::Complete;
 pub(crate) use error::At;
 pub use error::{Access, FsError, Reach};
 pub use lock::{is_writable, leads_to, lock_exclusively, open_lock, open_published_lock, replace_lock};
@@ -183,6 +185,23 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
 /// If it exists but cannot be read, or is not a link.
 pub fn link_target(path: &Path) -> Result<Option<PathBuf>, FsError> {
     unless_missing(fs::read_link(path)).at("read the link", path)
+}
+
+/// Makes a symbolic link to `target`. Replaces a link to something else.
+///
+/// # Errors
+/// If the system refuses, or anything but a link is at the path.
+pub fn link(path: &Path, target: &Path) -> Result<(), FsError> {
+    match fs::read_link(path) {
+        Ok(found) if found == target => return Ok(()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(_) => return Err(io::Error::from(Errno::EEXIST)).at("create the link", path),
+    }
+    let temporary = temporary(path);
+    remove(&temporary)?;
+    std::os::unix::fs::symlink(target, &temporary).at("create the link", &temporary)?;
+    fs::rename(&temporary, path).at("move to", path)
 }
 
 /// Moves a file over the target, without syncing; across file systems by a synced copy.

@@ -64,8 +64,10 @@ pub struct Status {
     pub total_fetched_combinations: Option<usize>,
     /// Track layouts with a cached board.
     pub total_unique_tracks: Option<usize>,
-    /// Distinct drivers, which are the keys of the index.
+    /// Distinct drivers: their ids, or the keys of the driver index if only that is published.
     pub total_drivers: Option<usize>,
+    /// Teams that have drivers.
+    pub total_teams: Option<usize>,
     /// Entries in the index.
     pub total_entries: Option<usize>,
     /// The driver index of these figures, by the checksum and length that `gzip -lv` prints.
@@ -98,10 +100,13 @@ fn initial() -> Map<String, Value> {
         "total_fetched_combinations": 0,
         "total_unique_tracks": 0,
         "total_drivers": 0,
+        "total_teams": 0,
         "total_entries": 0,
         "generation": "",
         "last_index_update": NEVER,
         "index_build_time_ms": 0,
+        "daily_sprint_races_count": 0,
+        "last_daily_race_refresh": NEVER,
         "memory_alloc_mb": 0,
         "memory_sys_mb": 0,
         "memory_peak_rss_mb": 0,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::conditions::Conditions;
+use super::events::{Event, events_with, names};
 use super::processes::{command, program, signal};
 use super::wait::{BOUND, until};
 
@@ -265,6 +266,25 @@ impl Ended {
         let result: String = self.stdout.chars().take(LONGEST_SHOWN).collect();
         assert_eq!(self.code(), Some(code), "exit; it said:\n{}{result}", self.stderr);
         self
+    }
+
+    /// Checks that its standard error names each of these: keys, values, paths, fields of events.
+    ///
+    /// # Panics
+    /// When one is missing; the message has what it said.
+    #[track_caller]
+    #[must_use]
+    pub fn naming<T: AsRef<str>>(self, parts: &[T]) -> Self {
+        for part in parts {
+            assert!(names(&self.stderr, part.as_ref()), "{:?} is not named:\n{}", part.as_ref(), self.stderr);
+        }
+        self
+    }
+
+    /// The events that it logged, those with all of these fields.
+    #[must_use]
+    pub fn events_with(&self, fields: &[&str]) -> Vec<Event> {
+        events_with(&self.stderr, fields)
     }
 
     /// Its result, of `--json`: one line.

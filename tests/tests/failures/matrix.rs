@@ -1,6 +1,6 @@
 //! {what goes wrong} × {phase of the job} × {which job} × {which is next}, with the fault at an exact call of the program.
 
-use r3e_tests::harness::{Call, Ended, Place, What, was_struck};
+use r3e_tests::harness::{Call, Ended, Event, Place, What, events_at, was_struck};
 
 use super::cells::run_all;
 use super::files::{self, damage};
@@ -49,7 +49,10 @@ const PHASES: [Phase; 6] = [
     ),
     phase("promoting", &[PROMOTED]),
     phase("exporting the index", &[PROMOTED, ("create", "cache/.driver_index.json.gz.tmp")]),
-    Phase { too_late: true, ..phase("status.json", &[PROMOTED, EXPORTED, STATUS, STATUS, ("create", "cache/.status.json.tmp")]) },
+    Phase {
+        too_late: true,
+        ..phase("status.json", &[PROMOTED, EXPORTED, STATUS, STATUS, ("create", "cache/.status.json.tmp")])
+    },
 ];
 
 const EXPORTED: Call = ("rename", "cache/top_combinations.json");
@@ -113,10 +116,8 @@ fn disk_failed(_: &Phase, ended: &Ended, place: &Place) {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let target = name.strip_prefix('.').and_then(|it| it.strip_suffix(".tmp")).unwrap_or(&name);
     // Where calls after it fail too, that of another board, or of its folder, may be told first.
-    let named = |line: &str| {
-        line.contains("cannot ") && [target, "an export into cache", "/track_"].into_iter().any(|it| line.contains(it))
-    };
-    assert!(ended.stderr.lines().any(named), "{target} is not named: {}", ended.stderr);
+    let named = |it: &Event| [target, "cache:", "/track_"].into_iter().any(|part| it.names(part));
+    assert!(events_at(&ended.stderr, "ERROR").iter().any(named), "{target} is not named: {}", ended.stderr);
 }
 
 fn killed(_: &Phase, ended: &Ended, _: &Place) {

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::domain::Combination;
 use r3e_tests::harness::{
-    BoardFile, Call, Place, board_at, board_file, board_files, driver_index, driver_index_and_generation, grid, read_status,
-    top_combinations,
+    BoardFile, Call, Place, board_at, board_file, board_files, driver_index, driver_index_and_generation, grid,
+    read_status, top_combinations,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
 

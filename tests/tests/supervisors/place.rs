@@ -41,7 +41,7 @@ impl Machine {
     pub(crate) fn configure(&self, more: &str) {
         let Self { place, upstream } = self;
         let text = format!(
-            "[catalog]\npath = \"{}\"\n[upstream]\nbase_url = {upstream:?}\nrequests_per_second = 10000\n[runtime]\ndir = \"{}\"\n{more}",
+            "[catalog]\npath = \"{}\"\n[upstream]\nbase_url = {upstream:?}\nrequests_per_second = 10000\n[runtime]\ndir = \"{}\"\n[log]\nformat = \"json\"\n{more}",
             place.path("catalog.toml").display(),
             place.path("run").display(),
         );

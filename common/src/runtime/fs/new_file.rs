@@ -1,12 +1,12 @@
 //! Files that appear at their path complete, or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read as _, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{At as _, FsError, modes, parent, remove, sync_folder, unless_missing};
+use super::{At as _, Complete, FsError, modes, parent, remove, sync_folder};
 
 /// The hidden name that a file has beside its target until it is complete. There is one writer, so one name is enough, and the next
 /// writer overwrites what a killed one left.
@@ -82,16 +82,15 @@ impl NewFile {
         sync_folder(parent(&self.target))
     }
 
-    /// Like [`NewFile::commit`], but keeps a target with the same content, and so its time. Returns whether the target was replaced.
+    /// Ends the file without syncing it or moving it to its target.
     ///
     /// # Errors
-    /// If the system refuses. The target is unchanged then.
-    pub fn commit_if_changed(mut self) -> Result<bool, FsError> {
+    /// If the system refuses.
+    pub fn complete(mut self) -> Result<Complete, FsError> {
         self.flushed()?;
-        if same_content(&self.temporary, &self.target)? {
-            return Ok(false);
-        }
-        self.commit().map(|()| true)
+        // From here on it is the other type that removes the file.
+        self.committed = true;
+        Ok(Complete::new(self.temporary.clone(), self.target.clone()))
     }
 
     /// Moves the file to its target without syncing: for staged boards, which are checked before they are promoted.
@@ -135,35 +134,6 @@ impl Drop for NewFile {
     }
 }
 
-/// Whether both files exist with the same content.
-fn same_content(one: &Path, other: &Path) -> Result<bool, FsError> {
-    let theirs = match File::open(other) {
-        // Only its owner may read it, so it is replaced.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
-        opened => unless_missing(opened).at("open", other)?,
-    };
-    let Some(theirs) = theirs else { return Ok(false) };
-    let ours = File::open(one).at("open", one)?;
-    let length = |file: &File, path| file.metadata().at("look at", path).map(|it| it.len());
-    if length(&ours, one)? != length(&theirs, other)? {
-        return Ok(false);
-    }
-    let (mut ours, mut theirs) = (BufReader::new(ours), BufReader::new(theirs));
-    let (mut a, mut b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-    loop {
-        let read = ours.read(&mut a).at("read", one)?;
-        if read == 0 {
-            return Ok(true);
-        }
-        match theirs.read_exact(&mut b[..read]) {
-            Ok(()) if a[..read] == b[..read] => {}
-            Ok(()) => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            Err(error) => return Err(error).at("read", other),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,20 +166,6 @@ mod tests {
         write(&path, "new").commit().unwrap();
         assert_eq!(read_text(&victim, 100).unwrap(), "safe");
         assert_eq!(read_text(&path, 100).unwrap(), "new");
-    }
-
-    #[test]
-    fn the_same_bytes_leave_the_target_and_its_time_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x");
-        assert!(write(&path, "one").commit_if_changed().unwrap());
-        let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
-        assert!(!write(&path, "one").commit_if_changed().unwrap());
-        assert_eq!(path.metadata().unwrap().modified().unwrap(), long_ago);
-        assert!(write(&path, "two").commit_if_changed().unwrap());
-        assert_eq!(read_text(&path, 100).unwrap(), "two");
-        assert_eq!(list(folder.path()).unwrap(), [path]);
     }
 
     #[test]

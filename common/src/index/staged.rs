@@ -1,0 +1,60 @@
+//! The files of an export until all are complete: hidden beside their paths, then put there together.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::runtime::fs::{self, Complete, FsError, NewFile};
+
+/// Files that are complete, in the order in which they are put in their places.
+#[derive(Debug)]
+pub(super) struct Staged {
+    folder: PathBuf,
+    files: Vec<(Complete, Option<u64>)>,
+    names: BTreeSet<String>,
+}
+
+impl Staged {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), files: Vec::new(), names: BTreeSet::new() }
+    }
+
+    /// The folder that names of files start from.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Begins the file of that name.
+    pub(super) fn create(&self, name: &str) -> Result<NewFile, FsError> {
+        let path = self.folder.join(name);
+        if name.contains('/') {
+            fs::publish_folders(fs::parent(&path))?;
+        }
+        NewFile::publish(&path)
+    }
+
+    /// Takes a file that is complete. What follows after `up_to` bytes does not count as a change.
+    pub(super) fn add(&mut self, name: String, file: NewFile, up_to: Option<u64>) -> Result<(), FsError> {
+        self.files.push((file.complete()?, up_to));
+        self.names.insert(name);
+        Ok(())
+    }
+
+    /// Puts all files in their places, in the order in which they were added, but leaves those alone that are there already.
+    /// Returns how many were put there, and the names of all.
+    pub(super) fn promote(self) -> Result<(usize, BTreeSet<String>), FsError> {
+        let mut changed = Vec::new();
+        for (file, up_to) in self.files {
+            if !file.is_published(up_to)? {
+                changed.push(file);
+            }
+        }
+        let written = changed.len();
+        if written > 0 {
+            fs::sync_file_system(&self.folder)?;
+            let folders: BTreeSet<PathBuf> = changed.iter().map(|it| it.folder().to_owned()).collect();
+            changed.into_iter().try_for_each(Complete::publish)?;
+            folders.iter().try_for_each(|it| fs::sync_folder(it))?;
+        }
+        Ok((written, self.names))
+    }
+}
