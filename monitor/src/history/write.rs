@@ -10,7 +10,6 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, named_params, param
 
 use super::age::Age;
 use super::error::{At as _, HistoryError};
-use super::read::amount;
 use super::records::{Run, namespace, stored};
 use super::{read, schema, whole_ms};
 use crate::kernel;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use r3e_common::runtime::control::Stats;
-
-use super::process::Process;
+use super::process::{Process, State};
 use super::sort::Sort;
 use crate::sockets::Socket;
 
