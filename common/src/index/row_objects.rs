@@ -13,10 +13,10 @@ use crate::store::DRIVER_INDEX;
 /// Rows in the order of their keys.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
-    columns: &'a Columns,
-    catalog: &'a Catalog,
-    keying: Keying<'a>,
-    form: Form,
+    pub(super) columns: &'a Columns,
+    pub(super) catalog: &'a Catalog,
+    pub(super) keying: Keying<'a>,
+    pub(super) form: Form,
 }
 
 impl<'a> Rows<'a> {
