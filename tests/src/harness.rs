@@ -22,8 +22,8 @@ mod running;
 mod wait;
 
 pub use cache::{
-    BoardFile, Snapshot, age, board_at, board_file, board_files, gunzip, gzip, read_json, read_status, snapshot,
-    top_combinations,
+    BoardFile, Snapshot, age, board_at, board_file, board_files, distinct_drivers, gunzip, gzip, read_json,
+    read_status, snapshot, top_combinations,
 };
 pub use conditions::NOBODY;
 pub use control_group::{Ballast, ControlGroup};

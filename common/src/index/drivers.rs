@@ -1,18 +1,15 @@
 //! All drivers, by the ids in their profiles' addresses: what today's front ends show of a person, from the newest results.
 
+mod collect;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::columns::Columns;
-use super::error::IndexError;
 use super::intern::{Interner, Text};
 use super::key::key_prefix;
 use super::moment::Moment;
 use super::names;
-use super::order::Placed;
-use super::staged::Staged;
-use super::writer::{Range, Writer};
 use crate::domain::{Driver, Ordinal, path_id};
 
 /// The driver's id that a profile's address ends in; without one, the name in lower case.
@@ -120,61 +117,6 @@ impl Drivers {
             + (self.sorted.capacity() + self.ranks.capacity()) * size_of::<u32>();
         let earlier = (self.teams.capacity() + self.countries.capacity()) * size_of::<(u32, Text, Stamp, u8)>();
         self.ids.bytes() + self.strings.bytes() + lists + earlier
-    }
-
-    /// Takes the drivers of all rows. Of results that are equally new, the one whose row comes first counts.
-    fn add(&mut self, columns: &Columns) {
-        let mut numbers: Vec<Vec<u32>> = columns.shards().iter().map(|it| vec![0; it.strings.len()]).collect();
-        for place in 0..columns.order.rows() {
-            let Placed { number, shard, row } = columns.placed(place);
-            let known = &mut numbers[number][row.driver.0 as usize];
-            if *known == 0 {
-                *known = self.ids.intern(shard.strings.get(row.driver)).0;
-            }
-            let driver = *known - 1;
-            let ordinal = shard.boards[row.board as usize].ordinal;
-            let fields = shard.fields(row);
-            let stamp = Stamp { driven: Moment::of(fields.date_time), ordinal, position: row.position };
-            let before = self.newest.get(driver as usize).copied();
-            let is_newest = before.is_none_or(|(_, newest)| stamp.is_newer_than(newest));
-            for (earlier, text, of_newest) in [
-                (&mut self.teams, fields.team, before.map(|(shown, _)| shown.team)),
-                (&mut self.countries, fields.country, before.map(|(shown, _)| shown.country)),
-            ] {
-                let older = before.map(|(_, newest)| newest).zip(of_newest);
-                if is_newest && !text.is_empty() {
-                    // What the newest result has is not kept twice.
-                    earlier.remove(&driver);
-                } else if is_newest {
-                    if let Some((stamp, old)) = older.filter(|(_, old)| *old != Text(0)) {
-                        earlier.insert(driver, (old, stamp));
-                    }
-                } else if of_newest == Some(Text(0))
-                    && !text.is_empty()
-                    && earlier.get(&driver).is_none_or(|(_, old)| stamp.is_newer_than(*old))
-                {
-                    earlier.insert(driver, (self.strings.intern(text), stamp));
-                }
-            }
-            if is_newest {
-                let mut intern = |text| self.strings.intern(text);
-                let shown = Shown {
-                    name: intern(fields.name),
-                    avatar: intern(fields.avatar),
-                    country: intern(fields.country),
-                    team: intern(fields.team),
-                    rank: intern(fields.rank),
-                };
-                if let Some(it) = self.newest.get_mut(driver as usize) {
-                    *it = (shown, stamp);
-                } else {
-                    if self.newest.len() == self.newest.capacity() {
-                        self.newest.reserve_exact((self.newest.len() / 4).max(256));
-                    }
-                    self.newest.push((shown, stamp));
-                }
-            }
-        }
     }
 
     /// All results are in: puts drivers in order.
@@ -343,17 +285,6 @@ impl Drivers {
         if let Some(number) = self.find(id) {
             out.extend(names::key_chars(self.name(number)));
         }
-    }
-}
-
-impl Writer for Drivers {
-    fn range(&mut self, range: &Range<'_>, _: &mut Staged) -> Result<(), IndexError> {
-        self.add(range.columns);
-        Ok(())
-    }
-
-    fn held_bytes(&self) -> usize {
-        self.bytes()
     }
 }
 

@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 use super::drivers::{Drivers, id_of};
 use super::intern::Text;
 use super::key::{compare_keys, key_prefix, push_key};
-use super::shard::Row;
 use crate::domain::Driver;
 
 /// What decides the key of a row.
@@ -20,10 +19,10 @@ pub(super) enum Keying<'a> {
 
 impl Keying<'_> {
     /// The text of a row that its key follows from: a name, or a driver's id.
-    pub(super) fn text(self, row: &Row) -> Text {
+    pub(super) fn text(self, name: Text, driver: Text) -> Text {
         match self {
-            Self::Name => row.name,
-            Self::Driver(_) => row.driver,
+            Self::Name => name,
+            Self::Driver(_) => driver,
         }
     }
 

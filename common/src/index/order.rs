@@ -97,7 +97,7 @@ pub(super) fn order(shards: &mut [Shard], keying: Keying<'_>) -> Order {
         total += shard.rows.len();
     }
     let Texts { mut keys, key_of } = Texts::of(shards, keying);
-    let key = |shard: usize, row: &Row| key_of[shard][keying.text(row).0 as usize] as usize;
+    let key = |shard: usize, row: &Row| key_of[shard][keying.text(row.name, row.driver).0 as usize] as usize;
 
     // Count each key's rows, so that `rows_end` is where they begin …
     for (number, shard) in shards.iter().enumerate() {
@@ -160,7 +160,7 @@ impl Texts {
     fn of(shards: &[Shard], keying: Keying<'_>) -> Self {
         let used = |shard: &Shard| {
             let mut used = vec![false; shard.strings.len()];
-            shard.rows.iter().for_each(|row| used[keying.text(row).0 as usize] = true);
+            shard.rows.iter().for_each(|row| used[keying.text(row.name, row.driver).0 as usize] = true);
             used
         };
         let used: Vec<Vec<bool>> = shards.iter().map(used).collect();

@@ -28,8 +28,9 @@ pub(super) struct Written {
 impl Output {
     /// Begins `{name}.gz`, and `{name}` too if its text is published.
     pub(super) fn new(staged: &Staged, name: &str, plain: bool) -> Result<Self, FsError> {
-        let mut gzip = staged.create(&format!("{name}.gz"))?;
-        gzip.write_all(&HEADER).map_err(|error| cannot_write(staged, name, error))?;
+        let compressed = format!("{name}.gz");
+        let mut gzip = staged.create(&compressed)?;
+        gzip.write_all(&HEADER).map_err(|error| cannot_write(staged, &compressed, error))?;
         let plain = if plain { Some(staged.create(name)?) } else { None };
         let (name, trailer) = (name.to_owned(), Trailer::default());
         Ok(Self { name, gzip, plain, trailer, json_bytes: 0, gzip_bytes: HEADER.len() as u64 })
@@ -40,16 +41,19 @@ impl Output {
         self.trailer.add(block);
         self.json_bytes += block.text_bytes as u64;
         self.gzip_bytes += block.bytes.len() as u64;
-        let plain = self.plain.as_mut().map_or(Ok(()), |plain| plain.write_all(text));
-        plain.and_then(|()| self.gzip.write_all(&block.bytes)).map_err(|error| cannot_write(staged, &self.name, error))
+        if let Some(plain) = &mut self.plain {
+            plain.write_all(text).map_err(|error| cannot_write(staged, &self.name, error))?;
+        }
+        self.gzip.write_all(&block.bytes).map_err(|error| cannot_write(staged, &format!("{}.gz", self.name), error))
     }
 
     /// Ends the file. What blocks after the first `up_to` bytes say does not count as a change of it.
     pub(super) fn end(mut self, staged: &mut Staged, up_to: Option<u64>) -> Result<Written, FsError> {
         let generation = self.trailer.generation(self.json_bytes);
         let ending = gzip::ending(generation);
-        self.gzip.write_all(&ending).map_err(|error| cannot_write(staged, &self.name, error))?;
-        staged.add(format!("{}.gz", self.name), self.gzip, up_to)?;
+        let compressed = format!("{}.gz", self.name);
+        self.gzip.write_all(&ending).map_err(|error| cannot_write(staged, &compressed, error))?;
+        staged.add(compressed, self.gzip, up_to)?;
         if let Some(plain) = self.plain {
             staged.add(self.name, plain, None)?;
         }

@@ -19,6 +19,13 @@ pub(super) struct Rows<'a> {
     pub(super) form: Form,
 }
 
+impl<'a> Rows<'a> {
+    /// The rows of a range, to be written in that form.
+    fn of(range: &Range<'a>, form: Form) -> Self {
+        Self { columns: range.columns, catalog: range.catalog, keying: range.keying, form }
+    }
+}
+
 impl Keyed for Rows<'_> {
     fn items(&self) -> usize {
         self.columns.order.rows()
@@ -71,7 +78,7 @@ impl DriverIndex {
 
 impl Writer for DriverIndex {
     fn range(&mut self, range: &Range<'_>, staged: &mut Staged) -> Result<(), IndexError> {
-        let rows = range.rows(Form::DriverIndex);
+        let rows = Rows::of(range, Form::DriverIndex);
         self.objects.range(&rows, range.is_last, &range.workers, range.held, staged)?;
         self.drivers += range.columns.order.keys();
         Ok(())
@@ -106,7 +113,7 @@ impl Entries {
 
 impl Writer for Entries {
     fn range(&mut self, range: &Range<'_>, staged: &mut Staged) -> Result<(), IndexError> {
-        self.0.range(&range.rows(Form::Entries), range.is_last, &range.workers, range.held, staged)
+        self.0.range(&Rows::of(range, Form::Entries), range.is_last, &range.workers, range.held, staged)
     }
 
     fn held_bytes(&self) -> usize {

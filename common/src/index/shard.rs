@@ -128,7 +128,7 @@ impl Shard {
         let (boards, mut counts) = (self.boards.len(), vec![0; self.boards.len() + 1]);
         let (odd, mut driver_bytes) = (&self.odd_seconds, 0);
         self.rows.filter_map(|mut row| {
-            let text = keying.text(&row);
+            let text = keying.text(row.name, row.driver);
             let kept = *kept_texts[text.0 as usize].get_or_insert_with(|| {
                 key.clear();
                 keying.push_key(old.get(text), &mut key);

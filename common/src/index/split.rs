@@ -19,7 +19,10 @@ pub(super) fn kept_share(taken: usize, limit: usize, done: usize, all: usize) ->
 pub(super) fn upper(shards: &[impl Deref<Target = Shard>], share: f64, keying: Keying<'_>) -> Option<String> {
     let names = |step: usize| {
         shards.iter().flat_map(move |shard| {
-            (0..shard.rows.len()).step_by(step).map(move |row| shard.strings.get(keying.text(&shard.rows[row])))
+            (0..shard.rows.len()).step_by(step).map(move |row| {
+                let row = &shard.rows[row];
+                shard.strings.get(keying.text(row.name, row.driver))
+            })
         })
     };
     let rows: usize = shards.iter().map(|shard| shard.rows.len()).sum();

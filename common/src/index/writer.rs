@@ -7,8 +7,6 @@ use super::columns::Columns;
 use super::error::IndexError;
 use super::generation::Generation;
 use super::keying::Keying;
-use super::row_objects::Rows;
-use super::rows::Form;
 use super::staged::Staged;
 use crate::domain::Catalog;
 
@@ -49,13 +47,6 @@ pub(super) struct Range<'a> {
     /// Bytes that all but the columns holds.
     pub(super) held: usize,
     pub(super) is_last: bool,
-}
-
-impl<'a> Range<'a> {
-    /// Its rows, to be written in that form.
-    pub(super) fn rows(&self, form: Form) -> Rows<'a> {
-        Rows { columns: self.columns, catalog: self.catalog, keying: self.keying, form }
-    }
 }
 
 /// Takes the rows of one range of keys after another. Each range has all boards, and those rows whose keys are in it.

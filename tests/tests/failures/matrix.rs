@@ -76,7 +76,7 @@ const MORE_CALLS: [Phase; 10] = [
         &[("fsync", "cache/track_104/.class_9004.json.gz.tmp")],
     ),
     phase("fetching: renewing", &[("touch", "cache/track_103/class_9007.json.gz")]),
-    phase("exporting: syncing", &[PROMOTED, ("fsync", "cache/.driver_index.json.gz.tmp")]),
+    phase("exporting: syncing", &[PROMOTED, ("create", "cache/.driver_index.json.gz.tmp"), ("syncfs", "cache")]),
     phase("exporting: moving", &[PROMOTED, ("rename", "cache/driver_index.json.gz")]),
     phase("exporting: between the files", &[PROMOTED, EXPORTED]),
     phase("status.json: the last word", &[PROMOTED, EXPORTED, STATUS, STATUS, STATUS, STATUS]),
