@@ -45,9 +45,7 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
         exported.teams = Some(teams::write(&drivers, &workers, held + drivers.held_bytes(), &mut staged)?);
         metadata::remember_previous(folder, &mut drivers);
         let held = held + drivers.held_bytes();
-        if !source.has(IndexFormat::February2026) {
-            exported.drivers = drivers.count();
-        }
+        exported.ids = Some(drivers.count());
         let mut ranges = ranges.by_driver(&drivers, held)?;
         let (mut entries, mut statistics) = (Entries::new(), Statistics::new(&drivers, source.catalog));
         write(&mut ranges, &mut [&mut entries, &mut statistics], held, &mut staged)?;

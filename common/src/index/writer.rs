@@ -17,8 +17,10 @@ pub struct Exported {
     pub written: usize,
     /// … and how many there are.
     pub files: usize,
-    /// Keys of the driver index, or drivers by their ids if there is none.
+    /// Keys of the driver index: names that differ in lower case.
     pub drivers: usize,
+    /// Drivers by their ids, where today's files are published.
+    pub ids: Option<usize>,
     /// Teams that have drivers, where today's files are published.
     pub teams: Option<usize>,
     /// Bytes of JSON of the driver index.

@@ -235,7 +235,8 @@ impl Publisher {
             track_count: Some(built.boards_with_entries()),
             total_fetched_combinations: Some(built.boards()),
             total_unique_tracks: Some(built.tracks(&self.catalog).count()),
-            total_drivers: Some(exported.drivers),
+            // Today's front ends show a driver's place among as many.
+            total_drivers: Some(exported.ids.unwrap_or(exported.drivers)),
             total_teams: exported.teams,
             total_entries: Some(built.entries()),
             generation: Some(exported.generation.to_string()),

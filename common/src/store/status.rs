@@ -64,7 +64,7 @@ pub struct Status {
     pub total_fetched_combinations: Option<usize>,
     /// Track layouts with a cached board.
     pub total_unique_tracks: Option<usize>,
-    /// Distinct drivers: the keys of the driver index, or ids if there is none.
+    /// Distinct drivers: their ids, or the keys of the driver index if only that is published.
     pub total_drivers: Option<usize>,
     /// Teams that have drivers.
     pub total_teams: Option<usize>,
