@@ -171,7 +171,7 @@ impl Plan {
     pub(super) fn check_held(&self, largest: usize, held: usize) -> Result<(), IndexError> {
         let fits = |plan: &Self, share: usize| plan.columns(largest, held) >= plan.columns(largest, 0) / share;
         // What an error names as needed is enough for more than the least.
-        if fits(self, 8) { Ok(()) } else { Err(self.too_small(|plan| fits(plan, 4))) }
+        if fits(self, 32) { Ok(()) } else { Err(self.too_small(|plan| fits(plan, 16))) }
     }
 
     /// The error for columns of so many bytes that cannot be split.

@@ -100,7 +100,7 @@ impl Fingerprint {
         let mut text = Vec::new();
         let written = serde_json::to_writer(&mut text, &record);
         debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
-        fs::write_whole(&path(folder), &text)
+        fs::publish_whole(&path(folder), &text)
     }
 }
 

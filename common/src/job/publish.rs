@@ -119,9 +119,16 @@ impl Publisher {
             now: (self.clock)(),
             stop,
         };
-        let (fingerprint, unchanged) = Fingerprint::of(&source, self.plain)?;
-        let is_unchanged = unchanged.is_some() && self.status.path().exists();
-        let (built, exported) = match unchanged.filter(|_| is_unchanged) {
+        let (fingerprint, unchanged) = match Fingerprint::of(&source, self.plain) {
+            Ok((fingerprint, unchanged)) => (Some(fingerprint), unchanged.filter(|_| self.status.path().exists())),
+            Err(error) => {
+                // Reading the boards, which follows, tells what that means for each of them.
+                tracing::debug!(%error, "cannot tell whether anything has changed");
+                (None, None)
+            }
+        };
+        let is_unchanged = unchanged.is_some();
+        let (built, exported) = match unchanged {
             Some((built, exported)) => {
                 self.link_boards(&built)?;
                 (built, Ok(exported))
@@ -140,7 +147,7 @@ impl Publisher {
             status.last_index_update = Some(timestamp((self.clock)()));
             status.index_build_time_ms = Some(took_ms);
             self.update_status(&status);
-            if let Err(error) = fingerprint.keep(&source, &built, &exported) {
+            if let Some(Err(error)) = fingerprint.map(|it| it.keep(&source, &built, &exported)) {
                 tracing::warn!(%error, "cannot keep what was published; the next run reads all boards");
             }
         }
