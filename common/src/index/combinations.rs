@@ -1,7 +1,6 @@
 //! The boards that have entries, those with the most first: one list, published under several names.
 
 use std::cmp::Reverse;
-use std::io::Write as _;
 
 use serde::Serialize;
 
@@ -9,8 +8,9 @@ use super::columns::Columns;
 use super::error::IndexError;
 use super::generation::Generation;
 use super::gzip::Block;
-use super::output::{Output, cannot_write};
+use super::output::Output;
 use super::ranges::Source;
+use super::rows::write_json;
 use super::staged::Staged;
 use super::writer::Exported;
 use crate::domain::Ordinal;
@@ -86,10 +86,7 @@ impl Combinations {
             }
         }
         if source.has(IndexFormat::February2026) {
-            let mut file = staged.create(TOP_COMBINATIONS)?;
-            let text = list(Some(exported.generation), top);
-            file.write_all(&text).map_err(|error| cannot_write(staged, TOP_COMBINATIONS, error))?;
-            staged.add(TOP_COMBINATIONS.to_owned(), file, None)?;
+            staged.write(TOP_COMBINATIONS, &list(Some(exported.generation), top), None)?;
         }
         Ok(())
     }
@@ -97,8 +94,7 @@ impl Combinations {
 
 fn list(generation: Option<Generation>, results: &[Combination<'_>]) -> Vec<u8> {
     let mut text = Vec::new();
-    let written = serde_json::to_writer(&mut text, &List { count: results.len(), generation, results });
-    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+    write_json(&List { count: results.len(), generation, results }, &mut text);
     text.push(b'\n');
     text
 }

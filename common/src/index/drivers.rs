@@ -70,6 +70,14 @@ struct Shown {
     rank: Text,
 }
 
+impl Shown {
+    /// Stores the texts: name, avatar, country, team, rank.
+    fn new(strings: &mut Interner, texts: [&str; 5]) -> Self {
+        let [name, avatar, country, team, rank] = texts.map(|it| strings.intern(it));
+        Self { name, avatar, country, team, rank }
+    }
+}
+
 /// An identity that only the previous export knows, of a key that has results.
 #[derive(Debug)]
 struct Former {
@@ -152,8 +160,7 @@ impl Drivers {
         if self.sorted.binary_search_by(found).is_err() || !names::key_chars(previous.name).eq(key.chars()) {
             return;
         }
-        let mut intern = |text| self.strings.intern(text);
-        let number = self.ids.find(previous.id).and_then(|it| it.0.checked_sub(1)).map(|it| it as usize);
+        let number = self.find(previous.id).map(|it| it as usize);
         if let Some((shown, _)) = number.and_then(|it| self.newest.get_mut(it)) {
             for (text, old) in [
                 (&mut shown.avatar, previous.avatar),
@@ -162,7 +169,7 @@ impl Drivers {
                 (&mut shown.rank, previous.rank),
             ] {
                 if *text == Text(0) {
-                    *text = intern(old);
+                    *text = self.strings.intern(old);
                 }
             }
         }
@@ -171,15 +178,9 @@ impl Drivers {
             names::key_chars(name).eq(key.chars())
         });
         if !is_listed {
-            let mut intern = |text| self.strings.intern(text);
-            let shown = Shown {
-                name: intern(previous.name),
-                avatar: intern(previous.avatar),
-                country: intern(previous.country),
-                team: intern(previous.team),
-                rank: intern(previous.rank),
-            };
-            self.former.push(Former { id: intern(previous.id), shown });
+            let Identity { id, name, avatar, country, team, rank } = previous;
+            let shown = Shown::new(&mut self.strings, [name, avatar, country, team, rank]);
+            self.former.push(Former { id: self.strings.intern(id), shown });
         }
     }
 

@@ -8,7 +8,7 @@ use super::drivers::Drivers;
 use super::error::IndexError;
 use super::metadata;
 use super::mirror;
-use super::ranges::{Ranges, Source};
+use super::ranges::Ranges;
 use super::row_objects::{DriverIndex, Entries};
 use super::staged::Staged;
 use super::stale;
@@ -35,7 +35,7 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
     let mut drivers = source.has(IndexFormat::April2026).then(Drivers::new);
     let writers = [driver_index.as_mut().map(|it| it as &mut dyn Writer), drivers.as_mut().map(|it| it as _)];
     let held = combinations.bytes();
-    write(&mut ranges, &mut writers.into_iter().flatten().collect::<Vec<_>>(), held, &mut staged)?;
+    write(&mut ranges, &mut writers.into_iter().flatten().collect::<Vec<_>>(), workers, held, &mut staged)?;
     if let Some(driver_index) = driver_index {
         driver_index.describe(&mut exported);
     }
@@ -48,7 +48,7 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
         exported.ids = Some(drivers.count());
         let mut ranges = ranges.by_driver(&drivers, held)?;
         let (mut entries, mut statistics) = (Entries::new(), Statistics::new(&drivers, source.catalog));
-        write(&mut ranges, &mut [&mut entries, &mut statistics], held, &mut staged)?;
+        write(&mut ranges, &mut [&mut entries, &mut statistics], workers, held, &mut staged)?;
         drop(ranges);
         let held = held + statistics.held_bytes();
         metadata::write(&drivers, &workers, held, &mut staged)?;
@@ -66,16 +66,16 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
 fn write(
     ranges: &mut Ranges<'_>,
     writers: &mut [&mut dyn Writer],
+    workers: Workers<'_>,
     held: usize,
     staged: &mut Staged,
 ) -> Result<(), IndexError> {
-    let Source { catalog, threads, stop, .. } = ranges.source;
+    let catalog = ranges.source.catalog;
     let held_with = |writers: &[&mut dyn Writer]| held + writers.iter().map(|it| it.held_bytes()).sum::<usize>();
     loop {
         let is_last = ranges.is_last();
         for number in 0..writers.len() {
             let held = held_with(writers);
-            let workers = Workers { threads, plan: ranges.plan, stop };
             let (columns, keying) = (&ranges.columns, ranges.keying);
             writers[number].range(&Range { columns, catalog, keying, workers, held, is_last }, staged)?;
         }
@@ -88,7 +88,7 @@ fn write(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Generation, Headroom, TOP_COMBINATIONS, build};
+    use super::super::{Generation, Headroom, Source, TOP_COMBINATIONS, build};
     use super::*;
     use crate::domain::{Catalog, Validators};
     use crate::runtime::fs;

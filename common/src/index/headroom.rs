@@ -167,10 +167,10 @@ impl Plan {
         self.work.saturating_sub(columns)
     }
 
-    /// An error if what is held leaves so little to columns that there would be ranges without end.
+    /// Fails if the bytes held leave columns so little memory that the index would take a huge number of passes.
     pub(super) fn check_held(&self, largest: usize, held: usize) -> Result<(), IndexError> {
         let fits = |plan: &Self, share: usize| plan.columns(largest, held) >= plan.columns(largest, 0) / share;
-        // What an error names as needed is enough for more than the least.
+        // The error names a headroom with some reserve.
         if fits(self, 32) { Ok(()) } else { Err(self.too_small(|plan| fits(plan, 16))) }
     }
 

@@ -14,7 +14,7 @@ use super::drivers::{Drivers, Identity};
 use super::error::IndexError;
 use super::names::{SHARDS, key, shard_name};
 use super::objects::{Keyed, Objects};
-use super::rows::text_bytes;
+use super::rows::{text_bytes, write_json};
 use super::staged::Staged;
 use crate::runtime::fs::{At as _, FsError, Opened};
 
@@ -82,8 +82,7 @@ impl Keyed for Identities<'_> {
 
     fn write(&self, place: usize, out: &mut Vec<u8>) {
         let Identity { id: path_id, name, avatar, country, team, rank } = self.at(place);
-        let written = serde_json::to_writer(out, &Written { name, path_id, avatar, country, team, rank });
-        debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+        write_json(&Written { name, path_id, avatar, country, team, rank }, out);
     }
 
     fn max_bytes(&self, place: usize) -> usize {

@@ -37,7 +37,7 @@ pub(super) fn write(
                 out.push(if block + number == 0 { b'[' } else { b',' });
                 text.clear();
                 text.extend(chars(drivers, *name));
-                super::rows::write_text(&text, out);
+                super::rows::write_json(&text, out);
             }
             if block + 1 == blocks {
                 out.extend_from_slice(if names.is_empty() { b"[]" } else { b"]" });

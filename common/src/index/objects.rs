@@ -11,7 +11,7 @@ use super::error::IndexError;
 use super::headroom::block_cost;
 use super::names::{SHARDS, shard_name};
 use super::output::{Output, Written};
-use super::rows::{self, write_text};
+use super::rows::{self, write_json};
 use super::staged::Staged;
 
 /// Items in a block, about 1.3 MB of JSON in the driver index: large enough that starting a compressor anew costs nothing,
@@ -278,7 +278,7 @@ pub(super) fn write_items(source: &impl Keyed, part: &Part, items: Range<usize>,
                 if !is_first {
                     out.push(b',');
                 }
-                write_text(&source.key(key), out);
+                write_json(&source.key(key), out);
                 out.extend_from_slice(b":[");
             } else {
                 out.push(b',');

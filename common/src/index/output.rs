@@ -1,6 +1,6 @@
 //! One published file while it is written, block by block.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use super::generation::Generation;
 use super::gzip::{self, Block, HEADER, Trailer};
@@ -30,7 +30,7 @@ impl Output {
     pub(super) fn new(staged: &Staged, name: &str, plain: bool) -> Result<Self, FsError> {
         let compressed = format!("{name}.gz");
         let mut gzip = staged.create(&compressed)?;
-        gzip.write_all(&HEADER).map_err(|error| cannot_write(staged, &compressed, error))?;
+        gzip.write_all(&HEADER).map_err(|error| staged.cannot_write(&compressed, error))?;
         let plain = if plain { Some(staged.create(name)?) } else { None };
         let (name, trailer) = (name.to_owned(), Trailer::default());
         Ok(Self { name, gzip, plain, trailer, json_bytes: 0, gzip_bytes: HEADER.len() as u64 })
@@ -42,9 +42,9 @@ impl Output {
         self.json_bytes += block.text_bytes as u64;
         self.gzip_bytes += block.bytes.len() as u64;
         if let Some(plain) = &mut self.plain {
-            plain.write_all(text).map_err(|error| cannot_write(staged, &self.name, error))?;
+            plain.write_all(text).map_err(|error| staged.cannot_write(&self.name, error))?;
         }
-        self.gzip.write_all(&block.bytes).map_err(|error| cannot_write(staged, &format!("{}.gz", self.name), error))
+        self.gzip.write_all(&block.bytes).map_err(|error| staged.cannot_write(&format!("{}.gz", self.name), error))
     }
 
     /// Ends the file. What blocks after the first `up_to` bytes say does not count as a change of it.
@@ -52,7 +52,7 @@ impl Output {
         let generation = self.trailer.generation(self.json_bytes);
         let ending = gzip::ending(generation);
         let compressed = format!("{}.gz", self.name);
-        self.gzip.write_all(&ending).map_err(|error| cannot_write(staged, &compressed, error))?;
+        self.gzip.write_all(&ending).map_err(|error| staged.cannot_write(&compressed, error))?;
         staged.add(compressed, self.gzip, up_to)?;
         if let Some(plain) = self.plain {
             staged.add(self.name, plain, None)?;
@@ -64,9 +64,4 @@ impl Output {
     pub(super) fn gzip_bytes(&self) -> u64 {
         self.gzip_bytes
     }
-}
-
-/// The error for a refusal while writing an export.
-pub(super) fn cannot_write(staged: &Staged, name: &str, cause: io::Error) -> FsError {
-    FsError::new("write", &staged.folder().join(name), cause)
 }

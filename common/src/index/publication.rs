@@ -1,6 +1,6 @@
 //! What was published last, and of what: if nothing has changed since, nothing is read and nothing is written.
 //!
-//! Files are told apart by device, inode, length and time, as everything that writes here replaces whole files.
+//! A file is identified by device, inode, length and time. That is enough because files are only ever replaced as a whole.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::boards::{BoardState, Built};
 use super::ranges::Source;
+use super::rows::write_json;
 use super::stale;
 use super::writer::Exported;
 use crate::runtime::fs::{self, FileId, FsError};
@@ -24,9 +25,9 @@ pub struct Fingerprint(u64);
 
 #[derive(Serialize, Deserialize)]
 struct Record {
-    of: String,
+    of: u64,
     /// All published files.
-    files: String,
+    files: u64,
     exported: Exported,
     nameless: usize,
     entries: usize,
@@ -62,7 +63,7 @@ impl Fingerprint {
         }
         // Of another version, it may be anything.
         let Ok(record) = serde_json::from_slice::<Record>(&bytes) else { return Ok(None) };
-        if record.of != hex(self.0) || record.boards.len() != files.len() || record.files != published_files(folder)? {
+        if record.of != self.0 || record.boards.len() != files.len() || record.files != published_files(folder)? {
             return Ok(None);
         }
         let state = |(file, entries): (&Option<FileId>, &Option<u32>)| {
@@ -90,7 +91,7 @@ impl Fingerprint {
             BoardState::Cached { entries, .. } => Some(*entries),
         };
         let record = Record {
-            of: hex(self.0),
+            of: self.0,
             files: published_files(folder)?,
             exported: *exported,
             nameless: built.nameless,
@@ -98,8 +99,7 @@ impl Fingerprint {
             boards: built.states.iter().map(entries).collect(),
         };
         let mut text = Vec::new();
-        let written = serde_json::to_writer(&mut text, &record);
-        debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+        write_json(&record, &mut text);
         fs::publish_whole(&path(folder), &text)
     }
 }
@@ -108,15 +108,11 @@ fn path(folder: &Path) -> PathBuf {
     folder.join(".publication.json")
 }
 
-fn hex(number: u64) -> String {
-    format!("{number:016x}")
-}
-
 /// All published files: boards apart, and `status.json`, which other programs change too.
-fn published_files(folder: &Path) -> Result<String, FsError> {
+fn published_files(folder: &Path) -> Result<u64, FsError> {
     let mut hasher = DefaultHasher::new();
     for path in stale::published(folder)? {
         (&path, fs::identity(&path)?).hash(&mut hasher);
     }
-    Ok(hex(hasher.finish()))
+    Ok(hasher.finish())
 }

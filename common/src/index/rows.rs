@@ -1,5 +1,7 @@
 //! One row of the index as JSON.
 
+use serde::Serialize;
+
 use std::io::Write as _;
 
 use super::packed;
@@ -56,10 +58,6 @@ impl Fields<'_> {
     }
 
     fn write_result(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
-        let text = |key: &str, value, out: &mut Vec<u8>| {
-            out.extend_from_slice(key.as_bytes());
-            write_text(value, out);
-        };
         text(r#"{"name":"#, self.name, out);
         number(r#","position":"#, self.position, out);
         out.extend_from_slice(br#","laptime":"#);
@@ -81,10 +79,6 @@ impl Fields<'_> {
     }
 
     fn write_entry(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
-        let text = |key: &str, value, out: &mut Vec<u8>| {
-            out.extend_from_slice(key.as_bytes());
-            write_text(value, out);
-        };
         text(r#"{"path_id":"#, self.driver, out);
         number(r#","position":"#, self.position, out);
         out.extend_from_slice(br#","laptime":"#);
@@ -141,15 +135,21 @@ fn number(key: &str, value: impl std::fmt::Display, out: &mut Vec<u8>) {
     debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
 }
 
-/// Appends a text as a JSON string.
-pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
-    let written = serde_json::to_writer(out, text);
+/// Appends a key, and a text as its value.
+fn text(key: &str, value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    write_json(value, out);
+}
+
+/// Appends a value as JSON.
+pub(super) fn write_json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    let written = serde_json::to_writer(out, value);
     debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
 }
 
 fn write_stored(stored: Stored<'_>, unpack: impl Fn(u64, &mut Vec<u8>), out: &mut Vec<u8>) {
     match stored {
-        Stored::Text(text) => write_text(text, out),
+        Stored::Text(text) => write_json(text, out),
         Stored::Packed(value) => {
             out.push(b'"');
             unpack(value, out);

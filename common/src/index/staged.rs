@@ -1,6 +1,7 @@
 //! The files of an export until all are complete: hidden beside their paths, then put there together.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::runtime::fs::{self, Complete, FsError, NewFile};
@@ -18,11 +19,6 @@ impl Staged {
         Self { folder: folder.to_owned(), files: Vec::new(), names: BTreeSet::new() }
     }
 
-    /// The folder that names of files start from.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Begins the file of that name.
     pub(super) fn create(&self, name: &str) -> Result<NewFile, FsError> {
         let path = self.folder.join(name);
@@ -30,6 +26,18 @@ impl Staged {
             fs::publish_folders(fs::parent(&path))?;
         }
         NewFile::publish(&path)
+    }
+
+    /// Writes a whole file. What follows after `up_to` bytes does not count as a change.
+    pub(super) fn write(&mut self, name: &str, bytes: &[u8], up_to: Option<u64>) -> Result<(), FsError> {
+        let mut file = self.create(name)?;
+        file.write_all(bytes).map_err(|error| self.cannot_write(name, error))?;
+        self.add(name.to_owned(), file, up_to)
+    }
+
+    /// The error if the file of that name cannot be written.
+    pub(super) fn cannot_write(&self, name: &str, cause: io::Error) -> FsError {
+        FsError::new("write", &self.folder.join(name), cause)
     }
 
     /// Takes a file that is complete. What follows after `up_to` bytes does not count as a change.

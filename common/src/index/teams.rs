@@ -6,7 +6,7 @@ use super::blocks::{Work, Workers};
 use super::drivers::{Drivers, Member};
 use super::error::IndexError;
 use super::output::Output;
-use super::rows::{text_bytes, write_text};
+use super::rows::{text_bytes, write_json};
 use super::staged::Staged;
 
 /// What stands for no team, in any case.
@@ -84,17 +84,16 @@ fn blocks<'t, 'm>(teams: &'t [&'m [Member<'m>]]) -> Vec<&'t [&'m [Member<'m>]]> 
 }
 
 fn write_team(team: &[Member<'_>], drivers: &Drivers, out: &mut Vec<u8>) {
-    write_text(team[0].team, out);
+    write_json(team[0].team, out);
     out.extend_from_slice(br#":{"country":"#);
-    write_text(country(team), out);
+    write_json(country(team), out);
     out.extend_from_slice(br#","drivers":["#);
     for (number, member) in team.iter().enumerate() {
         if number > 0 {
             out.push(b',');
         }
         let driver = drivers.get(member.driver);
-        let written = serde_json::to_writer(&mut *out, &Driver { name: driver.name, path_id: driver.id });
-        debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+        write_json(&Driver { name: driver.name, path_id: driver.id }, out);
     }
     out.extend_from_slice(b"]}");
 }

@@ -2,7 +2,7 @@
 //!
 //! A staged file gets its name once it is complete, but is not synced: one sync covers thousands of boards before the first
 //! is moved to its final path. So a crash of the process leaves complete files only, and a crash of the machine may leave a
-//! truncated one, which its checksum reveals when the next run opens the folder. Promotion is a series of renames, and can be
+//! truncated one. The next run checks checksums when it opens the folder, and finds it. Promotion is a series of renames, and can be
 //! resumed at any point.
 
 mod leftovers;

@@ -13,6 +13,10 @@ const FOLDER: &str = "tracks";
 /// If the file system refuses.
 pub fn link_tracks(cache: &Path, tracks: impl Iterator<Item = TrackId>) -> Result<(), FsError> {
     let folder = cache.join(FOLDER);
+    let mut tracks = tracks.peekable();
+    if tracks.peek().is_some() {
+        fs::publish_folders(&folder)?;
+    }
     for track in tracks {
         let name = format!("track_{track}");
         let path = folder.join(&name);
@@ -20,7 +24,6 @@ pub fn link_tracks(cache: &Path, tracks: impl Iterator<Item = TrackId>) -> Resul
             tracing::warn!(path = %path.display(), "a folder is where a link to boards should be: front ends may read outdated boards");
             continue;
         }
-        fs::publish_folders(&folder)?;
         fs::link(&path, &Path::new("..").join(&name))?;
     }
     Ok(())

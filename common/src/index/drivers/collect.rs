@@ -45,14 +45,8 @@ impl Drivers {
                 }
             }
             if is_newest {
-                let mut intern = |text| self.strings.intern(text);
-                let shown = Shown {
-                    name: intern(fields.name),
-                    avatar: intern(fields.avatar),
-                    country: intern(fields.country),
-                    team: intern(fields.team),
-                    rank: intern(fields.rank),
-                };
+                let texts = [fields.name, fields.avatar, fields.country, fields.team, fields.rank];
+                let shown = Shown::new(&mut self.strings, texts);
                 if let Some(it) = self.newest.get_mut(driver as usize) {
                     *it = (shown, stamp);
                 } else {

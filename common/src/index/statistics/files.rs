@@ -1,7 +1,6 @@
 //! `stats/index.json` and the lists that it names.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use serde::Serialize;
 
@@ -9,8 +8,8 @@ use super::super::blocks::{Work, Workers};
 use super::super::drivers::{Drivers, Identity};
 use super::super::error::IndexError;
 use super::super::gzip::Block;
-use super::super::output::{Output, cannot_write};
-use super::super::rows::text_bytes;
+use super::super::output::Output;
+use super::super::rows::{text_bytes, write_json};
 use super::super::staged::Staged;
 use super::metric::{Metric, Tally};
 use super::{CATEGORIES, Scope, Statistics};
@@ -266,15 +265,7 @@ fn write_manifest(manifest: &Manifest, now: &str, staged: &mut Staged) -> Result
     text.extend_from_slice(br#","updated_at":"#);
     let up_to = text.len() as u64;
     text.extend_from_slice(format!("\"{now}\"}}\n").as_bytes());
-    let mut file = staged.create(MANIFEST)?;
-    file.write_all(&text).map_err(|error| cannot_write(staged, MANIFEST, error))?;
-    staged.add(MANIFEST.to_owned(), file, Some(up_to))?;
-    Ok(())
-}
-
-fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
-    let written = serde_json::to_writer(out, value);
-    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+    Ok(staged.write(MANIFEST, &text, Some(up_to))?)
 }
 
 /// A name as files have it: `e-Sedan` is `e_sedan`.
