@@ -7,7 +7,7 @@ use r3e_tests::harness::{Place, ReadOnlyFolder, SmallDisk, board_file, may_mount
 use super::cells::run_all;
 use super::job::{JOBS, Job};
 use super::permissions::failed_boards;
-use super::world::World;
+use super::world::{World, copy_place};
 
 const KILOBYTES: u32 = 2048;
 
@@ -23,8 +23,15 @@ fn a_disk_that_is_full() {
         return;
     }
     let world = World::new();
-    let place = world.place();
-    let index = fs::metadata(place.cache().join("driver_index.json.gz")).unwrap().len() / 1024;
+    // Only the driver index is published, so that it is known how much room an export takes.
+    let first = world.place();
+    for folder in ["index", "stats", "combinations"] {
+        fs::remove_dir_all(first.cache().join(folder)).unwrap();
+    }
+    for file in ["top_combinations.json.gz", "all_combinations.json.gz"] {
+        fs::remove_file(first.cache().join(file)).unwrap();
+    }
+    let index = fs::metadata(first.cache().join("driver_index.json.gz")).unwrap().len() / 1024;
     // Before the first export three small boards are replaced by those in staging, which frees their room.
     let phases = [
         ("opening", (0, "status.json")),
@@ -34,14 +41,7 @@ fn a_disk_that_is_full() {
     run_all(every_pair(&phases), |&((room, named), job, next)| {
         let disk = SmallDisk::mount(KILOBYTES).unwrap();
         let place = Place::with_catalog_in(disk.path(), world.sim.world().catalog());
-        world.fill(&place);
-        // Only the driver index is published, so that it is known how much room an export takes.
-        for other in ["index", "stats", "combinations", "tracks"] {
-            let _absent = fs::remove_dir_all(place.cache().join(other));
-        }
-        for other in ["top_combinations.json.gz", "all_combinations.json.gz"] {
-            let _absent = fs::remove_file(place.cache().join(other));
-        }
+        copy_place(&first, &place);
         let filler = disk.fill_but(room);
         let job = job.at(&place, &world.sim).set("index.formats", "2026-02");
         let _ended = job.run().with_code(74).naming(&["No space left on device", named]);

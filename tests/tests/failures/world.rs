@@ -85,9 +85,7 @@ impl World {
 
     /// Puts the cache as it is at first there.
     pub(crate) fn fill(&self, place: &Place) {
-        for folder in ["cache", "cache_temp"] {
-            copy(&self.template.path(folder), &place.path(folder));
-        }
+        copy_place(&self.template, place);
     }
 
     /// What holds after any failure: all that front ends read is whole, each board is the one that was there or the one that
@@ -158,6 +156,13 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
         if path.is_dir() { files.extend(self::files(&path)) } else { files.push(path) }
     }
     files
+}
+
+/// Copies the cache and the staging folder of a place to another, with the files' times.
+pub(crate) fn copy_place(from: &Place, to: &Place) {
+    for folder in ["cache", "cache_temp"] {
+        copy(&from.path(folder), &to.path(folder));
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
