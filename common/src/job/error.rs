@@ -9,7 +9,7 @@ use crate::runtime::exit::{Exit, Fatal};
 use crate::runtime::fs::FsError;
 use crate::runtime::limits::THREADS_HINT;
 use crate::runtime::memory::MemoryError;
-use crate::runtime::memory::usage::NotEnough;
+use crate::runtime::memory::usage::InsufficientMemory;
 use crate::runtime::tasks::BlockingError;
 use crate::store::{LockError, StagingError};
 use crate::upstream::SetupError;
@@ -36,7 +36,7 @@ pub enum JobError {
     MemoryLimiter(std::io::Error),
     /// The memory limits leave too little for the index.
     #[error(transparent)]
-    Memory(NotEnough),
+    Memory(InsufficientMemory),
     /// There is a memory limit, and memory use cannot be determined.
     #[error("cannot enforce the memory limit: {0}")]
     Figures(MemoryError),
@@ -107,14 +107,14 @@ impl Fatal for JobError {
     fn exit(&self) -> Exit {
         match self {
             // A later attempt would fail too.
-            Self::Memory(NotEnough::LimitTooSmall { .. })
+            Self::Memory(InsufficientMemory::LimitTooSmall { .. })
             | Self::Index(IndexError::HeadroomTooSmall { .. })
             | Self::Catalog { .. }
             | Self::CatalogFile(_)
             | Self::Newer(_)
             | Self::Client(SetupError::Proxy(_)) => Exit::Configuration,
             Self::Lock(LockError::Busy { .. })
-            | Self::Memory(NotEnough::InUse { .. })
+            | Self::Memory(InsufficientMemory::InUse { .. })
             | Self::Index(IndexError::Changed(_)) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(error)) | Self::Store(error) | Self::Index(IndexError::Store(error)) => {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::domain::Catalog;
     use crate::index::Headroom;
-    use crate::runtime::memory::usage::{By, Limit, Origin, Used};
+    use crate::runtime::memory::usage::{Limit, Origin, Scope, Used};
     use crate::store::Holder;
     use crate::upstream::ProxyError;
     use std::io;
@@ -149,8 +149,8 @@ mod tests {
             JobError::Lock(LockError::Busy { .. }) => "Lock(Busy)",
             JobError::Lock(LockError::Store(_)) => "Lock(Store)",
             JobError::MemoryLimiter(_) => "MemoryLimiter",
-            JobError::Memory(NotEnough::LimitTooSmall { .. }) => "Memory(LimitTooSmall)",
-            JobError::Memory(NotEnough::InUse { .. }) => "Memory(InUse)",
+            JobError::Memory(InsufficientMemory::LimitTooSmall { .. }) => "Memory(LimitTooSmall)",
+            JobError::Memory(InsufficientMemory::InUse { .. }) => "Memory(InUse)",
             JobError::Figures(_) => "Figures",
             JobError::StoppedWaiting => "StoppedWaiting",
             JobError::Newer(_) => "Newer",
@@ -179,7 +179,7 @@ mod tests {
 
     fn every_error() -> Vec<JobError> {
         let limit = Limit { bytes: 1, origin: Origin::Configured(String::new()) };
-        let used = Used { bytes: 1, by: By::ControlGroup, limit: limit.clone() };
+        let used = Used { bytes: 1, scope: Scope::ControlGroup, limit: limit.clone() };
         let holder = Holder { program: "p".into(), pid: 1, since: String::new(), doing: String::new() };
         vec![
             JobError::Catalog { path: "c".into(), cause: Catalog::from_toml("?").unwrap_err() },
@@ -187,8 +187,8 @@ mod tests {
             LockError::Busy { folder: "f".into(), holder: Some(holder) }.into(),
             LockError::Store(store()).into(),
             JobError::MemoryLimiter(no_thread()),
-            JobError::Memory(NotEnough::LimitTooSmall { limit, needed_mb: 2 }),
-            JobError::Memory(NotEnough::InUse { used, needed_mb: 2 }),
+            JobError::Memory(InsufficientMemory::LimitTooSmall { limit, needed_mb: 2 }),
+            JobError::Memory(InsufficientMemory::InUse { used, needed_mb: 2 }),
             JobError::Figures(MemoryError::Kernel(store())),
             JobError::StoppedWaiting,
             StagingError::Newer { folder: "f".into(), found: 9 }.into(),

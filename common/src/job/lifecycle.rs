@@ -264,7 +264,7 @@ fn not_enough(limits: &Limits, needed: u64, cache: &Cache, catalog: &Catalog) ->
         Err(error) => return error.into(),
     };
     match limits.usage() {
-        Ok(usage) => JobError::Memory(usage.not_enough(needed.max(for_boards))),
+        Ok(usage) => JobError::Memory(usage.insufficient(needed.max(for_boards))),
         Err(error) => JobError::Figures(error),
     }
 }
