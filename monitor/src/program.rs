@@ -9,7 +9,7 @@ use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::limits;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
-use r3e_common::runtime::output::say;
+use r3e_common::runtime::output::print_error;
 use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::signals;
 
@@ -26,7 +26,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
     if let Some(wrong) = arguments.out_of_place() {
-        say(&format!("error: {wrong}"));
+        print_error(&format!("error: {wrong}"));
         return Err(Exit::Usage);
     }
     let loaded = configure(&arguments.config, arguments.own_flags())?;
@@ -46,7 +46,7 @@ const THREADS: usize = BLOCKING_THREADS + 5;
 
 fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result<Exit, Failure> {
     let Some(command) = arguments.command else {
-        say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
+        print_error(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
         return Ok(Exit::Usage);
     };
     memory::warn_if_not_tuned();

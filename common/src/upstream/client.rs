@@ -18,7 +18,7 @@ use super::session::Session;
 use super::transport::{Reply, SetupError, Transport};
 use crate::domain::Combination;
 use crate::domain::{BoardSink, Validators};
-use crate::runtime::blocking::Blocking;
+use crate::runtime::blocking::BlockingLimit;
 use crate::runtime::config::Upstream;
 
 /// The maximum timeout until the first success, so that a hanging service is noticed early.
@@ -59,7 +59,7 @@ pub struct Client {
     transport: Transport,
     config: Upstream,
     permits: Semaphore,
-    blocking: Blocking,
+    blocking: BlockingLimit,
     limiter: RateLimiter,
     circuit_breaker: CircuitBreaker,
     /// The session of further requests.
@@ -90,7 +90,7 @@ impl Client {
         Ok(Self {
             transport: Transport::new(config, clock)?,
             permits: Semaphore::new(config.concurrency),
-            blocking: Blocking::default(),
+            blocking: BlockingLimit::default(),
             limiter: RateLimiter::new(config.requests_per_second),
             config: config.clone(),
             circuit_breaker: CircuitBreaker::default(),
@@ -106,7 +106,7 @@ impl Client {
 
     /// Where blocking work on boards is done, such as writing them.
     #[must_use]
-    pub fn blocking(&self) -> &Blocking {
+    pub fn blocking(&self) -> &BlockingLimit {
         &self.blocking
     }
 

@@ -1,5 +1,5 @@
-//! A setting, and how it gets its value from what flags, variables and the file give: everything given is checked, the first layer
-//! wins, and the source of each value is kept.
+//! A setting, and how it gets its value from flags, variables and the file: every given value is checked, the first layer takes
+//! precedence, and the source of each value is kept.
 
 use std::ffi::OsStr;
 

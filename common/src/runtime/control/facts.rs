@@ -13,7 +13,7 @@ use crate::runtime::pid_namespace::pid_namespace;
 use crate::runtime::tasks::{TaskInfo, Tasks};
 use crate::runtime::timestamp;
 
-type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
 
 /// What a program reports about itself, shared with its control socket. Setting and reading clone a pointer at most, so neither waits
 /// for the other.
@@ -32,8 +32,8 @@ pub struct Facts {
 struct Changing {
     phase: &'static str,
     schedule: Option<ScheduleFigures>,
-    progress: Option<Ask<BoardsProgress>>,
-    tasks: Option<Ask<Vec<TaskInfo>>>,
+    progress: Option<Source<BoardsProgress>>,
+    tasks: Option<Source<Vec<TaskInfo>>>,
 }
 
 impl fmt::Debug for Facts {
@@ -93,13 +93,13 @@ impl Facts {
     }
 
     /// Sets the source of progress, which must not block.
-    pub fn set_progress(&self, ask: Option<Arc<dyn Fn() -> BoardsProgress + Send + Sync>>) {
-        self.changing().progress = ask;
+    pub fn set_progress(&self, source: Option<Arc<dyn Fn() -> BoardsProgress + Send + Sync>>) {
+        self.changing().progress = source;
     }
 
     /// Sets the source of the live tasks, which must not block.
-    pub fn set_tasks(&self, ask: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
-        self.changing().tasks = ask;
+    pub fn set_tasks(&self, source: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
+        self.changing().tasks = source;
     }
 
     /// Lists these tasks.
@@ -119,7 +119,7 @@ impl Facts {
     /// The same, with figures that are already read.
     pub(super) fn stats_of(&self, figures: Figures, pss_bytes: u64) -> Stats {
         let changing = self.changing();
-        let (phase, schedule, ask) = (changing.phase, changing.schedule.clone(), changing.progress.clone());
+        let (phase, schedule, progress) = (changing.phase, changing.schedule.clone(), changing.progress.clone());
         drop(changing);
         Stats {
             program: self.program.to_owned(),
@@ -133,7 +133,7 @@ impl Facts {
             pss_bytes,
             limit_bytes: self.limit_bytes,
             tasks: self.runtime.metrics().num_alive_tasks() as u64,
-            progress: ask.map(|ask| ask()),
+            progress: progress.map(|source| source()),
             schedule,
         }
     }
@@ -151,8 +151,8 @@ impl Facts {
     /// The live tasks, oldest first.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskStats> {
-        let ask = self.changing().tasks.clone();
-        let mut tasks = ask.map(|ask| ask()).unwrap_or_default();
+        let source = self.changing().tasks.clone();
+        let mut tasks = source.map(|source| source()).unwrap_or_default();
         tasks.sort_by_key(|task| task.since);
         let stats = |task: TaskInfo| TaskStats {
             name: task.name.to_owned(),

@@ -63,8 +63,9 @@ impl Limits {
     /// If the kernel's figures cannot be read.
     pub fn usage(&self) -> Result<Usage, MemoryError> {
         let own = Used { bytes: rss_bytes()?, scope: Scope::Process, limit: self.smallest.clone() };
-        let of_group =
-            |group: &Group| Ok(Used { bytes: group.used_bytes()?, scope: Scope::ControlGroup, limit: group.limit.clone() });
+        let of_group = |group: &Group| {
+            Ok(Used { bytes: group.used_bytes()?, scope: Scope::ControlGroup, limit: group.limit.clone() })
+        };
         Ok(Usage { own, groups: self.groups.iter().map(of_group).collect::<Result<_, MemoryError>>()? })
     }
 }

@@ -223,7 +223,10 @@ mod tests {
             for rss_bytes in [0, 15 << 20, 16 << 20, 17_000_001, 99_999_999] {
                 let limit = needed_mb(index_bytes, rss_bytes) << 20;
                 let headroom = used(Scope::Process, rss_bytes.max(JOB_BYTES), limit).headroom_bytes();
-                assert!(headroom >= index_bytes && headroom < index_bytes + (1 << 20), "{index_bytes} {rss_bytes}: {headroom}");
+                assert!(
+                    headroom >= index_bytes && headroom < index_bytes + (1 << 20),
+                    "{index_bytes} {rss_bytes}: {headroom}"
+                );
             }
         }
     }

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use super::*;
 
 #[test]
-fn a_request_with_a_body_or_a_head_that_is_too_long_is_refused() {
+fn a_request_with_a_body_or_too_large_a_head_is_refused() {
     let world = World::new();
     let status = |request: &str| Answer::parse(&world.send(request.as_bytes()).unwrap()).status;
     assert_eq!(status("POST /purge HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), 200);
@@ -20,7 +20,7 @@ fn a_request_with_a_body_or_a_head_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn who_says_nothing_or_half_is_let_go_and_others_are_answered_meanwhile() {
+fn silent_and_slow_clients_are_disconnected_and_do_not_delay_others() {
     let world = World::bounded(Bounds { connections: 4, time: Duration::from_secs(3) });
     let mut silent = world.connect();
     let mut half = world.connect();
@@ -36,7 +36,7 @@ fn who_says_nothing_or_half_is_let_go_and_others_are_answered_meanwhile() {
 }
 
 #[test]
-fn more_connections_than_there_are_places_are_closed() {
+fn connections_beyond_the_limit_are_closed() {
     let world = World::bounded(Bounds { connections: 2, time: LONG });
     let taken = [world.connect(), world.connect()];
     let mut one_more = world.connect();
@@ -48,7 +48,7 @@ fn more_connections_than_there_are_places_are_closed() {
     });
 }
 
-/// The variables that tell [`someone_else`] whom to ask, and what it will be told.
+/// Variables for [`someone_else`]: the socket, and the expected answer.
 const SOCKET: &str = "R3E_TEST_SOCKET";
 const EXPECTED: &str = "R3E_TEST_EXPECTED";
 
