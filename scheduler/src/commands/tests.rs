@@ -4,7 +4,7 @@ use jiff::civil::time;
 
 use super::report::{Run, Summary, Upcoming, Waiting};
 use crate::calendar::{Calendar, Zone};
-use crate::settled::Pending;
+use crate::saved_state::Pending;
 use crate::timetable::Timetable;
 use jiff::Timestamp;
 use r3e_common::runtime::config::{Config, Schedule};

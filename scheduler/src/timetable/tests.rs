@@ -77,7 +77,7 @@ fn a_run_in_time_does_the_work_of_those_that_were_missed_before_it() {
 fn a_start_between_two_runs_misses_nothing_that_was_settled() {
     let mut it = table(true, Some("24T04:00:00"), "24T04:00:30");
     looks(&mut it, "24T04:00:30", None, "25T04:00:00");
-    // Settled by the start of an earlier program, in the middle of the day.
+    // SavedState by the start of an earlier program, in the middle of the day.
     let mut it = table(true, Some("24T11:11:11"), "24T12:00:00");
     looks(&mut it, "24T12:00:00", None, "25T04:00:00");
 }
