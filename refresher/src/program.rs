@@ -79,7 +79,7 @@ impl Kind {
             destination: Destination::Staging,
             cadence: Cadence::Every(config.index.every),
             time_limit: None,
-            scrape: Scrape::No,
+            scrape: Scrape::Partial,
         };
         Ok(match self {
             Self::Full { fresh } => {

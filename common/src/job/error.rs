@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::CatalogError;
 use crate::index::IndexError;
-use crate::job::{FetchFault, PublishError};
+use crate::job::{FetcherError, PublishError};
 use crate::runtime::exit::{Exit, Fatal};
 use crate::runtime::fs::FsError;
 use crate::runtime::limits::THREADS_HINT;
@@ -66,11 +66,11 @@ pub enum JobError {
     Panicked(String),
 }
 
-impl From<FetchFault> for JobError {
-    fn from(error: FetchFault) -> Self {
+impl From<FetcherError> for JobError {
+    fn from(error: FetcherError) -> Self {
         match error {
-            FetchFault::Store(error) => error.into(),
-            FetchFault::Panicked(error) => Self::Panicked(error.to_string()),
+            FetcherError::Store(error) => error.into(),
+            FetcherError::Panicked(error) => Self::Panicked(error.to_string()),
         }
     }
 }
@@ -196,7 +196,7 @@ mod tests {
             PublishError::NoBoards("x".to_owned()).into(),
             BlockingError::NoThread(no_thread()).into(),
             PublishError::Index(IndexError::Store(store())).into(),
-            FetchFault::Store(store()).into(),
+            FetcherError::Store(store()).into(),
             IndexError::Store(store()).into(),
             IndexError::Stopped.into(),
             IndexError::TooMany(1).into(),

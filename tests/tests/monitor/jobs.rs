@@ -81,7 +81,7 @@ fn jobs_at_work_are_shown_as_they_are() {
         assert!(stats["tasks"].as_u64().unwrap() >= 4 && stats["purges"].as_u64().unwrap() >= 1, "{stats}");
 
         let tasks = asked(&place, &["tasks", &pid.to_string()]);
-        for name in ["fetching boards", "periodic indexing", "giving memory back", "showing progress"] {
+        for name in ["fetching boards", "periodic indexing", "purging memory", "showing progress"] {
             let found = tasks.as_array().unwrap().iter().find(|task| task["name"] == name);
             let found = found.unwrap_or_else(|| panic!("{name} in {tasks}"));
             assert!(found["age_s"].as_f64().unwrap() > 0.0 && found["place"].as_str().unwrap().contains(".rs:"));

@@ -27,7 +27,7 @@ pub fn purge_periodically_unlogged(tasks: &Tasks, stop: &CancellationToken, ever
     Periodic::start(tasks, stop, Cadence::Every(every), (NAME, None), |_| give_back())
 }
 
-const NAME: &str = "giving memory back";
+const NAME: &str = "purging memory";
 
 #[cfg(test)]
 mod tests {
