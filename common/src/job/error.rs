@@ -31,7 +31,7 @@ pub enum JobError {
     /// Another writer is at work, or locking failed.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The system gives no thread for the memory limiter.
+    /// The system refused a thread for the memory limiter.
     #[error("cannot enforce the memory limit: {0}")]
     MemoryLimiter(std::io::Error),
     /// The memory limits leave too little for the index.
@@ -58,7 +58,7 @@ pub enum JobError {
     /// The client cannot be set up.
     #[error(transparent)]
     Client(#[from] SetupError),
-    /// The system gives no thread.
+    /// The system refused a thread.
     #[error("cannot start a thread: {cause} (hint: {THREADS_HINT})", cause = .0)]
     NoThread(std::io::Error),
     /// A task panicked.

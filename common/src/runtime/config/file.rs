@@ -18,7 +18,7 @@ use crate::runtime::fs::{NotText, text};
 const DEFAULT_NAME: &str = "./r3e.toml";
 /// The largest configuration file, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 10;
-/// The most syntax errors reported of one file: later ones are mostly consequences of the first.
+/// The maximum number of syntax errors reported: later ones are mostly consequences of the first.
 const MAX_SYNTAX_ERRORS: usize = 5;
 
 /// The values in the configuration file, or what is wrong with it. No file gives no values.
@@ -33,7 +33,7 @@ pub(super) fn given(named: Option<&OsStr>, environment: &Environment) -> Result<
         Ok(text) => parse(&path, text),
         Err(NotText::Utf16) => Err(vec![syntax_error(&path, "", 0, &NotText::Utf16.to_string())]),
         Err(NotText::NotUtf8 { offset, byte }) => {
-            // It is valid up to there.
+            // The text is valid up to there.
             let valid = text(&bytes[..offset]).unwrap_or_default();
             Err(vec![syntax_error(&path, valid, valid.len(), &format!("byte {byte:#04x} is not UTF-8"))])
         }

@@ -1,4 +1,4 @@
-//! A real socket in a folder of its own, asked as `curl --unix-socket` asks.
+//! A real socket, with requests as from `curl --unix-socket`.
 
 mod hostile;
 
