@@ -11,7 +11,6 @@ use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
 use r3e_common::runtime::output::print_error;
 use r3e_common::runtime::program::{self, configure, parse};
-use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};
 use crate::commands::Context;
@@ -19,7 +18,6 @@ use crate::{serve, top, watch};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    signals::unblock();
     program::run(|| started(arguments))
 }
 

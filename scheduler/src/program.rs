@@ -9,7 +9,6 @@ use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::NOT_FOR_CHILDREN;
 use r3e_common::runtime::output::print_error;
 use r3e_common::runtime::program::{self, configure, parse};
-use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};
 use crate::job::Programs;
@@ -17,7 +16,6 @@ use crate::{commands, life};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    signals::unblock();
     program::run(|| run(arguments))
 }
 

@@ -59,7 +59,7 @@ impl Daemon<'_> {
         let limit_bytes = limits.as_ref().map(Limits::smallest_bytes);
         let facts = Arc::new(Facts::new(program, started, runtime.handle().clone(), limit_bytes));
         let tasks = Tasks::default();
-        facts.list_tasks(&tasks);
+        facts.set_tasks(Some(tasks.clone()));
         let limiter = MemoryLimiter::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
         let control = Control::open_or_warn(runtime_dir, Arc::clone(&facts));
         let result = runtime.block_on(body(&Services { facts, tasks }));

@@ -67,7 +67,7 @@ impl Periodic {
                     match blocking_tasks.spawn_blocking(name, move || work(&stop)).await {
                         Ok(()) => {}
                         Err(BlockingError::NoThread(error)) => {
-                            tracing::warn!(name, %error, "cannot start a thread for a periodic task; skipping it once")
+                            tracing::warn!(name, %error, "cannot start a thread; skipping this round");
                         }
                         Err(error @ BlockingError::Panicked(_)) => {
                             tracing::error!(name, %error, "a periodic task panicked");

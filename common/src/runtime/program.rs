@@ -7,11 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::config::{ConfigArgs, Environment, Flag, Loaded};
 use super::exit::{Exit, Fatal as _};
 use super::output::{print, print_error};
-use super::{limits, logging, memory};
+use super::{limits, logging, memory, signals};
 
-/// Runs a program to its exit code, which is an error if it ended early and has reported why. A panic is an unexpected error.
+/// Runs a program to its exit code, which is an error if it ended early and has reported why. A panic is an unexpected error. Call this
+/// before starting any thread.
 #[must_use]
 pub fn run(program: impl FnOnce() -> Result<Exit, Exit>) -> Exit {
+    signals::unblock();
     // Nothing of the program is used after a panic.
     let Ok(ended) = catch_unwind(AssertUnwindSafe(program)) else {
         print_error("error: this program panicked, which is a bug: please report the message above");

@@ -252,15 +252,7 @@ fn name(number: i32) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Waits for a token, with a bound.
-    fn wait_for(token: &CancellationToken) {
-        let begun = std::time::Instant::now();
-        while !token.is_cancelled() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "no signal arrived");
-            std::thread::yield_now();
-        }
-    }
+    use r3e_needs::until;
 
     /// One test for all cases, since signals go to the whole process.
     #[test]
@@ -269,7 +261,7 @@ mod tests {
         assert_eq!((shutdown.exit(), shutdown.signal()), (None, None));
         assert!(!shutdown.token().is_cancelled());
         signal_hook::low_level::raise(SIGTERM).unwrap();
-        wait_for(shutdown.token());
+        until("the signal is handled", || shutdown.token().is_cancelled());
         assert_eq!((shutdown.exit(), shutdown.signal()), (Some(Exit::Terminated), Some(SIGTERM)));
         drop(shutdown);
 
@@ -280,17 +272,17 @@ mod tests {
         runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), reload).await }).unwrap();
         assert!(!scheduler.token().is_cancelled());
         signal_hook::low_level::raise(SIGINT).unwrap();
-        wait_for(scheduler.token());
+        until("the signal is handled", || scheduler.token().is_cancelled());
         assert!(!scheduler.force().is_cancelled());
         signal_hook::low_level::raise(SIGTERM).unwrap();
-        wait_for(scheduler.force());
+        until("the signal is handled", || scheduler.force().is_cancelled());
         assert_eq!(scheduler.exit(), Some(Exit::Interrupted));
         drop(scheduler);
 
         // Neither further hangups nor the first SIGTERM after one ends this process at once.
         let job = Shutdown::listen(Duration::from_mins(1)).unwrap();
         signal_hook::low_level::raise(SIGHUP).unwrap();
-        wait_for(job.token());
+        until("the signal is handled", || job.token().is_cancelled());
         for number in [SIGHUP, SIGHUP, SIGTERM, SIGHUP] {
             signal_hook::low_level::raise(number).unwrap();
         }

@@ -16,7 +16,7 @@ use crate::runtime::fs;
 const STATUS: &str = "/proc/self/status";
 
 /// Unblocks all signals. Call this before starting any thread, since threads inherit the mask.
-pub fn unblock() {
+pub(super) fn unblock() {
     if let Err(error) = SigSet::empty().thread_set_mask() {
         super::output::print_error(&format!("cannot unblock signals: {error}"));
     }

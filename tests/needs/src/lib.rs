@@ -1,17 +1,19 @@
-//! What tests need that not every machine has: other programs, rights, files beside the workspace. A test asks here, and returns if
-//! something is missing.
+//! What tests of all crates share: waiting for an event, and what not every machine has, such as other programs, rights and files beside
+//! the workspace. A test asks for it here, and returns if it is missing.
 //!
 //! Each skip is a line on standard error, even if output is captured, and a line in a file of this run of `cargo test`. The test target
 //! `zz_skipped`, which runs last, counts them. With `CI=true` a skip is a panic.
 #![expect(clippy::disallowed_methods, reason = "for tests: outside the programs, and their rules for files")]
 
 mod skipped;
+mod wait;
 
 use std::env;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 pub use skipped::{Skips, skips_of_this_run};
+pub use wait::{BOUND, until};
 
 /// Programs and files, and Debian's packages of them: read by `.ci/run` too.
 const PROGRAMS: &str = include_str!("../programs.txt");

@@ -13,7 +13,7 @@ use crate::runtime::pid_namespace::pid_namespace;
 use crate::runtime::tasks::{TaskInfo, Tasks};
 use crate::runtime::timestamp;
 
-type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
+type ProgressSource = Arc<dyn Fn() -> BoardsProgress + Send + Sync>;
 
 /// What a program reports about itself, shared with its control socket. Setting and reading clone a pointer at most, so neither waits
 /// for the other.
@@ -32,8 +32,8 @@ pub struct Facts {
 struct Changing {
     phase: &'static str,
     schedule: Option<ScheduleFigures>,
-    progress: Option<Source<BoardsProgress>>,
-    tasks: Option<Source<Vec<TaskInfo>>>,
+    progress: Option<ProgressSource>,
+    tasks: Option<Tasks>,
 }
 
 impl fmt::Debug for Facts {
@@ -93,19 +93,13 @@ impl Facts {
     }
 
     /// Sets the source of progress, which must not block.
-    pub fn set_progress(&self, source: Option<Arc<dyn Fn() -> BoardsProgress + Send + Sync>>) {
+    pub fn set_progress(&self, source: Option<ProgressSource>) {
         self.changing().progress = source;
     }
 
-    /// Sets the source of the live tasks, which must not block.
-    pub fn set_tasks(&self, source: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
-        self.changing().tasks = source;
-    }
-
-    /// Lists these tasks.
-    pub fn list_tasks(&self, tasks: &Tasks) {
-        let tasks = tasks.clone();
-        self.set_tasks(Some(Arc::new(move || tasks.list())));
+    /// Sets the tasks to report.
+    pub fn set_tasks(&self, tasks: Option<Tasks>) {
+        self.changing().tasks = tasks;
     }
 
     /// The current figures of the program.
@@ -151,15 +145,13 @@ impl Facts {
     /// The live tasks, oldest first.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskStats> {
-        let source = self.changing().tasks.clone();
-        let mut tasks = source.map(|source| source()).unwrap_or_default();
-        tasks.sort_by_key(|task| task.since);
+        let tasks = self.changing().tasks.clone().unwrap_or_default();
         let stats = |task: TaskInfo| TaskStats {
             name: task.name.to_owned(),
             age_s: seconds(task.since.elapsed()),
             place: format!("{}:{}", task.place.file(), task.place.line()),
         };
-        tasks.into_iter().map(stats).collect()
+        tasks.list().into_iter().map(stats).collect()
     }
 }
 

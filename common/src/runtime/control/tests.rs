@@ -7,13 +7,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use r3e_needs::until;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::runtime::tasks::TaskInfo;
+use crate::runtime::tasks::Tasks;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -89,14 +90,6 @@ impl Answer {
     }
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < LONG, "never came: {what}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn stats_have_all_documented_keys() {
     let world = World::new();
@@ -143,18 +136,18 @@ fn progress_and_tasks_are_those_of_the_program() {
     assert_eq!(world.get_json("/tasks"), Value::Array(vec![]));
     let progress = BoardsProgress { total: 9, fetched: 4, failed: 1, entries: 77 };
     world.facts.set_progress(Some(Arc::new(move || progress)));
-    let (place, now) = (std::panic::Location::caller(), Instant::now());
-    let young = TaskInfo { name: "young", since: now, place };
-    let old = TaskInfo { name: "old", since: now.checked_sub(Duration::from_secs(3)).unwrap(), place };
-    world.facts.set_tasks(Some(Arc::new(move || vec![young, old])));
+    let tasks = Tasks::default();
+    world.facts.set_tasks(Some(tasks.clone()));
+    let (_old, line) = (tasks.track("old", std::future::pending::<()>()), line!());
+    let _young = tasks.track("young", std::future::pending::<()>());
     let waiting = world.runtime.spawn(std::future::pending::<()>());
     let stats = world.get_json("/stats");
     assert_eq!(stats["progress"], serde_json::json!({"total": 9, "fetched": 4, "failed": 1, "entries": 77}));
     assert_eq!(stats["tasks"], 1);
     let tasks: Vec<TaskStats> = serde_json::from_value(world.get_json("/tasks")).unwrap();
     assert_eq!(tasks.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["old", "young"]);
-    assert!(tasks[0].age_s >= 3.0 && tasks[1].age_s < LONG.as_secs_f64());
-    assert_eq!(tasks[0].place, format!("{}:{}", file!(), place.line()));
+    assert!(tasks[0].age_s >= tasks[1].age_s && tasks[0].age_s < LONG.as_secs_f64());
+    assert_eq!(tasks[0].place, format!("{}:{line}", file!()));
     waiting.abort();
     world.facts.set_progress(None);
     world.facts.set_tasks(None);

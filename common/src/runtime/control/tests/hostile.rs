@@ -43,7 +43,7 @@ fn connections_beyond_the_limit_are_closed() {
     let mut answer = Vec::new();
     assert_eq!(one_more.read_to_end(&mut answer).unwrap(), 0, "closed at once");
     drop(taken);
-    until("a free slot", || {
+    until("a slot is free", || {
         world.send(b"GET /tasks HTTP/1.1\r\nHost: x\r\n\r\n").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
     });
 }

@@ -5,7 +5,8 @@ use crate::runtime::memory::Figures;
 use crate::runtime::memory::usage::{Limit, Origin, Scope};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-const LONG: Duration = Duration::from_secs(10);
+use r3e_needs::until;
+
 const MB: u64 = 1 << 20;
 const JOB: Role = Role::Job { boards: 8 };
 
@@ -15,14 +16,6 @@ fn used(scope: Scope, bytes: u64) -> Used {
         Scope::ControlGroup => Origin::ControlGroup("/cg/memory.max".into()),
     };
     Used { bytes, scope, limit: Limit { bytes: 100 * MB, origin } }
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < LONG, "never came: {what}");
-        std::thread::yield_now();
-    }
 }
 
 fn purged() -> Purged {
@@ -68,13 +61,13 @@ impl World {
 #[test]
 fn it_purges_then_allows_fewer_boards_then_stops() {
     let world = World::new(JOB, 76 * MB);
-    until("a purge", || world.purges.load(Ordering::SeqCst) == 1);
+    until("it purges", || world.purges.load(Ordering::SeqCst) == 1);
     assert_eq!(world.limiter.concurrency().boards(), 8);
     world.rss.store(86 * MB, Ordering::SeqCst);
-    until("fewer boards", || world.limiter.concurrency().boards() == 4);
+    until("fewer boards are in flight", || world.limiter.concurrency().boards() == 4);
     assert!(!world.stop.is_cancelled() && world.limiter.reached().is_none());
     world.rss.store(101 * MB, Ordering::SeqCst);
-    until("a stop", || world.stop.is_cancelled());
+    until("it stops", || world.stop.is_cancelled());
     assert_eq!(world.limiter.concurrency().boards(), 1);
     let reached = world.limiter.reached().unwrap().to_string();
     assert_eq!(reached, "memory limit reached: 101 MB resident, memory.limit_mb = 100 (MEMORY_LIMIT_MB)");
@@ -84,17 +77,17 @@ fn it_purges_then_allows_fewer_boards_then_stops() {
 fn a_job_stops_for_its_control_group_and_a_daemon_purges_for_it() {
     let job = World::new(JOB, 10 * MB);
     job.group.store(101 * MB, Ordering::SeqCst);
-    until("a stop", || job.stop.is_cancelled());
+    until("it stops", || job.stop.is_cancelled());
     let reached = job.limiter.reached().unwrap().to_string();
     let of_group = "101 MB in use by all processes of the control group, /cg/memory.max = 104857600 (100 MB)";
     assert_eq!(reached, format!("memory limit reached: {of_group}"));
 
     let daemon = World::new(Role::Daemon, 10 * MB);
     daemon.group.store(101 * MB, Ordering::SeqCst);
-    until("a purge", || daemon.purges.load(Ordering::SeqCst) == 1);
+    until("it purges", || daemon.purges.load(Ordering::SeqCst) == 1);
     assert!(!daemon.stop.is_cancelled());
     daemon.rss.store(101 * MB, Ordering::SeqCst);
-    until("a stop", || daemon.stop.is_cancelled());
+    until("it stops", || daemon.stop.is_cancelled());
     assert!(daemon.limiter.reached().is_some_and(|reached| reached.0.scope == Scope::Process));
 }
 
@@ -130,9 +123,9 @@ fn a_slow_purge_does_not_delay_sampling() {
         }),
     };
     let limiter = MemoryLimiter::start_with(Role::Daemon, CancellationToken::new(), hooks).unwrap();
-    until("a purge", || at_work.load(Ordering::SeqCst) == 1);
+    until("it purges", || at_work.load(Ordering::SeqCst) == 1);
     let before = samples.load(Ordering::SeqCst);
-    until("more samples", || samples.load(Ordering::SeqCst) > before + 10);
+    until("it samples again", || samples.load(Ordering::SeqCst) > before + 10);
     drop(end);
     drop(limiter);
     assert_eq!(at_work.load(Ordering::SeqCst), 1);
@@ -161,6 +154,6 @@ fn it_samples_real_figures() {
     assert!(!stop.is_cancelled());
     // Too small for any program.
     let limiter = MemoryLimiter::start(limits(MB), Role::Daemon, runtime.handle().clone(), stop.clone()).unwrap();
-    until("a stop", || stop.is_cancelled());
+    until("it stops", || stop.is_cancelled());
     assert!(limiter.reached().is_some_and(|it| it.0.bytes > MB));
 }
