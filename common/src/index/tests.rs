@@ -210,7 +210,7 @@ proptest! {
         for (name, bytes) in &whole.0 {
             prop_assert!(index.0.get(name) == Some(bytes), "{}", name);
         }
-        model::check(&world, &whole);
+        model::check(world.cache.folder(), &world.catalog, &whole.0, "1970-01-01T00:00:00Z");
     }
 }
 

@@ -13,7 +13,7 @@ use r3e_tests::harness::{
 };
 
 /// Nothing listens there: no request is expected.
-const NOWHERE: &str = "http://127.0.0.1:9";
+pub(super) const NOWHERE: &str = "http://127.0.0.1:9";
 const EXPORTS: [&str; 2] = ["driver_index.json.gz", "top_combinations.json"];
 
 /// A cache of the older program, which is not part of this repository.
@@ -21,7 +21,7 @@ const ARCHIVE: &str = "golden/reference-cache.tar.xz";
 
 /// The older program's cache, with its own exports moved to `older/`.
 #[track_caller]
-fn unpacked() -> Option<Place> {
+pub(super) fn unpacked() -> Option<Place> {
     let shared = std::env::var_os("R3E_SHARED").map(PathBuf::from);
     let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
     let Ok(archive) = fs::File::open(shared.join(ARCHIVE)) else {

@@ -14,6 +14,7 @@ mod limits;
 mod network;
 mod periodic;
 mod proxies;
+mod published;
 mod sessions;
 mod stopped;
 mod texts;

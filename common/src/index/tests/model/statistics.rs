@@ -96,15 +96,27 @@ fn list(
         let file = format!("{path}_{metric}.json.gz");
         let rows: Vec<Value> = rows.iter().map(row).collect();
         let list = json!({"scope_type": kind, "scope_id": id, "scope_name": name, "sort_by": metric,
-            "count": rows.len(), "updated_at": "1970-01-01T00:00:00Z", "results": rows});
+            "count": rows.len(), "results": rows});
         files.insert(file.clone(), list);
         named[format!("{metric}_file")] = json!(format!("cache/{file}"));
     }
     named
 }
 
+/// Categories and their classes, as FORMATS-TODAY.md lists them.
+const CATEGORIES: [(&str, &str); 8] = [
+    ("Audi Cup", "4680 5726"),
+    ("Classics", "1712 7287"),
+    ("DTM 2010s", "1921 3086 4260 5262"),
+    ("GT3", "1703 2922 3375 4516 7278 7767 10396 11566 12196 12770 13136"),
+    ("Porsche Cup", "7982 8165 12015 12969"),
+    ("WTCC", "3905 4517 6036 6309"),
+    ("WTCR", "7009 7844 8660 9233 10344 11317"),
+    ("e-Sedan", "8682 10266"),
+];
+
 /// Adds the statistics files.
-pub(super) fn add(world: &World, drivers: &Drivers, files: &mut BTreeMap<String, Value>) {
+pub(super) fn add(catalog: &Catalog, updated_at: &str, drivers: &Drivers, files: &mut BTreeMap<String, Value>) {
     let all = figures(drivers, |_| true);
     let overall = ("stats/overall/overall", "overall", "overall", "Overall");
     let overall = list(files, drivers, overall, &all, usize::MAX, |_, _| true);
@@ -112,26 +124,33 @@ pub(super) fn add(world: &World, drivers: &Drivers, files: &mut BTreeMap<String,
     let top = list(files, drivers, top, &all, 500, |it, average| !average || it.entries >= 5 && it.bested >= 100);
     let (mut classes, mut superclasses) = (Vec::new(), Vec::new());
     let mut scopes: Vec<(String, String, String, Vec<String>)> = Vec::new();
-    for class in world.catalog.classes() {
+    for class in catalog.classes() {
         let id = class.id.to_string();
         scopes.push((format!("stats/classes/{id}"), id.clone(), class.name.clone(), vec![id]));
     }
-    let gt3 = vec!["2922".to_owned(), "1703".to_owned()];
-    scopes.push(("stats/superclasses/gt3".to_owned(), "GT3".to_owned(), "GT3".to_owned(), gt3));
+    for (name, ids) in CATEGORIES {
+        let slug: String =
+            name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let ids = ids.split(' ').map(str::to_owned).collect();
+        scopes.push((format!("stats/superclasses/{slug}"), name.to_owned(), name.to_owned(), ids));
+    }
     scopes.sort_by_key(|(_, id, ..)| id.clone());
     for (path, id, name, of) in scopes {
         let figures = figures(drivers, |it| of.contains(&it.class_id));
         if figures.is_empty() {
             continue;
         }
-        let kind = if id == "GT3" { "superclass" } else { "class" };
+        let kind = if path.contains("superclasses") { "superclass" } else { "class" };
         let admits = |it: &Figures, average: bool| it.entries >= 2 && (!average || it.bested >= 10);
         let named = list(files, drivers, (&path, kind, &id, &name), &figures, 1000, admits);
         let count = figures.iter().filter(|it| it.poles > 0).count();
         let into = if kind == "class" { &mut classes } else { &mut superclasses };
         into.push(json!({"id": id, "name": name, "files": named, "count": count}));
     }
-    let manifest = json!({"updated_at": "1970-01-01T00:00:00Z", "overall": overall, "overall_top": top,
+    let manifest = json!({"overall": overall, "overall_top": top,
         "classes": classes, "superclasses": superclasses});
     files.insert("stats/index.json".to_owned(), manifest);
+    for (_, file) in files.iter_mut().filter(|(name, _)| name.starts_with("stats/")) {
+        file["updated_at"] = json!(updated_at);
+    }
 }
