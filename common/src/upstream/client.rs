@@ -16,8 +16,7 @@ use super::request::Ask;
 use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
 use super::session::Session;
 use super::transport::{Reply, SetupError, Transport};
-use crate::domain::Combination;
-use crate::domain::{BoardSink, Validators};
+use crate::domain::{BoardSink, Combination, Rating, Validators, read_ratings};
 use crate::runtime::blocking::Blocking;
 use crate::runtime::config::Upstream;
 
@@ -156,6 +155,42 @@ impl Client {
                     return Err(FetchError::Failed { failure: Failure::Changed { entry: pages.start() }, attempts });
                 }
             }
+        }
+    }
+
+    /// Fetches the multiplayer ratings. A failure says nothing about the boards: it does not count for the circuit breaker.
+    ///
+    /// # Errors
+    /// If the list cannot be fetched within `attempts` requests.
+    pub async fn ratings(&self) -> Result<Vec<Rating>, Failure> {
+        let (session, mut tries) = (Session::default(), self.tries());
+        loop {
+            let failure = match self.send(&mut tries, Ask::Ratings, &session).await {
+                Ok(Reply::Whole(headers, body)) => {
+                    let read = || {
+                        let text = page::text(&body, &headers)?;
+                        read_ratings(&text).map_err(|error| Failure::NotRatings(error.to_string()))
+                    };
+                    match self.blocking.run(read).await {
+                        Ok(ratings) => return Ok(ratings),
+                        Err(failure) => failure,
+                    }
+                }
+                // Only a request with conditions is answered so.
+                Ok(Reply::NotModified) => Failure::NotRatings("304".to_owned()),
+                Err(failure) => failure,
+            };
+            tries.failed += 1;
+            match classify(&failure, false) {
+                Verdict::GiveUp | Verdict::EndRun | Verdict::NewSession => return Err(failure),
+                _ if tries.failed >= self.config.attempts => return Err(failure),
+                Verdict::RetryAfter(wait) => _ = self.limiter.hold(wait),
+                Verdict::Retry | Verdict::SlowDown => {
+                    let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
+                    tokio::time::sleep(tries.backoff.pause(random)).await;
+                }
+            }
+            self.retries.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) enum Ask<'a> {
     Page(Combination),
     /// A part of a board's entries; with a version, only if it is another by now.
     Listing { board: Combination, start: usize, unless: &'a Validators },
+    /// The multiplayer ratings.
+    Ratings,
 }
 
 impl Ask<'_> {
@@ -27,8 +29,9 @@ impl Ask<'_> {
             Self::Page(board) => page(*board, base),
             Self::Listing { board: Combination { track, class }, start, .. } => {
                 let query = format!("track={track}&car_class=class-{class}&start={start}&count={page_size}");
-                within(base, "leaderboard/listing/0", &query)
+                within(base, "leaderboard/listing/0", Some(&query))
             }
+            Self::Ratings => within(base, "multiplayer-rating/ratings.json", None),
         }
     }
 
@@ -37,6 +40,7 @@ impl Ask<'_> {
         let request = client.get(address);
         match self {
             Self::Page(_) => request.header(ACCEPT, "text/html"),
+            Self::Ratings => request.header(ACCEPT, "application/json"),
             Self::Listing { board, unless, .. } => {
                 let listing = request
                     .header(ACCEPT, "application/json")
@@ -50,13 +54,13 @@ impl Ask<'_> {
 
 /// The address of a board's HTML page.
 fn page(Combination { track, class }: Combination, base: &Url) -> Url {
-    within(base, "leaderboard/", &format!("car_class=class-{class}&track={track}"))
+    within(base, "leaderboard/", Some(&format!("car_class=class-{class}&track={track}")))
 }
 
-fn within(base: &Url, path: &str, query: &str) -> Url {
+fn within(base: &Url, path: &str, query: Option<&str>) -> Url {
     let mut address = base.clone();
     address.set_path(&format!("{}{path}", base.path()));
-    address.set_query(Some(query));
+    address.set_query(query);
     address
 }
 

@@ -47,6 +47,7 @@ pub(super) fn classify(failure: &Failure, expired: bool) -> Verdict {
         | Failure::NoList
         | Failure::NotText(_)
         | Failure::NotAPage(_)
+        | Failure::NotRatings(_)
         | Failure::Overfull { .. }
         | Failure::Repeated { .. } => Verdict::Retry,
         Failure::Status { .. }

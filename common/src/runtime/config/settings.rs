@@ -111,6 +111,8 @@ settings! {
         page_size: usize = number(2..=1500), 1500;
         /// Maximum size of one decompressed page, in MiB.
         max_body_mb: u32 = number(1..=1024), 32;
+        /// Whether each job that fetches boards also fetches the multiplayer ratings.
+        ratings: bool = boolean(), true;
         /// Maximum idle connections kept open.
         max_idle_per_host: usize = number(0..=256), derived("same as `upstream.concurrency`", 4, |values| {
             values.get("upstream.concurrency", number::<i64>(1..=256)).map(Into::into)
