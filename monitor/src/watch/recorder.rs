@@ -1,4 +1,4 @@
-//! The thread that writes the history. It may wait for a disk; nobody waits for it.
+//! The thread that writes the history. It may wait for a disk; nothing waits for it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,35 +11,35 @@ use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::fs::{self, Inode};
 use r3e_common::runtime::logging::RecurringError;
 
-use super::judging::Judging;
-use crate::history::{Batch, HistoryError, Run, Unusable, Writer, milliseconds, not_taken_in, set_aside};
+use super::leak_warnings::LeakWarnings;
+use crate::history::{Batch, Found, HistoryError, RecordError, Run, Writer, milliseconds, set_aside, unread_records};
 
-/// So many batches may wait for a slow disk.
-const WAITING: usize = 16;
+/// Upper bound of the batches that wait for a slow disk.
+const MAX_WAITING: usize = 16;
 
-/// How often it is told that samples are missing, where that goes on.
-const TELL_EVERY: Duration = Duration::from_mins(1);
+/// How often lost samples are logged at most.
+const LOG_LOST_EVERY: Duration = Duration::from_mins(1);
 
-/// How often old samples are dropped, and in how many pieces at most.
+/// How often old samples are dropped, and in how many transactions at most.
 const DROP_EVERY: Duration = Duration::from_mins(1);
-const PIECES: usize = 100;
+const MAX_DROP_STEPS: usize = 100;
 
-/// How often a damaged history may be moved aside: a disk that damages each of them is not to be filled with them.
+/// How often a damaged history may be moved aside: a disk that damages each of them must not fill up with them.
 const SET_ASIDE_EVERY: Duration = Duration::from_hours(1);
 
-/// The way to the thread.
+/// A handle to the thread.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct Recorder {
     batches: SyncSender<Batch>,
     lost: Arc<AtomicU64>,
     thread: JoinHandle<()>,
 }
 
-impl Keeper {
-    /// Opens the history and begins to write it.
+impl Recorder {
+    /// Opens the history and starts the thread.
     ///
     /// # Errors
-    /// When it is one of a later version, or of another program. A disk that fails is waited for.
+    /// When the history belongs to a later version or another program. A failing disk is retried.
     pub(super) fn start(
         history: PathBuf,
         runtime_dir: PathBuf,
@@ -47,7 +47,7 @@ impl Keeper {
         clock: fn() -> SystemTime,
     ) -> Result<Self, Failure> {
         let lost = Arc::new(AtomicU64::new(0));
-        let mut work = Work {
+        let mut worker = Worker {
             history,
             runtime_dir,
             keep,
@@ -58,27 +58,26 @@ impl Keeper {
             set_aside_at: None,
             dropped_at: None,
             writing: RecurringError::new("cannot write the history", "the history is written again"),
-            taking_in: RecurringError::new("cannot read run records", "run records can be read again"),
-            judging: Judging::default(),
+            importing: RecurringError::new("cannot read run records", "run records can be read again"),
+            leaks: LeakWarnings::default(),
             lost: Arc::clone(&lost),
-            told_at: None,
+            lost_logged_at: None,
         };
-        match work.database() {
-            Ok(_) => {}
-            Err(error) if error.may_pass() => {
-                if !work.set_aside(&error) {
-                    work.writing.failed(&error);
-                }
+        if let Err(error) = worker.database().map(|_| ()) {
+            if !error.is_transient() {
+                return Err(error.into());
             }
-            Err(error) => return Err(error.into()),
+            if !worker.set_aside(&error) {
+                worker.writing.failed(&error);
+            }
         }
-        let (batches, received) = sync_channel(WAITING);
-        let thread = std::thread::Builder::new().name("history".into()).spawn(move || work.until_closed(&received))?;
+        let (batches, received) = sync_channel(MAX_WAITING);
+        let thread = std::thread::Builder::new().name("history".into()).spawn(move || worker.run(&received))?;
         Ok(Self { batches, lost, thread })
     }
 
-    /// Has a batch written. Where the disk is so slow that many wait, it is lost, and counted.
-    pub(super) fn keep(&self, batch: Batch) {
+    /// Records a batch. If too many wait for the disk, it is dropped and counted.
+    pub(super) fn record(&self, batch: Batch) {
         match self.batches.try_send(batch) {
             Ok(()) => {}
             Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
@@ -87,7 +86,7 @@ impl Keeper {
         }
     }
 
-    /// Writes what still waits, and closes the history.
+    /// Writes what is waiting, and closes the history.
     pub(super) fn stop(self) {
         drop(self.batches);
         if self.thread.join().is_err() {
@@ -96,41 +95,41 @@ impl Keeper {
     }
 }
 
-/// What the thread has.
-struct Work {
+/// The state of the thread.
+struct Worker {
     history: PathBuf,
     runtime_dir: PathBuf,
     keep: Duration,
     clock: fn() -> SystemTime,
-    /// Open, unless it could not be opened or written.
+    /// `None` after a failure.
     database: Option<Writer>,
-    /// Which file was open last.
+    /// The file that was open last.
     file: Option<Inode>,
-    /// Whether that one was moved or replaced, and nothing was opened since.
+    /// Whether that file was moved or replaced, and none was opened since.
     moved: bool,
     set_aside_at: Option<Instant>,
     dropped_at: Option<Instant>,
     writing: RecurringError,
-    taking_in: RecurringError,
-    judging: Judging,
+    importing: RecurringError,
+    leaks: LeakWarnings,
     lost: Arc<AtomicU64>,
-    told_at: Option<Instant>,
+    lost_logged_at: Option<Instant>,
 }
 
-impl Work {
-    fn until_closed(mut self, batches: &Receiver<Batch>) {
+impl Worker {
+    fn run(mut self, batches: &Receiver<Batch>) {
         while let Ok(first) = batches.recv() {
-            // What had to wait is written at once: syncing takes longer than all the rest.
-            let all: Vec<Batch> = std::iter::once(first).chain(batches.try_iter().take(WAITING)).collect();
+            // Everything that waits is written at once: the sync takes longer than all the rest.
+            let all: Vec<Batch> = std::iter::once(first).chain(batches.try_iter().take(MAX_WAITING)).collect();
             self.write(&all);
         }
-        // A job that ended in the last moments is in the history too.
+        // Imports the records of jobs that have just ended.
         self.write(&[]);
-        self.told_at = None;
-        self.tell_lost();
+        self.lost_logged_at = None;
+        self.log_lost();
     }
 
-    /// Writes batches, with all that is due beside them. Never fails: what goes wrong is told, once.
+    /// Writes batches and does what else is due. Errors are logged.
     fn write(&mut self, batches: &[Batch]) {
         let mut result = self.try_write(batches);
         if let Err(error) = &result
@@ -141,13 +140,13 @@ impl Work {
         match result {
             Ok(()) => {
                 self.writing.succeeded();
-                self.tell_lost();
+                self.log_lost();
             }
             Err(error) => {
                 let samples: usize = batches.iter().map(|batch| batch.samples.len()).sum();
                 self.lost.fetch_add(samples as u64, Ordering::Relaxed);
                 self.writing.failed(&error);
-                // Opened anew the next time: it may be another file by then.
+                // Reopened the next time: it may be another file by then.
                 self.database = None;
             }
         }
@@ -155,41 +154,40 @@ impl Work {
 
     fn try_write(&mut self, batches: &[Batch]) -> Result<(), HistoryError> {
         self.database()?.add(batches)?;
-        self.take_in()?;
+        self.import()?;
         let gone = match batches.iter().rfind(|batch| batch.silent.is_some()) {
             Some(latest) => self.database()?.conclude(latest)?,
             None => Vec::new(),
         };
         for Run { program, pid, peak_rss_bytes, .. } in gone {
-            tracing::warn!(program, pid, peak_rss_bytes, "a process is gone without a word: noted as killed");
+            tracing::warn!(program, pid, peak_rss_bytes, "a process ended without a run record: recorded as killed");
         }
-        let mut judging = std::mem::take(&mut self.judging);
-        let judged = batches.iter().try_for_each(|batch| judging.after(batch, self.database()?));
-        self.judging = judging;
+        let mut leaks = std::mem::take(&mut self.leaks);
+        let judged = batches.iter().try_for_each(|batch| leaks.judge(batch, self.database()?));
+        self.leaks = leaks;
         judged?;
         self.drop_old()
     }
 
-    /// Tells how many samples are not in the history, if any, and not more often than is useful.
-    fn tell_lost(&mut self) {
-        if self.told_at.is_some_and(|it| it.elapsed() < TELL_EVERY) {
+    fn log_lost(&mut self) {
+        if is_recent(self.lost_logged_at, LOG_LOST_EVERY) {
             return;
         }
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            self.told_at = Some(Instant::now());
-            tracing::warn!(lost, "the disk did not take all samples: these are missing in the history");
+            self.lost_logged_at = Some(Instant::now());
+            tracing::warn!(lost, "samples were lost: the disk is full or too slow");
         }
     }
 
-    /// The database, opened if it is not, or if another file stands at its path by now.
+    /// The open database. Reopens it if another file is at its path by now.
     fn database(&mut self) -> Result<&mut Writer, HistoryError> {
         let open = match self.database.take() {
             Some(open) if open.is_in_place()? => open,
             None => self.open()?,
             Some(moved) => {
                 self.moved = true;
-                if let Err(error) = moved.leave() {
+                if let Err(error) = moved.close_moved() {
                     tracing::warn!(%error, "the history that was moved may lack its last samples");
                 }
                 self.open()?
@@ -198,15 +196,15 @@ impl Work {
         Ok(self.database.insert(open))
     }
 
-    /// Opens the history. If it is another file than before, logs that, and forgets what was judged: in another file a process
-    /// has another number.
+    /// Opens the history. If it is another file than before, logs that and forgets all judgements, as another file numbers
+    /// processes differently.
     fn open(&mut self) -> Result<Writer, HistoryError> {
         let opened = Writer::open(&self.history)?;
         let before = std::mem::replace(&mut self.file, opened.file());
-        // A new file may have the number of one that was deleted.
+        // A new file may have the inode number of a deleted one.
         let moved = std::mem::take(&mut self.moved);
         if moved || before != opened.file() {
-            self.judging = Judging::default();
+            self.leaks = LeakWarnings::default();
             if before.is_some() {
                 tracing::warn!(history = %self.history.display(), "the history was moved or replaced: reopened");
             }
@@ -214,9 +212,9 @@ impl Work {
         Ok(opened)
     }
 
-    /// Moves a history aside that is damaged; says whether a new one can be begun.
+    /// Moves a damaged history aside. Returns whether a new one can be started.
     fn set_aside(&mut self, error: &HistoryError) -> bool {
-        if !error.is_damage() || self.set_aside_at.is_some_and(|at| at.elapsed() < SET_ASIDE_EVERY) {
+        if !error.is_damage() || is_recent(self.set_aside_at, SET_ASIDE_EVERY) {
             return false;
         }
         self.database = None;
@@ -224,10 +222,10 @@ impl Work {
             Ok(Some(aside)) => {
                 self.file = None;
                 self.set_aside_at = Some(Instant::now());
-                tracing::error!(%error, moved_to = %aside.display(), "the history is damaged: moved aside, beginning a new one");
+                tracing::error!(%error, moved_to = %aside.display(), "the history is damaged: moved aside, starting a new one");
                 true
             }
-            // It is none of ours.
+            // It is another program's file.
             Ok(None) => false,
             Err(refused) => {
                 self.writing.failed(&refused);
@@ -236,49 +234,51 @@ impl Work {
         }
     }
 
-    /// Takes in what finished jobs have left, and then deletes it: killed between the two, it finds the record again, and
-    /// the run in the history already.
-    fn take_in(&mut self) -> Result<(), HistoryError> {
-        let found = match not_taken_in(&self.runtime_dir) {
+    /// Imports the records of finished jobs, and then deletes them. After a kill between the two, the record is found again and
+    /// the run is known already.
+    fn import(&mut self) -> Result<(), HistoryError> {
+        let found = match unread_records(&self.runtime_dir) {
             Ok(found) => found,
             Err(error) => {
-                self.taking_in.failed(&error);
+                self.importing.failed(&error);
                 return Ok(());
             }
         };
         let runs: Vec<&Run> = found.iter().filter_map(|it| it.run.as_ref().ok()).collect();
         if !runs.is_empty() {
-            self.database()?.take_in(&runs)?;
+            self.database()?.import(&runs)?;
         }
         let mut failed = false;
-        for it in &found {
-            let result = match &it.run {
-                Ok(_) => fs::remove(&it.path).map_err(Unusable::Unreadable),
-                Err(Unusable::Unreadable(_)) => Ok(()),
-                Err(damaged @ Unusable::Damaged { .. }) => {
-                    tracing::warn!("{damaged}: moved aside");
-                    fs::rename(&it.path, &it.path.with_extension("damaged")).map_err(Unusable::Unreadable)
+        for Found { path, run } in found {
+            let done = match run {
+                Ok(_) => fs::remove(&path),
+                Err(RecordError::Unreadable(error)) => Err(error),
+                Err(invalid @ RecordError::Invalid { .. }) => {
+                    tracing::warn!("{invalid}: moved aside");
+                    fs::rename(&path, &path.with_extension("damaged"))
                 }
             };
-            for error in [result.as_ref().err(), it.run.as_ref().err()].into_iter().flatten() {
-                if let Unusable::Unreadable(error) = error {
-                    failed = true;
-                    self.taking_in.failed(error);
-                }
+            if let Err(error) = done {
+                failed = true;
+                self.importing.failed(&error);
             }
         }
         if !failed {
-            self.taking_in.succeeded();
+            self.importing.succeeded();
         }
         Ok(())
     }
 
     fn drop_old(&mut self) -> Result<(), HistoryError> {
-        if self.dropped_at.is_some_and(|it| it.elapsed() < DROP_EVERY) {
+        if is_recent(self.dropped_at, DROP_EVERY) {
             return Ok(());
         }
         self.dropped_at = Some(Instant::now());
         let (clock_ms, keep) = (milliseconds((self.clock)()), self.keep);
-        self.database()?.drop_old(clock_ms, keep, PIECES)
+        self.database()?.drop_old(clock_ms, keep, MAX_DROP_STEPS)
     }
+}
+
+fn is_recent(last: Option<Instant>, period: Duration) -> bool {
+    last.is_some_and(|at| at.elapsed() < period)
 }
