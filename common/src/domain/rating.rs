@@ -1,14 +1,26 @@
 //! The service's list of multiplayer ratings.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Drivers further behind are left out. Front ends highlight the first 200.
 const MAX_POSITION: u32 = 5000;
 
+/// Further drivers are left out: so many inactive ones would stand among the first.
+const MAX_RATINGS: usize = 100_000;
+
+/// The multiplayer ratings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ratings {
+    /// Where the list came from.
+    pub source: String,
+    /// The drivers, best first.
+    pub drivers: Vec<Rating>,
+}
+
 /// A driver with a multiplayer rating.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rating {
     /// The service's id of the driver.
     pub user_id: u64,
@@ -24,29 +36,29 @@ pub struct Rating {
 /// Elements that are not of this shape are left out, as are positions that occurred before.
 ///
 /// # Errors
-/// If the text is not a JSON array.
+/// If the text is not a JSON array, or has no ratings.
 pub fn read_ratings(text: &str) -> Result<Vec<Rating>, serde_json::Error> {
-    serde_json::from_str::<Ratings>(text).map(|it| it.0)
+    serde_json::from_str::<List>(text).map(|it| it.0)
 }
 
-struct Ratings(Vec<Rating>);
+struct List(Vec<Rating>);
 
-impl<'de> Deserialize<'de> for Ratings {
+impl<'de> Deserialize<'de> for List {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(RatingsVisitor)
+        deserializer.deserialize_seq(ListVisitor)
     }
 }
 
-struct RatingsVisitor;
+struct ListVisitor;
 
-impl<'de> Visitor<'de> for RatingsVisitor {
-    type Value = Ratings;
+impl<'de> Visitor<'de> for ListVisitor {
+    type Value = List;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an array of ratings")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Ratings, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List, A::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Row {
@@ -59,7 +71,11 @@ impl<'de> Visitor<'de> for RatingsVisitor {
             let Ok(Row { user_id, fullname: name, position }) = serde_json::from_str(element.get()) else { continue };
             let active = position.is_some();
             let position = position.unwrap_or(lowest + 1);
-            if name.trim().is_empty() || position > MAX_POSITION || active && position <= lowest {
+            if name.trim().is_empty()
+                || position > MAX_POSITION
+                || active && position <= lowest
+                || ratings.len() == MAX_RATINGS
+            {
                 continue;
             }
             if active {
@@ -67,7 +83,10 @@ impl<'de> Visitor<'de> for RatingsVisitor {
             }
             ratings.push(Rating { user_id, name, position, active });
         }
-        Ok(Ratings(ratings))
+        if ratings.is_empty() {
+            return Err(Error::custom("there is no rating in it"));
+        }
+        Ok(List(ratings))
     }
 }
 

@@ -9,6 +9,7 @@ use super::error::IndexError;
 use super::metadata;
 use super::mirror;
 use super::ranges::Ranges;
+use super::ratings;
 use super::row_objects::{DriverIndex, Entries};
 use super::staged::Staged;
 use super::stale;
@@ -43,6 +44,10 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
         drivers.sort();
         ranges.free_if_limited();
         exported.teams = Some(teams::write(&drivers, &workers, held + drivers.held_bytes(), &mut staged)?);
+        if let Some(list) = source.ratings {
+            let held = held + drivers.held_bytes();
+            ratings::write(list, &drivers, &timestamp(source.now), &workers, held, &mut staged)?;
+        }
         metadata::remember_previous(folder, &mut drivers);
         let held = held + drivers.held_bytes();
         exported.ids = Some(drivers.count());
@@ -56,8 +61,12 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
         statistics.write(&timestamp(source.now), &workers, held, &mut staged)?;
     }
     combinations.write(&source, &exported, &mut staged)?;
-    let (written, names) = staged.promote()?;
+    let (written, mut names) = staged.promote()?;
     (exported.written, exported.files) = (written, names.len());
+    if source.has(IndexFormat::April2026) {
+        // Without a new list, the earlier one stays.
+        names.extend(ratings::FILES.map(|it| format!("{it}.gz")));
+    }
     stale::remove(folder, &names)?;
     Ok(exported)
 }
@@ -109,7 +118,8 @@ mod tests {
 
         let (headroom, formats) = (Headroom { bytes: None, give_back: || {} }, &IndexFormat::ALL);
         let now = std::time::UNIX_EPOCH;
-        let source = Source { cache: &cache, catalog: &catalog, threads: 2, headroom, formats, now, stop: &stop };
+        let source =
+            Source { cache: &cache, catalog: &catalog, threads: 2, headroom, formats, ratings: None, now, stop: &stop };
         let export_it = || export(build(&source).unwrap().1, folder.path(), false).unwrap();
         let exported = export_it();
         let file = std::fs::read(folder.path().join("driver_index.json.gz")).unwrap();

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::failure::Failure;
+use super::failure::{Failure, short};
 use super::page;
 use super::pages::{LastPage, LongestPage, Pages, Taken};
 use super::rate_limiter::RateLimiter;
@@ -16,7 +16,7 @@ use super::request::Ask;
 use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
 use super::session::Session;
 use super::transport::{Reply, SetupError, Transport};
-use crate::domain::{BoardSink, Combination, Rating, Validators, read_ratings};
+use crate::domain::{BoardSink, Combination, Ratings, Validators, read_ratings};
 use crate::runtime::blocking::Blocking;
 use crate::runtime::config::Upstream;
 
@@ -156,39 +156,29 @@ impl Client {
         }
     }
 
-    /// Fetches the multiplayer ratings. A failure says nothing about the boards: it does not count for the circuit breaker.
+    /// Fetches the multiplayer ratings. They need no session.
     ///
     /// # Errors
-    /// If the list cannot be fetched within `attempts` requests.
-    pub async fn ratings(&self) -> Result<Vec<Rating>, Failure> {
+    /// If the list cannot be fetched, or the service is down.
+    pub async fn ratings(&self) -> Result<Ratings, FetchError> {
         let (session, mut request) = (Session::default(), self.new_attempts());
         loop {
-            let failure = match self.send(&mut request, Ask::Ratings, &session).await {
+            let result = match self.send(&mut request, Ask::Ratings, &session).await {
                 Ok(Reply::Whole(headers, body)) => {
                     let read = || {
                         let text = page::text(&body, &headers)?;
-                        read_ratings(&text).map_err(|error| Failure::NotRatings(error.to_string()))
+                        read_ratings(&text).map_err(|error| Failure::NotRatings(short(&error.to_string())))
                     };
-                    match self.blocking.run(read).await {
-                        Ok(ratings) => return Ok(ratings),
-                        Err(failure) => failure,
-                    }
+                    self.blocking.run(read).await
                 }
-                // Only a request with conditions is answered so.
-                Ok(Reply::NotModified) => Failure::NotRatings("304".to_owned()),
-                Err(failure) => failure,
+                // Only a conditional request is answered so.
+                Ok(Reply::NotModified) => Err(Failure::NotRatings("304 Not Modified".to_owned())),
+                Err(failure) => Err(failure),
             };
-            request.failed += 1;
-            match classify(&failure, false) {
-                Verdict::GiveUp | Verdict::EndRun | Verdict::NewSession => return Err(failure),
-                _ if request.failed >= self.config.attempts => return Err(failure),
-                Verdict::RetryAfter(wait) => _ = self.limiter.hold(wait),
-                Verdict::Retry | Verdict::SlowDown => {
-                    let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
-                    tokio::time::sleep(request.backoff.pause(random)).await;
-                }
+            if let Ok(drivers) = self.judge(&mut request, false, result).await? {
+                let source = Ask::Ratings.address(&self.config.base_url, self.config.page_size).into();
+                return Ok(Ratings { source, drivers });
             }
-            self.retries.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -113,6 +113,7 @@ mod tests {
             Failure::NoList,
             Failure::NotText("not valid UTF-8".into()),
             Failure::NotAPage("EOF".into()),
+            Failure::NotRatings("EOF".into()),
             Failure::BodyTooLarge { limit: 33_554_432 },
             Failure::Overfull { requested: 1500 },
             Failure::Repeated { start: 1500 },

@@ -158,8 +158,10 @@ fn identity(id: &str, newest: &Hit) -> Value {
 
 /// All of today's files of a world, as JSON by name.
 fn expected(world: &World) -> BTreeMap<String, Value> {
-    let drivers = drivers(&hits(world));
+    let hits = hits(world);
+    let drivers = drivers(&hits);
     let mut files = BTreeMap::new();
+    ratings(world, &hits, &mut files);
     for letter in ('a'..='z').chain(['_']) {
         files.insert(format!("index/entries/{letter}.json.gz"), json!({}));
         files.insert(format!("index/metadata/{letter}.json.gz"), json!({}));
@@ -189,6 +191,25 @@ fn expected(world: &World) -> BTreeMap<String, Value> {
     files.insert("index/teams.json.gz".to_owned(), teams(&drivers));
     statistics(world, &drivers, &mut files);
     files
+}
+
+fn ratings(world: &World, hits: &[Hit], files: &mut BTreeMap<String, Value>) {
+    let Ratings { source, drivers } = &world.ratings;
+    let list = |active: bool| {
+        let row = |it: &Rating| {
+            let own = |hit: &&Hit| hit.id == it.user_id.to_string() && !hit.text("/country/name").is_empty();
+            let newest = hits.iter().filter(own).max_by_key(|hit| hit.age.clone());
+            let country = newest.map(|hit| hit.text("/country/code")).filter(|code| code.len() == 2);
+            json!({"position": it.position, "name": it.name, "user_id": it.user_id.to_string(),
+                "country": country.unwrap_or_default()})
+        };
+        let rows: Vec<Value> = drivers.iter().filter(|it| it.active == active).map(row).collect();
+        json!({"count": rows.len(), "source": source, "source_pages": [source], "results": rows,
+            "updated_at": "1970-01-01T00:00:00Z"})
+    };
+    for (name, active) in [("mp_pos", true), ("mp_pos/mp_pos", true), ("mp_pos/mp_pos_inactive", false)] {
+        files.insert(format!("{name}.json.gz"), list(active));
+    }
 }
 
 type Drivers = BTreeMap<String, (Vec<Hit>, Hit)>;
@@ -395,7 +416,7 @@ fn is_sorted(text: &str) -> bool {
 pub(super) fn check(world: &World, index: &Index) {
     let files = unpacked(&index.0);
     let expected = expected(world);
-    let is_listed = |name: &&String| name.starts_with("stats/") || name.starts_with("index/");
+    let is_listed = |name: &&String| ["stats/", "index/", "mp_pos"].iter().any(|it| name.starts_with(it));
     assert!(files.keys().filter(is_listed).eq(expected.keys()), "{:?}", files.keys());
     for (name, expected) in expected {
         let text = files.get(&name).unwrap_or_else(|| panic!("{name} is missing: {:?}", files.keys()));
