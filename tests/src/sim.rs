@@ -45,7 +45,7 @@ pub use board::Board;
 pub use entry::{Oddity, ServedEntry};
 pub use faults::{FaultKind, Faults};
 pub use options::{SimError, SimOptions};
-pub use ratings::RATINGS;
+pub use ratings::{RATINGS, ratings_list};
 pub use sessions::{Cookies, SessionEnd};
 pub use simulator::Simulator;
 pub use stats::Stats;

@@ -1,8 +1,12 @@
 //! The service's list of multiplayer ratings.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::json;
 
 /// Drivers further behind are left out. Front ends highlight the first 200.
 const MAX_POSITION: u32 = 5000;
@@ -59,27 +63,16 @@ impl<'de> Visitor<'de> for ListVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Row {
-            user_id: u64,
-            fullname: String,
-            position: Option<u32>,
-        }
-        let (mut ratings, mut lowest) = (Vec::new(), 0);
+        let (mut ratings, mut last) = (Vec::new(), 0);
         while let Some(element) = list.next_element::<&RawValue>()? {
-            let Ok(Row { user_id, fullname: name, position }) = serde_json::from_str(element.get()) else { continue };
-            let active = position.is_some();
-            let position = position.unwrap_or(lowest + 1);
-            if name.trim().is_empty()
-                || position > MAX_POSITION
-                || active && position <= lowest
-                || ratings.len() == MAX_RATINGS
-            {
+            let Some((user_id, name, place)) = read_driver(element) else { continue };
+            let active = place.is_some();
+            let position = place.unwrap_or(last + 1);
+            if position > MAX_POSITION || active && position <= last || ratings.len() == MAX_RATINGS {
                 continue;
             }
             if active {
-                lowest = position;
+                last = position;
             }
             ratings.push(Rating { user_id, name, position, active });
         }
@@ -88,6 +81,20 @@ impl<'de> Visitor<'de> for ListVisitor {
         }
         Ok(List(ratings))
     }
+}
+
+/// Id, name and position of a driver.
+fn read_driver(element: &RawValue) -> Option<(u64, String, Option<u32>)> {
+    let (mut user_id, mut name, mut position) = (None, None, Some(None));
+    json::members(element.get(), |key, value| match key {
+        "UserId" => user_id = serde_json::from_str(value.get()).ok(),
+        "Fullname" => name = json::text(value).map(Cow::into_owned),
+        "Position" => position = serde_json::from_str(value.get()).ok(),
+        _ => {}
+    })
+    .ok()?;
+    let name = name.filter(|it| !it.trim().is_empty())?;
+    Some((user_id?, name, position?))
 }
 
 #[cfg(test)]
@@ -99,18 +106,20 @@ mod tests {
     fn inactive_drivers_are_behind_the_last_active_one() {
         let text = r#"[{"UserId":7,"Fullname":"Ana","Position":1,"Country":"BE"},{"UserId":8,"Fullname":"Ben","Position":null},
             {"UserId":9,"Fullname":"Cid","Position":2},{"UserId":9,"Fullname":"Double","Position":2},{"UserId":10,"Fullname":" "},
-            {"UserId":"11","Fullname":"No number","Position":3},7,null,{"UserId":12,"Fullname":"Dot"}]"#;
+            {"UserId":"11","Fullname":"No number","Position":3},7,null,[11,"No object",3],{"UserId":12,"Fullname":"Dot"}]"#;
         let ratings = read_ratings(text).unwrap();
         let rows: Vec<_> = ratings.iter().map(|it| (it.user_id, it.name.as_str(), it.position, it.active)).collect();
         assert_eq!(rows, [(7, "Ana", 1, true), (8, "Ben", 2, false), (9, "Cid", 2, true), (12, "Dot", 3, false)]);
-        assert!(read_ratings("{}").is_err() && read_ratings("[1").is_err());
+        for none in ["{}", "[1", "[]", r#"[{"UserId":7,"Fullname":"Ana","Position":5001}]"#] {
+            assert!(read_ratings(none).is_err(), "{none}");
+        }
     }
 
     proptest! {
         #[test]
         fn positions_of_active_drivers_rise_up_to_the_limit(positions: Vec<Option<u32>>) {
             let rows: Vec<_> = (1..).zip(&positions).map(|(id, it)| serde_json::json!({"UserId": id, "Fullname": "x", "Position": it})).collect();
-            let ratings = read_ratings(&serde_json::to_string(&rows).unwrap()).unwrap();
+            let ratings = read_ratings(&serde_json::to_string(&rows).unwrap()).unwrap_or_default();
             let active: Vec<u32> = ratings.iter().filter(|it| it.active).map(|it| it.position).collect();
             prop_assert!(active.is_sorted_by(|a, b| a < b));
             prop_assert!(ratings.iter().all(|it| (1..=MAX_POSITION).contains(&it.position)));

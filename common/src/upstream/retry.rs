@@ -163,6 +163,7 @@ mod tests {
         not a leaderboard page: no list at context.c.results => Retry, of a session that had worked NewSession
         not text: not valid UTF-8 => Retry
         not a leaderboard page: EOF => Retry
+        not a list of ratings: EOF => Retry
         a body of more than 33554432 bytes => GiveUp
         more than the 1500 entries requested => Retry
         the page from entry 1500 on is the first page again => Retry

@@ -1,7 +1,7 @@
 //! The list of multiplayer ratings.
 
 use r3e_common::domain::{ClassId, Combination, TrackId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::people;
 use super::world::World;
@@ -13,7 +13,8 @@ pub const RATINGS: Combination = match (TrackId::new(u32::MAX), ClassId::new(u32
 };
 
 /// The first two thousand people, best first. Every fifth is inactive.
-pub(super) fn json(world: &World) -> String {
+#[must_use]
+pub fn ratings_list(world: &World) -> Value {
     let mut position = 0;
     let rows = (0..world.drivers.min(2000)).map(|person| {
         let active = person % 5 != 4;
@@ -24,5 +25,5 @@ pub(super) fn json(world: &World) -> String {
             "Position": active.then_some(position),
         })
     });
-    rows.collect::<serde_json::Value>().to_string()
+    rows.collect()
 }

@@ -23,7 +23,7 @@ use super::counters::Counters;
 use super::faulty::faulty;
 use super::limits::{self, Limits};
 use super::page::{Asked, PAGE_CAP, Page};
-use super::ratings::{self, RATINGS};
+use super::ratings::{RATINGS, ratings_list};
 use super::sessions::{Admission, Sessions};
 use super::{FaultKind, Faults, SessionEnd, SimOptions, World};
 
@@ -182,11 +182,12 @@ async fn ratings(
     tokio::time::sleep(latency).await;
     let gzip = service.gzip && accepts_gzip(&headers);
     let asked = Asked { board: RATINGS, start: 0, count: 0 };
-    if let Some(kind) = service.fault(&faults, asked) {
+    // Other encodings, and changes, are of boards only.
+    if let Some(kind) = service.fault(&faults, asked).filter(|kind| kind.is_common()) {
         service.counters.fault(kind);
         return faulty(&service, kind, &faults, asked, gzip, &connection).await;
     }
-    json_response(ratings::json(&service.world), gzip)
+    json_response(ratings_list(&service.world).to_string(), gzip)
 }
 
 async fn login_page(State(service): State<Arc<Service>>) -> Response {
