@@ -62,9 +62,9 @@ impl<'de> Visitor<'de> for ListVisitor {
         f.write_str("an array of ratings")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List, A::Error> {
         let (mut ratings, mut last) = (Vec::new(), 0);
-        while let Some(element) = list.next_element::<&RawValue>()? {
+        while let Some(element) = elements.next_element::<&RawValue>()? {
             let Some((user_id, name, place)) = read_driver(element) else { continue };
             let active = place.is_some();
             let position = place.unwrap_or(last + 1);

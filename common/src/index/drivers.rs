@@ -230,7 +230,7 @@ impl Drivers {
     }
 
     /// The exported drivers who have a team, by the newest results that have one. Before [`Drivers::remember`].
-    pub(super) fn members<'a>(&'a self) -> impl Iterator<Item = Member<'a>> {
+    pub(super) fn members(&self) -> impl Iterator<Item = Member<'_>> {
         self.with_results().filter_map(|driver| {
             let team = self.newest_text(driver, |it| it.team, &self.teams);
             (!team.is_empty()).then_some(Member { driver, team, country: self.country(driver).name() })

@@ -67,11 +67,11 @@ impl Fingerprint {
             None => last.as_ref().and_then(|it| it.ratings),
         };
         let fingerprint = Self { state, ratings };
-        let published = last.and_then(|it| fingerprint.published(it, &files));
+        let published = last.as_ref().and_then(|it| fingerprint.published(it, &files));
         Ok((fingerprint, published))
     }
 
-    fn published(&self, record: Record, files: &[Option<FileId>]) -> Option<(Built, Exported)> {
+    fn published(&self, record: &Record, files: &[Option<FileId>]) -> Option<(Built, Exported)> {
         if (record.of, record.ratings) != (self.state, self.ratings) || record.boards.len() != files.len() {
             return None;
         }
@@ -81,7 +81,7 @@ impl Fingerprint {
                 .zip(*entries)
                 .map_or(BoardState::Missing, |(written, entries)| BoardState::Cached { written, entries })
         };
-        let Record { nameless, entries, exported, .. } = record;
+        let Record { nameless, entries, exported, .. } = *record;
         let states = files.iter().zip(&record.boards).map(state).collect();
         Some((Built { states, damaged: Vec::new(), entries, nameless }, Exported { written: 0, ..exported }))
     }

@@ -48,7 +48,7 @@ pub(super) fn write(
     let held = held + (active.capacity() + inactive.capacity()) * size_of::<&Rating>();
     let [first, second, of_inactive] = FILES;
     for (names, listed) in [(&[first, second][..], active), (&[of_inactive], inactive)] {
-        let head = Head { count: listed.len(), source: &ratings.source, source_pages: [&ratings.source] };
+        let (count, source) = (listed.len(), ratings.source.as_str());
         let blocks: Vec<&[&Rating]> = if listed.is_empty() { vec![&[]] } else { listed.chunks(BLOCK).collect() };
         let work = Work {
             blocks: blocks.len(),
@@ -56,11 +56,11 @@ pub(super) fn write(
             keep_text: false,
             max_bytes: |block: usize| {
                 let rows = blocks[block].iter().map(|it| 96 + text_bytes(&it.name));
-                128 + 2 * text_bytes(&ratings.source) + rows.sum::<usize>()
+                128 + 2 * text_bytes(source) + rows.sum::<usize>()
             },
             text: |block: usize, out: &mut Vec<u8>| {
                 if block == 0 {
-                    write_json(&head, out);
+                    write_json(&Head { count, source, source_pages: [source] }, out);
                     out.pop();
                     out.extend_from_slice(br#","results":["#);
                 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, SystemTime};
 
 use r3e_tests::harness::{Place, board_files, gunzip, until};
-use r3e_tests::sim::{FaultKind, Faults, RATINGS, SimOptions, Simulator, ratings_list};
+use r3e_tests::sim::{FaultKind, Faults, RATINGS, Simulator, ratings_list};
 use serde_json::{Value, json};
 
 use super::{change, filled, loaded, sized};
