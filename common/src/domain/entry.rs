@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::json;
+use super::json::{self, Members};
 
 /// A view into an entry's raw text. A text field that is absent, null or no string is `""`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,25 +40,39 @@ impl<'a> Entry<'a> {
     /// Reads an entry; one that is no object or has no driver name is none.
     #[must_use]
     pub fn read(raw: &'a RawValue) -> Option<Self> {
-        let mut entry = Self::default();
-        json::members(raw.get(), |key, value| match key {
-            "driver" => entry.driver = Driver::read(value),
-            "country" => [entry.country, entry.country_code] = texts(value, ["name", "code"]),
+        let Element(entry) = serde_json::from_str(raw.get()).ok()?;
+        entry
+    }
+
+    fn set(&mut self, key: &str, value: &'a RawValue) {
+        match key {
+            "driver" => self.driver = Driver::read(value),
+            "country" => [self.country, self.country_code] = texts(value, ["name", "code"]),
             "car_class" => {
                 let texts = member(value, "car").map(|car| texts(car, ["name", "class-name"]));
-                [entry.car, entry.car_class] = texts.unwrap_or_default();
+                [self.car, self.car_class] = texts.unwrap_or_default();
             }
-            "laptime" => entry.laptime = text(value),
-            "relative_laptime" => entry.relative_laptime = text(value),
-            "rank" => entry.rank = text(value),
-            "team" => entry.team = text(value),
-            "driving_model" => entry.difficulty = text(value),
-            "date_time" => entry.date_time = text(value),
-            "index" => entry.index = json::whole_number(value),
+            "laptime" => self.laptime = text(value),
+            "relative_laptime" => self.relative_laptime = text(value),
+            "rank" => self.rank = text(value),
+            "team" => self.team = text(value),
+            "driving_model" => self.difficulty = text(value),
+            "date_time" => self.date_time = text(value),
+            "index" => self.index = json::whole_number(value),
             _ => {}
-        })
-        .ok()?;
-        (!entry.driver.name.is_empty()).then_some(entry)
+        }
+    }
+}
+
+/// An element of a board's list: an entry, or `None` for anything that is no object or has no driver name.
+#[derive(Debug)]
+pub struct Element<'a>(pub Option<Entry<'a>>);
+
+impl<'a> Deserialize<'a> for Element<'a> {
+    fn deserialize<D: Deserializer<'a>>(reader: D) -> Result<Self, D::Error> {
+        let mut entry = Entry::default();
+        reader.deserialize_any(Members(|key: &str, value| entry.set(key, value)))?;
+        Ok(Self((!entry.driver.name.is_empty()).then_some(entry)))
     }
 }
 
@@ -73,19 +88,6 @@ pub struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    /// The driver of an entry; an entry that [`Entry::read`] does not read has none.
-    #[must_use]
-    pub fn of(raw: &'a RawValue) -> Option<Self> {
-        let mut driver = Self::default();
-        json::members(raw.get(), |key, value| {
-            if key == "driver" {
-                driver = Self::read(value);
-            }
-        })
-        .ok()?;
-        (!driver.name.is_empty()).then_some(driver)
-    }
-
     fn read(value: &'a RawValue) -> Self {
         let [name, path, avatar] = texts(value, ["name", "path", "avatar"]);
         Self { name, path, avatar }
@@ -215,7 +217,6 @@ mod tests {
         assert_eq!(texts.map(AsRef::<str>::as_ref), ["T", "Get Real", "2025-01-15T14:30:00", "+01.887s", "BE"]);
         assert_eq!((entry.index, entry.driver.avatar.as_ref()), (Some(7), "https://x/a.png"));
         assert_eq!(path_id(&entry.driver.path), "435167");
-        assert_eq!(Driver::of(&raw), Some(entry.driver));
     }
 
     #[test]
@@ -242,6 +243,16 @@ mod tests {
         {
             assert_eq!(Entry::read(&raw(text)), None, "{text}");
         }
+    }
+
+    #[test]
+    fn elements_of_a_list_are_read_where_they_stand() {
+        let list =
+            r#"[{"driver":{"name":"x"}}, null, true, -1, 7, 1.5, "x", [[{}]], {}, {"driver":{"name":"y\ud800"}}]"#;
+        let elements: Vec<Element<'_>> = serde_json::from_str(list).unwrap();
+        let names: Vec<_> = elements.iter().map(|Element(it)| it.as_ref().map(|it| it.driver.name.as_ref())).collect();
+        assert_eq!((names.len(), names[0], &names[1..9]), (10, Some("x"), &[None; 8][..]));
+        assert!(names[9].is_some_and(|name| name.starts_with('y')));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::blocks::{Work, Workers};
 use super::drivers::Drivers;
 use super::error::IndexError;
-use super::gzip::Block;
+use super::gzip::{self, Block};
 use super::output::Output;
 use super::rows::{text_bytes, write_json};
 use super::staged::Staged;
@@ -43,7 +43,7 @@ pub(super) fn write(
     held: usize,
     staged: &mut Staged,
 ) -> Result<(), IndexError> {
-    let updated = Block::new(format!("\"{now}\"}}\n").as_bytes())?;
+    let updated = Block::new(format!("\"{now}\"}}\n").as_bytes(), gzip::USUAL)?;
     let (active, inactive): (Vec<_>, Vec<_>) = ratings.drivers.iter().partition(|it| it.active);
     let held = held + (active.capacity() + inactive.capacity()) * size_of::<&Rating>();
     let [first, second, of_inactive] = FILES;
