@@ -129,7 +129,7 @@ fn cost(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Cost> {
     };
     let (begun, before) = (Instant::now(), processor()?);
     work()?;
-    Ok(Cost { wall: begun.elapsed(), processor: processor()? - before })
+    Ok(Cost { wall: begun.elapsed(), processor: processor()?.saturating_sub(before) })
 }
 
 fn duration(time: TimeVal) -> Duration {

@@ -112,7 +112,7 @@ settings! {
         page_size: usize = number(2..=1500), 1500;
         /// Maximum size of one decompressed page, in MiB.
         max_body_mb: u32 = number(1..=1024), 32;
-        /// Whether each job that fetches boards also fetches the multiplayer ratings, which only `2026-04` of `index.formats` has.
+        /// Whether each job that fetches boards also fetches the multiplayer ratings; needs `2026-04` in `index.formats`.
         ratings: bool = boolean(), true;
         /// Maximum idle connections kept open.
         max_idle_per_host: usize = number(0..=256), derived("same as `upstream.concurrency`", 4, |values| {
@@ -216,7 +216,7 @@ settings! {
     }
 }
 
-/// What is wrong with values that are valid each by itself but not together.
+/// Errors of values that are valid individually but not together.
 pub(super) fn conflicts(values: &Values<'_>) -> Vec<ConfigError> {
     let paths = ["cache.dir", "cache.staging_dir"].map(|key| values.get(key, path()));
     let overlap = matches!(&paths, [Some(a), Some(b)] if paths::overlap(a, b, &values.environment.current_dir));
