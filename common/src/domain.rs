@@ -8,6 +8,7 @@ mod entry;
 mod ids;
 mod import;
 pub mod json;
+mod rating;
 mod selection;
 mod validators;
 
@@ -16,5 +17,6 @@ pub use catalog::{Catalog, CatalogError, Class, Ordinal, Track};
 pub use entry::{Driver, Element, Entry, Lap, path_id, seconds_behind};
 pub use ids::{ClassId, Combination, IdError, TrackId};
 pub use import::{Imported, import_publisher_data};
+pub use rating::{Rating, Ratings, read_ratings};
 pub use selection::{Refused, Selection, TokenError};
 pub use validators::Validators;

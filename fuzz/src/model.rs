@@ -34,6 +34,7 @@ pub fn entry(value: &Value) -> Option<Entry<'_>> {
             avatar: text(&["driver", "avatar"]),
         },
         country: text(&["country", "name"]),
+        country_code: text(&["country", "code"]),
         car: text(&["car_class", "car", "name"]),
         car_class: text(&["car_class", "car", "class-name"]),
         laptime: text(&["laptime"]),

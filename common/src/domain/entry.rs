@@ -14,6 +14,8 @@ pub struct Entry<'a> {
     pub driver: Driver<'a>,
     /// `country.name`.
     pub country: Cow<'a, str>,
+    /// `country.code`, two letters.
+    pub country_code: Cow<'a, str>,
     /// `car_class.car.name`.
     pub car: Cow<'a, str>,
     /// `car_class.car["class-name"]`.
@@ -45,18 +47,17 @@ impl<'a> Entry<'a> {
     fn set(&mut self, key: &str, value: &'a RawValue) {
         match key {
             "driver" => self.driver = Driver::read(value),
-            "country" => set(&mut self.country, member(value, "name")),
+            "country" => [self.country, self.country_code] = texts(value, ["name", "code"]),
             "car_class" => {
-                let car = member(value, "car");
-                set(&mut self.car, car.and_then(|car| member(car, "name")));
-                set(&mut self.car_class, car.and_then(|car| member(car, "class-name")));
+                let texts = member(value, "car").map(|car| texts(car, ["name", "class-name"]));
+                [self.car, self.car_class] = texts.unwrap_or_default();
             }
-            "laptime" => set(&mut self.laptime, Some(value)),
-            "relative_laptime" => set(&mut self.relative_laptime, Some(value)),
-            "rank" => set(&mut self.rank, Some(value)),
-            "team" => set(&mut self.team, Some(value)),
-            "driving_model" => set(&mut self.difficulty, Some(value)),
-            "date_time" => set(&mut self.date_time, Some(value)),
+            "laptime" => self.laptime = text(value),
+            "relative_laptime" => self.relative_laptime = text(value),
+            "rank" => self.rank = text(value),
+            "team" => self.team = text(value),
+            "driving_model" => self.difficulty = text(value),
+            "date_time" => self.date_time = text(value),
             "index" => self.index = json::whole_number(value),
             _ => {}
         }
@@ -88,14 +89,8 @@ pub struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     fn read(value: &'a RawValue) -> Self {
-        let mut driver = Self::default();
-        let read = json::members(value.get(), |key, value| match key {
-            "name" => set(&mut driver.name, Some(value)),
-            "path" => set(&mut driver.path, Some(value)),
-            "avatar" => set(&mut driver.avatar, Some(value)),
-            _ => {}
-        });
-        if read.is_ok() { driver } else { Self::default() }
+        let [name, path, avatar] = texts(value, ["name", "path", "avatar"]);
+        Self { name, path, avatar }
     }
 }
 
@@ -119,13 +114,10 @@ impl<'a> Lap<'a> {
     /// Reads it from an entry; one that does not tell its driver has none.
     #[must_use]
     pub fn read(raw: &'a RawValue) -> Option<Self> {
-        let (mut path, mut name, mut time) = Default::default();
+        let ([mut path, mut name], mut time) = Default::default();
         json::members(raw.get(), |key, value| match key {
-            "driver" => {
-                set(&mut path, member(value, "path"));
-                set(&mut name, member(value, "name"));
-            }
-            "laptime" => set(&mut time, Some(value)),
+            "driver" => [path, name] = texts(value, ["path", "name"]),
+            "laptime" => time = text(value),
             _ => {}
         })
         .ok()?;
@@ -142,8 +134,20 @@ fn without_gap(laptime: &str) -> &str {
     laptime.split(',').next().unwrap_or_default()
 }
 
-fn set<'a>(field: &mut Cow<'a, str>, value: Option<&'a RawValue>) {
-    *field = value.and_then(json::text).unwrap_or_default();
+/// The text; empty if the value is none.
+fn text(value: &RawValue) -> Cow<'_, str> {
+    json::text(value).unwrap_or_default()
+}
+
+/// The texts of the members of these keys; empty if the value is no object.
+fn texts<'a, const N: usize>(value: &'a RawValue, wanted: [&str; N]) -> [Cow<'a, str>; N] {
+    let mut texts = [const { Cow::Borrowed("") }; N];
+    let read = json::members(value.get(), |key, value| {
+        if let Some(place) = wanted.iter().position(|it| *it == key) {
+            texts[place] = text(value);
+        }
+    });
+    if read.is_ok() { texts } else { [const { Cow::Borrowed("") }; N] }
 }
 
 /// The member of that key, where the value is an object that has it.
@@ -209,8 +213,8 @@ mod tests {
         let texts = [&entry.driver.name, &entry.country, &entry.car, &entry.car_class, &entry.laptime, &entry.rank];
         let expected = ["Ludo Flender", "Belgium", "Porsche 911 RSR 2019", "GTE", "1m 25.301s, +01.887s", "S"];
         assert_eq!(texts.map(AsRef::<str>::as_ref), expected);
-        let texts = [&entry.team, &entry.difficulty, &entry.date_time, &entry.relative_laptime];
-        assert_eq!(texts.map(AsRef::<str>::as_ref), ["T", "Get Real", "2025-01-15T14:30:00", "+01.887s"]);
+        let texts = [&entry.team, &entry.difficulty, &entry.date_time, &entry.relative_laptime, &entry.country_code];
+        assert_eq!(texts.map(AsRef::<str>::as_ref), ["T", "Get Real", "2025-01-15T14:30:00", "+01.887s", "BE"]);
         assert_eq!((entry.index, entry.driver.avatar.as_ref()), (Some(7), "https://x/a.png"));
         assert_eq!(path_id(&entry.driver.path), "435167");
     }

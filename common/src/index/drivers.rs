@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use super::country::Country;
 use super::intern::{Interner, Text};
 use super::key::key_prefix;
 use super::moment::Moment;
@@ -65,13 +66,14 @@ impl Stamp {
 struct Shown {
     name: Text,
     avatar: Text,
+    /// A [`Country`].
     country: Text,
     team: Text,
     rank: Text,
 }
 
 impl Shown {
-    /// Stores the texts: name, avatar, country, team, rank.
+    /// Stores the texts: name, avatar, [`Country`], team, rank.
     fn new(strings: &mut Interner, texts: [&str; 5]) -> Self {
         let [name, avatar, country, team, rank] = texts.map(|it| strings.intern(it));
         Self { name, avatar, country, team, rank }
@@ -160,11 +162,12 @@ impl Drivers {
         if self.sorted.binary_search_by(found).is_err() || !names::key_chars(previous.name).eq(key.chars()) {
             return;
         }
+        let country = Country::join("", previous.country);
         let number = self.find(previous.id).map(|it| it as usize);
         if let Some((shown, _)) = number.and_then(|it| self.newest.get_mut(it)) {
             for (text, old) in [
                 (&mut shown.avatar, previous.avatar),
-                (&mut shown.country, previous.country),
+                (&mut shown.country, &country),
                 (&mut shown.team, previous.team),
                 (&mut shown.rank, previous.rank),
             ] {
@@ -178,8 +181,8 @@ impl Drivers {
             names::key_chars(name).eq(key.chars())
         });
         if !is_listed {
-            let Identity { id, name, avatar, country, team, rank } = previous;
-            let shown = Shown::new(&mut self.strings, [name, avatar, country, team, rank]);
+            let Identity { id, name, avatar, team, rank, .. } = previous;
+            let shown = Shown::new(&mut self.strings, [name, avatar, &country, team, rank]);
             self.former.push(Former { id: self.strings.intern(id), shown });
         }
     }
@@ -227,16 +230,28 @@ impl Drivers {
     }
 
     /// The exported drivers who have a team, by the newest results that have one. Before [`Drivers::remember`].
-    pub(super) fn members<'a>(&'a self) -> impl Iterator<Item = Member<'a>> {
+    pub(super) fn members(&self) -> impl Iterator<Item = Member<'_>> {
         self.with_results().filter_map(|driver| {
-            let newest = self.get(driver);
-            let of = |newest: &'a str, earlier: &'a Earlier| match newest {
-                "" => earlier.get(&driver).map_or("", |(text, _)| self.strings.get(*text)),
-                _ => newest,
-            };
-            let (team, country) = (of(newest.team, &self.teams), of(newest.country, &self.countries));
-            (!team.is_empty()).then_some(Member { driver, team, country })
+            let team = self.newest_text(driver, |it| it.team, &self.teams);
+            (!team.is_empty()).then_some(Member { driver, team, country: self.country(driver).name() })
         })
+    }
+
+    /// The code of the country of the driver with this id, by the newest result that has a country; empty if it is unknown.
+    /// Before [`Drivers::remember`].
+    pub(super) fn country_code(&self, id: &str) -> &str {
+        self.find(id).map_or("", |driver| self.country(driver).code())
+    }
+
+    fn country(&self, driver: u32) -> Country<'_> {
+        Country(self.newest_text(driver, |it| it.country, &self.countries))
+    }
+
+    /// The text of the driver's newest result, or of an earlier one if that has none.
+    fn newest_text(&self, driver: u32, of: fn(&Shown) -> Text, earlier: &Earlier) -> &str {
+        let newest = of(&self.newest[driver as usize].0);
+        let text = if newest == Text(0) { earlier.get(&driver).map(|(text, _)| *text) } else { Some(newest) };
+        text.map_or("", |it| self.strings.get(it))
     }
 
     /// Of each driver with results, the place among all by name and then by id.
@@ -268,7 +283,7 @@ impl Drivers {
         };
         let [name, avatar, country, team, rank] =
             [shown.name, shown.avatar, shown.country, shown.team, shown.rank].map(|it| self.strings.get(it));
-        Identity { id, name, avatar, country, team, rank }
+        Identity { id, name, avatar, country: Country(country).name(), team, rank }
     }
 
     /// The number of the driver with this id.

@@ -10,6 +10,7 @@ use super::gzip;
 use super::metadata;
 use super::mirror;
 use super::ranges::Ranges;
+use super::ratings;
 use super::row_objects::{DriverIndex, Entries};
 use super::staged::Staged;
 use super::stale;
@@ -44,7 +45,11 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
         let workers = Workers { level: gzip::USUAL, ..workers };
         drivers.sort();
         ranges.free_if_limited();
-        exported.teams = Some(teams::write(&drivers, &workers, held + drivers.held_bytes(), &mut staged)?);
+        let with_drivers = held + drivers.held_bytes();
+        exported.teams = Some(teams::write(&drivers, &workers, with_drivers, &mut staged)?);
+        if let Some(list) = source.ratings {
+            ratings::write(list, &drivers, &timestamp(source.now), &workers, with_drivers, &mut staged)?;
+        }
         metadata::remember_previous(folder, &mut drivers);
         let held = held + drivers.held_bytes();
         exported.ids = Some(drivers.count());
@@ -58,8 +63,12 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
         statistics.write(&timestamp(source.now), &workers, held, &mut staged)?;
     }
     combinations.write(&source, &exported, &mut staged)?;
-    let (written, names) = staged.promote()?;
+    let (written, mut names) = staged.promote()?;
     (exported.written, exported.files) = (written, names.len());
+    if source.has(IndexFormat::April2026) {
+        // Without a new list, the earlier one stays.
+        names.extend(ratings::FILES.map(|it| format!("{it}.gz")));
+    }
     stale::remove(folder, &names)?;
     Ok(exported)
 }
@@ -111,7 +120,8 @@ mod tests {
 
         let (headroom, formats) = (Headroom { bytes: None, give_back: || {} }, &IndexFormat::ALL);
         let now = std::time::UNIX_EPOCH;
-        let source = Source { cache: &cache, catalog: &catalog, threads: 2, headroom, formats, now, stop: &stop };
+        let source =
+            Source { cache: &cache, catalog: &catalog, threads: 2, headroom, formats, ratings: None, now, stop: &stop };
         let export_it = || export(build(&source).unwrap().1, folder.path(), false).unwrap();
         let exported = export_it();
         let file = std::fs::read(folder.path().join("driver_index.json.gz")).unwrap();

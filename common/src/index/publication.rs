@@ -12,6 +12,7 @@ use super::ranges::Source;
 use super::rows::write_json;
 use super::stale;
 use super::writer::Exported;
+use crate::runtime::config::IndexFormat;
 use crate::runtime::fs::{self, FileId, FsError};
 
 /// Changes with everything that makes other files of the same boards.
@@ -19,13 +20,18 @@ const FORMAT: u32 = 1;
 
 const MAX_BYTES: u64 = 64 << 20;
 
-/// A state of the boards, the catalogue and the settings.
+/// A state of the boards, the catalogue and the settings, and the ratings that were published last.
 #[derive(Debug)]
-pub struct Fingerprint(u64);
+pub struct Fingerprint {
+    state: u64,
+    /// Also of the boards that the ratings' countries came from.
+    ratings: Option<u64>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Record {
     of: u64,
+    ratings: Option<u64>,
     /// All published files.
     files: u64,
     exported: Exported,
@@ -50,21 +56,24 @@ impl Fingerprint {
         source.formats.iter().for_each(|it| it.to_string().hash(&mut hasher));
         source.catalog.to_toml().hash(&mut hasher);
         files.hash(&mut hasher);
-        let fingerprint = Self(hasher.finish());
-        let published = fingerprint.published(source, &files)?;
+        let state = hasher.finish();
+        let last = Record::last(source.cache.folder())?;
+        let ratings = match source.ratings {
+            _ if !source.has(IndexFormat::April2026) => None,
+            Some(ratings) => {
+                ratings.hash(&mut hasher);
+                Some(hasher.finish())
+            }
+            None => last.as_ref().and_then(|it| it.ratings),
+        };
+        let fingerprint = Self { state, ratings };
+        let published = last.as_ref().and_then(|it| fingerprint.published(it, &files));
         Ok((fingerprint, published))
     }
 
-    fn published(&self, source: &Source<'_>, files: &[Option<FileId>]) -> Result<Option<(Built, Exported)>, FsError> {
-        let folder = source.cache.folder();
-        let mut bytes = Vec::new();
-        if fs::read_into(&path(folder), &mut bytes, MAX_BYTES)?.is_none() {
-            return Ok(None);
-        }
-        // Of another version, it may be anything.
-        let Ok(record) = serde_json::from_slice::<Record>(&bytes) else { return Ok(None) };
-        if record.of != self.0 || record.boards.len() != files.len() || record.files != published_files(folder)? {
-            return Ok(None);
+    fn published(&self, record: &Record, files: &[Option<FileId>]) -> Option<(Built, Exported)> {
+        if (record.of, record.ratings) != (self.state, self.ratings) || record.boards.len() != files.len() {
+            return None;
         }
         let state = |(file, entries): (&Option<FileId>, &Option<u32>)| {
             let written = file.and_then(FileId::written);
@@ -72,9 +81,9 @@ impl Fingerprint {
                 .zip(*entries)
                 .map_or(BoardState::Missing, |(written, entries)| BoardState::Cached { written, entries })
         };
-        let Record { nameless, entries, exported, .. } = record;
+        let Record { nameless, entries, exported, .. } = *record;
         let states = files.iter().zip(&record.boards).map(state).collect();
-        Ok(Some((Built { states, damaged: Vec::new(), entries, nameless }, Exported { written: 0, ..exported })))
+        Some((Built { states, damaged: Vec::new(), entries, nameless }, Exported { written: 0, ..exported }))
     }
 
     /// Keeps what was published of this state. Boards that are damaged are read again, so that they are named again.
@@ -91,7 +100,8 @@ impl Fingerprint {
             BoardState::Cached { entries, .. } => Some(*entries),
         };
         let record = Record {
-            of: self.0,
+            of: self.state,
+            ratings: self.ratings,
             files: published_files(folder)?,
             exported: *exported,
             nameless: built.nameless,
@@ -101,6 +111,19 @@ impl Fingerprint {
         let mut text = Vec::new();
         write_json(&record, &mut text);
         fs::publish_whole(&path(folder), &text)
+    }
+}
+
+impl Record {
+    /// What was published last, if all of it is still there.
+    fn last(folder: &Path) -> Result<Option<Self>, FsError> {
+        let mut bytes = Vec::new();
+        if fs::read_into(&path(folder), &mut bytes, MAX_BYTES)?.is_none() {
+            return Ok(None);
+        }
+        // Of another version, it may be anything.
+        let Ok(record) = serde_json::from_slice::<Self>(&bytes) else { return Ok(None) };
+        Ok((record.files == published_files(folder)?).then_some(record))
     }
 }
 

@@ -14,7 +14,7 @@ use super::keying::Keying;
 use super::pass::{Pass, Read, Reader, Setup};
 use super::sample::Distribution;
 use super::shard::Shard;
-use crate::domain::{Catalog, Ordinal};
+use crate::domain::{Catalog, Ordinal, Ratings};
 use crate::runtime::config::IndexFormat;
 use crate::store::Cache;
 
@@ -37,6 +37,8 @@ pub struct Source<'a> {
     pub headroom: Headroom,
     /// For which front ends files are published.
     pub formats: &'a [IndexFormat],
+    /// A new list of ratings.
+    pub ratings: Option<&'a Ratings>,
     /// The time of day, which some files name.
     pub now: SystemTime,
     /// Ends it early.

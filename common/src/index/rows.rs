@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use std::io::Write as _;
 
+use super::country::Country;
 use super::packed;
 use crate::domain::{Class, Track};
 
@@ -35,7 +36,7 @@ pub(super) struct Fields<'a> {
     pub(super) position: u32,
     pub(super) laptime: Stored<'a>,
     pub(super) time_diff: f64,
-    pub(super) country: &'a str,
+    pub(super) country: Country<'a>,
     pub(super) car: &'a str,
     pub(super) car_class: &'a str,
     pub(super) team: &'a str,
@@ -63,7 +64,7 @@ impl Fields<'_> {
         out.extend_from_slice(br#","laptime":"#);
         write_stored(self.laptime, packed::write_laptime, out);
         number(r#","time_diff":"#, self.time_diff, out);
-        text(r#","country":"#, self.country, out);
+        text(r#","country":"#, self.country.name(), out);
         text(r#","car":"#, self.car, out);
         text(r#","car_class":"#, self.car_class, out);
         text(r#","team":"#, self.team, out);
@@ -103,7 +104,7 @@ impl Fields<'_> {
         let texts = [
             self.driver,
             self.name,
-            self.country,
+            self.country.name(),
             self.car,
             self.car_class,
             self.team,

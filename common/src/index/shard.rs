@@ -1,6 +1,7 @@
 //! What one thread has read: rows of 64 bytes, the boards they belong to, and the strings that both refer to.
 
 use super::chunks::Chunks;
+use super::country::Country;
 use super::drivers::{self, id_of};
 use super::intern::{Interner, Text};
 use super::key::KeyRange;
@@ -203,7 +204,7 @@ impl Shard {
             board,
             name: strings.intern(&entry.driver.name),
             position: position(entry),
-            country: strings.intern(&entry.country),
+            country: strings.intern(&Country::join(&entry.country_code, &entry.country)),
             car: strings.intern(&entry.car),
             car_class: strings.intern(&entry.car_class),
             team: strings.intern(&entry.team),
@@ -224,7 +225,7 @@ impl Shard {
             position: row.position,
             laptime: self.stored(row.laptime),
             time_diff: self.time_diff(row),
-            country: self.strings.get(row.country),
+            country: Country(self.strings.get(row.country)),
             car: self.strings.get(row.car),
             car_class: self.strings.get(row.car_class),
             team: self.strings.get(row.team),

@@ -7,11 +7,12 @@ use crate::runtime::fs::{self, FsError};
 use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
 
 /// Folders that have no files but those of an export, hidden ones included.
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 9] = [
     "index",
     "index/entries",
     "index/metadata",
     "combinations",
+    "mp_pos",
     "stats",
     "stats/overall",
     "stats/classes",
@@ -19,7 +20,7 @@ const FOLDERS: [&str; 8] = [
 ];
 
 /// Files in the cache folder itself, which has others too.
-const FILES: [&str; 2] = ["top_combinations.json.gz", "all_combinations.json.gz"];
+const FILES: [&str; 3] = ["top_combinations.json.gz", "all_combinations.json.gz", "mp_pos.json.gz"];
 
 /// Removes what is not in `names`: it would be served for ever.
 pub(super) fn remove(folder: &Path, names: &BTreeSet<String>) -> Result<(), FsError> {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::objects::BLOCK_ITEMS;
 use super::*;
-use crate::domain::{Catalog, Combination, Ordinal, Validators};
+use crate::domain::{Catalog, Combination, Ordinal, Rating, Ratings, Validators};
 use crate::runtime::config::IndexFormat;
 use crate::runtime::fs;
 use crate::store::{BoardEncoder, Cache};
@@ -78,9 +78,10 @@ fn entry(random: &mut Rng) -> String {
     };
     let avatar = if random.bool() { format!("https://x/{}", random.u8(..9)) } else { String::new() };
     let country = if random.u8(..4) == 0 { String::new() } else { format!("Land {}", random.u8(..3)) };
+    let code = ["BE", "de", "DEU", ""][usize::from(day % 4)];
     let team = ["", "", "Privateer", "T1", "T2", "T3"][random.usize(..6)];
     format!(
-        r#"{{"driver":{{"name":{name},"path":"{path}","avatar":"{avatar}"}},"country":{{"name":"{country}"}},
+        r#"{{"driver":{{"name":{name},"path":"{path}","avatar":"{avatar}"}},"country":{{"name":"{country}","code":"{code}"}},
             "team":"{team}","index":{},"laptime":"{laptime}","relative_laptime":"{odd}","date_time":"{date}","rank":"A",
             "car_class":{{"car":{{"name":"Car","class-name":"GT"}}}},"driving_model":"Get Real"}}"#,
         random.u8(..7),
@@ -105,10 +106,23 @@ fn write_board(cache: &Cache, board: Combination, count: usize, random: &mut Rng
     fs::write_whole(&path, &gzip.finish().unwrap()).unwrap();
 }
 
+/// Ratings of drivers whom the boards have, and of others.
+fn ratings(random: &mut Rng) -> Ratings {
+    let count = [0, 1, 40, 9000][random.usize(..4)];
+    let drivers = (1..=count).map(|position| Rating {
+        user_id: random.u64(..400),
+        name: (*random.choice(NAMES).unwrap()).to_owned(),
+        position,
+        active: random.u8(..3) > 0,
+    });
+    Ratings { source: "https://x/\"ratings\"".to_owned(), drivers: drivers.collect() }
+}
+
 struct World {
     folder: tempfile::TempDir,
     cache: Cache,
     catalog: Catalog,
+    ratings: Ratings,
     stop: CancellationToken,
 }
 
@@ -138,7 +152,8 @@ impl World {
         for (board, &count) in catalog.combinations().zip(boards) {
             write_board(&cache, board, count, &mut random);
         }
-        Self { folder, cache, catalog, stop: CancellationToken::new() }
+        let ratings = ratings(&mut Rng::with_seed(seed));
+        Self { folder, cache, catalog, ratings, stop: CancellationToken::new() }
     }
 
     fn source(&self, bytes: Option<u64>, threads: usize) -> Source<'_> {
@@ -149,6 +164,7 @@ impl World {
             threads,
             headroom,
             formats: &IndexFormat::ALL,
+            ratings: Some(&self.ratings),
             now: std::time::UNIX_EPOCH,
             stop: &self.stop,
         }
@@ -210,7 +226,8 @@ proptest! {
         for (name, bytes) in &whole.0 {
             prop_assert!(index.0.get(name) == Some(bytes), "{}", name);
         }
-        model::check(world.cache.folder(), &world.catalog, &whole.0, "1970-01-01T00:00:00Z");
+        let updated_at = "1970-01-01T00:00:00Z";
+        model::check(world.cache.folder(), &world.catalog, Some(&world.ratings), &whole.0, updated_at);
     }
 }
 
@@ -233,7 +250,7 @@ fn blocks_begin_where_they_do_in_memory() {
     for more in [0, 1] {
         let folder = tempfile::tempdir().unwrap();
         let (cache, stop) = (Cache::new(&folder.path().join("cache")), CancellationToken::new());
-        let world = World { cache, folder, catalog: catalog(), stop };
+        let world = World { cache, folder, catalog: catalog(), ratings: ratings(&mut Rng::with_seed(7)), stop };
         let entries: Vec<_> = (0..2 * BLOCK_ITEMS + more).map(|number| number % 700).collect();
         for (board, entries) in world.catalog.combinations().zip(entries.chunks(1500)) {
             let mut encoder = BoardEncoder::new(board, "T", &Validators::default());
@@ -257,7 +274,7 @@ fn blocks_begin_where_they_do_in_memory() {
 fn a_slow_model_makes_the_same_index() {
     let folder = tempfile::tempdir().unwrap();
     let (cache, stop) = (Cache::new(&folder.path().join("cache")), CancellationToken::new());
-    let world = World { cache, folder, catalog: catalog(), stop };
+    let world = World { cache, folder, catalog: catalog(), ratings: ratings(&mut Rng::with_seed(7)), stop };
     let mut random = Rng::with_seed(3);
     let mut rows = Vec::new();
     for (number, board) in (0..).zip(world.catalog.combinations()) {

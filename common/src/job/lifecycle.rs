@@ -11,7 +11,7 @@ use super::progress::{Progress, Snapshot};
 use super::publish::{HeadroomNow, PublishError, Publisher};
 use super::run::Options;
 use super::status;
-use crate::domain::Catalog;
+use crate::domain::{Catalog, Ratings};
 use crate::index::{BoardState, Headroom, IndexError};
 use crate::runtime::config::Config;
 use crate::runtime::control::{BoardsProgress, Facts};
@@ -136,14 +136,14 @@ impl Job {
         Ok(Client::new(&config.upstream, fastrand::u64(..), self.publisher.clock)?)
     }
 
-    /// Publishes staged boards; see [`Publisher::publish`]. Returns `None` if it was stopped.
+    /// Publishes staged boards and new ratings; see [`Publisher::publish`]. Returns `None` if it was stopped.
     ///
     /// # Errors
     /// If the file system fails, or there is not enough memory.
-    pub async fn publish(&self) -> Result<Option<Vec<BoardState>>, JobError> {
+    pub async fn publish(&self, ratings: Option<Ratings>) -> Result<Option<Vec<BoardState>>, JobError> {
         let (publisher, stop, runtime) = (Arc::clone(&self.publisher), self.stop.clone(), Handle::current());
-        let publishing =
-            self.tasks.spawn_blocking("publishing", move || publish_and_purge(&publisher, &runtime, &stop));
+        let publish = move || publish_and_purge(&publisher, ratings.as_ref(), &runtime, &stop);
+        let publishing = self.tasks.spawn_blocking("publishing", publish);
         match publishing.await? {
             Ok(done) => Ok(Some(done)),
             Err(PublishError::Index(IndexError::Stopped)) => Ok(None),
@@ -162,7 +162,7 @@ impl Job {
         let (publisher, runtime) = (Arc::clone(&self.publisher), Handle::current());
         let names = ("periodic indexing", Some("⏹️ Periodic indexing task exiting"));
         Periodic::start(&self.tasks, &self.stop, cadence, names, move |stop| {
-            match publish_and_purge(&publisher, &runtime, stop) {
+            match publish_and_purge(&publisher, None, &runtime, stop) {
                 Ok(_) | Err(PublishError::Index(IndexError::Stopped)) => {}
                 Err(error) => tracing::error!(%error, "cannot export the periodic index"),
             }
@@ -224,10 +224,11 @@ async fn lock(config: &Config, options: &Options, stop: &CancellationToken) -> R
 /// Publishes, then purges memory.
 fn publish_and_purge(
     publisher: &Publisher,
+    ratings: Option<&Ratings>,
     runtime: &Handle,
     stop: &CancellationToken,
 ) -> Result<Vec<BoardState>, PublishError> {
-    let result = publisher.publish(stop);
+    let result = publisher.publish(ratings, stop);
     // Even after a failure.
     if let Some(purged) = purge(runtime) {
         publisher.update_status(&status::of_memory(&purged.after));

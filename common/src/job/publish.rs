@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Catalog, Combination};
+use crate::domain::{Catalog, Combination, Ratings};
 use crate::index::{self, BoardState, Built, Exported, Fingerprint, Headroom, IndexError, Source};
 use crate::runtime::config::IndexFormat;
 use crate::runtime::fs::FsError;
@@ -96,11 +96,15 @@ pub struct Totals {
 
 impl Publisher {
     /// Promotes staged boards, then exports the index of the whole cache, and moves damaged boards aside. Returns the state of
-    /// each board, in catalogue order.
+    /// each board, in catalogue order. Without `ratings`, the published ones stay.
     ///
     /// # Errors
     /// If the file system fails, or `stop` is cancelled. The files published before remain complete.
-    pub fn publish(&self, stop: &CancellationToken) -> Result<Vec<BoardState>, PublishError> {
+    pub fn publish(
+        &self,
+        ratings: Option<&Ratings>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<BoardState>, PublishError> {
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         let kept_before = totals.promoted.kept.len();
         self.staging.promote(stop, &mut totals.promoted)?;
@@ -116,6 +120,7 @@ impl Publisher {
             threads: self.threads,
             headroom,
             formats: &self.formats,
+            ratings,
             now: (self.clock)(),
             stop,
         };

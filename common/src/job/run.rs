@@ -9,18 +9,18 @@ use tokio_util::sync::CancellationToken;
 use super::report::{Boards, Outcome, Summary};
 use super::status::{earlier_failures, failed_fetches, of_memory};
 use super::{Job, JobError};
-use crate::domain::Ordinal;
+use crate::domain::{Ordinal, Ratings};
 use crate::index::BoardState;
 use crate::job::progress_bar::{ProgressDisplay, Style};
 use crate::job::{Arrivals, End, FailedBoard, Fetched, Fetcher, Published};
-use crate::runtime::config::Config;
+use crate::runtime::config::{Config, IndexFormat};
 use crate::runtime::control::Facts;
 use crate::runtime::memory;
 use crate::runtime::memory::limit::Limits;
 use crate::runtime::periodic::Cadence;
 use crate::runtime::timestamp;
 use crate::store::{Destination, Status};
-use crate::upstream::Requests;
+use crate::upstream::{Client, Requests};
 
 /// Options from the command line and the environment.
 #[derive(Debug, Clone)]
@@ -128,6 +128,7 @@ struct Fetch {
     failed: Vec<FailedBoard>,
     retried: usize,
     end: Option<End>,
+    ratings: Option<Ratings>,
     requests: Requests,
 }
 
@@ -163,7 +164,7 @@ async fn work(
 ) -> Result<Summary, JobError> {
     let stopped = Fetch { end: Some(End::Stopped), ..Fetch::default() };
     options.facts.set_phase("publishing");
-    let Some(states) = job.publish().await? else { return Ok(summary(job, config, &stopped)) };
+    let Some(states) = job.publish(None).await? else { return Ok(summary(job, config, &stopped)) };
     let Some(plan) = plan(job, &states)? else { return export_only(job, config, options) };
     drop(states);
     let begun = (options.clock)();
@@ -179,9 +180,10 @@ async fn work(
     }
     staging.at_work()?;
     // After a stop, staged boards stay for the next run.
-    if fetch.arrivals.total() > 0 && fetch.end != Some(End::Stopped) {
+    let ratings = fetch.ratings.take();
+    if (fetch.arrivals.total() > 0 || ratings.is_some()) && fetch.end != Some(End::Stopped) {
         options.facts.set_phase("publishing");
-        if job.publish().await?.is_none() {
+        if job.publish(ratings).await?.is_none() {
             fetch.end = Some(End::Stopped);
         }
     }
@@ -211,7 +213,7 @@ fn export_only(job: &Job, config: &Config, options: &Options) -> Result<Summary,
     Ok(summary(job, config, &fetch))
 }
 
-/// Fetches the planned boards, retries failed ones once, and exports the index periodically.
+/// Fetches the planned boards, retries failed ones once, exports the index periodically, and then fetches the ratings.
 async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Result<Fetch, JobError> {
     let fetcher = Fetcher {
         client: Arc::new(job.client(config)?),
@@ -231,7 +233,29 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
     // Whatever the result.
     display.stop().await;
     indexing.stop().await;
-    Ok(Fetch { requests: fetcher.client.requests(), ..result? })
+    let mut fetch = result?;
+    // No other format has them.
+    let are_wanted = config.upstream.ratings && config.index.formats.contains(&IndexFormat::April2026);
+    if are_wanted && fetch.end == Some(End::Complete) {
+        fetch.ratings = ratings(&fetcher.client, &job.stop).await;
+    }
+    fetch.requests = fetcher.client.requests();
+    Ok(fetch)
+}
+
+/// Fetches the multiplayer ratings. A failure is only logged.
+async fn ratings(client: &Client, stop: &CancellationToken) -> Option<Ratings> {
+    match stop.run_until_cancelled(client.ratings()).await? {
+        Ok(ratings) => {
+            let active = ratings.drivers.iter().filter(|it| it.active).count();
+            tracing::info!(drivers = ratings.drivers.len(), active, "multiplayer ratings fetched");
+            Some(ratings)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot fetch the multiplayer ratings; the published ones stay");
+            None
+        }
+    }
 }
 
 async fn fetch_and_retry(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationToken) -> Result<Fetch, JobError> {
@@ -251,7 +275,7 @@ async fn fetch_and_retry(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &Cancellati
         failed.extend(again.failed);
     }
     failed.sort_by_key(|it| it.ordinal);
-    Ok(Fetch { due: all_due, boards, arrivals, failed, retried, end: Some(end), requests: Requests::default() })
+    Ok(Fetch { due: all_due, boards, arrivals, failed, retried, end: Some(end), ..Fetch::default() })
 }
 
 /// Writes failures to `status.json`, and `since` if a scrape is complete. Earlier failures of boards that are out of scope or

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::failure::Failure;
+use super::failure::{Failure, short};
 use super::page;
 use super::pages::{LastPage, LongestPage, Pages, Taken};
 use super::rate_limiter::RateLimiter;
@@ -16,8 +16,7 @@ use super::request::RequestTarget;
 use super::retry::{Backoff, MAX_REFUSALS, RetryDecision, classify};
 use super::session::Session;
 use super::transport::{Reply, SetupError, Transport};
-use crate::domain::Combination;
-use crate::domain::{BoardSink, Validators};
+use crate::domain::{BoardSink, Combination, Ratings, Validators, read_ratings};
 use crate::runtime::blocking::BlockingLimit;
 use crate::runtime::config::Upstream;
 
@@ -153,6 +152,32 @@ impl Client {
                 Taken::Changed => {
                     return Err(FetchError::Failed { failure: Failure::Changed { entry: pages.start() }, attempts });
                 }
+            }
+        }
+    }
+
+    /// Fetches the multiplayer ratings. They need no session.
+    ///
+    /// # Errors
+    /// If the list cannot be fetched, or the service is down.
+    pub async fn ratings(&self) -> Result<Ratings, FetchError> {
+        let (session, mut request) = (Session::default(), self.new_attempts());
+        loop {
+            let result = match self.send(&mut request, RequestTarget::Ratings, &session).await {
+                Ok(Reply::Whole(headers, body)) => {
+                    let read = || {
+                        let text = page::text(&body, &headers)?;
+                        read_ratings(&text).map_err(|error| Failure::NotRatings(short(&error.to_string())))
+                    };
+                    self.blocking.run(read).await
+                }
+                // Only a conditional request is answered so.
+                Ok(Reply::NotModified) => Err(Failure::NotRatings("304 Not Modified".to_owned())),
+                Err(failure) => Err(failure),
+            };
+            if let Ok(drivers) = self.judge(&mut request, false, result).await? {
+                let source = RequestTarget::Ratings.address(&self.config.base_url, self.config.page_size).into();
+                return Ok(Ratings { source, drivers });
             }
         }
     }

@@ -61,6 +61,9 @@ pub enum Failure {
     /// Not the JSON of a page.
     #[error("not a leaderboard page: {0}")]
     NotAPage(String),
+    /// Not the JSON of the ratings.
+    #[error("not a list of ratings: {0}")]
+    NotRatings(String),
     /// A body larger than a page may be.
     #[error("a body of more than {limit} bytes")]
     BodyTooLarge {

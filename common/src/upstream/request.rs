@@ -13,6 +13,8 @@ pub(super) enum RequestTarget<'a> {
     Page(Combination),
     /// A page of a board's entries, unless its version is still `unless`.
     Listing { board: Combination, start: usize, unless: &'a Validators },
+    /// The multiplayer ratings.
+    Ratings,
 }
 
 impl RequestTarget<'_> {
@@ -27,8 +29,9 @@ impl RequestTarget<'_> {
             Self::Page(board) => page(*board, base),
             Self::Listing { board: Combination { track, class }, start, .. } => {
                 let query = format!("track={track}&car_class=class-{class}&start={start}&count={page_size}");
-                within(base, "leaderboard/listing/0", &query)
+                within(base, "leaderboard/listing/0", Some(&query))
             }
+            Self::Ratings => within(base, "multiplayer-rating/ratings.json", None),
         }
     }
 
@@ -36,6 +39,7 @@ impl RequestTarget<'_> {
         let request = client.get(address);
         match self {
             Self::Page(_) => request.header(ACCEPT, "text/html"),
+            Self::Ratings => request.header(ACCEPT, "application/json"),
             Self::Listing { board, unless, .. } => {
                 let listing = request
                     .header(ACCEPT, "application/json")
@@ -49,13 +53,13 @@ impl RequestTarget<'_> {
 
 /// The URL of a board's HTML page.
 fn page(Combination { track, class }: Combination, base: &Url) -> Url {
-    within(base, "leaderboard/", &format!("car_class=class-{class}&track={track}"))
+    within(base, "leaderboard/", Some(&format!("car_class=class-{class}&track={track}")))
 }
 
-fn within(base: &Url, path: &str, query: &str) -> Url {
+fn within(base: &Url, path: &str, query: Option<&str>) -> Url {
     let mut address = base.clone();
     address.set_path(&format!("{}{path}", base.path()));
-    address.set_query(Some(query));
+    address.set_query(query);
     address
 }
 

@@ -46,6 +46,7 @@ pub(super) fn classify(failure: &Failure, expired: bool) -> RetryDecision {
         | Failure::NoList
         | Failure::NotText(_)
         | Failure::NotAPage(_)
+        | Failure::NotRatings(_)
         | Failure::Overfull { .. }
         | Failure::Repeated { .. } => RetryDecision::Retry,
         Failure::Status { .. }
@@ -112,6 +113,7 @@ mod tests {
             Failure::NoList,
             Failure::NotText("not valid UTF-8".into()),
             Failure::NotAPage("EOF".into()),
+            Failure::NotRatings("EOF".into()),
             Failure::BodyTooLarge { limit: 33_554_432 },
             Failure::Overfull { requested: 1500 },
             Failure::Repeated { start: 1500 },
@@ -161,6 +163,7 @@ mod tests {
         not a leaderboard page: no list at context.c.results => Retry, of a session that had worked NewSession
         not text: not valid UTF-8 => Retry
         not a leaderboard page: EOF => Retry
+        not a list of ratings: EOF => Retry
         a body of more than 33554432 bytes => GiveUp
         more than the 1500 entries requested => Retry
         the page from entry 1500 on is the first page again => Retry

@@ -23,6 +23,7 @@ use super::counters::Counters;
 use super::faulty::faulty;
 use super::limits::{self, Limits};
 use super::page::{Asked, PAGE_CAP, Page};
+use super::ratings::{RATINGS, ratings_list};
 use super::sessions::{Admission, Sessions};
 use super::{FaultKind, Faults, SessionEnd, SimOptions, World};
 
@@ -82,6 +83,7 @@ impl Service {
         Router::new()
             .route("/leaderboard/", get(session_page))
             .route("/leaderboard/listing/0", get(listing))
+            .route("/multiplayer-rating/ratings.json", get(ratings))
             .route(LOGIN_PATH, get(login_page))
             .route(STATS_PATH, get(stats))
             .fallback(other)
@@ -168,6 +170,24 @@ async fn stats(State(service): State<Arc<Service>>) -> Response {
         Ok(json) => ([(CONTENT_TYPE, JSON)], json).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+async fn ratings(
+    State(service): State<Arc<Service>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    headers: HeaderMap,
+) -> Response {
+    service.counters.count(|stats| stats.ratings_requests += 1);
+    let Behaviour { faults, latency } = service.behaviour();
+    tokio::time::sleep(latency).await;
+    let gzip = service.gzip && accepts_gzip(&headers);
+    let asked = Asked { board: RATINGS, start: 0, count: 0 };
+    // Other encodings, and changes, are of boards only.
+    if let Some(kind) = service.fault(&faults, asked).filter(|kind| kind.is_common()) {
+        service.counters.fault(kind);
+        return faulty(&service, kind, &faults, asked, gzip, &connection).await;
+    }
+    json_response(ratings_list(&service.world).to_string(), gzip)
 }
 
 async fn login_page(State(service): State<Arc<Service>>) -> Response {

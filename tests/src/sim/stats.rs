@@ -17,6 +17,8 @@ pub struct Stats {
     pub listing_requests: u64,
     /// Of those, how many had a `start` above 0.
     pub further_page_requests: u64,
+    /// Requests for the multiplayer ratings.
+    pub ratings_requests: u64,
     /// Requests for anything else.
     pub other_requests: u64,
     /// How many different boards of the catalogue were asked for.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use r3e_common::domain::Catalog;
+use r3e_common::domain::{Catalog, Rating, Ratings};
 use r3e_tests::harness::{Place, board_file, grid, gunzip, gzip, read_json};
 use r3e_tests::sim::{SimOptions, Simulator};
 
@@ -28,7 +28,7 @@ fn check(cache: &Path, catalog: &Catalog) {
         }
     }
     let manifest = read_json(&cache.join("stats/index.json"));
-    model::check(cache, catalog, &published, manifest["updated_at"].as_str().unwrap());
+    model::check(cache, catalog, None, &published, manifest["updated_at"].as_str().unwrap());
 }
 
 /// Replaces a text in every third board, from that one on.

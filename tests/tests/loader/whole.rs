@@ -39,7 +39,8 @@ fn every_entry_is_in_the_index_once_and_nothing_is_requested_twice() {
     let least = 16_110 + further;
     assert!((least..least + 147).contains(&stats.listing_requests), "{} of {least}", stats.listing_requests);
     assert!((1..=2).contains(&stats.page_requests), "{stats:?}");
-    assert_eq!(stats.requests, stats.listing_requests + stats.page_requests);
+    assert_eq!(stats.ratings_requests, 1);
+    assert_eq!(stats.requests, stats.listing_requests + stats.page_requests + 1);
     assert_eq!((stats.without_script_header, stats.without_session, stats.with_ended_session), (0, 0, 0));
     assert!(stats.connections_accepted <= 6 && stats.in_flight_peak <= 4, "{stats:?}");
     let agent: Vec<_> = stats.user_agents.keys().collect();

@@ -7,6 +7,7 @@ mod full;
 mod incremental;
 mod memory;
 mod pages;
+mod ratings;
 mod resumed;
 mod versions;
 mod wrong_use;

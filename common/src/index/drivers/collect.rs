@@ -27,7 +27,7 @@ impl Drivers {
             let is_newest = before.is_none_or(|(_, newest)| stamp.is_newer_than(newest));
             for (earlier, text, of_newest) in [
                 (&mut self.teams, fields.team, before.map(|(shown, _)| shown.team)),
-                (&mut self.countries, fields.country, before.map(|(shown, _)| shown.country)),
+                (&mut self.countries, fields.country.0, before.map(|(shown, _)| shown.country)),
             ] {
                 let older = before.map(|(_, newest)| newest).zip(of_newest);
                 if is_newest && !text.is_empty() {
@@ -45,7 +45,7 @@ impl Drivers {
                 }
             }
             if is_newest {
-                let texts = [fields.name, fields.avatar, fields.country, fields.team, fields.rank];
+                let texts = [fields.name, fields.avatar, fields.country.0, fields.team, fields.rank];
                 let shown = Shown::new(&mut self.strings, texts);
                 if let Some(it) = self.newest.get_mut(driver as usize) {
                     *it = (shown, stamp);

@@ -141,6 +141,48 @@ fn a_file_that_has_not_changed_stays_as_it_is_and_lists_of_classes_without_resul
 }
 
 #[test]
+fn new_ratings_are_published_if_no_board_changed_and_stay_until_there_are_newer_ones() {
+    let world = World::new(0, &[]);
+    put(&world, 0, &[("Ana", "1", "", DAY)]);
+    let publish_for = |formats, ratings| {
+        let source = Source { formats, ratings, ..world.source(None, 2) };
+        let (fingerprint, before) = Fingerprint::of(&source, false).unwrap();
+        if before.is_some() {
+            return None;
+        }
+        let (built, ranges) = build(&source).unwrap();
+        let exported = export(ranges, world.cache.folder(), false).unwrap();
+        fingerprint.keep(&source, &built, &exported).unwrap();
+        Some(exported.written)
+    };
+    let publish = |ratings| publish_for(&IndexFormat::ALL, ratings);
+    let list = |name: &str| {
+        let rating = Rating { user_id: 1, name: name.to_owned(), position: 1, active: true };
+        Ratings { source: "s".to_owned(), drivers: vec![rating] }
+    };
+    let lists = ["mp_pos.json.gz", "mp_pos/mp_pos.json.gz", "mp_pos/mp_pos_inactive.json.gz"];
+    let there = || lists.iter().filter(|it| world.cache.folder().join(it).exists()).count();
+    let named = || published(&world, lists[1])["results"][0]["name"].clone();
+    let (first, second) = (list("first"), list("second"));
+    assert!(publish(None).is_some() && there() == 0);
+    assert_eq!((publish(Some(&first)), there(), named()), (Some(3), 3, json!("first")));
+    assert_eq!((publish(Some(&first)), publish(None)), (None, None));
+    // A list of inactive drivers without any stays as it is.
+    assert_eq!((publish(Some(&second)), named()), (Some(2), json!("second")));
+    // After a board has changed, the same list is looked at again: its drivers may have other countries.
+    put(&world, 1, &[("Ana", "1", "", DAY)]);
+    assert!(publish(None).is_some_and(|it| it > 0));
+    assert_eq!((publish(Some(&second)), publish(Some(&second)), named()), (Some(0), None, json!("second")));
+    // One that somebody has removed comes back with the next list, though that is the same.
+    std::fs::remove_file(world.cache.folder().join(lists[0])).unwrap();
+    assert_eq!((publish(None), there(), publish(Some(&second)), there()), (Some(0), 2, Some(1), 3));
+    // Earlier front ends have none.
+    assert!(publish_for(&[IndexFormat::February2026], Some(&first)).is_some() && there() == 0);
+    assert!(publish(None).is_some() && there() == 0);
+    assert_eq!((publish(Some(&second)), there()), (Some(3), 3));
+}
+
+#[test]
 fn what_was_published_holds_until_a_board_a_file_or_a_setting_changes() {
     let world = World::new(0, &[]);
     put(&world, 0, &[("Ana", "1", "T", DAY), ("Ben", "2", "", DAY)]);

@@ -112,6 +112,8 @@ settings! {
         page_size: usize = number(2..=1500), 1500;
         /// Maximum size of one decompressed page, in MiB.
         max_body_mb: u32 = number(1..=1024), 32;
+        /// Whether each job that fetches boards also fetches the multiplayer ratings; needs `2026-04` in `index.formats`.
+        ratings: bool = boolean(), true;
         /// Maximum idle connections kept open.
         max_idle_per_host: usize = number(0..=256), derived("same as `upstream.concurrency`", 4, |values| {
             values.get("upstream.concurrency", number::<i64>(1..=256)).map(Into::into)
@@ -134,7 +136,7 @@ settings! {
         /// Whether to write an uncompressed copy of the index too.
         plain: bool = boolean(), false;
         /// For which front ends files are published: `2026-02` is the driver index, `2026-04` the index in shards, combinations,
-        /// teams and statistics.
+        /// teams, statistics and multiplayer ratings.
         formats: Vec<IndexFormat> = choices(&IndexFormat::ALL), toml::Value::from(IndexFormat::ALL.map(|it| it.to_string()).to_vec());
     }
 

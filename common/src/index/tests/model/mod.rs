@@ -11,7 +11,7 @@ use std::path::Path;
 use flate2::bufread::GzDecoder;
 use serde_json::{Value, json};
 
-use super::Catalog;
+use super::{Catalog, Rating, Ratings};
 use names::{alias, id, key, shard};
 
 /// Time, then the position in the catalogue and on the board; the greatest is the newest.
@@ -112,9 +112,13 @@ fn identity(id: &str, newest: &Hit) -> Value {
 }
 
 /// Today's files for a cache, as JSON by name.
-fn expected(cache: &Path, catalog: &Catalog, updated_at: &str) -> BTreeMap<String, Value> {
-    let drivers = drivers(&hits(cache, catalog));
+fn expected(cache: &Path, catalog: &Catalog, ratings: Option<&Ratings>, updated_at: &str) -> BTreeMap<String, Value> {
+    let hits = hits(cache, catalog);
+    let drivers = drivers(&hits);
     let mut files = BTreeMap::new();
+    if let Some(ratings) = ratings {
+        add_ratings(ratings, &hits, updated_at, &mut files);
+    }
     for letter in ('a'..='z').chain(['_']) {
         files.insert(format!("index/entries/{letter}.json.gz"), json!({}));
         files.insert(format!("index/metadata/{letter}.json.gz"), json!({}));
@@ -144,6 +148,29 @@ fn expected(cache: &Path, catalog: &Catalog, updated_at: &str) -> BTreeMap<Strin
     files.insert("index/teams.json.gz".to_owned(), teams(&drivers));
     statistics::add(catalog, updated_at, &drivers, &mut files);
     files
+}
+
+fn add_ratings(
+    Ratings { source, drivers }: &Ratings,
+    hits: &[Hit],
+    updated_at: &str,
+    files: &mut BTreeMap<String, Value>,
+) {
+    let list = |active: bool| {
+        let row = |it: &Rating| {
+            let own = |hit: &&Hit| hit.id == it.user_id.to_string() && !hit.text("/country/name").is_empty();
+            let newest = hits.iter().filter(own).max_by_key(|hit| hit.age.clone());
+            let country = newest.map(|hit| hit.text("/country/code")).filter(|code| code.len() == 2);
+            json!({"position": it.position, "name": it.name, "user_id": it.user_id.to_string(),
+                "country": country.unwrap_or_default()})
+        };
+        let rows: Vec<Value> = drivers.iter().filter(|it| it.active == active).map(row).collect();
+        json!({"count": rows.len(), "source": source, "source_pages": [source], "results": rows,
+            "updated_at": updated_at})
+    };
+    for (name, active) in [("mp_pos", true), ("mp_pos/mp_pos", true), ("mp_pos/mp_pos_inactive", false)] {
+        files.insert(format!("{name}.json.gz"), list(active));
+    }
 }
 
 type Drivers = BTreeMap<String, (Vec<Hit>, Hit)>;
@@ -214,10 +241,16 @@ fn is_sorted(text: &str) -> bool {
 }
 
 /// Checks that the files published from a cache at that time equal those of the model. Other files are ignored.
-pub(super) fn check(cache: &Path, catalog: &Catalog, published: &BTreeMap<String, Vec<u8>>, updated_at: &str) {
+pub(super) fn check(
+    cache: &Path,
+    catalog: &Catalog,
+    ratings: Option<&Ratings>,
+    published: &BTreeMap<String, Vec<u8>>,
+    updated_at: &str,
+) {
     let files = unpacked(published);
-    let expected = expected(cache, catalog, updated_at);
-    let is_listed = |name: &&String| name.starts_with("stats/") || name.starts_with("index/");
+    let expected = expected(cache, catalog, ratings, updated_at);
+    let is_listed = |name: &&String| ["stats/", "index/", "mp_pos"].iter().any(|it| name.starts_with(it));
     let published: BTreeSet<_> = files.keys().filter(is_listed).collect();
     assert_eq!(published.symmetric_difference(&expected.keys().collect()).collect::<Vec<_>>(), Vec::<&&String>::new());
     for (name, expected) in expected {

@@ -1,0 +1,128 @@
+//! The service's list of multiplayer ratings.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::json;
+
+/// Drivers further behind are left out. Front ends highlight the first 200.
+const MAX_POSITION: u32 = 5000;
+
+/// Further drivers are left out: so many inactive ones would stand among the first.
+const MAX_RATINGS: usize = 100_000;
+
+/// The multiplayer ratings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ratings {
+    /// Where the list came from.
+    pub source: String,
+    /// The drivers, best first.
+    pub drivers: Vec<Rating>,
+}
+
+/// A driver with a multiplayer rating.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Rating {
+    /// The service's id of the driver.
+    pub user_id: u64,
+    /// The name as displayed.
+    pub name: String,
+    /// The position, from 1. Of an inactive driver it is the one behind the last active driver above.
+    pub position: u32,
+    /// Whether the driver has a position of their own.
+    pub active: bool,
+}
+
+/// Reads the list: an array of `{"UserId", "Fullname", "Position"}`, best first, in which an inactive driver's position is null.
+/// Elements that are not of this shape are left out, as are positions that occurred before.
+///
+/// # Errors
+/// If the text is not a JSON array, or has no ratings.
+pub fn read_ratings(text: &str) -> Result<Vec<Rating>, serde_json::Error> {
+    serde_json::from_str::<List>(text).map(|it| it.0)
+}
+
+struct List(Vec<Rating>);
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ListVisitor)
+    }
+}
+
+struct ListVisitor;
+
+impl<'de> Visitor<'de> for ListVisitor {
+    type Value = List;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array of ratings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List, A::Error> {
+        let (mut ratings, mut last) = (Vec::new(), 0);
+        while let Some(element) = elements.next_element::<&RawValue>()? {
+            let Some((user_id, name, place)) = read_driver(element) else { continue };
+            let active = place.is_some();
+            let position = place.unwrap_or(last + 1);
+            if position > MAX_POSITION || active && position <= last || ratings.len() == MAX_RATINGS {
+                continue;
+            }
+            if active {
+                last = position;
+            }
+            ratings.push(Rating { user_id, name, position, active });
+        }
+        if ratings.is_empty() {
+            return Err(Error::custom("there is no rating in it"));
+        }
+        Ok(List(ratings))
+    }
+}
+
+/// Id, name and position of a driver.
+fn read_driver(element: &RawValue) -> Option<(u64, String, Option<u32>)> {
+    let (mut user_id, mut name, mut position) = (None, None, Some(None));
+    json::members(element.get(), |key, value| match key {
+        "UserId" => user_id = serde_json::from_str(value.get()).ok(),
+        "Fullname" => name = json::text(value).map(Cow::into_owned),
+        "Position" => position = serde_json::from_str(value.get()).ok(),
+        _ => {}
+    })
+    .ok()?;
+    let name = name.filter(|it| !it.trim().is_empty())?;
+    Some((user_id?, name, position?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn inactive_drivers_are_behind_the_last_active_one() {
+        let text = r#"[{"UserId":7,"Fullname":"Ana","Position":1,"Country":"BE"},{"UserId":8,"Fullname":"Ben","Position":null},
+            {"UserId":9,"Fullname":"Cid","Position":2},{"UserId":9,"Fullname":"Double","Position":2},{"UserId":10,"Fullname":" "},
+            {"UserId":"11","Fullname":"No number","Position":3},7,null,[11,"No object",3],{"UserId":12,"Fullname":"Dot"}]"#;
+        let ratings = read_ratings(text).unwrap();
+        let rows: Vec<_> = ratings.iter().map(|it| (it.user_id, it.name.as_str(), it.position, it.active)).collect();
+        assert_eq!(rows, [(7, "Ana", 1, true), (8, "Ben", 2, false), (9, "Cid", 2, true), (12, "Dot", 3, false)]);
+        for none in ["{}", "[1", "[]", r#"[{"UserId":7,"Fullname":"Ana","Position":5001}]"#] {
+            assert!(read_ratings(none).is_err(), "{none}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn positions_of_active_drivers_rise_up_to_the_limit(positions: Vec<Option<u32>>) {
+            let rows: Vec<_> = (1..).zip(&positions).map(|(id, it)| serde_json::json!({"UserId": id, "Fullname": "x", "Position": it})).collect();
+            let ratings = read_ratings(&serde_json::to_string(&rows).unwrap()).unwrap_or_default();
+            let active: Vec<u32> = ratings.iter().filter(|it| it.active).map(|it| it.position).collect();
+            prop_assert!(active.is_sorted_by(|a, b| a < b));
+            prop_assert!(ratings.iter().all(|it| (1..=MAX_POSITION).contains(&it.position)));
+        }
+    }
+}
