@@ -1,4 +1,4 @@
-//! The files of the page, as they lie in `assets/`. Nothing is built, and nothing comes from another host.
+//! The files of the pages, as they lie in `assets/`. Nothing is built, and nothing comes from another host.
 
 /// One file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -12,13 +12,14 @@ pub(crate) struct Asset {
 }
 
 const STYLE: &str = "text/css; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page itself.
+/// The dashboard.
 pub(crate) const PAGE: Asset =
-    Asset { path: "/", kind: "text/html; charset=utf-8", text: include_str!("../../assets/index.html") };
+    Asset { path: "/monitor", kind: HTML, text: include_str!("../../assets/index.html") };
 
-/// What it loads, in that order. The licence of the charts goes with them.
+/// What the dashboard loads, in that order. The licence of the charts goes with them.
 pub(crate) const ASSETS: [Asset; 8] = [
     Asset { path: "/assets/uplot.css", kind: STYLE, text: include_str!("../../assets/vendor/uplot.css") },
     Asset { path: "/assets/page.css", kind: STYLE, text: include_str!("../../assets/page.css") },
@@ -28,6 +29,14 @@ pub(crate) const ASSETS: [Asset; 8] = [
     Asset { path: "/assets/charts.js", kind: SCRIPT, text: include_str!("../../assets/charts.js") },
     Asset { path: "/assets/tables.js", kind: SCRIPT, text: include_str!("../../assets/tables.js") },
     Asset { path: "/assets/page.js", kind: SCRIPT, text: include_str!("../../assets/page.js") },
+];
+
+/// The page to look up drivers, boards and records, and what it loads that the dashboard does not.
+pub(crate) const LOOKUP: [Asset; 4] = [
+    Asset { path: "/", kind: HTML, text: include_str!("../../assets/lookup.html") },
+    Asset { path: "/assets/lookup.css", kind: STYLE, text: include_str!("../../assets/lookup.css") },
+    Asset { path: "/assets/published.js", kind: SCRIPT, text: include_str!("../../assets/published.js") },
+    Asset { path: "/assets/lookup.js", kind: SCRIPT, text: include_str!("../../assets/lookup.js") },
 ];
 
 #[cfg(test)]
@@ -47,7 +56,7 @@ mod tests {
 
     #[test]
     fn no_file_names_another_host_to_be_asked() {
-        for asset in ASSETS.iter().filter(|it| !it.path.contains("uplot")).chain([&PAGE]) {
+        for asset in ASSETS.iter().filter(|it| !it.path.contains("uplot")).chain([&PAGE]).chain(&LOOKUP) {
             for word in ["http:", "https:", "@import", "url(", "innerHTML", "eval(", "style=", "onclick="] {
                 assert!(!asset.text.contains(word), "{word} in {}", asset.path);
             }
