@@ -1,6 +1,7 @@
-//! The files: cached boards, the staging folder, the writer's lock, `status.json`.
+//! Files: cached boards, the staging folder, the writer's lock, `status.json`. It knows no HTTP.
 //!
-//! It knows no HTTP. File-system calls are in [`fs`](crate::runtime::fs); here is what the files mean. "Files" in the README is the contract with the readers of these files.
+//! File-system calls are in [`fs`](crate::runtime::fs); this is what the files mean. The section "Files" of the README is the
+//! contract with whoever reads them.
 
 mod arrival;
 mod board_encoder;

@@ -1,9 +1,9 @@
-//! The leaderboard service, as a client that trusts none of its answers.
+//! A client of the leaderboard service that trusts no response.
 //!
-//! [`Client`] fetches whole boards. Each request takes a place among the concurrent ones and a turn in the common rate
-//! (`rate_limiter`) and is sent over one pool of connections (`transport`); each answer is bounded in time and bytes and
-//! checked to be the JSON it should be (`page`); one classifier (`retry`) decides what is tried again; and a circuit
-//! breaker (`circuit_breaker`) ends the run when the service is plainly down.
+//! [`Client`] fetches whole boards. Each request waits for a permit and for the rate limiter (`rate_limiter`), and is sent over
+//! one connection pool (`transport`). Each response is bounded in time and size, and validated (`page`). One classifier
+//! (`retry`) decides which failures are retried, and a circuit breaker (`circuit_breaker`) ends the run when the service is
+//! down.
 
 mod body;
 mod circuit_breaker;

@@ -5,7 +5,6 @@
 mod completions;
 mod manual;
 mod pages;
-mod roff;
 mod settings;
 
 pub use settings::write_sources;

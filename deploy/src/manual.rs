@@ -72,7 +72,7 @@ mod tests {
         write(man.path()).unwrap();
         let page = std::fs::read_to_string(man.path().join("man1/r3e-loader.1")).unwrap();
         for part in [
-            ".SH \"EXAMPLES\"\n.nf\n",
+            ".SH EXAMPLES\n.nf\n",
             "r3e\\-loader \\-\\-cached\\-only \\-\\-json",
             ".SH \"EXIT STATUS\"\n",
             "78 configuration",

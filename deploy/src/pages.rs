@@ -1,12 +1,11 @@
-//! A man page of section 1, made of the definitions that `--help` shows.
+//! Man pages of section 1, generated from the definitions behind `--help`.
 
 use anyhow::Result;
 use clap::Command;
 use clap_mangen::Man;
+use roff::{Roff, bold, italic, roman};
 
-use crate::roff::{escaped, paragraph, section, verbatim};
-
-/// The page of a command of that program.
+/// The page of one command of a program.
 pub(crate) fn page(command: &Command, program: &str) -> Result<Vec<u8>> {
     let man = Man::new(command.clone()).manual("r3e-leaderboard");
     let mut page = Vec::new();
@@ -20,34 +19,33 @@ pub(crate) fn page(command: &Command, program: &str) -> Result<Vec<u8>> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
+    let mut ending = Roff::new();
     if let Some(help) = command.get_after_help() {
-        page.extend(after_help(&help.to_string()).into_bytes());
+        after_help(&mut ending, &help.to_string());
     }
-    page.extend(ending(program).into_bytes());
+    see_also(&mut ending, program);
+    ending.to_writer(&mut page)?;
     Ok(page)
 }
 
-/// What stands below the flags in `--help`: a block of lines under `Examples:`, one paragraph of exit codes, and notes.
-fn after_help(help: &str) -> String {
-    let mut out = String::new();
+/// The text below the flags in `--help`: examples, exit codes and notes.
+fn after_help(page: &mut Roff, help: &str) {
     for block in help.split("\n\n") {
         if let Some(lines) = block.strip_prefix("Examples:\n") {
-            out += &section("Examples");
-            out += &verbatim(lines);
+            page.control("SH", ["EXAMPLES"]).control("nf", []).text([roman(lines.trim_end())]).control("fi", []);
         } else if let Some(codes) = block.strip_prefix("Exit codes: ") {
-            out += &section("Exit status");
-            out += &paragraph(codes);
+            page.control("SH", ["EXIT STATUS"]).text([roman(codes.trim())]);
         } else {
-            out += &paragraph(block);
+            page.control("PP", []).text([roman(block.trim())]);
         }
     }
-    out
 }
 
-/// The files and pages that all programs have.
-fn ending(program: &str) -> String {
+/// The files and pages that concern all programs.
+fn see_also(page: &mut Roff, program: &str) {
     let pages = ["r3e-loader(1)", "r3e-monitor(1)", "r3e-refresher(1)", "r3e-scheduler(1)", "r3e.toml(5)"];
     let others: Vec<_> = pages.iter().filter(|page| !page.starts_with(&format!("{program}("))).copied().collect();
-    let files = ".TP\n\\fI/etc/r3e/r3e.toml\\fR\nThe configuration; see \\fBr3e.toml\\fR(5).\n";
-    format!("{}{files}{}{}\n", section("Files"), section("See also"), escaped(&others.join(", ")))
+    page.control("SH", ["FILES"]).control("TP", []).text([italic("/etc/r3e/r3e.toml")]);
+    page.text([roman("The configuration; see "), bold("r3e.toml"), roman("(5).")]);
+    page.control("SH", ["SEE ALSO"]).text([roman(others.join(", "))]);
 }

@@ -5,8 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use r3e_common::runtime::config::{Setting, sections};
 use r3e_common::runtime::fs;
-
-use crate::roff::{item, paragraph, section, verbatim};
+use roff::{Roff, bold, roman};
 
 /// Settings that `deploy/r3e.toml` sets, because services do not run in a folder of their own.
 const INSTALLED: [(&str, &str); 2] =
@@ -90,25 +89,26 @@ fn doc(lines: &[&str]) -> String {
 
 /// The man page of section 5.
 pub(crate) fn page() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let mut page = format!(".TH r3e.toml 5 \"\" \"r3e\\-leaderboard {version}\" \"r3e\\-leaderboard\"\n");
-    page += &section("Name");
-    page += "r3e.toml \\- configuration of r3e\\-leaderboard\n";
-    page += &section("Description");
-    page += &PREFACE.map(paragraph).concat();
-    for part in sections() {
-        page += &section(&format!("[{}]", part.name));
-        page += &paragraph(&doc(part.doc));
-        for setting in &part.settings {
-            page += &item(&format!("{} = {}", setting.name(), setting.example), &documentation(setting));
+    let version = concat!("r3e-leaderboard ", env!("CARGO_PKG_VERSION"));
+    let mut page = Roff::new();
+    page.control("TH", ["r3e.toml", "5", "\"\"", version, "r3e-leaderboard"]);
+    page.control("SH", ["NAME"]).text([roman("r3e.toml - configuration of r3e-leaderboard")]);
+    page.control("SH", ["DESCRIPTION"]);
+    for paragraph in PREFACE {
+        page.control("PP", []).text([roman(paragraph)]);
+    }
+    for section in sections() {
+        page.control("SH", [format!("[{}]", section.name.to_uppercase()).as_str()]).text([roman(doc(section.doc))]);
+        for setting in &section.settings {
+            page.control("TP", []).text([bold(format!("{} = {}", setting.name(), setting.example))]);
+            page.text([roman(documentation(setting))]);
         }
     }
-    page += &section("Files");
-    page += &paragraph("The first of these that exists:");
-    page += &verbatim("the one that --config names\nthe one that R3E_CONFIG names\n./r3e.toml\n/etc/r3e/r3e.toml");
-    page += &section("See also");
-    page += "r3e\\-loader(1), r3e\\-monitor(1), r3e\\-refresher(1), r3e\\-scheduler(1)\n";
-    page
+    page.control("SH", ["FILES"]).text([roman("The first of these that exists:")]).control("nf", []);
+    page.text([roman("the file given by --config\nthe file given by R3E_CONFIG\n./r3e.toml\n/etc/r3e/r3e.toml")]);
+    page.control("fi", []).control("SH", ["SEE ALSO"]);
+    page.text([roman("r3e-loader(1), r3e-monitor(1), r3e-refresher(1), r3e-scheduler(1)")]);
+    page.render()
 }
 
 #[cfg(test)]
@@ -165,6 +165,6 @@ mod tests {
         for setting in settings() {
             assert!(page.contains(&format!("\\fB{} = ", setting.name())), "{}", setting.key);
         }
-        assert!(page.contains(".SH \"[SCHEDULE]\"") && page.contains("\\fBdaily_at = \"04:00\"\\fR"), "{page}");
+        assert!(page.contains(".SH [SCHEDULE]") && page.contains("\\fBdaily_at = \"04:00\"\\fR"), "{page}");
     }
 }

@@ -32,9 +32,9 @@ static CATALOG: LazyLock<Catalog> = LazyLock::new(Catalog::builtin);
 
 /// The entries of a board, in order.
 #[derive(Debug, Default)]
-struct Seen<'a>(Vec<&'a RawValue>);
+struct Collected<'a>(Vec<&'a RawValue>);
 
-impl<'a> Entries<'a> for Seen<'a> {
+impl<'a> Entries<'a> for Collected<'a> {
     fn restart(&mut self) {
         self.0.clear();
     }
@@ -71,14 +71,14 @@ pub fn check(bytes: &[u8]) {
 
 /// Reads a whole board file that must be one, and hands on its name and entries.
 pub fn read_back(file: &[u8], then: impl FnOnce(&str, &[&RawValue])) {
-    let (mut inflated, mut seen) = (Vec::new(), Seen::default());
+    let (mut inflated, mut seen) = (Vec::new(), Collected::default());
     let text = fuzzing::inflate(file, &mut inflated).expect("what we write can be inflated");
     let head = fuzzing::parse(text, BOARD, &mut seen).expect("what we write is a board");
     then(&head.name, &seen.0);
 }
 
 fn check_text(text: &str) {
-    let mut seen = Seen::default();
+    let mut seen = Collected::default();
     match fuzzing::parse(text, BOARD, &mut seen) {
         Ok(head) => accepted(text, BOARD, &head.name, &seen.0),
         Err(damage) => {
@@ -86,7 +86,7 @@ fn check_text(text: &str) {
             let Damage::OtherBoard { found } = damage else { return };
             let Ok(other) = found.parse() else { return };
             assert_ne!(other, BOARD, "refused though it is the board expected");
-            let mut again = Seen::default();
+            let mut again = Collected::default();
             let head = fuzzing::parse(text, other, &mut again).expect("it is the board it is said to be");
             assert_eq!(again.0.len(), seen.0.len());
             accepted(text, other, &head.name, &again.0);

@@ -117,17 +117,11 @@ pub(crate) enum NoAnswer {
 }
 
 /// Sends a request to the program behind a socket and parses the JSON of its response.
-///
-/// # Errors
-/// If there is no response in time, or it cannot be parsed.
 pub(crate) async fn ask<T: DeserializeOwned>(socket: &Path, question: Question) -> Result<T, NoAnswer> {
     serde_json::from_slice(&ask_bytes(socket, question).await?).map_err(NoAnswer::NotUnderstood)
 }
 
 /// The same for a response that is not JSON.
-///
-/// # Errors
-/// If there is no response in time.
 pub(crate) async fn ask_bytes(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> {
     let timeout = question.timeout();
     tokio::time::timeout(timeout, exchange(socket, question)).await.map_err(|_| NoAnswer::Late(timeout))?

@@ -4,6 +4,5 @@ mod context;
 mod heap;
 mod live;
 mod past;
-mod verdict;
 
 pub(crate) use context::Context;

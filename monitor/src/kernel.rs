@@ -16,7 +16,6 @@ const MAX_DESCRIPTORS: usize = 10_000;
 /// An open file descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Descriptor {
-    /// Its number.
     pub(crate) fd: u32,
     /// `file`, `socket`, `pipe`, or an anonymous inode such as `eventpoll`.
     pub(crate) kind: String,
@@ -25,18 +24,15 @@ pub(crate) struct Descriptor {
 }
 
 /// The open file descriptors of a process.
-#[derive(Debug)]
-pub(crate) struct Open {
+#[derive(Debug, Serialize)]
+pub(crate) struct Descriptors {
     /// By number.
-    pub(crate) descriptors: Vec<Descriptor>,
+    pub(crate) fds: Vec<Descriptor>,
     /// Number of further descriptors.
     pub(crate) more: usize,
 }
 
 /// Whether the process exists.
-///
-/// # Errors
-/// When `/proc` cannot be read.
 pub(crate) fn is_alive(pid: u32) -> Result<bool, FsError> {
     fs::modified(&folder(pid)).map(|it| it.is_some())
 }
@@ -49,10 +45,7 @@ pub(crate) fn start_ticks(pid: u32) -> Option<i64> {
 }
 
 /// The open file descriptors of a process.
-///
-/// # Errors
-/// When `/proc` cannot be read, for example without permission.
-pub(crate) fn descriptors(pid: u32) -> Result<Open, FsError> {
+pub(crate) fn descriptors(pid: u32) -> Result<Descriptors, FsError> {
     let connections = net::all(&folder(pid))?;
     let (targets, more) = targets(pid)?;
     let describe = |(fd, target): (u32, PathBuf)| {
@@ -61,13 +54,10 @@ pub(crate) fn descriptors(pid: u32) -> Result<Open, FsError> {
         let connection = inode.and_then(|inode| connections.get(&inode));
         Descriptor { fd, kind, target: connection.map_or(target, ToString::to_string) }
     };
-    Ok(Open { descriptors: targets.into_iter().map(describe).collect(), more })
+    Ok(Descriptors { fds: targets.into_iter().map(describe).collect(), more })
 }
 
 /// The connections of a process, including listening sockets.
-///
-/// # Errors
-/// When `/proc` cannot be read, for example without permission.
 pub(crate) fn connections(pid: u32) -> Result<Vec<Connection>, FsError> {
     let mut all = net::all(&folder(pid))?;
     let (targets, _more) = targets(pid)?;
@@ -130,7 +120,7 @@ mod tests {
 
         let open = descriptors(std::process::id()).unwrap();
         let of = |fd: i32| {
-            let found = open.descriptors.iter().find(|it| i64::from(it.fd) == i64::from(fd)).unwrap();
+            let found = open.fds.iter().find(|it| i64::from(it.fd) == i64::from(fd)).unwrap();
             (found.kind.clone(), found.target.clone())
         };
         assert_eq!(of(file.as_raw_fd()), ("file".into(), file.path().display().to_string()));

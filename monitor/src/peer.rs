@@ -27,9 +27,6 @@ pub(crate) enum NoPeer {
 }
 
 /// The process id, in our namespace, of the process that listens on a socket.
-///
-/// # Errors
-/// When nobody listens, or the process is not visible.
 pub(crate) async fn peer(socket: &Path) -> Result<u32, NoPeer> {
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(socket)).await;
     let stream =

@@ -65,9 +65,6 @@ fn hint(cause: &io::Error) -> &'static str {
 /// Serves until a signal comes.
 ///
 /// Returns 75 if the memory limit was reached.
-///
-/// # Errors
-/// If it cannot listen on the address.
 pub(crate) fn run(
     loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,

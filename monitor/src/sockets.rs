@@ -55,19 +55,22 @@ impl fmt::Display for Pid {
     }
 }
 
-/// A control socket.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// The control socket of a process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Socket {
-    /// The program's name.
     pub(crate) program: String,
-    /// Its process id.
     pub(crate) pid: Pid,
-    /// Its path.
     pub(crate) path: PathBuf,
 }
 
+/// `r3e-loader (4711)`: how results and messages name the process.
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.program, self.pid)
+    }
+}
+
 impl Socket {
-    /// Its program and process id.
     pub(crate) fn identity(&self) -> (&str, Pid) {
         (&self.program, self.pid)
     }
@@ -82,9 +85,6 @@ impl Socket {
 }
 
 /// The sockets in a folder, by program and process id. Empty if there is no such folder.
-///
-/// # Errors
-/// When the folder cannot be read.
 pub(crate) fn list(folder: &Path) -> Result<Vec<Socket>, FsError> {
     let mut sockets: Vec<Socket> = fs::list(folder)?.into_iter().filter_map(Socket::at).collect();
     if sockets.len() > MAX_SOCKETS {
@@ -133,9 +133,6 @@ impl Selector {
 }
 
 /// Selects processes: all if none is named.
-///
-/// # Errors
-/// The names that match nothing.
 pub(crate) fn select<T>(
     all: Vec<T>,
     named: &[Selector],
@@ -164,18 +161,10 @@ mod tests {
         assert_eq!(at("r3e-loader-42.sock"), Some(("r3e-loader".into(), 42.into())));
         assert_eq!(at("other-1.sock"), Some(("other".into(), 1.into())));
         assert_eq!(at("other-1.2.sock"), Some(("other".into(), Pid { id: 1, instance: 2 })));
-        for none in [
-            "runs",
-            "r3e-loader.sock",
-            "-42.sock",
-            "r3e-loader-0.sock",
-            "x-1.0.sock",
-            "x-1.2.3.sock",
-            "x-.2.sock",
-            "r3e-loader-42.sock.tmp",
-            "42.sock",
-        ] {
-            assert_eq!(at(none), None, "{none}");
+        let others = "runs r3e-loader.sock -42.sock r3e-loader-0.sock x-1.0.sock x-1.2.3.sock x-.2.sock 42.sock \
+            r3e-loader-42.sock.tmp";
+        for other in others.split(' ') {
+            assert_eq!(at(other), None, "{other}");
         }
     }
 

@@ -6,7 +6,6 @@
 mod app;
 mod eta;
 mod poller;
-mod process;
 mod screen;
 mod series;
 mod sort;
@@ -62,9 +61,6 @@ impl Fatal for TopError {
 }
 
 /// Shows the live view until the user quits or a signal arrives.
-///
-/// # Errors
-/// When there is no terminal, it cannot be drawn on, or the memory limit was reached.
 pub(crate) fn run(
     loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,

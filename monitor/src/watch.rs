@@ -1,13 +1,11 @@
-//! `watch`: samples all programs into the history, and has all of them purge from time to time, until it is stopped.
+//! `watch`: samples all programs into the history, and has all of them purge regularly, until it is stopped.
 //!
-//! Asking goes on whatever the disk does: the history is written on a thread of its own ([`keeper`]), which takes what it
-//! can and says when it cannot.
+//! A slow disk does not delay sampling: the history is written on a thread of its own ([`recorder`]).
 
-mod judging;
-mod keeper;
-mod round;
-mod supervised;
-mod trouble;
+mod heartbeat;
+mod leak_warnings;
+mod recorder;
+mod sampler;
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
@@ -24,11 +22,11 @@ use r3e_common::runtime::tasks::Tasks;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use keeper::Keeper;
-use round::Round;
-use supervised::Supervised;
+use heartbeat::Heartbeat;
+use recorder::Recorder;
+use sampler::Sampler;
 
-/// Another watch writes this history: each of the two would have every process purge and every sample written twice.
+/// Another watch writes this history. With two, every process would be purged and every sample written twice.
 #[derive(Debug, thiserror::Error)]
 #[error("another watch keeps the history {}", .0.display())]
 pub(crate) struct Busy(pub(crate) PathBuf);
@@ -39,15 +37,11 @@ impl Fatal for Busy {
     }
 }
 
-/// What this program is called where programs are named.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
-/// Watches until a signal comes.
+/// Watches until a signal arrives.
 ///
 /// Returns 75 if the memory limit was reached.
-///
-/// # Errors
-/// If another watch keeps the history, or it belongs to a later version or another program. A failing disk is logged and waited for.
 pub(crate) fn run(
     loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
@@ -58,11 +52,11 @@ pub(crate) fn run(
     let shutdown = Shutdown::listen(config.runtime.stop_grace)?;
     let history = &config.monitor.history;
     let _lock = lock(history)?;
-    let keeper = Keeper::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
+    let recorder = Recorder::start(history.clone(), config.runtime.dir.clone(), config.monitor.keep, clock)?;
     let daemon = Daemon { program: PROGRAM, doing: "watch", loaded, shutdown: &shutdown, clock };
     let ended = daemon.run(runtime, async |Services { facts, tasks }| {
         facts.set_phase("watching");
-        // Whoever reads this may ask, and stop it.
+        // From here on the control socket answers, and signals stop the watch.
         tracing::info!(
             history = %history.display(),
             sockets = %config.runtime.dir.display(),
@@ -71,12 +65,12 @@ pub(crate) fn run(
             "watching"
         );
         supervisor.ready("watching");
-        watch(config, tasks, &keeper, (clock, supervisor), shutdown.token()).await;
+        watch(config, tasks, &recorder, (clock, supervisor), shutdown.token()).await;
         supervisor.stopping("stopping");
         Ok(())
     });
-    // It takes in the record of this run too.
-    keeper.stop();
+    // It also imports the record of this run.
+    recorder.stop();
     let (exit, ()) = ended?;
     tracing::info!("⏹️ Memory monitoring stopped");
     Ok(exit)
@@ -85,63 +79,56 @@ pub(crate) fn run(
 async fn watch(
     config: &Config,
     tasks: &Tasks,
-    keeper: &Keeper,
+    recorder: &Recorder,
     (clock, supervisor): (fn() -> SystemTime, &Supervisor),
     stop: &CancellationToken,
 ) {
-    let supervised = Supervised::new(supervisor);
-    let mut sampling = Round::new(config.runtime.dir.clone(), clock);
+    let heartbeat = Heartbeat::new(supervisor);
+    let mut sampler = Sampler::new(config.runtime.dir.clone(), clock);
     let sample = async {
         let mut every = every(config.monitor.every);
         loop {
             every.tick().await;
-            keeper.keep(supervised.round(sampling.sample()).await);
+            recorder.record(heartbeat.round(sampler.sample()).await);
         }
     };
     let purge = async {
         let mut every = every(config.memory.purge_every);
-        // The first comes at once, when there is nothing yet to be given back.
+        // The first tick comes at once, when there is nothing to purge yet.
         every.tick().await;
         loop {
             every.tick().await;
-            keeper.keep(round::purge(&config.runtime.dir, clock).await);
+            recorder.record(sampler::purge(&config.runtime.dir, clock).await);
         }
     };
-    // A purge may take seconds, and samples go on meanwhile.
+    // A purge may take seconds, and sampling continues meanwhile.
     let (sample, purge) = (tasks.track("taking samples", sample), tasks.track("having programs purge", purge));
     let watchdog = async {
-        if let Some(period) = supervised.watchdog_every() {
-            tasks.track("feeding the watchdog", supervised.feed_watchdog(period)).await;
+        if let Some(period) = heartbeat.watchdog_every() {
+            tasks.track("feeding the watchdog", heartbeat.feed_watchdog(period)).await;
         }
     };
     let all = async { tokio::join!(sample, purge, watchdog, Reaper::reap_all()) };
     let _stopped = stop.run_until_cancelled(all).await;
 }
 
-/// From now on, every so often; what was missed is not made up for.
+/// Ticks from now on. Missed ticks are skipped.
 fn every(period: Duration) -> tokio::time::Interval {
     let mut every = tokio::time::interval(period);
     every.set_missed_tick_behavior(MissedTickBehavior::Skip);
     every
 }
 
-/// Keeps others from writing the same history, as long as the file is held. On a disk that does not give a lock there is
-/// none, and the watch goes on without.
+/// Locks the history against another watch, until the file is dropped. On a disk without locks the watch runs without.
 fn lock(history: &Path) -> Result<Option<std::fs::File>, Busy> {
     let path = crate::history::lock_path(history);
-    let file = match fs::create_folders(fs::parent(&path)).and_then(|()| fs::open_lock(&path)) {
-        Ok(file) => file,
-        Err(error) => {
-            tracing::warn!(%error, "nothing keeps another watch from writing the same history");
-            return Ok(None);
-        }
+    let opened = fs::create_folders(fs::parent(&path)).and_then(|()| fs::open_lock(&path));
+    let error = match opened.map(|file| (file.try_lock(), file)) {
+        Ok((Ok(()), file)) => return Ok(Some(file)),
+        Ok((Err(TryLockError::WouldBlock), _)) => return Err(Busy(history.to_owned())),
+        Ok((Err(TryLockError::Error(error)), _)) => error.to_string(),
+        Err(error) => error.to_string(),
     };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(Busy(history.to_owned())),
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(%error, "nothing keeps another watch from writing the same history");
-            Ok(None)
-        }
-    }
+    tracing::warn!(error, "cannot lock the history: another watch may write it too");
+    Ok(None)
 }

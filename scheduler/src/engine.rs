@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use r3e_common::runtime::config::{Config, Loaded};
 use r3e_common::runtime::control::{Facts, ScheduleFigures};
 use r3e_common::runtime::exit::Failure;
+use r3e_common::runtime::logging::RecurringError;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
 use r3e_common::runtime::shutdown::Shutdown;
@@ -68,8 +69,8 @@ pub(crate) struct Engine<'a> {
     saved: Option<Settled>,
     /// When to look for the trigger file again.
     look_at: Instant,
-    saving: Trouble,
-    looking: Trouble,
+    saving: RecurringError,
+    trigger_file: RecurringError,
     said: String,
 }
 
@@ -111,8 +112,11 @@ impl<'a> Engine<'a> {
             next: None,
             saved,
             look_at: Instant::now(),
-            saving: Trouble::default(),
-            looking: Trouble::default(),
+            saving: RecurringError::new(
+                "cannot save the schedule; a restarted scheduler may repeat a run",
+                "the schedule is saved again",
+            ),
+            trigger_file: RecurringError::new("cannot take the trigger file", "the trigger file can be taken again"),
             said: String::new(),
         })
     }
@@ -254,24 +258,6 @@ impl<'a> Engine<'a> {
             jobs_started: self.agenda.counts.started,
             jobs_failed: self.agenda.counts.failed,
         });
-    }
-}
-
-/// What the disk refuses and is tried again and again: told once for as long as it stays the same.
-#[derive(Debug, Default)]
-struct Trouble(Option<String>);
-
-impl Trouble {
-    fn say(&mut self, what: &str, error: &dyn std::fmt::Display) {
-        let trouble = format!("{what}: {error}");
-        if self.0.as_ref() != Some(&trouble) {
-            tracing::warn!("{trouble}; it is tried again, and not told again while it stays so");
-            self.0 = Some(trouble);
-        }
-    }
-
-    fn over(&mut self) {
-        self.0 = None;
     }
 }
 

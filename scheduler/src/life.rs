@@ -9,7 +9,7 @@ use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::fs;
 use r3e_common::runtime::limits;
-use r3e_common::runtime::logging;
+use r3e_common::runtime::logging::BackgroundWriter;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
 use r3e_common::runtime::shutdown::Shutdown;
@@ -59,8 +59,8 @@ pub(crate) fn run(
         let group = group.clone();
         Shutdown::listen_as_daemon(config.runtime.stop_grace + CLOSING, move || group.kill())?
     };
-    // Whoever reads the log may have stalled; what goes on here does not.
-    let behind = logging::write_behind()?;
+    // A stalled reader of the log must not stall the scheduler.
+    let background_writer = BackgroundWriter::start()?;
     let lock = lock(&config.cache.staging_dir)?;
     // Its folder is watched for the trigger file, and may be asked for before the first job has made it.
     fs::publish_folders(&config.cache.dir)?;
@@ -81,7 +81,7 @@ pub(crate) fn run(
     drop(runtime);
     drop(lock);
     tracing::info!("📅 Scheduler task exiting");
-    drop(behind);
+    drop(background_writer);
     drop(shutdown);
     Ok(exit)
 }

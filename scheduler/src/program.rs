@@ -28,8 +28,6 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
         return Err(Exit::Usage);
     }
     let loaded = configure(&arguments.config, Vec::new())?;
-    // Not before: the program may have executed itself anew for profiles, and still has the descriptor to take over then.
-    let supervisor = arguments.supervisor.supervisor()?;
     match &arguments.command {
         Some(Command::Next(asked)) => {
             return Ok(commands::next(&loaded.config, asked, arguments.json, Timestamp::now()));
@@ -37,6 +35,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
         Some(Command::Check) => return Ok(commands::check(&loaded.config, arguments.json, Timestamp::now())),
         None => {}
     }
+    // After `configure`, which may have re-executed the program with the descriptor still to be taken over.
+    let supervisor = arguments.supervisor.supervisor()?;
     memory::warn_if_not_tuned();
     let (folder, arguments) = (arguments.programs, arguments.config);
     let programs = Programs { folder, arguments, not_inherited: &NOT_FOR_CHILDREN };

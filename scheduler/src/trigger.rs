@@ -9,7 +9,7 @@ mod notice;
 use std::path::{Path, PathBuf};
 
 use r3e_common::runtime::fs::FsError;
-use r3e_common::runtime::fs::{self, FileId, Kind, Seen};
+use r3e_common::runtime::fs::{self, FileId, FileSnapshot, Kind};
 
 pub(crate) use notice::Notice;
 
@@ -47,13 +47,13 @@ pub(crate) enum Found {
 pub(crate) struct Trigger {
     cache: PathBuf,
     /// As it was when it was last looked at, taken or not: it is read when it has stayed the same.
-    seen: Option<Seen>,
+    seen: Option<FileSnapshot>,
     /// The one that was refused, so that it is told once.
     refused: Option<FileId>,
     /// The taken file as it was when it was read.
-    read: Option<Seen>,
+    read: Option<FileSnapshot>,
     /// The taken file whose refresh is over, and which could not be removed.
-    over: Option<Seen>,
+    over: Option<FileSnapshot>,
 }
 
 impl Trigger {
@@ -69,7 +69,7 @@ impl Trigger {
     /// Whether somebody has removed the taken file.
     pub(crate) fn was_removed(&self) -> bool {
         // What cannot be looked at is still there, as far as is known.
-        fs::look(&self.taken()).is_ok_and(|it| it.is_none())
+        fs::snapshot(&self.taken()).is_ok_and(|it| it.is_none())
     }
 
     /// Looks for what an earlier scheduler took and did not see through, and then for a new one.
@@ -81,11 +81,11 @@ impl Trigger {
     /// When the file system refuses; the next look tries again.
     pub(crate) fn look(&mut self) -> Result<Found, FsError> {
         let taken = self.taken();
-        if let Some(seen) = fs::look(&taken)? {
+        if let Some(seen) = fs::snapshot(&taken)? {
             return self.look_at_taken(&taken, seen);
         }
         let path = self.cache.join(NAME);
-        let seen = fs::look(&path)?;
+        let seen = fs::snapshot(&path)?;
         let before = std::mem::replace(&mut self.seen, seen);
         let Some(now) = seen else {
             self.refused = None;
@@ -106,13 +106,13 @@ impl Trigger {
         }
         fs::rename(&path, &taken)?;
         // Written to in the last moment, it has to settle again.
-        match fs::look(&taken)? {
+        match fs::snapshot(&taken)? {
             Some(seen) => self.look_at_taken(&taken, seen),
             None => Ok(Found::Nothing),
         }
     }
 
-    fn look_at_taken(&mut self, path: &Path, now: Seen) -> Result<Found, FsError> {
+    fn look_at_taken(&mut self, path: &Path, now: FileSnapshot) -> Result<Found, FsError> {
         if self.over == Some(now) {
             fs::remove(path)?;
             (self.over, self.seen) = (None, None);
@@ -147,7 +147,7 @@ impl Trigger {
     /// When it cannot be looked at or removed. Unless something is written to it, it asks for nothing any more.
     pub(crate) fn done(&mut self) -> Result<bool, FsError> {
         let path = self.taken();
-        let now = fs::look(&path)?;
+        let now = fs::snapshot(&path)?;
         if now.is_some() && now != self.read {
             return Ok(true);
         }
@@ -157,7 +157,7 @@ impl Trigger {
         Ok(false)
     }
 
-    fn refuse(&mut self, path: &Path, seen: Seen, why: &str) -> Found {
+    fn refuse(&mut self, path: &Path, seen: FileSnapshot, why: &str) -> Found {
         tracing::error!("{}: refused: {why}; expected a file of tracks (1693) and boards (5276-8600)", path.display());
         self.refused = Some(seen.id);
         Found::Nothing
@@ -178,7 +178,7 @@ fn content(path: &Path) -> Result<Result<String, String>, FsError> {
 }
 
 /// Whether it may be a trigger file, going by what can be seen from outside.
-fn acceptable(seen: Seen) -> Result<(), String> {
+fn acceptable(seen: FileSnapshot) -> Result<(), String> {
     match seen.kind {
         Kind::File if seen.bytes <= MAX_BYTES => Ok(()),
         Kind::File => Err(format!("{} bytes, expected at most {MAX_BYTES}", seen.bytes)),

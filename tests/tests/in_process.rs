@@ -55,13 +55,13 @@ fn threads() -> usize {
 
 /// What this process holds of what can leak.
 #[derive(Debug, PartialEq)]
-struct Held {
+struct Resources {
     tasks: usize,
     descriptors: usize,
 }
 
-fn held(runtime: &Runtime) -> Held {
-    Held { tasks: runtime.metrics().num_alive_tasks(), descriptors: open_descriptors() }
+fn resources(runtime: &Runtime) -> Resources {
+    Resources { tasks: runtime.metrics().num_alive_tasks(), descriptors: open_descriptors() }
 }
 
 fn run(runtime: &Runtime, config: &Config, stop: CancellationToken) -> Outcome {
@@ -73,12 +73,12 @@ fn run(runtime: &Runtime, config: &Config, stop: CancellationToken) -> Outcome {
 }
 
 /// Checks that nothing is alive; the service may see a connection's end a moment later, and only that is waited for.
-fn nothing_is_alive(runtime: &Runtime, sim: &Simulator, before: &Held) {
+fn nothing_is_alive(runtime: &Runtime, sim: &Simulator, before: &Resources) {
     assert_eq!(runtime.metrics().num_alive_tasks(), before.tasks, "tasks");
     until("the service sees no connection", || sim.stats().connections_open == 0);
     // The simulator is in this process too, and counts a connection as gone before it closes its end.
     until("its descriptors are closed", || open_descriptors() == before.descriptors);
-    assert_eq!(held(runtime), *before);
+    assert_eq!(resources(runtime), *before);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn when_it_returns_nothing_of_it_is_alive_and_memory_does_not_grow() {
         .on_thread_park(memory::flush_if_asked)
         .build()
         .unwrap();
-    let before = held(&runtime);
+    let before = resources(&runtime);
 
     let mut live = Vec::new();
     for _ in 0..CYCLES {

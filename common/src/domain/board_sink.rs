@@ -1,21 +1,21 @@
-//! What takes the entries of a board while its pages arrive, so that the client needs no file format and no page has to be kept.
+//! Receives the entries of a board while its pages arrive: the client needs no file format, and no page has to be kept.
 
 use serde_json::value::RawValue;
 
 use super::{Combination, Validators};
 
-/// The most entries of a board.
+/// Maximum entries of a board.
 pub const MAX_BOARD_ENTRIES: usize = 200_000;
 
 /// A board under construction.
 pub trait BoardSink {
-    /// Begins the board of a track layout of that name, which has this version, if any.
+    /// Starts a board of the track layout with that name. `version` may be empty.
     fn begin(board: Combination, name: &str, version: &Validators) -> Self;
 
-    /// Appends an entry. Returns `false`, and takes nothing more, once the board is larger than a board may be.
+    /// Appends an entry. Returns `false` once the board exceeds its limits; further entries are then ignored.
     #[must_use]
     fn push(&mut self, entry: &RawValue) -> bool;
 
-    /// How many entries it has.
+    /// The number of entries so far.
     fn entries(&self) -> usize;
 }

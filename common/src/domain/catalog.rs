@@ -1,4 +1,4 @@
-//! The catalogue: which track layouts and car classes there are, and so which leaderboards.
+//! The catalogue: the track layouts and car classes that exist, and therefore the leaderboards.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -8,11 +8,11 @@ use serde::Deserialize;
 
 use super::{ClassId, Combination, TrackId};
 
-/// The most track layouts or classes a catalogue may have: bounds what a garbage file can ask for …
-const MOST: usize = 10_000;
+/// Maximum track layouts, and maximum classes, of a catalogue.
+const MAX_ROWS: usize = 10_000;
 
-/// … and the most combinations: a job holds a few bytes for each.
-const MOST_COMBINATIONS: usize = 1_000_000;
+/// Maximum combinations: a job holds a few bytes for each.
+const MAX_COMBINATIONS: usize = 1_000_000;
 
 /// A track layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,25 +32,25 @@ pub struct Class {
     pub name: String,
 }
 
-/// A combination's place in catalogue order: by track, then by class.
+/// A combination's position in catalogue order: by track, then by class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ordinal(pub u32);
 
-/// Why a catalogue cannot be used.
+/// Why a catalogue is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// Not TOML, or not of the catalogue's shape; the message tells line and column.
+    /// Not TOML, or not the keys of a catalogue; the message has line and column.
     #[error("not a catalogue: {0}")]
     Toml(#[from] toml::de::Error),
     /// Not the publisher's JSON.
     #[error("not the publisher's r3e-data.json: {0}")]
     Json(#[from] serde_json::Error),
-    /// Every entry that is wrong, one a line.
+    /// Every invalid entry, one per line.
     #[error("{}", .0.join("\n"))]
     Entries(Vec<String>),
 }
 
-/// Track layouts and car classes in catalogue order, without doubles, never empty.
+/// Track layouts and car classes in catalogue order, each once; there is at least one of both.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     tracks: Vec<Track>,
@@ -63,7 +63,7 @@ impl Catalog {
     /// The 179 layouts and 90 classes that have leaderboards.
     ///
     /// # Panics
-    /// Never: the built-in text is checked by a test.
+    /// Never: a test reads the built-in text.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the text is part of the program, and a test reads it")]
     pub fn builtin() -> Self {
@@ -73,8 +73,8 @@ impl Catalog {
     /// Reads a catalogue: `[[track]]` and `[[class]]` tables with `id` and `name`.
     ///
     /// # Errors
-    /// When the text is not of that shape, an id is not positive or stands twice, a name is empty, or there are
-    /// no tracks or no classes: all that is wrong at once.
+    /// If the text does not have these keys, an id is not positive or is duplicated, a name is empty, or there are no tracks or
+    /// no classes. All invalid entries are reported at once.
     pub fn from_toml(text: &str) -> Result<Self, CatalogError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -95,7 +95,7 @@ impl Catalog {
         Self::from_rows(pairs(file.track), pairs(file.class))
     }
 
-    /// Builds a catalogue from ids and names in the order wanted; see [`Catalog::from_toml`].
+    /// Builds a catalogue from ids and names, in that order; see [`Catalog::from_toml`].
     pub(super) fn from_rows(tracks: Vec<(i64, String)>, classes: Vec<(i64, String)>) -> Result<Self, CatalogError> {
         let mut wrong = Vec::new();
         let tracks: Vec<Track> = checked("track", tracks, TrackId::new, &mut wrong)
@@ -108,9 +108,9 @@ impl Catalog {
             .collect();
         let track_rows = places("track", tracks.iter().map(|t| t.id), &mut wrong);
         let class_columns = places("class", classes.iter().map(|c| c.id), &mut wrong);
-        if tracks.len() * classes.len() > MOST_COMBINATIONS {
+        if tracks.len() * classes.len() > MAX_COMBINATIONS {
             let (tracks, classes) = (tracks.len(), classes.len());
-            wrong.push(format!("{tracks} tracks x {classes} classes: expected at most {MOST_COMBINATIONS} boards"));
+            wrong.push(format!("{tracks} tracks x {classes} classes: expected at most {MAX_COMBINATIONS} boards"));
         }
         if wrong.is_empty() {
             Ok(Self { tracks, classes, track_rows, class_columns })
@@ -145,7 +145,7 @@ impl Catalog {
         &self.classes
     }
 
-    /// How many combinations there are.
+    /// The number of combinations.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a catalogue is never empty")]
     pub fn len(&self) -> usize {
@@ -159,7 +159,7 @@ impl Catalog {
             .flat_map(|track| self.classes.iter().map(move |class| Combination { track: track.id, class: class.id }))
     }
 
-    /// The combination at a place below [`Catalog::len`].
+    /// The track and class at that position; `None` from [`Catalog::len`] on.
     #[must_use]
     pub fn at(&self, ordinal: Ordinal) -> Option<(&Track, &Class)> {
         let ordinal = ordinal.0 as usize;
@@ -167,7 +167,7 @@ impl Catalog {
         Some((track, &self.classes[ordinal % self.classes.len()]))
     }
 
-    /// Where a combination stands in catalogue order, if it is in the catalogue.
+    /// The position of a combination in catalogue order, if the catalogue has it.
     #[must_use]
     pub fn ordinal(&self, it: Combination) -> Option<Ordinal> {
         let row = self.track_rows.get(&it.track)?;
@@ -189,7 +189,7 @@ impl Catalog {
     }
 }
 
-/// The rows with valid ids and names; what is wrong with the others goes to `wrong`.
+/// The rows with valid ids and names; the errors of the others are added to `wrong`.
 fn checked<Id>(
     kind: &str,
     rows: Vec<(i64, String)>,
@@ -199,8 +199,8 @@ fn checked<Id>(
     if rows.is_empty() {
         wrong.push(format!("no [[{kind}]]: expected at least one"));
     }
-    if rows.len() > MOST {
-        wrong.push(format!("{} [[{kind}]] entries: expected at most {MOST}", rows.len()));
+    if rows.len() > MAX_ROWS {
+        wrong.push(format!("{} [[{kind}]] entries: expected at most {MAX_ROWS}", rows.len()));
         return Vec::new();
     }
     let mut good = Vec::with_capacity(rows.len());
@@ -215,7 +215,7 @@ fn checked<Id>(
     good
 }
 
-/// Each id's place in order; an id that stands twice goes to `wrong`.
+/// The position of each id; duplicates are added to `wrong`.
 fn places<Id: Copy + Eq + Hash + std::fmt::Display>(
     kind: &str,
     ids: impl Iterator<Item = Id>,
@@ -224,7 +224,7 @@ fn places<Id: Copy + Eq + Hash + std::fmt::Display>(
     let mut places = HashMap::new();
     for (place, id) in (0..).zip(ids) {
         if places.insert(id, place).is_some() {
-            wrong.push(format!("{kind} id {id} stands twice: expected each id once"));
+            wrong.push(format!("{kind} id {id} is duplicated: expected each id once"));
         }
     }
     places
@@ -248,12 +248,12 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_errors_are_reported_at_once() {
         let text = "[[track]]\nid = 0\nname = 'a'\n[[track]]\nid = 7\nname = ' '\n[[track]]\nid = 8\nname = 'x'\n\
                     [[track]]\nid = 8\nname = 'y'";
         let message = Catalog::from_toml(text).unwrap_err().to_string();
         for part in
-            ["number 1: id = 0", "number 2: id = 7: the name is empty", "track id 8 stands twice", "no [[class]]"]
+            ["number 1: id = 0", "number 2: id = 7: the name is empty", "track id 8 is duplicated", "no [[class]]"]
         {
             assert!(message.contains(part), "{part:?} in {message}");
         }
@@ -267,7 +267,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(names in proptest::collection::vec("\\PC*[a-z]", 1..5)) {
+        fn a_written_catalogue_reads_back(names in proptest::collection::vec("\\PC*[a-z]", 1..5)) {
             let rows: Vec<(i64, String)> = (1..).zip(names).collect();
             let catalog = Catalog::from_rows(rows.clone(), rows).unwrap();
             let again = Catalog::from_toml(&catalog.to_toml()).unwrap();

@@ -1,9 +1,9 @@
-//! Ids as types, so that no path or address is ever built from unchecked text.
+//! Ids as types: no path or URL is built from unchecked text.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Why a text is not an id or a combination.
+/// Why a text is not an id or not a combination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not the decimal form of a positive 32-bit number.
@@ -21,7 +21,7 @@ macro_rules! id {
         pub struct $name(u32);
 
         impl $name {
-            /// The id, where it is positive: the service knows no id 0.
+            /// The id; `None` for 0, which the service does not use.
             #[must_use]
             pub const fn new(id: u32) -> Option<Self> {
                 if id == 0 { None } else { Some(Self(id)) }
@@ -43,7 +43,7 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = IdError;
 
-            /// Takes the one canonical form only: what `Display` writes.
+            /// Accepts only the form that `Display` writes.
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
                 let number = if canonical { text.parse().ok() } else { None };
@@ -107,7 +107,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_is_written_the_same(text in "[0-9+ -]{0,12}") {
+        fn an_accepted_text_is_written_unchanged(text in "[0-9+ -]{0,12}") {
             if let Ok(it) = text.parse::<Combination>() {
                 prop_assert_eq!(it.to_string(), text);
             }

@@ -1,16 +1,16 @@
-//! The publisher's own data file, `r3e-data.json`, turned into a catalogue.
+//! Makes a catalogue from the game publisher's data file, `r3e-data.json`.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::{Catalog, CatalogError};
 
-/// A catalogue read from the publisher's file, and what could not be used of that file.
+/// A catalogue read from the publisher's file, and what had to be left out.
 #[derive(Debug)]
 pub struct Imported {
     /// Layouts as "Track - Layout", and classes, each sorted by name.
     pub catalog: Catalog,
-    /// Layouts whose track the file does not hold, by id: left out.
+    /// Ids of layouts whose track is not in the file; the catalogue leaves them out.
     pub orphans: Vec<i64>,
 }
 
@@ -30,7 +30,7 @@ struct Layout {
     track: i64,
 }
 
-/// Of the file's seven collections only three are looked at; the others are passed over unread.
+/// Three of the file's seven collections; the others are skipped.
 #[derive(Deserialize)]
 struct PublisherData {
     layouts: BTreeMap<String, Layout>,
@@ -41,7 +41,7 @@ struct PublisherData {
 /// Joins layouts with tracks, and sorts layouts and classes by name, then by id.
 ///
 /// # Errors
-/// When the text is not that file, or its ids and names make no catalogue.
+/// If the text is not that file, or its ids and names do not make a valid catalogue.
 pub fn import_publisher_data(text: &str) -> Result<Imported, CatalogError> {
     let data: PublisherData = serde_json::from_str(text)?;
     let track_names: BTreeMap<i64, &str> = data.tracks.values().map(|track| (track.id, track.name.as_str())).collect();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layouts_take_their_tracks_name_and_orphans_are_told() {
+    fn a_layout_has_its_tracks_name_and_orphans_are_reported() {
         let text = r#"{"cars":{"1":{"Name":[]}},
             "tracks":{"262":{"Name":"RaceRoom Raceway","Id":262,"layouts":[]}},
             "layouts":{"263":{"Name":"Grand Prix","Track":262,"Id":263},"9":{"Name":"Lost","Track":1,"Id":9}},

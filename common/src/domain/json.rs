@@ -1,7 +1,7 @@
-//! Reading JSON without building a tree: one way down to one array, whose elements are handed on as raw text.
+//! Reads JSON without building a tree: follows one path to one array and passes its elements on as raw text.
 //!
-//! Pages of the service and cached boards are both read this way. Of a key that stands twice the last one counts,
-//! as in the browsers that read these files; a value of an unexpected type is the caller's to judge.
+//! Pages of the service and cached boards are both read like this. The last of several equal keys counts, as in the browsers
+//! that read these files. Callers decide what to do about a value of an unexpected type.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What was found at the end of the way down.
+/// What is at the end of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// An array; its elements were handed on.
+    /// An array; the sink has its elements.
     Array,
     /// `null`.
     Null,
@@ -20,23 +20,23 @@ pub enum Found {
     Nothing,
 }
 
-/// Takes what is met on the way down.
+/// Receives what is on the path and beside it.
 pub trait Sink<'a> {
-    /// An object on the way begins, at a depth counted from 0 (again, where its key stands twice: what its members said
-    /// is void).
+    /// An object on the path begins; the outermost has depth 0. If its key is duplicated it begins again: forget its earlier
+    /// members.
     fn object(&mut self, _depth: usize) {}
-    /// A member that stands beside the way, at a depth counted from 0.
+    /// A member that is not on the path, of the object at that depth.
     fn member(&mut self, depth: usize, key: &str, value: &'a RawValue);
-    /// The array begins (again, where its key stands twice: what came before is void).
+    /// The array begins. If its key is duplicated it begins again: forget its earlier elements.
     fn begin(&mut self);
     /// One element of the array.
     fn element(&mut self, value: &'a RawValue);
 }
 
-/// Follows `path` through nested objects to an array, and hands what it meets to `sink`.
+/// Follows `path` through nested objects to an array, and passes what it finds to `sink`.
 ///
 /// # Errors
-/// When the text is not one JSON document, or something on the way is no object, or its end no array.
+/// If the text is not one JSON document, or the path leads through something other than objects to something other than an array.
 pub fn walk<'a>(text: &'a str, path: &[&str], sink: &mut impl Sink<'a>) -> Result<Found, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let found = Step { path, depth: 0, sink }.deserialize(&mut reader)?;
@@ -44,10 +44,10 @@ pub fn walk<'a>(text: &'a str, path: &[&str], sink: &mut impl Sink<'a>) -> Resul
     Ok(found)
 }
 
-/// Hands the members of a JSON object to `each`; anything but an object has none.
+/// Passes the members of a JSON object to `each`; anything but an object has none.
 ///
 /// # Errors
-/// When the text is an object that is not valid JSON.
+/// If the text begins like an object and is not valid JSON.
 pub fn members<'a>(text: &'a str, each: impl FnMut(&str, &'a RawValue)) -> Result<(), serde_json::Error> {
     if !text.starts_with('{') {
         return Ok(());
@@ -55,7 +55,7 @@ pub fn members<'a>(text: &'a str, each: impl FnMut(&str, &'a RawValue)) -> Resul
     serde_json::Deserializer::from_str(text).deserialize_map(Members(each))
 }
 
-/// The text of a JSON string; of any other value, nothing. Half a surrogate pair becomes U+FFFD.
+/// The text of a JSON string, or `None` for any other value. Half a surrogate pair becomes U+FFFD.
 #[must_use]
 pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     let inner = value.get().strip_prefix('"')?.strip_suffix('"')?;
@@ -65,7 +65,7 @@ pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::Deserializer::from_str(value.get()).deserialize_bytes(Bytes).ok().map(Cow::Owned)
 }
 
-/// Reads a string as bytes: so an unpaired surrogate costs a replacement character instead of the whole entry.
+/// Reads a string as bytes, so that an unpaired surrogate becomes a replacement character instead of an error.
 struct Bytes;
 impl Visitor<'_> for Bytes {
     type Value = String;
@@ -77,7 +77,7 @@ impl Visitor<'_> for Bytes {
     }
 }
 
-/// A whole number from 0 to `u32::MAX`, however JSON writes it; of any other value, nothing.
+/// A whole number from 0 to `u32::MAX` in any notation of JSON, or `None` for any other value.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range and fraction are checked before")]
 pub fn whole_number(value: &RawValue) -> Option<u32> {
@@ -87,7 +87,7 @@ pub fn whole_number(value: &RawValue) -> Option<u32> {
     })
 }
 
-/// Whether objects and arrays stand inside one another deeper than `limit`. The text is valid JSON.
+/// Whether objects and arrays are nested deeper than `limit`. The text has to be valid JSON.
 #[must_use]
 pub fn nested_deeper_than(text: &str, limit: usize) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
@@ -109,7 +109,7 @@ pub fn nested_deeper_than(text: &str, limit: usize) -> bool {
     false
 }
 
-/// A key, read as bytes for the reason given in [`text`].
+/// A key, read as bytes for the same reason as in [`text`].
 struct Key<'a>(Cow<'a, str>);
 
 impl<'a> serde::Deserialize<'a> for Key<'a> {
@@ -148,7 +148,7 @@ impl<'a, F: FnMut(&str, &'a RawValue)> Visitor<'a> for Members<F> {
     }
 }
 
-/// One step on the way down: an object while there is a path left, then the array.
+/// One step along the path: an object while there are keys left, then the array.
 struct Step<'p, 's, S> {
     path: &'p [&'p str],
     depth: usize,
@@ -219,8 +219,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[derive(Default)]
-    struct Seen(Vec<String>, Vec<String>);
-    impl<'a> Sink<'a> for Seen {
+    struct Collected(Vec<String>, Vec<String>);
+    impl<'a> Sink<'a> for Collected {
         fn object(&mut self, depth: usize) {
             self.1.push(format!("{depth} {{"));
         }
@@ -235,14 +235,14 @@ mod tests {
         }
     }
 
-    fn walked(text: &str) -> (Result<Found, String>, Seen) {
-        let mut seen = Seen::default();
+    fn walked(text: &str) -> (Result<Found, String>, Collected) {
+        let mut seen = Collected::default();
         let found = walk(text, &["a", "b"], &mut seen).map_err(|e| e.to_string());
         (found, seen)
     }
 
     #[test]
-    fn elements_come_raw_and_members_beside_the_way_are_told() {
+    fn elements_are_raw_and_members_beside_the_path_are_passed_on() {
         let (found, seen) = walked(r#" {"x":1,"a":{"b":[ {"k": 1.0} ,null],"y":"z"}} "#);
         assert_eq!(found, Ok(Found::Array));
         assert_eq!(seen.0, [r#"{"k": 1.0}"#, "null"]);
@@ -250,13 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_double_key_the_last_counts() {
+    fn the_last_of_duplicate_keys_counts() {
         let (found, seen) = walked(r#"{"a":{"b":[1,2],"b":[3]}}"#);
         assert_eq!((found, seen.0), (Ok(Found::Array), vec!["3".to_owned()]));
     }
 
     #[test]
-    fn what_is_not_there_or_null_is_told_apart() {
+    fn a_missing_key_and_null_are_told_apart() {
         assert_eq!(walked(r#"{"a":{"c":[]}}"#).0, Ok(Found::Nothing));
         assert_eq!(walked(r#"{"a":{"b":null}}"#).0, Ok(Found::Null));
         assert_eq!(walked(r#"{"a":null}"#).0, Ok(Found::Nothing));

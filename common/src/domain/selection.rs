@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::{Catalog, ClassId, Combination, Ordinal, TrackId};
 
-/// Why a token chooses nothing.
+/// Why a token selects nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Neither a track nor a board.
@@ -22,12 +22,12 @@ pub enum TokenError {
     UnknownClass(ClassId),
 }
 
-/// A token that chooses nothing, with the reason.
+/// A token that selects nothing, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The token, cut to 64 characters.
     pub token: String,
-    /// What is wrong with it.
+    /// Why it was refused.
     pub why: TokenError,
 }
 
@@ -37,23 +37,23 @@ impl fmt::Display for Refused {
     }
 }
 
-/// The boards that a list of tokens chooses, each once, and the tokens that choose none.
+/// The boards that a list of tokens selects, each once, and the tokens that select none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// The boards chosen, in catalogue order.
+    /// The selected boards, in catalogue order.
     pub boards: BTreeSet<Ordinal>,
-    /// The tokens refused, in the order given.
+    /// The refused tokens, in their order.
     pub refused: Vec<Refused>,
 }
 
 impl Selection {
-    /// Reads tokens that are split by white space or commas.
+    /// Reads tokens separated by white space or commas.
     #[must_use]
     pub fn parse(text: &str, catalog: &Catalog) -> Self {
         let mut selection = Self::default();
         let tokens = text.split(|c: char| c.is_whitespace() || c == ',').filter(|token| !token.is_empty());
         for token in tokens {
-            match choose(token, catalog) {
+            match select(token, catalog) {
                 Ok(boards) => selection.boards.extend(boards),
                 Err(why) => selection.refused.push(Refused { token: token.chars().take(64).collect(), why }),
             }
@@ -62,7 +62,7 @@ impl Selection {
     }
 }
 
-fn choose(token: &str, catalog: &Catalog) -> Result<Vec<Ordinal>, TokenError> {
+fn select(token: &str, catalog: &Catalog) -> Result<Vec<Ordinal>, TokenError> {
     let known_track = |track| catalog.track(track).map(|_| ()).ok_or(TokenError::UnknownTrack(track));
     if let Ok(track) = token.parse::<TrackId>() {
         known_track(track)?;
@@ -97,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_track_chooses_its_row_and_overlaps_count_once() {
+    fn a_track_selects_its_row_and_overlaps_count_once() {
         let catalog = Catalog::builtin();
         let selection = Selection::parse("1693,1693-1703\n 5276-8600", &catalog);
         assert_eq!((selection.boards.len(), selection.refused.len()), (90 + 1, 0));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refused_token_is_told_with_its_reason() {
+    fn each_refused_token_has_its_reason() {
         let selection = Selection::parse("x 999999 1693-999999 1693-", &Catalog::builtin());
         let told: Vec<String> = selection.refused.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -142,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_either_chosen_or_refused(text in "\\PC{0,40}") {
+        fn any_token_is_selected_or_refused(text in "\\PC{0,40}") {
             let tokens = text.split(|c: char| c.is_whitespace() || c == ',').filter(|t| !t.is_empty()).count();
             let selection = Selection::parse(&text, &Catalog::builtin());
             prop_assert!(selection.refused.len() <= tokens);

@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The longest value that is kept; a longer one is no version but a burden.
-const LONGEST: usize = 256;
+/// Longer values are ignored.
+const MAX_BYTES: usize = 256;
 
-/// The values of both headers, where they were sent; visible ASCII, to be sent back as they are.
+/// The values of both headers, if they were sent: visible ASCII, sent back unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validators {
     /// `ETag`, sent back as `If-None-Match`.
@@ -19,17 +19,17 @@ pub struct Validators {
 }
 
 impl Validators {
-    /// Takes what can be kept of both headers.
+    /// Keeps the values that are visible ASCII and not too long.
     #[must_use]
     pub fn new(etag: Option<&str>, last_modified: Option<&str>) -> Self {
         let kept = |value: Option<&str>| {
             let visible = |it: &&str| it.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-            value.filter(|it| !it.is_empty() && it.len() <= LONGEST).filter(visible).map(str::to_owned)
+            value.filter(|it| !it.is_empty() && it.len() <= MAX_BYTES).filter(visible).map(str::to_owned)
         };
         Self { etag: kept(etag), last_modified: kept(last_modified) }
     }
 
-    /// Whether there is neither.
+    /// Whether neither header is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn what_is_no_header_value_is_not_kept() {
-        let long = "x".repeat(LONGEST + 1);
+        let long = "x".repeat(MAX_BYTES + 1);
         for wrong in ["", "a\nb", "ü", &long] {
             assert!(Validators::new(Some(wrong), Some(wrong)).is_empty(), "{wrong:?}");
         }

@@ -25,7 +25,7 @@ pub enum IndexError {
     NotCompressed(#[from] NotCompressed),
     /// It cannot be made in the memory it was given.
     #[error("the index needs {needed} bytes of memory, and was given {given}")]
-    BudgetTooSmall {
+    HeadroomTooSmall {
         /// The least number of bytes in which what did not fit would have.
         needed: u64,
         /// How many it was given.

@@ -123,7 +123,7 @@ impl Plan {
     pub(super) fn new(bytes: u64, catalog: &Catalog, threads: usize) -> Result<Self, IndexError> {
         let least = Headroom::least(catalog);
         if bytes < least {
-            return Err(IndexError::BudgetTooSmall { needed: least, given: bytes });
+            return Err(IndexError::HeadroomTooSmall { needed: least, given: bytes });
         }
         Ok(Self::share_out(bytes, catalog.len(), threads))
     }
@@ -184,7 +184,7 @@ impl Plan {
 
     fn too_small(&self, fits: impl Fn(&Self) -> bool) -> IndexError {
         let needed = least_that(self.combinations, fits).max(self.given + STEP);
-        IndexError::BudgetTooSmall { needed, given: self.given }
+        IndexError::HeadroomTooSmall { needed, given: self.given }
     }
 }
 

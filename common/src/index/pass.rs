@@ -177,9 +177,9 @@ impl<'a> Pass<'a> {
         let Some(board) = self.combination(ordinal) else { return Ok(true) };
         let Reader { shard, buffers, key, sample, .. } = reader;
         let shard = &self.shards[*shard];
-        let mut reading = Reading { pass: self, shard, ordinal, key, sample, entries: 0, named: 0, error: None };
-        let result = self.setup.cache.read_within(board, buffers, most, &mut reading);
-        let Reading { entries, named, error, .. } = reading;
+        let mut filter = EntryFilter { pass: self, shard, ordinal, key, sample, entries: 0, named: 0, error: None };
+        let result = self.setup.cache.read_within(board, buffers, most, &mut filter);
+        let EntryFilter { entries, named, error, .. } = filter;
         if let Some(error) = error {
             return Err(error);
         }
@@ -260,7 +260,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 /// A board while it is being read.
-struct Reading<'r> {
+struct EntryFilter<'r> {
     pass: &'r Pass<'r>,
     shard: &'r Mutex<Shard>,
     ordinal: Ordinal,
@@ -272,7 +272,7 @@ struct Reading<'r> {
     error: Option<IndexError>,
 }
 
-impl Reading<'_> {
+impl EntryFilter<'_> {
     /// Adds an entry whose key may be in the range. Whether it is, is decided with the shard at hand: it may have been
     /// narrowed since.
     fn add(&mut self, entry: &Entry<'_>) {
@@ -298,7 +298,7 @@ impl Reading<'_> {
     }
 }
 
-impl<'b> Entries<'b> for Reading<'_> {
+impl<'b> Entries<'b> for EntryFilter<'_> {
     fn restart(&mut self) {
         self.pass.grow(self.shard, Shard::drop_board);
         (self.entries, self.named) = (0, 0);

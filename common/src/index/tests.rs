@@ -249,7 +249,7 @@ fn too_little_memory_is_an_error_before_anything_is_read() {
     let world = World::new(1, &[3]);
     let least = Headroom::least(&world.catalog);
     let error = world.index(Some(least - 1), 2).unwrap_err();
-    assert!(matches!(error, IndexError::BudgetTooSmall { needed, given } if (needed, given) == (least, least - 1)));
+    assert!(matches!(error, IndexError::HeadroomTooSmall { needed, given } if (needed, given) == (least, least - 1)));
     assert_eq!(world.index(None, 2).unwrap(), world.index(Some(least), 2).unwrap());
 }
 
@@ -296,7 +296,7 @@ fn a_board_that_does_not_fit_at_all_is_an_error_but_a_damaged_one_is_only_damage
     let least = Headroom::least(&world.catalog);
     let error = world.index(Some(least), 2).unwrap_err();
     assert!(
-        matches!(error, IndexError::BudgetTooSmall { needed, given } if given == least && needed > least + (1 << 20))
+        matches!(error, IndexError::HeadroomTooSmall { needed, given } if given == least && needed > least + (1 << 20))
     );
     fs::write_whole(&path, &[&whole[..whole.len() - 8], b"\0\0\0\0\0\0\xff\0"].concat()).unwrap();
     let source = world.source(Some(least), 2);
@@ -314,7 +314,7 @@ fn an_index_can_be_made_in_the_headroom_that_an_error_names() {
         let mut bytes = Headroom::least(&world.catalog);
         let mut named = Vec::new();
         while let Err(error) = world.index(Some(bytes), 2) {
-            let IndexError::BudgetTooSmall { needed, given } = error else { panic!("{error}") };
+            let IndexError::HeadroomTooSmall { needed, given } = error else { panic!("{error}") };
             assert!(needed > given && given == bytes, "{needed} {given}");
             bytes = needed;
             named.push(bytes);

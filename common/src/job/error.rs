@@ -108,7 +108,7 @@ impl Fatal for JobError {
         match self {
             // Waiting does not make a limit larger.
             Self::Memory(NotEnough::LimitTooSmall { .. })
-            | Self::Index(IndexError::BudgetTooSmall { .. })
+            | Self::Index(IndexError::HeadroomTooSmall { .. })
             | Self::Catalog { .. }
             | Self::CatalogFile(_)
             | Self::Newer(_)
@@ -161,7 +161,7 @@ mod tests {
             JobError::Index(IndexError::Stopped) => "Index(Stopped)",
             JobError::Index(IndexError::TooMany(_)) => "Index(TooMany)",
             JobError::Index(IndexError::NotCompressed(_)) => "Index(NotCompressed)",
-            JobError::Index(IndexError::BudgetTooSmall { .. }) => "Index(BudgetTooSmall)",
+            JobError::Index(IndexError::HeadroomTooSmall { .. }) => "Index(HeadroomTooSmall)",
             JobError::Index(IndexError::Changed(_)) => "Index(Changed)",
             JobError::Client(SetupError::Client(_)) => "Client(Client)",
             JobError::Client(SetupError::Proxy(_)) => "Client(Proxy)",
@@ -202,7 +202,7 @@ mod tests {
             IndexError::TooMany(1).into(),
             IndexError::Changed("class_1.json.gz".into()).into(),
             IndexError::NotCompressed(crate::index::NotCompressed::default()).into(),
-            IndexError::BudgetTooSmall { needed: Headroom::least(&Catalog::builtin()), given: 0 }.into(),
+            IndexError::HeadroomTooSmall { needed: Headroom::least(&Catalog::builtin()), given: 0 }.into(),
             SetupError::Client("no certificates".to_owned()).into(),
             SetupError::Proxy(ProxyError::default()).into(),
             JobError::Panicked(String::new()),
@@ -237,7 +237,7 @@ mod tests {
          78 Catalog
          78 CatalogFile
          78 Client(Proxy)
-         78 Index(BudgetTooSmall)
+         78 Index(HeadroomTooSmall)
          78 Memory(LimitTooSmall)
          78 Newer
         143 StoppedWaiting

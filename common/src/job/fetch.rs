@@ -143,7 +143,7 @@ pub struct Fetcher {
     /// Boards fetched at a time.
     pub concurrency: usize,
     /// How many of them may be in flight now, where memory is short.
-    pub allowance: ConcurrencyLimit,
+    pub concurrency_limit: ConcurrencyLimit,
     /// When no further board is begun; with none, all are.
     pub until: Option<Instant>,
     /// What every task is spawned on.
@@ -270,7 +270,7 @@ async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
             biased;
             () = queue.stop.cancelled() => return,
             () = queue.drained.cancelled() => return,
-            () = fetcher.allowance.allows(number) => {}
+            () = fetcher.concurrency_limit.wait_for_slot(number) => {}
         }
         if fetcher.until.is_some_and(|until| Instant::now() >= until) {
             queue.outcome().time_is_up = true;

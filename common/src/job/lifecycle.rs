@@ -149,7 +149,7 @@ impl Job {
             Ok(done) => Ok(Some(done)),
             Err(PublishError::Index(IndexError::Stopped)) => Ok(None),
             Err(error) => Err(match (&self.limits, error) {
-                (Some(limits), PublishError::Index(IndexError::BudgetTooSmall { needed, .. })) => {
+                (Some(limits), PublishError::Index(IndexError::HeadroomTooSmall { needed, .. })) => {
                     not_enough(limits, needed, self.publisher.staging.cache(), &self.catalog)
                 }
                 (_, error) => error.into(),

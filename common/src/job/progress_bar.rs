@@ -35,12 +35,12 @@ impl Style {
 
 /// Progress being shown, until it is stopped.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct ProgressDisplay {
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Shown {
+impl ProgressDisplay {
     /// Begins to show `progress`.
     #[must_use]
     pub(super) fn start(tasks: &Tasks, progress: Arc<Progress>, style: Style) -> Self {

@@ -11,7 +11,7 @@ use super::status::{earlier_failures, failed_fetches, of_memory};
 use super::{Job, JobError};
 use crate::domain::Ordinal;
 use crate::index::BoardState;
-use crate::job::progress_bar::{Shown, Style};
+use crate::job::progress_bar::{ProgressDisplay, Style};
 use crate::job::{Arrivals, End, FailedBoard, Fetched, Fetcher, Published};
 use crate::runtime::config::Config;
 use crate::runtime::control::Facts;
@@ -220,16 +220,16 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
         catalog: Arc::clone(&job.catalog),
         progress: Arc::clone(&job.progress),
         concurrency: config.upstream.concurrency,
-        allowance: job.limiter.allowance().clone(),
+        concurrency_limit: job.limiter.concurrency().clone(),
         until: plan.budget.and_then(|budget| tokio::time::Instant::now().checked_add(budget)),
         tasks: job.tasks.clone(),
         clock: options.clock,
     };
     let indexing = job.publish_periodically(plan.cadence.clone());
-    let shown = Shown::start(&job.tasks, Arc::clone(&fetcher.progress), options.style);
+    let display = ProgressDisplay::start(&job.tasks, Arc::clone(&fetcher.progress), options.style);
     let result = fetch_twice(&fetcher, plan.boards.clone(), &job.stop).await;
     // Both end with the fetch, whatever became of it.
-    shown.stop().await;
+    display.stop().await;
     indexing.stop().await;
     Ok(Fetch { requests: fetcher.client.requests(), ..result? })
 }

@@ -26,7 +26,7 @@ impl ConcurrencyLimit {
 
     /// Returns when the worker of that number, counted from 0, may take a board: at once where it may already. Nothing is
     /// lost by calling it off.
-    pub async fn allows(&self, worker: usize) {
+    pub async fn wait_for_slot(&self, worker: usize) {
         let mut changes = self.0.subscribe();
         // It cannot close: this is one of its senders.
         let _changed = changes.wait_for(|boards| worker < *boards).await;
@@ -40,20 +40,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn workers_beyond_the_number_wait_until_it_is_raised() {
-        let allowance = ConcurrencyLimit::new(4);
+        let concurrency = ConcurrencyLimit::new(4);
         let allowed = |worker| {
-            let allowance = allowance.clone();
-            async move { tokio::time::timeout(Duration::from_secs(1), allowance.allows(worker)).await.is_ok() }
+            let concurrency = concurrency.clone();
+            async move { tokio::time::timeout(Duration::from_secs(1), concurrency.wait_for_slot(worker)).await.is_ok() }
         };
         assert!(allowed(3).await && !allowed(4).await);
-        allowance.clone().set(1);
-        assert_eq!(allowance.boards(), 1);
+        concurrency.clone().set(1);
+        assert_eq!(concurrency.boards(), 1);
         assert!(allowed(0).await && !allowed(1).await && !allowed(3).await);
         let waiting = tokio::spawn(allowed(1));
         tokio::task::yield_now().await;
-        allowance.set(2);
+        concurrency.set(2);
         assert!(waiting.await.unwrap());
-        allowance.set(0);
+        concurrency.set(0);
         assert!(!allowed(0).await);
     }
 }

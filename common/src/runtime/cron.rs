@@ -12,18 +12,18 @@ use jiff::civil::{Date, DateTime, Time};
 
 use field::{Field, Set};
 
-const MINUTE: Field = Field { name: "minute", least: 0, most: 59, names: &[] };
-const HOUR: Field = Field { name: "hour", least: 0, most: 23, names: &[] };
-const DAY: Field = Field { name: "day of month", least: 1, most: 31, names: &[] };
+const MINUTE: Field = Field { name: "minute", min: 0, max: 59, names: &[] };
+const HOUR: Field = Field { name: "hour", min: 0, max: 23, names: &[] };
+const DAY: Field = Field { name: "day of month", min: 1, max: 31, names: &[] };
 const MONTH: Field = Field {
     name: "month",
-    least: 1,
-    most: 12,
+    min: 1,
+    max: 12,
     names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
 };
 /// Sunday is both 0 and 7.
 const WEEKDAY: Field =
-    Field { name: "day of week", least: 0, most: 7, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
+    Field { name: "day of week", min: 0, max: 7, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
 
 /// What may stand for five fields.
 const MACROS: [(&str, &str); 7] = [

@@ -2,14 +2,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the room the lint keeps these calls in")]
 
-mod beneath;
 mod error;
 mod lock;
 mod modes;
 mod opened;
 mod private;
+mod root;
 mod scratch;
-mod seen;
+mod snapshot;
 mod text;
 
 use std::fs::{self, File};
@@ -23,15 +23,17 @@ use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
-pub use beneath::{Beneath, open_beneath};
 pub(crate) use error::At;
 pub use error::{Access, FsError, Reach};
 pub use lock::{is_writable, leads_to, open_lock, open_published_lock, replace_lock};
 pub use modes::publish_folders;
 pub use opened::{Opened, make_room};
 pub use private::{make_private, private_folder};
+pub use root::{RegularFile, Root};
 pub use scratch::Scratch;
-pub use seen::{FileId, FolderId, Inode, Kind, Seen, folder_id, identity, inode, is_folder, look, stands_at};
+pub use snapshot::{
+    FileId, FileSnapshot, FolderId, Inode, Kind, folder_id, identity, inode, is_folder, snapshot, stands_at,
+};
 pub use text::{NotText, text, without_bom};
 
 /// `None` where there is no such file; every other refusal is an error.
@@ -43,43 +45,43 @@ fn unless_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Reads a whole file into `into` (emptied before), at most `most` bytes and one, so that a longer file shows.
+/// Reads a whole file into `into` (emptied before), at most `limit` bytes and one, so that a longer file shows.
 /// `None` where there is no such file, else when it was last written.
 ///
 /// # Errors
 /// When the file is there and cannot be read.
-pub fn read_into(path: &Path, into: &mut Vec<u8>, most: u64) -> Result<Option<SystemTime>, FsError> {
+pub fn read_into(path: &Path, into: &mut Vec<u8>, limit: u64) -> Result<Option<SystemTime>, FsError> {
     let Some(opened) = Opened::new(path)? else {
         into.clear();
         return Ok(None);
     };
     let modified = opened.modified()?;
-    opened.read_into(into, most)?;
+    opened.read_into(into, limit)?;
     Ok(Some(modified))
 }
 
-/// Reads a text file of at most `most` bytes; a byte order mark is left out.
+/// Reads a text file of at most `limit` bytes; a byte order mark is left out.
 ///
 /// # Errors
 /// When it is missing, unreadable, larger, or not UTF-8.
-pub fn read_text(path: &Path, most: u64) -> Result<String, FsError> {
+pub fn read_text(path: &Path, limit: u64) -> Result<String, FsError> {
     let mut bytes = Vec::new();
     let refuse = |why: String| Err(io::Error::other(why)).at("read", path);
-    if read_into(path, &mut bytes, most)?.is_none() {
+    if read_into(path, &mut bytes, limit)?.is_none() {
         return Err(io::Error::from(Errno::ENOENT)).at("open", path);
     }
-    if bytes.len() as u64 > most {
-        return refuse(format!("larger than {most} bytes"));
+    if bytes.len() as u64 > limit {
+        return refuse(format!("larger than {limit} bytes"));
     }
     text(&bytes).map(str::to_owned).or_else(|error| refuse(error.to_string()))
 }
 
-/// Reads the beginning of a file, at most `most` bytes of it; `None` where there is no such file.
+/// Reads the beginning of a file, at most `limit` bytes of it; `None` where there is no such file.
 ///
 /// # Errors
 /// When the file is there and cannot be read.
-pub fn read_beginning(path: &Path, most: usize) -> Result<Option<Vec<u8>>, FsError> {
-    Opened::new(path)?.map(|file| file.read_beginning(most)).transpose()
+pub fn read_beginning(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, FsError> {
+    Opened::new(path)?.map(|file| file.read_beginning(limit)).transpose()
 }
 
 /// Lets a file look as if it had been written now; says `false` where there is none. Another owner's file that this user may

@@ -1,8 +1,9 @@
 //! The log: structured events to standard error, for people as text or for programs as JSON.
 //!
-//! What is written goes through [`Terminal`], so that a progress bar on the same terminal stays whole.
+//! Lines are written through [`Terminal`], so that they do not tear a progress bar.
 
-mod behind;
+mod background;
+mod recurring_error;
 mod terminal;
 
 use std::ffi::OsStr;
@@ -17,33 +18,34 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
-pub use behind::{Behind, Stream, write, write_behind};
+pub use background::{BackgroundWriter, Stream, write};
+pub use recurring_error::RecurringError;
 pub use terminal::{SuspendHook, Terminal, set_suspend};
 
-pub(super) use behind::flush;
+pub(super) use background::flush;
 
 use super::config::Environment;
 
-/// What the names of our crates begin with.
+/// Prefix of the names of our crates.
 const OUR_CRATES: &str = "r3e_";
 
 /// The least severe events that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// What failed.
+    /// Failures.
     Error,
-    /// What will fail, or was made good.
+    /// Problems that were or may be recovered from.
     Warn,
-    /// What was done.
+    /// The course of a run.
     Info,
-    /// What was done to each board.
+    /// The course of each board.
     Debug,
     /// Everything.
     Trace,
 }
 
 impl Level {
-    /// All levels, the most severe first.
+    /// All levels, most severe first.
     pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
     fn filter(self) -> LevelFilter {
@@ -92,10 +94,10 @@ impl fmt::Display for Format {
     }
 }
 
-/// What is written, how, and to what kind of place.
+/// Which events are written, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// The least severe events of our own crates; of others warnings and errors are written, at most.
+    /// The level of our own crates. Other crates are capped at warnings.
     pub level: Level,
     /// How events are written.
     pub format: Format,
@@ -106,8 +108,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// What suits the standard error of this process: colours on a terminal that is not asked to be without them
-    /// (`NO_COLOR`, `TERM=dumb`), and no times under journald, which has its own.
+    /// Options for the standard error of this process: colours on a terminal unless `NO_COLOR` or `TERM=dumb` is set, and no
+    /// times under journald, which adds its own.
     #[must_use]
     pub fn for_stderr(level: Level, format: Format, environment: &Environment) -> Self {
         let stderr = std::io::stderr();
@@ -116,29 +118,28 @@ impl Options {
     }
 }
 
-/// Whether what is written to `stream` goes to journald, which sets `JOURNAL_STREAM` to the device and inode of the
-/// stream it made. Only if they are still those of the stream: children inherit the variable when their standard
-/// error leads elsewhere.
+/// Whether `stream` is the one that journald opened. journald sets `JOURNAL_STREAM` to its device and inode; children inherit
+/// the variable even if their standard error leads elsewhere, so they are compared.
 #[must_use]
 pub fn is_journal(stream: impl AsFd, journal_stream: Option<&OsStr>) -> bool {
-    let Some(told) = journal_stream.and_then(OsStr::to_str) else { return false };
-    nix::sys::stat::fstat(stream).is_ok_and(|stat| told == format!("{}:{}", stat.st_dev, stat.st_ino))
+    let Some(journal) = journal_stream.and_then(OsStr::to_str) else { return false };
+    nix::sys::stat::fstat(stream).is_ok_and(|stat| journal == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// The process has a log already.
+/// The process already has a log.
 #[derive(Debug, thiserror::Error)]
-#[error("the log was set up before")]
+#[error("the log is already set up")]
 pub struct AlreadySetUp(#[source] tracing::subscriber::SetGlobalDefaultError);
 
 /// Sets up the log of the process, on standard error.
 ///
 /// # Errors
-/// When it was set up before; the first one stays.
+/// If it is already set up; the first one stays.
 pub fn init(options: Options) -> Result<(), AlreadySetUp> {
     tracing::subscriber::set_global_default(subscriber(options, Terminal)).map_err(AlreadySetUp)
 }
 
-/// The log over any writer. A write that fails is passed over: there is no one left to tell.
+/// A log over any writer. Write errors are ignored.
 pub fn subscriber<W>(options: Options, writer: W) -> impl Subscriber + Send + Sync + 'static
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -252,6 +253,6 @@ mod tests {
     fn a_second_log_is_an_error() {
         // Another test of this process may have been first.
         let _first = init(Options { level: Level::Error, ..PLAIN });
-        assert_eq!(init(PLAIN).unwrap_err().to_string(), "the log was set up before");
+        assert_eq!(init(PLAIN).unwrap_err().to_string(), "the log is already set up");
     }
 }

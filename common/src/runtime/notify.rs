@@ -1,15 +1,18 @@
-//! Telling a supervisor how we are: systemd's protocol where `NOTIFY_SOCKET` is set, and a newline to the descriptor that
-//! s6 waits at. Where there is neither, nothing is told to nobody.
+//! Supervisor notification: systemd's protocol if `NOTIFY_SOCKET` is set, and s6's newline if `--notify-fd` is given. If
+//! neither is, notification is a no-op.
 //!
-//! Nothing here waits: a message that a full socket does not take is lost, as the next one says the same or more; only that
-//! we are ready is kept, and told with the next. A socket that cannot be reached is a warning, once.
+//! Nothing here blocks. A message that does not fit a full socket is lost, since the next one says as much; only readiness is
+//! kept and sent with the next message.
 
-mod socket;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,33 +22,30 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::config::Environment;
 use super::exit::Exit;
+use super::fs;
 use super::output::say;
-use crate::runtime::fs;
-use crate::runtime::fs::FsError;
-use socket::Socket;
 
-/// The variables that a supervisor means for this process alone. Whoever starts a child removes them from its environment:
-/// a job that inherited them would speak in the daemon's name.
+/// Variables that a supervisor sets for this process only. A job that inherited them would notify in the daemon's name, so
+/// they are removed from its environment.
 pub const NOT_FOR_CHILDREN: [&str; 6] =
     ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
-/// The longest status line, in characters.
-const LONGEST_STATUS: usize = 200;
+const MAX_STATUS_CHARS: usize = 200;
 
-/// The flags that tell a daemon of its supervisor.
+/// A daemon's flags for its supervisor.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct SupervisorArgs {
-    /// Write a newline to this descriptor when ready, as s6 expects it (its notification-fd)
+    /// Write a newline to this descriptor when ready (s6's notification-fd)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(3..))]
     pub notify_fd: Option<i32>,
 }
 
 impl SupervisorArgs {
-    /// The supervisor of this process. To be called when nothing is open yet that stays: if the descriptor was not passed on, its
-    /// number would be that of something of our own.
+    /// The supervisor of this process. Call this before opening anything that stays open: if the descriptor was not passed on,
+    /// its number would be that of something of our own.
     ///
     /// # Errors
-    /// With the exit code, when the descriptor is not there or no pipe, which has been said.
+    /// [`Exit::Usage`] if the descriptor is not a pipe; the message is printed.
     pub fn supervisor(self) -> Result<Supervisor, Exit> {
         Supervisor::new(&Environment::of_process(), std::process::id(), self.notify_fd).map_err(|error| {
             say(&format!("error: {error}"));
@@ -54,154 +54,144 @@ impl SupervisorArgs {
     }
 }
 
-/// The descriptor that was to be told at cannot be.
+/// The descriptor of `--notify-fd` cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum NotifyError {
-    /// There is none of that number, or it is no pipe.
-    #[error("--notify-fd {fd}: {found}, expected a pipe that the supervisor has opened there")]
-    NoPipe {
-        /// Its number.
-        fd: i32,
-        /// What there is.
-        found: String,
-    },
-    /// It cannot be written to.
-    #[error("--notify-fd {fd}: {cause}")]
-    Unwritable {
-        /// Its number.
-        fd: i32,
-        /// What the system said.
-        cause: FsError,
-    },
+#[error("--notify-fd {fd}: {problem}, expected a pipe opened by the supervisor")]
+pub struct NotifyError {
+    fd: i32,
+    problem: String,
 }
 
-/// Who is told how we are.
+/// The supervisor of this process.
 #[derive(Debug, Default)]
 pub struct Supervisor {
-    socket: Option<Socket>,
-    /// What was wrong with the variables, until there is a log to say it in.
-    wrong: Mutex<Vec<String>>,
-    /// Until readiness was told.
-    pipe: Mutex<Option<File>>,
+    /// Messages are sent to the address each time, so that a restarted supervisor gets them too.
+    socket: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
-    /// We are ready, and the socket did not take it.
+    /// Until readiness is written to it.
+    pipe: Mutex<Option<File>>,
+    /// The socket has not taken `READY=1` yet.
     owes_ready: AtomicBool,
-    unreachable: AtomicBool,
+    warned: AtomicBool,
 }
 
 impl Supervisor {
-    /// The supervisor that the environment and a flag tell of; `pid` is this process. The descriptor is taken over: its number
-    /// is closed, so that no child has it.
+    /// Reads the environment of process `pid`, and takes over the descriptor, so that no child inherits it. Invalid variables
+    /// are logged.
     ///
     /// # Errors
-    /// When the descriptor is not there, or is no pipe that can be written to. What is wrong with the environment, which
-    /// nobody here has written, is said with the first message.
+    /// If the descriptor is not a writable pipe.
     pub fn new(environment: &Environment, pid: u32, notify_fd: Option<i32>) -> Result<Self, NotifyError> {
-        let mut wrong = Vec::new();
-        let socket = environment.variable("NOTIFY_SOCKET").filter(|it| !it.is_empty());
-        let socket = socket.and_then(|name| Socket::named(name).map_err(|error| wrong.push(error)).ok());
-        let watchdog = watchdog(environment, pid).unwrap_or_else(|error| {
-            wrong.push(error);
+        let pipe = notify_fd.map(take_over).transpose()?;
+        let Some(name) = environment.variable("NOTIFY_SOCKET").filter(|it| !it.is_empty()) else {
+            return Ok(Self { pipe: Mutex::new(pipe), ..Self::default() });
+        };
+        let socket = open_socket(name).inspect_err(|error| {
+            tracing::warn!(NOTIFY_SOCKET = %name.display(), %error, "cannot notify the supervisor");
+        });
+        let watchdog = watchdog(environment, pid).unwrap_or_else(|(variable, value)| {
+            tracing::warn!(variable, value, "invalid watchdog variable: expected a positive number");
             None
         });
-        let pipe = notify_fd.map(take_over).transpose()?;
+        let socket = socket.ok();
         let watchdog = watchdog.filter(|_| socket.is_some());
-        let (wrong, pipe) = (Mutex::new(wrong), Mutex::new(pipe));
-        Ok(Self { socket, wrong, pipe, watchdog, ..Self::default() })
+        Ok(Self { socket, watchdog, pipe: Mutex::new(pipe), ..Self::default() })
     }
 
-    /// How often [`Supervisor::alive`] is to be called: twice in the time after which we would be taken for stuck. None
-    /// where nobody waits for it.
+    /// How often to call [`Supervisor::alive`]: half the watchdog's timeout. `None` if there is no watchdog.
     #[must_use]
     pub fn watchdog_every(&self) -> Option<Duration> {
-        self.watchdog.map(|it| it / 2)
+        self.watchdog.map(|timeout| timeout / 2)
     }
 
-    /// We are at work; also after a reload.
+    /// Reports readiness, at the start and after a reload.
     pub fn ready(&self, status: &str) {
         self.owes_ready.store(true, Ordering::Release);
         self.status(status);
         let pipe = self.pipe.lock().map_or(None, |mut it| it.take());
         if let Some(Err(error)) = pipe.map(|mut pipe| pipe.write_all(b"\n")) {
-            tracing::warn!(%error, "the supervisor is not told by --notify-fd that this program is ready");
+            tracing::warn!(%error, "cannot write to --notify-fd");
         }
     }
 
-    /// What we are doing, in a line.
+    /// Reports what the daemon is doing, in a line.
     pub fn status(&self, status: &str) {
-        self.send(&[&status_line(status)]);
+        self.send(&status_line(status));
     }
 
-    /// We are not stuck. Told from the loop that must not be, so that it is not told when it is.
+    /// Feeds the watchdog. Call this from the loop that must not get stuck.
     pub fn alive(&self) {
-        self.send(&["WATCHDOG=1"]);
+        self.send("WATCHDOG=1");
     }
 
-    /// The configuration is being read again; [`Supervisor::ready`] says that this is over.
+    /// Reports that a reload has begun; [`Supervisor::ready`] reports its end.
     pub fn reloading(&self) {
         match clock_gettime(ClockId::CLOCK_MONOTONIC) {
-            Ok(now) => {
-                let now = Duration::from(now);
-                self.send(&["RELOADING=1", &format!("MONOTONIC_USEC={}", now.as_micros())]);
-            }
-            Err(error) => tracing::warn!(%error, "no clock to tell the supervisor of the reload by"),
+            Ok(now) => self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}", Duration::from(now).as_micros())),
+            Err(error) => tracing::warn!(%error, "cannot read the monotonic clock"),
         }
     }
 
-    /// We are stopping.
+    /// Reports that the daemon is stopping.
     pub fn stopping(&self, status: &str) {
         self.owes_ready.store(false, Ordering::Release);
-        self.send(&["STOPPING=1", &status_line(status)]);
+        self.send(&format!("STOPPING=1\n{}", status_line(status)));
     }
 
-    fn send(&self, lines: &[&str]) {
-        for wrong in self.wrong.lock().map_or_else(|_| Vec::new(), |mut it| std::mem::take(&mut *it)) {
-            tracing::warn!("{wrong}");
-        }
-        let Some(socket) = &self.socket else { return };
+    fn send(&self, message: &str) {
+        let Some((socket, address)) = &self.socket else { return };
         let owes_ready = self.owes_ready.swap(false, Ordering::AcqRel);
-        let ready = owes_ready.then_some("READY=1");
-        let message: Vec<&str> = ready.into_iter().chain(lines.iter().copied()).collect();
-        if let Err(error) = socket.send(message.join("\n").as_bytes()) {
+        let ready = if owes_ready { "READY=1\n" } else { "" };
+        if let Err(error) = socket.send_to_addr(format!("{ready}{message}").as_bytes(), address) {
             self.owes_ready.fetch_or(owes_ready, Ordering::AcqRel);
-            if error.kind() != std::io::ErrorKind::WouldBlock && !self.unreachable.swap(true, Ordering::AcqRel) {
-                tracing::warn!(socket = socket.name(), %error, "the supervisor cannot be told how this program is");
+            if error.kind() != io::ErrorKind::WouldBlock && !self.warned.swap(true, Ordering::AcqRel) {
+                tracing::warn!(NOTIFY_SOCKET = ?address, %error, "cannot notify the supervisor");
             }
         }
     }
 }
 
-/// A status as its line of a message: a line break in it would begin another.
-fn status_line(status: &str) -> String {
-    let one_line = status.chars().take(LONGEST_STATUS).map(|c| if c.is_control() { ' ' } else { c });
-    std::iter::once("STATUS=").map(String::from).chain(one_line.map(String::from)).collect()
+/// Opens a non-blocking socket. The address is a path, or a name of Linux's abstract namespace, which begins with `@`.
+fn open_socket(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
+    let address = match name.as_bytes() {
+        [b'/', ..] => SocketAddr::from_pathname(name)?,
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        _ => return Err(io::Error::other("expected an absolute path, or a name that begins with @")),
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, address))
 }
 
-/// After which time without a word we are taken for stuck, if that is meant for this process.
-fn watchdog(environment: &Environment, pid: u32) -> Result<Option<Duration>, String> {
-    let number = |name: &str| {
+/// A line break in a status would begin another message, so control characters become blanks.
+fn status_line(status: &str) -> String {
+    let line: String = status.chars().take(MAX_STATUS_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("STATUS={line}")
+}
+
+/// The watchdog's timeout, if it is set for this process. The error is the invalid variable and its value.
+fn watchdog(environment: &Environment, pid: u32) -> Result<Option<Duration>, (&'static str, String)> {
+    let number = |name: &'static str| {
         let Some(value) = environment.variable(name) else { return Ok(None) };
         let number = value.to_str().and_then(|it| it.parse::<u64>().ok()).filter(|it| *it > 0);
-        number.map(Some).ok_or_else(|| format!("{name}={}: expected a number above 0", value.display()))
+        number.map(Some).ok_or_else(|| (name, value.display().to_string()))
     };
-    let whose = number("WATCHDOG_PID")?;
+    let of_pid = number("WATCHDOG_PID")?;
     let micros = number("WATCHDOG_USEC")?;
-    Ok(micros.filter(|_| whose.is_none_or(|it| it == u64::from(pid))).map(Duration::from_micros))
+    Ok(micros.filter(|_| of_pid.is_none_or(|it| it == u64::from(pid))).map(Duration::from_micros))
 }
 
-/// Opens the pipe that has this number here once more, as a file that children do not inherit and that never waits, and
-/// closes the number.
+/// Reopens the pipe behind a descriptor as one that is non-blocking and not inherited, and closes the original.
 fn take_over(fd: i32) -> Result<File, NotifyError> {
+    let unusable = |problem: String| NotifyError { fd, problem };
     let path = PathBuf::from(format!("/proc/self/fd/{fd}"));
-    let found = fs::link_target(&path).map_err(|cause| NotifyError::Unwritable { fd, cause })?;
-    match found {
+    match fs::link_target(&path).map_err(|error| unusable(error.to_string()))? {
         Some(target) if target.to_string_lossy().starts_with("pipe:") => {}
-        Some(target) => return Err(NotifyError::NoPipe { fd, found: format!("it is {}", target.display()) }),
-        None => return Err(NotifyError::NoPipe { fd, found: "there is no such descriptor".to_owned() }),
+        Some(target) => return Err(unusable(format!("it is {}", target.display()))),
+        None => return Err(unusable("there is no such descriptor".to_owned())),
     }
-    let pipe = fs::open_pipe(&path).map_err(|cause| NotifyError::Unwritable { fd, cause })?;
-    // Nothing of this process has it: it was there when the process began.
-    let closed = nix::unistd::close(fd);
-    closed.map_err(|error| NotifyError::NoPipe { fd, found: error.to_string() })?;
+    let pipe = fs::open_pipe(&path).map_err(|error| unusable(error.to_string()))?;
+    // Nothing in this process owns the descriptor: it was inherited.
+    nix::unistd::close(fd).map_err(|error| unusable(error.to_string()))?;
     Ok(pipe)
 }

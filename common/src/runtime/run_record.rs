@@ -168,10 +168,10 @@ fn records(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     Ok(records)
 }
 
-/// Removes the oldest records where there are more than `most`, and what writers that were killed left half written.
-fn tidy(folder: &Path, most: usize) -> Result<(), FsError> {
+/// Removes the oldest records where there are more than `limit`, and what writers that were killed left half written.
+fn tidy(folder: &Path, limit: usize) -> Result<(), FsError> {
     let records = records(folder)?;
-    for path in &records[..records.len().saturating_sub(most)] {
+    for path in &records[..records.len().saturating_sub(limit)] {
         fs::remove(path)?;
     }
     let own = pid_namespace();
@@ -189,7 +189,7 @@ fn tidy(folder: &Path, most: usize) -> Result<(), FsError> {
         }
     }
     others.sort_unstable();
-    for (_, path) in &others[..others.len().saturating_sub(most)] {
+    for (_, path) in &others[..others.len().saturating_sub(limit)] {
         fs::remove(path)?;
     }
     Ok(())

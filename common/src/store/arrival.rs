@@ -1,4 +1,4 @@
-//! What becomes of a board that was fetched: whether it says anything new beside the cached one.
+//! Compares a fetched board with the cached one.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -8,73 +8,73 @@ use super::board_file::{self, Entries};
 use super::cache::{Buffers, Cache, ReadError};
 use crate::domain::Entry;
 
-/// A board may have lost so many entries, or this share of them, before the answer is doubted: results are deleted now and then.
+/// A board may lose this many entries, or this share of them, without suspicion: results are deleted now and then.
 const MAX_LOST_ENTRIES: usize = 5;
 const MAX_LOST_PERCENT: usize = 2;
 
-/// Whether a board of `after` entries is so much smaller than it was that something may be wrong with the answer. No entries
-/// at all are another matter: see [`Arrival::Kept`].
+/// Whether a board lost so many entries that the response may be wrong. For a board without any entries see
+/// [`Arrival::Kept`].
 #[must_use]
 pub fn has_shrunk(before: usize, after: usize) -> bool {
     let lost = before.saturating_sub(after);
     after > 0 && lost > MAX_LOST_ENTRIES && lost > before * MAX_LOST_PERCENT / 100
 }
 
-/// Where a board goes that says something new.
+/// Where a changed board is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
-    /// Into staging, to be promoted with others.
+    /// To staging, to be promoted with others.
     Staging,
-    /// Through to its final path, at once.
+    /// To its final path at once.
     Cache,
 }
 
-/// What became of a board that was fetched.
+/// What became of a fetched board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// Its entries are not those that were cached: it was written.
+    /// Its entries differ from the cached ones: it was written.
     Changed,
-    /// Its entries are those that are cached: the file's age was renewed.
+    /// Its entries equal the cached ones: only the file's time was renewed.
     Unchanged,
-    /// It has no entries, and had none.
+    /// It has no entries, and had none before.
     Empty,
-    /// The service has no entries, and the cached board that has some was left as it was.
+    /// It has no entries, and the cached board with entries was kept.
     Kept,
 }
 
-/// A board was not taken in: it is much smaller than the cached one, which was left as it was.
+/// The board was refused because it is much smaller than the cached one, which was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shrunk {
-    /// How many entries the cached board has.
+    /// The number of entries of the cached board.
     pub cached: usize,
 }
 
-/// What is done about a board that is much smaller than the cached one.
+/// What to do with a board that is much smaller than the cached one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shrinking {
-    /// It is not taken in: [`Shrunk`].
+    /// Refuse it with [`Shrunk`].
     Refused,
-    /// It is taken in like any other: the service has sent it twice.
+    /// Accept it, because the service has sent it twice.
     Accepted,
 }
 
-/// What the cache holds beside a board that was fetched.
+/// A fetched board compared with the cached one, which need not exist.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Beside {
-    /// A board of the same name with the same entries.
+pub(super) struct Comparison {
+    /// Whether name and entries are equal.
     pub(super) same: bool,
-    /// A board with drivers. Looked for only where the fetched one has none.
+    /// Whether the cached board has drivers. Only determined if the fetched one has none.
     pub(super) drivers: bool,
-    /// A board of that many entries.
+    /// The number of entries of the cached board.
     pub(super) entries: usize,
 }
 
-/// Reads the cached board, and compares.
-pub(super) fn beside(cache: &Cache, board: &EncodedBoard) -> Result<Beside, ReadError> {
+/// Reads the cached board and compares it with a fetched one.
+pub(super) fn compare(cache: &Cache, board: &EncodedBoard) -> Result<Comparison, ReadError> {
     let mut buffers = Buffers::default();
     let mut cached = Cached { count_drivers: board.drivers == 0, ..Cached::new() };
     let Some((head, _)) = cache.read(board.combination, &mut buffers, &mut cached)? else {
-        return Ok(Beside::default());
+        return Ok(Comparison::default());
     };
     let (drivers, same_name) = (cached.drivers > 0, head.name == board.name.as_str());
     let mut same = cached.digest.value() == board.digest;
@@ -83,7 +83,7 @@ pub(super) fn beside(cache: &Cache, board: &EncodedBoard) -> Result<Beside, Read
         cache.read(board.combination, &mut buffers, &mut normalised)?;
         same = Some(normalised.0.value()) == digest_of_values(board);
     }
-    Ok(Beside { same: same && same_name, drivers, entries: cached.entries })
+    Ok(Comparison { same: same && same_name, drivers, entries: cached.entries })
 }
 
 struct Cached {
@@ -91,7 +91,7 @@ struct Cached {
     entries: usize,
     count_drivers: bool,
     drivers: usize,
-    /// White space between the members: the older program lays entries out anew.
+    /// Whether entries are indented, as the older program writes them.
     indented: bool,
 }
 
@@ -114,8 +114,8 @@ impl<'a> Entries<'a> for Cached {
     }
 }
 
-/// The same values give the same digest, whatever their layout and the order of their keys. Reads a tree for each entry, so
-/// it is for files of another layout only.
+/// A digest that ignores layout and the order of keys. It is slow, since it parses each entry into a tree, and so only used
+/// for files of another layout.
 struct Normalised(EntriesDigest);
 
 impl<'a> Entries<'a> for Normalised {
@@ -127,7 +127,7 @@ impl<'a> Entries<'a> for Normalised {
         let value: Result<Value, _> = serde_json::from_str(raw.get());
         match value.and_then(|value| serde_json::value::to_raw_value(&value)) {
             Ok(again) => self.0.entry(&again),
-            // Half a surrogate pair, or nested deep: compared by its text.
+            // Half a surrogate pair, or deeply nested: compared as text.
             Err(_) => self.0.entry(raw),
         }
     }
@@ -157,7 +157,7 @@ mod tests {
         encoder.finish("t")
     }
 
-    /// A cache with one board file of that content.
+    /// A cache with one board file.
     fn cache(file: &[u8]) -> (tempfile::TempDir, Cache) {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path());
@@ -171,32 +171,32 @@ mod tests {
     const TWO: &str = r#"{"driver":{"name":"y"},"index":1}"#;
 
     #[test]
-    fn the_same_entries_in_the_same_order_under_the_same_name_are_the_same() {
+    fn boards_are_equal_if_name_entries_and_order_are() {
         let (_folder, cache) = cache(&encode("N", &[ONE, TWO]).bytes);
-        let same = |name, entries: &[&str]| beside(&cache, &encode(name, entries)).unwrap().same;
+        let same = |name, entries: &[&str]| compare(&cache, &encode(name, entries)).unwrap().same;
         assert!(same("N", &[ONE, TWO]));
         for (name, entries) in [("M", &[ONE, TWO][..]), ("N", &[TWO, ONE]), ("N", &[ONE]), ("N", &[ONE, TWO, TWO])] {
             assert!(!same(name, entries), "{name} {entries:?}");
         }
-        assert_eq!(beside(&cache, &encode("N", &[])).unwrap(), Beside { same: false, drivers: true, entries: 2 });
+        assert_eq!(compare(&cache, &encode("N", &[])).unwrap(), Comparison { same: false, drivers: true, entries: 2 });
     }
 
     #[test]
     fn where_an_entry_ends_matters() {
         let (_folder, cache) = cache(&encode("N", &["{}", "{}"]).bytes);
-        assert!(!beside(&cache, &encode("N", &["{}", "{}", "{}"])).unwrap().same);
+        assert!(!compare(&cache, &encode("N", &["{}", "{}", "{}"])).unwrap().same);
     }
 
     #[test]
-    fn another_layout_of_the_same_values_is_the_same() {
+    fn layout_does_not_matter() {
         let indented = "{\n \"track_info\": {\"Name\": \"N\", \"TrackID\": \"2\", \"ClassID\": \"3\", \"Data\": [\n  {\n   \
                         \"index\": 0,\n   \"driver\": {\"name\": \"x \\u0026 y\"}\n  }\n ]\n}}";
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(indented.as_bytes()).unwrap();
         let (_folder, cache) = cache(&gzip.finish().unwrap());
-        assert!(beside(&cache, &encode("N", &[r#"{"driver":{"name":"x & y"},"index":0}"#])).unwrap().same);
+        assert!(compare(&cache, &encode("N", &[r#"{"driver":{"name":"x & y"},"index":0}"#])).unwrap().same);
         for other in [r#"{"driver":{"name":"x & y"},"index":1}"#, ONE, "{}"] {
-            assert!(!beside(&cache, &encode("N", &[other])).unwrap().same, "{other}");
+            assert!(!compare(&cache, &encode("N", &[other])).unwrap().same, "{other}");
         }
     }
 
@@ -213,9 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_cached_is_nothing_beside() {
+    fn without_a_cached_board_nothing_is_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path());
-        assert_eq!(beside(&cache, &encode("N", &[ONE])).unwrap(), Beside::default());
+        assert_eq!(compare(&cache, &encode("N", &[ONE])).unwrap(), Comparison::default());
     }
 }

@@ -1,4 +1,4 @@
-//! Writing one board as bytes, while its pages arrive: what `board_file` reads.
+//! Encodes a board as a file while its pages arrive. `board_file` reads it.
 
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::io::Write as _;
@@ -12,8 +12,7 @@ use super::board_file::{Entries, MAX_BOARD_BYTES};
 use super::board_version;
 use crate::domain::{BoardSink, Combination, Entry, MAX_BOARD_ENTRIES, Validators};
 
-/// Tells lists of entries apart by the text of each and their order, within one process: the key is drawn anew each time,
-/// so nobody can make two lists that look alike. Two different lists are taken for the same once in 2^64.
+/// A digest of entries and their order. Its key is random for each process, so that nobody can craft a collision.
 #[derive(Debug, Clone)]
 pub(super) struct EntriesDigest(std::hash::DefaultHasher);
 
@@ -41,21 +40,21 @@ impl Entries<'_> for EntriesDigest {
 /// A whole board, ready to be written.
 #[derive(Debug)]
 pub struct EncodedBoard {
-    /// Which board.
+    /// The board's id.
     pub combination: Combination,
     /// The file's bytes: one gzip member.
     pub bytes: Vec<u8>,
-    /// How many entries it holds.
+    /// The number of entries.
     pub entries: usize,
-    /// How many of them have a driver: none, and the board counts as empty.
+    /// The number of entries with a driver. Without any, the board counts as empty.
     pub drivers: usize,
     /// The track layout's name.
     pub(super) name: String,
-    /// Tells whether another list of entries is the same.
+    /// A digest of the entries.
     pub(super) digest: u64,
 }
 
-/// Builds a board file while its pages arrive, so that only compressed bytes are kept of those already here.
+/// Compresses a board while its pages arrive, so that memory holds no more than one page of text.
 #[derive(Debug)]
 pub struct BoardEncoder {
     combination: Combination,
@@ -72,8 +71,8 @@ const INTO_MEMORY: &str = "compressing into memory cannot fail";
 
 #[expect(clippy::expect_used, reason = "see INTO_MEMORY")]
 impl BoardEncoder {
-    /// Begins the board of a track layout of that name. What the service said of its version, if anything, stands first
-    /// in the file, where it is found without reading the rest.
+    /// Begins a board. `name` is the track layout's. The version, if any, comes first in the file, where it can be read without
+    /// the rest.
     ///
     /// # Panics
     /// Never: it writes to memory.
@@ -93,20 +92,20 @@ impl BoardEncoder {
         Self { combination, name: name.to_owned(), gzip, entries: 0, drivers: 0, json_bytes: 0, digest }
     }
 
-    /// How many entries it holds by now.
+    /// The number of entries so far.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.entries
     }
 
-    /// Appends an entry; says `false`, and takes nothing more, once the board is larger than a board may be.
+    /// Appends an entry. Returns `false` if the board would exceed its limits.
     ///
     /// # Panics
     /// Never: it writes to memory.
     #[must_use]
     pub fn push(&mut self, raw: &RawValue) -> bool {
         let text = raw.get();
-        // Room is left for what stands around the entries.
+        // Leaves room for the text around the entries.
         if self.entries == MAX_BOARD_ENTRIES || self.json_bytes + text.len() + (1 << 16) > MAX_BOARD_BYTES {
             return false;
         }
@@ -121,7 +120,7 @@ impl BoardEncoder {
         true
     }
 
-    /// Ends the board; `cached_at` is when it was fetched, in RFC 3339.
+    /// Finishes the file. `cached_at` is when the board was fetched, in RFC 3339.
     ///
     /// # Panics
     /// Never: it writes to memory.
@@ -156,7 +155,7 @@ impl BoardSink for BoardEncoder {
     }
 }
 
-/// A text as a JSON string with its quotes.
+/// A quoted JSON string.
 pub(super) fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

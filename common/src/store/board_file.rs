@@ -1,4 +1,4 @@
-//! Reading one cached board: `{"track_info":{…,"Data":[ENTRY,…]},…}` in one gzip member.
+//! Reads a cached board: `{"track_info":{…,"Data":[ENTRY,…]},…}` in one gzip member.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
@@ -10,26 +10,26 @@ use crate::domain::json::{self, Found, Sink};
 use crate::domain::{Combination, MAX_BOARD_ENTRIES};
 use crate::runtime::fs::{make_room, without_bom};
 
-/// The most bytes of JSON that one board may have: what a garbage file or a hostile service can make a job hold.
-/// Twice what 60,000 drivers, all on one board, would need.
+/// The limit of a board's JSON, and so of what a damaged file or a hostile service can make a job hold. It is twice what 60,000
+/// drivers on one board would need.
 pub const MAX_BOARD_BYTES: usize = 128 << 20;
 
-/// Why a file is not the board it should be.
+/// Why a file is not a valid board.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// A folder where the file should be, or a sector that cannot be read.
+    /// A folder instead of a file, or a bad sector.
     #[error("unreadable: {0}")]
     Unreadable(std::io::Error),
-    /// The gzip member is cut short, or its checksum is wrong, or it is no gzip.
-    #[error("not a whole gzip file: {0}")]
+    /// Truncated, a wrong checksum, or not gzip.
+    #[error("not a complete gzip file: {0}")]
     Gzip(std::io::Error),
     /// Browsers refuse a file with anything after the first gzip member.
     #[error("{0} bytes after the gzip member")]
     Trailing(usize),
-    /// More JSON than any board has.
+    /// More JSON than [`MAX_BOARD_BYTES`].
     #[error("more than {} MiB of JSON", MAX_BOARD_BYTES >> 20)]
     TooLarge,
-    /// More entries than any board has.
+    /// More entries than [`MAX_BOARD_ENTRIES`].
     #[error("more than {MAX_BOARD_ENTRIES} entries")]
     TooMany,
     /// Not UTF-8.
@@ -41,45 +41,45 @@ pub enum Damage {
     /// JSON without `track_info.Data`.
     #[error("no track_info.Data in it")]
     NoData,
-    /// Another board than its path says.
-    #[error("holds the board {found}")]
+    /// Not the board of its path.
+    #[error("contains the board {found}")]
     OtherBoard {
-        /// `track-class` as the file has it.
+        /// `track-class` from the file.
         found: String,
     },
 }
 
-/// Takes the entries of a board in board order.
+/// Receives the entries of a board, in order.
 pub trait Entries<'a> {
-    /// What came before is void: `Data` stands twice in the file.
+    /// Discards all entries so far, because the file has a second `Data`.
     fn restart(&mut self);
-    /// One entry's raw text.
+    /// Receives the raw text of an entry.
     fn entry(&mut self, raw: &'a RawValue);
 }
 
-/// What a board file says of itself beside the entries.
+/// What a board file contains besides the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoardHead<'a> {
     /// The track layout's name.
     pub name: Cow<'a, str>,
 }
 
-/// How much text a board file has, as its trailer tells; a garbage file may lie.
-pub(super) fn told_bytes(compressed: &[u8]) -> usize {
-    let told = compressed.last_chunk::<4>().map_or(0, |trailer| u32::from_le_bytes(*trailer) as usize);
+/// The size of a board's text according to the gzip trailer, which may be wrong in a damaged file.
+pub(super) fn declared_bytes(compressed: &[u8]) -> usize {
+    let declared = compressed.last_chunk::<4>().map_or(0, |trailer| u32::from_le_bytes(*trailer) as usize);
     // Deflate expands at most 1,032 times.
-    told.min(compressed.len().saturating_mul(1032)).min(MAX_BOARD_BYTES)
+    declared.min(compressed.len().saturating_mul(1032)).min(MAX_BOARD_BYTES)
 }
 
-/// Inflates a board file into `text`, which is emptied before. It takes the room that the file tells and no more.
+/// Inflates a board file into `text`, replacing its content. It allocates no more than the file declares.
 pub(super) fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'t str, Damage> {
-    let told = told_bytes(compressed);
-    make_room(text, told + 1);
+    let declared = declared_bytes(compressed);
+    make_room(text, declared + 1);
     let mut decoder = GzDecoder::new(compressed);
-    decoder.by_ref().take(told as u64 + 1).read_to_end(text).map_err(Damage::Gzip)?;
-    if text.len() > told {
-        // Its last bytes are not what ends a member of that length; what they are, reading on tells.
-        let longer = || io::Error::new(io::ErrorKind::InvalidData, "longer than its last bytes tell");
+    decoder.by_ref().take(declared as u64 + 1).read_to_end(text).map_err(Damage::Gzip)?;
+    if text.len() > declared {
+        // The trailer is wrong; reading on finds out how.
+        let longer = || io::Error::new(io::ErrorKind::InvalidData, "longer than its trailer declares");
         return Err(measure(compressed).err().unwrap_or_else(|| Damage::Gzip(longer())));
     }
     match decoder.into_inner() {
@@ -88,12 +88,12 @@ pub(super) fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'
     }
 }
 
-/// Inflates a board file without keeping anything of it, and says how much text it has.
+/// Inflates a board file without keeping it, and returns the size of its text.
 pub(super) fn measure(compressed: impl BufRead) -> Result<usize, Damage> {
     let mut decoder = GzDecoder::new(compressed);
-    let most = MAX_BOARD_BYTES as u64 + 1;
-    let bytes = io::copy(&mut decoder.by_ref().take(most), &mut io::sink()).map_err(Damage::Gzip)?;
-    if bytes == most {
+    let limit = MAX_BOARD_BYTES as u64 + 1;
+    let bytes = io::copy(&mut decoder.by_ref().take(limit), &mut io::sink()).map_err(Damage::Gzip)?;
+    if bytes == limit {
         return Err(Damage::TooLarge);
     }
     let rest = io::copy(&mut decoder.into_inner(), &mut io::sink()).map_err(Damage::Gzip)?;
@@ -101,29 +101,29 @@ pub(super) fn measure(compressed: impl BufRead) -> Result<usize, Damage> {
     if rest > 0 { Err(Damage::Trailing(small(rest))) } else { Ok(small(bytes)) }
 }
 
-/// Reads a board's JSON, handing its entries to `entries`; it must be the board of `expected`.
+/// Parses the JSON of board `expected` and passes its entries on.
 pub(super) fn parse<'a>(
     text: &'a str,
     expected: Combination,
     entries: &mut impl Entries<'a>,
 ) -> Result<BoardHead<'a>, Damage> {
-    let mut reading =
-        Reading { entries, count: 0, name: Cow::default(), track_id: Cow::default(), class_id: Cow::default() };
-    match json::walk(text, &["track_info", "Data"], &mut reading)? {
+    let mut parser =
+        BoardParser { entries, count: 0, name: Cow::default(), track_id: Cow::default(), class_id: Cow::default() };
+    match json::walk(text, &["track_info", "Data"], &mut parser)? {
         Found::Array | Found::Null => {}
         Found::Nothing => return Err(Damage::NoData),
     }
-    if reading.count > MAX_BOARD_ENTRIES {
+    if parser.count > MAX_BOARD_ENTRIES {
         return Err(Damage::TooMany);
     }
-    let found = format!("{}-{}", reading.track_id, reading.class_id);
+    let found = format!("{}-{}", parser.track_id, parser.class_id);
     if found.parse() != Ok(expected) {
         return Err(Damage::OtherBoard { found: found.chars().take(64).collect() });
     }
-    Ok(BoardHead { name: reading.name })
+    Ok(BoardHead { name: parser.name })
 }
 
-struct Reading<'a, 's, E> {
+struct BoardParser<'a, 's, E> {
     entries: &'s mut E,
     count: usize,
     name: Cow<'a, str>,
@@ -131,7 +131,7 @@ struct Reading<'a, 's, E> {
     class_id: Cow<'a, str>,
 }
 
-impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
+impl<'a, E: Entries<'a>> Sink<'a> for BoardParser<'a, '_, E> {
     fn object(&mut self, depth: usize) {
         if depth == 1 {
             (self.name, self.track_id, self.class_id) = Default::default();
@@ -139,7 +139,7 @@ impl<'a, E: Entries<'a>> Sink<'a> for Reading<'a, '_, E> {
     }
 
     fn member(&mut self, depth: usize, key: &str, value: &'a RawValue) {
-        // Inside `track_info`; the copies of these fields beside it are for people.
+        // Inside `track_info`; the copies outside are for people.
         let field = match (depth, key) {
             (1, "Name") => &mut self.name,
             (1, "TrackID") => &mut self.track_id,
@@ -177,8 +177,8 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Seen(Vec<String>);
-    impl<'a> Entries<'a> for Seen {
+    struct Collected(Vec<String>);
+    impl<'a> Entries<'a> for Collected {
         fn restart(&mut self) {
             self.0.clear();
         }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn read(file: &[u8], board: &str) -> Result<(String, Vec<String>), String> {
-        let (mut text, mut seen) = (Vec::new(), Seen::default());
+        let (mut text, mut seen) = (Vec::new(), Collected::default());
         let text = inflate(file, &mut text).map_err(|e| e.to_string())?;
         let head = parse(text, board.parse().unwrap(), &mut seen).map_err(|e| e.to_string())?;
         Ok((head.name.into_owned(), seen.0))
@@ -212,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_double_track_info_the_last_counts() {
+    fn the_last_of_two_track_infos_counts() {
         let text = b"{\"track_info\":{\"Name\":\"A\",\"TrackID\":\"2\",\"ClassID\":\"3\",\"Data\":[{}]},\"track_info\":{\"Data\":[]}}";
-        assert_eq!(read(&gzip(text), "2-3"), Err("holds the board -".to_owned()));
+        assert_eq!(read(&gzip(text), "2-3"), Err("contains the board -".to_owned()));
     }
 
     #[test]
-    fn each_kind_of_damage_is_told() {
+    fn each_kind_of_damage_has_its_error() {
         let whole = encoder("N").finish("t").bytes;
         let mut flipped = whole.clone();
         let middle = flipped.len() / 2;
@@ -226,22 +226,22 @@ mod tests {
         let mut trailing = whole.clone();
         trailing.extend(b"more");
         let cases: [(&[u8], &str); 9] = [
-            (b"", "not a whole gzip file"),
-            (b"<html>maintenance</html>", "not a whole gzip file"),
-            (&whole[..whole.len() - 5], "not a whole gzip file"),
-            (&flipped, "not a whole gzip file"),
+            (b"", "not a complete gzip file"),
+            (b"<html>maintenance</html>", "not a complete gzip file"),
+            (&whole[..whole.len() - 5], "not a complete gzip file"),
+            (&flipped, "not a complete gzip file"),
             (&trailing, "4 bytes after the gzip member"),
             (&gzip(b"\xff"), "not UTF-8"),
             (&gzip(b"{\"track_info\":{\"Data\":[}"), "not a board's JSON"),
             (&gzip(b"{\"track_info\":{}}"), "no track_info.Data"),
-            (&gzip(b"{\"track_info\":{\"TrackID\":\"2\",\"ClassID\":\"4\",\"Data\":[]}}"), "holds the board 2-4"),
+            (&gzip(b"{\"track_info\":{\"TrackID\":\"2\",\"ClassID\":\"4\",\"Data\":[]}}"), "contains the board 2-4"),
         ];
         for (file, expected) in cases {
-            // A board too large to be kept is told damaged just so.
+            // Without keeping the text, the result is the same.
             let measured = measure(file);
             assert_eq!(
                 measured.is_err(),
-                matches!(expected, "not a whole gzip file" | "4 bytes after the gzip member")
+                matches!(expected, "not a complete gzip file" | "4 bytes after the gzip member")
             );
             if let Err(damage) = measured {
                 assert!(damage.to_string().contains(expected), "{expected}: {damage}");
@@ -265,7 +265,7 @@ mod tests {
         let length = liar.len();
         liar[length - 4..].copy_from_slice(&7u32.to_le_bytes());
         let (mut text, message) = (Vec::new(), read(&liar, "2-3").unwrap_err());
-        assert!(message.contains("not a whole gzip file"), "{message}");
+        assert!(message.contains("not a complete gzip file"), "{message}");
         assert!(inflate(&liar, &mut text).is_err() && text.capacity() < 1000);
     }
 

@@ -1,4 +1,4 @@
-//! A board's version in its file: the first member of its JSON, so that reading it takes the beginning of the file only.
+//! A board's version: the first member of the JSON in its file, so that it can be read from the beginning of the file.
 
 use std::io::Read as _;
 
@@ -7,10 +7,10 @@ use flate2::bufread::GzDecoder;
 use crate::domain::Validators;
 use crate::runtime::fs::without_bom;
 
-/// How much of a file, and of its text, is read: enough for two header values of the greatest length.
+/// How much of a file, and of its text, is read: enough for two header values of maximum length.
 pub(super) const HEAD_BYTES: usize = 4096;
 
-/// How the text of a file that has a version begins.
+/// The beginning of the text of a file with a version.
 const BEGINNING: &str = r#"{"validators":"#;
 
 /// The member of a board's JSON.
@@ -19,12 +19,12 @@ pub(super) fn member(validators: &Validators) -> String {
     format!(r#""validators":{}"#, serde_json::to_string(validators).unwrap_or_else(|_| "{}".to_owned()))
 }
 
-/// The version at the beginning of a board's file. There is none if the file begins otherwise, whatever is wrong with it: then the
-/// board is requested unconditionally.
+/// Reads the version from the beginning of a board's file. If there is none, or the file is damaged, the board will be
+/// requested unconditionally.
 pub(super) fn read(beginning: &[u8]) -> Validators {
     let mut text = Vec::new();
-    // What was inflated before the beginning is cut off is in `text` all the same.
-    let _cut_off = GzDecoder::new(beginning).take(HEAD_BYTES as u64).read_to_end(&mut text);
+    // The beginning ends early; the text up to there is in `text`.
+    let _truncated = GzDecoder::new(beginning).take(HEAD_BYTES as u64).read_to_end(&mut text);
     let read = || {
         let rest = without_bom(&text).strip_prefix(BEGINNING.as_bytes())?;
         let Validators { etag, last_modified } = serde_json::Deserializer::from_slice(rest).into_iter().next()?.ok()?;
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_read_from_the_beginning_of_a_file() {
+    fn a_version_is_read_from_the_beginning_of_a_file() {
         let both = Validators::new(Some("W/\"a \\ b\""), Some("Mon, 23 Nov 2026 04:00:11 GMT"));
         let etag = Validators::new(Some("\"x\""), None);
         for validators in [both, etag, Validators::default()] {
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_does_not_hide_them() {
+    fn a_byte_order_mark_does_not_hide_it() {
         let validators = Validators::new(Some("\"x\""), None);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut gzip, format!("\u{feff}{{{},", member(&validators)).as_bytes()).unwrap();

@@ -9,20 +9,20 @@ use crate::domain::Validators;
 use crate::domain::{Combination, Entry};
 use crate::runtime::fs::{self, Access, FileId, FsError, Opened, Reach};
 
-/// The folder, inside the cache, that damaged files are moved to.
+/// The folder in the cache for damaged files.
 pub(super) const DAMAGED: &str = ".damaged";
 
 /// Why a cached board could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The file is there, but is not the board it should be.
+    /// The file exists, but is not a valid board.
     #[error("{} is damaged: {damage}", path.display())]
     Damaged {
         /// The board's file.
         path: PathBuf,
         /// What is wrong with it.
         damage: Damage,
-        /// Which file was read: another may stand there soon. None where nobody may look at it.
+        /// The file that was read, since another may replace it. `None` if it cannot be examined.
         file: Option<FileId>,
     },
     /// The file system refused.
@@ -30,7 +30,7 @@ pub enum ReadError {
     Store(#[from] FsError),
 }
 
-/// What reading one board needs and the next can use again.
+/// Reusable buffers for reading boards.
 #[derive(Debug, Default)]
 pub struct Buffers {
     compressed: Vec<u8>,
@@ -38,43 +38,43 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Makes sure that, with a file of that length, no more than `most` bytes are held; says whether that can be.
-    fn take_file(&mut self, bytes: u64, most: usize) -> bool {
+    /// Frees what is needed to hold a file of this length within `limit` bytes. Returns whether it fits.
+    fn make_room_for_file(&mut self, bytes: u64, limit: usize) -> bool {
         let needed = usize::try_from(bytes).unwrap_or(usize::MAX).min(MAX_BOARD_BYTES) + 1;
-        if self.compressed.capacity() > most {
+        if self.compressed.capacity() > limit {
             self.compressed = Vec::new();
         }
-        if self.compressed.capacity().max(needed) + self.text.capacity() > most {
+        if self.compressed.capacity().max(needed) + self.text.capacity() > limit {
             self.text = Vec::new();
         }
-        needed <= most
+        needed <= limit
     }
 
     /// The same for the text of the file that was read.
-    fn take_text(&mut self, most: usize) -> bool {
-        let needed = board_file::told_bytes(&self.compressed) + 1;
-        if self.compressed.capacity() + self.text.capacity().max(needed) > most {
+    fn make_room_for_text(&mut self, limit: usize) -> bool {
+        let needed = board_file::declared_bytes(&self.compressed) + 1;
+        if self.compressed.capacity() + self.text.capacity().max(needed) > limit {
             self.text = Vec::new();
             self.compressed.shrink_to_fit();
         }
-        self.compressed.capacity() + needed <= most
+        self.compressed.capacity() + needed <= limit
     }
 }
 
-/// What came of reading a board within bounds.
+/// The result of reading a board within a memory limit.
 #[derive(Debug)]
 pub enum Within<'b> {
     /// There is no such board.
     Nothing,
-    /// It is too large, and no entry of it was handed on.
+    /// It is too large; no entry was passed on.
     TooLarge,
     /// It was read.
     Board {
-        /// What the file says of itself.
+        /// What the file contains besides the entries.
         head: BoardHead<'b>,
         /// When it was written.
         written: SystemTime,
-        /// The checksum and the length of its text, as gzip stores them: another text has others.
+        /// The gzip trailer, which identifies the text: its checksum and length.
         trailer: [u8; 8],
     },
 }
@@ -86,7 +86,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache in that folder, which need not exist.
+    /// The cache in a folder, which need not exist.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
@@ -98,17 +98,16 @@ impl Cache {
         &self.folder
     }
 
-    /// Where a board's file stands.
+    /// The path of a board's file.
     #[must_use]
     pub fn board_path(&self, board: Combination) -> PathBuf {
         self.folder.join(board_name(board))
     }
 
-    /// Reads a board, handing its entries to `entries`; tells what the file says of itself and when it was written.
-    /// `None` where there is none.
+    /// Reads a board, if it exists, and passes its entries on. Returns its head and when it was written.
     ///
     /// # Errors
-    /// When the file is damaged, or the file system refuses. Entries may have been handed on by then.
+    /// If the file is damaged, or the file system fails. Some entries may have been passed on by then.
     pub fn read<'b, E: Entries<'b>>(
         &self,
         board: Combination,
@@ -121,7 +120,7 @@ impl Cache {
         }
     }
 
-    /// Like [`Cache::read`], but leaves a board alone for which `buffers` would have to hold more than `most` bytes.
+    /// Like [`Cache::read`], but skips a board for which `buffers` would exceed `limit` bytes.
     ///
     /// # Errors
     /// See [`Cache::read`].
@@ -129,19 +128,19 @@ impl Cache {
         &self,
         board: Combination,
         buffers: &'b mut Buffers,
-        most: usize,
+        limit: usize,
         entries: &mut E,
     ) -> Result<Within<'b>, ReadError> {
         let path = self.board_path(board);
         let Some(opened) = open(&path)? else { return Ok(Within::Nothing) };
         let (written, file) = (opened.modified()?, Some(opened.id()));
         let damaged = |damage| ReadError::Damaged { path: path.clone(), damage, file };
-        if !buffers.take_file(opened.bytes(), most) {
+        if !buffers.make_room_for_file(opened.bytes(), limit) {
             return Ok(Within::TooLarge);
         }
         let read = opened.read_into(&mut buffers.compressed, MAX_BOARD_BYTES as u64);
         read.map_err(|error| of_one_board(error, &path, file))?;
-        if !buffers.take_text(most) {
+        if !buffers.make_room_for_text(limit) {
             return Ok(Within::TooLarge);
         }
         let Buffers { compressed, text } = buffers;
@@ -151,8 +150,8 @@ impl Cache {
         Ok(Within::Board { head, written, trailer })
     }
 
-    /// How many bytes buffers would hold of a board that was too large for [`Cache::read_within`]. The file is inflated to
-    /// its end, and nothing of it kept: what a damaged one tells of its size counts for nothing.
+    /// How many bytes [`Buffers`] need for a board that was too large for [`Cache::read_within`]. Inflates the whole file, since
+    /// a damaged one may declare any size.
     ///
     /// # Errors
     /// See [`Cache::read`].
@@ -166,7 +165,7 @@ impl Cache {
         }
     }
 
-    /// How many entries with a driver a board has; `None` where there is no board.
+    /// The number of entries with a driver, if the board exists.
     ///
     /// # Errors
     /// See [`Cache::read`].
@@ -176,23 +175,23 @@ impl Cache {
         Ok(found.map(|_| counted.0))
     }
 
-    /// What the service said of the version of a cached board; nothing where it said nothing, or where there is no board
-    /// that can be read: then the board is asked for without condition.
+    /// The version of a cached board. Empty if it is unknown or the board cannot be read; the board is then requested
+    /// unconditionally.
     #[must_use]
     pub fn validators(&self, board: Combination) -> Validators {
         let beginning = fs::read_beginning(&self.board_path(board), board_version::HEAD_BYTES);
         beginning.ok().flatten().map(|it| board_version::read(&it)).unwrap_or_default()
     }
 
-    /// Moves a damaged board file to `.damaged/`, where a person can look at it; returns where it is now. None, and nothing is
-    /// moved, where another file stands there by now. An older damaged file of the same board makes room.
+    /// Moves a damaged board file to `.damaged/` for inspection, replacing an older one of the same board, and returns its new
+    /// path. If another file has replaced it in the meantime, nothing is moved.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system fails.
     pub fn set_aside(&self, board: Combination, damaged: Option<FileId>) -> Result<Option<PathBuf>, FsError> {
         let path = self.board_path(board);
         let Some(damaged) = damaged else {
-            // The error tells why.
+            // Returns the reason.
             fs::identity(&path)?;
             return Ok(None);
         };
@@ -204,7 +203,7 @@ impl Cache {
     }
 }
 
-/// Moves what stands at a path to another; a folder and a file do not replace one another. Returns where it is now.
+/// Moves a file or folder aside and returns its new path. Folders are not replaced, nor do they replace anything.
 pub(super) fn move_aside(path: &Path, mut aside: PathBuf) -> Result<PathBuf, FsError> {
     fs::publish_folders(fs::parent(&aside))?;
     if fs::is_folder(&aside)? || fs::is_folder(path)? {
@@ -214,7 +213,7 @@ pub(super) fn move_aside(path: &Path, mut aside: PathBuf) -> Result<PathBuf, FsE
     Ok(aside)
 }
 
-/// Opens a board's file. What cannot be opened was not read: it is known by its path only.
+/// Opens a board's file. If it cannot be opened, the error carries the identity of what is at its path.
 fn open(path: &Path) -> Result<Option<Opened<'_>>, ReadError> {
     Opened::new(path).or_else(|error| match fs::identity(path) {
         Ok(None) => Ok(None),
@@ -222,7 +221,7 @@ fn open(path: &Path) -> Result<Option<Opened<'_>>, ReadError> {
     })
 }
 
-/// A bad sector, a folder, a link in a circle, a file that only its owner may read are this board's trouble, and no other's.
+/// A bad sector, a folder, a symlink loop or missing permission concern this board only.
 fn of_one_board(error: FsError, path: &Path, file: Option<FileId>) -> ReadError {
     if error.reach(Access::Read) == Reach::Path {
         ReadError::Damaged { path: path.to_owned(), damage: Damage::Unreadable(error.cause), file }
@@ -231,12 +230,12 @@ fn of_one_board(error: FsError, path: &Path, file: Option<FileId>) -> ReadError 
     }
 }
 
-/// A board's path inside the cache or the staging folder.
+/// A board's path relative to the cache or staging folder.
 pub(super) fn board_name(Combination { track, class }: Combination) -> String {
     format!("track_{track}/class_{class}.json.gz")
 }
 
-/// The board that a path inside the cache or the staging folder belongs to.
+/// The board at a path relative to the cache or staging folder.
 pub(super) fn board_of(track_folder: &str, file: &str) -> Option<Combination> {
     let track = track_folder.strip_prefix("track_")?.parse().ok()?;
     let class = file.strip_prefix("class_")?.strip_suffix(".json.gz")?.parse().ok()?;
@@ -262,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_path_tells_its_board(track in 1u32.., class in 1u32..) {
+        fn board_names_round_trip(track in 1u32.., class in 1u32..) {
             let board: Combination = format!("{track}-{class}").parse().unwrap();
             let name = board_name(board);
             let (folder, file) = name.split_once('/').unwrap();
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_no_boards() {
+    fn other_names_are_not_boards() {
         for (folder, file) in [
             ("track_1", "class_2.json"),
             ("track_1", ".class_2.json.gz.tmp"),

@@ -1,4 +1,4 @@
-//! What the fuzz targets need of this room; part of fuzzing builds only.
+//! Access for the fuzz targets; only in fuzzing builds.
 
 use super::board_file::{self, BoardHead, Damage, Entries};
 use super::board_version;
@@ -8,21 +8,21 @@ use crate::domain::Validators;
 /// Inflates a board file into `text`.
 ///
 /// # Errors
-/// When it is not one whole gzip member of UTF-8.
+/// If it is not one complete gzip member of UTF-8.
 pub fn inflate<'t>(compressed: &[u8], text: &'t mut Vec<u8>) -> Result<&'t str, Damage> {
     board_file::inflate(compressed, text)
 }
 
-/// What the beginning of a file says of the version of its board.
+/// The version at the beginning of a board file.
 #[must_use]
 pub fn validators(beginning: &[u8]) -> Validators {
     board_version::read(beginning)
 }
 
-/// Reads a board's JSON.
+/// Parses a board's JSON.
 ///
 /// # Errors
-/// When it is not the board of `expected`.
+/// If it is not the board `expected`.
 pub fn parse<'a>(
     text: &'a str,
     expected: Combination,

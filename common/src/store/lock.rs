@@ -1,4 +1,4 @@
-//! One writer at a time: the writer's lock, as a type that whatever writes boards takes as an argument.
+//! The writer's lock: one writer at a time. Code that writes boards takes it as an argument.
 
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::fs::{self, At as _, FsError};
 
-/// Hidden, and beside what it guards: in the cache folder and in the staging folder.
+/// In the cache folder and in the staging folder.
 const NAME: &str = ".writer.lock";
 
-/// Who holds the lock, as the lock file says it.
+/// Who holds the lock, from the lock file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The program's name.
     pub program: String,
     /// Its process id.
     pub pid: u32,
-    /// Since when, in RFC 3339.
+    /// When it took the lock, in RFC 3339.
     pub since: String,
-    /// What it was started to do.
+    /// What it does.
     pub doing: String,
 }
 
@@ -32,53 +32,53 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Why the lock was not given.
+/// Why the lock was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Someone else has it.
+    /// Another process holds it.
     #[error("another writer is at work in {}: {}", folder.display(),
-        holder.as_ref().map_or_else(|| "it has not said who it is".to_owned(), Holder::to_string))]
+        holder.as_ref().map_or_else(|| "unknown process".to_owned(), Holder::to_string))]
     Busy {
-        /// The folder that is being written to.
+        /// The locked folder.
         folder: PathBuf,
-        /// Who, where the lock file tells.
+        /// The holder, if the lock file names it.
         holder: Option<Holder>,
     },
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Store(#[from] FsError),
 }
 
-/// The right to write to a cache and its staging folder. The kernel takes it back when the process dies.
+/// The lock of a cache and its staging folder. The kernel releases it when the process dies.
 #[derive(Debug)]
 pub struct WriterLock {
-    _cache: Held,
-    _staging: Held,
+    _cache: FolderLock,
+    _staging: FolderLock,
 }
 
-/// The lock of one folder: of the file that was there, and of the one that replaced it where it was another user's.
+/// The lock of one folder. The file of another user is replaced by one that names this process; then both are locked.
 #[derive(Debug)]
-struct Held {
-    _found: File,
-    _replaced_by: Option<File>,
+struct FolderLock {
+    _file: File,
+    _replacement: Option<File>,
 }
 
 impl WriterLock {
-    /// Takes the lock of both folders, making them where they are missing.
+    /// Locks both folders, creating them if necessary.
     ///
     /// # Errors
-    /// [`LockError::Busy`] at once when another process holds either.
+    /// [`LockError::Busy`] at once if another process holds either lock.
     pub fn acquire(cache: &Path, staging: &Path, holder: &Holder) -> Result<Self, LockError> {
-        Ok(Self { _cache: take(cache, holder)?, _staging: take(staging, holder)? })
+        Ok(Self { _cache: lock(cache, holder)?, _staging: lock(staging, holder)? })
     }
 }
 
-fn take(folder: &Path, holder: &Holder) -> Result<Held, LockError> {
+fn lock(folder: &Path, holder: &Holder) -> Result<FolderLock, LockError> {
     fs::publish_folders(folder)?;
     let path = folder.join(NAME);
     let mut file = fs::open_published_lock(&path)?;
     match file.try_lock() {
-        // Whoever replaced it meanwhile has the lock of the one that is there now.
+        // Another process has replaced the file in the meantime, and holds the lock of the new one.
         Ok(()) if !fs::leads_to(&path, &file)? => {
             return Err(LockError::Busy { folder: folder.to_owned(), holder: None });
         }
@@ -90,15 +90,15 @@ fn take(folder: &Path, holder: &Holder) -> Result<Held, LockError> {
     }
     let text = serde_json::to_vec(holder).map_err(std::io::Error::other).at("write", &path)?;
     if !fs::is_writable(&file).at("look at", &path)? {
-        // Another user's: nobody is at work, and its content would name whoever was.
-        let replaced_by = fs::replace_lock(&path, &text)?;
-        return Ok(Held { _found: file, _replaced_by: Some(replaced_by) });
+        // Another user's file: its content would still name the previous holder.
+        let replacement = fs::replace_lock(&path, &text)?;
+        return Ok(FolderLock { _file: file, _replacement: Some(replacement) });
     }
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text)).at("write", &path)?;
-    Ok(Held { _found: file, _replaced_by: None })
+    Ok(FolderLock { _file: file, _replacement: None })
 }
 
-/// What the holder wrote; nothing while it is only about to write it.
+/// The holder, unless it has not written its name yet.
 fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.take(4096).read_to_string(&mut text).ok()?;
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_is_told_who_holds_it_and_gets_it_once_it_is_free() {
+    fn the_error_names_the_holder_and_a_free_lock_is_acquired() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, staging) = (folder.path().join("c"), folder.path().join("s"));
         let first = WriterLock::acquire(&cache, &staging, &holder("r3e-loader")).unwrap();
@@ -135,6 +135,6 @@ mod tests {
         let mut file = fs::open_lock(&cache.join(NAME)).unwrap();
         file.write_all(b"\xff\xff").unwrap();
         let message = WriterLock::acquire(&cache, &staging, &holder("second")).unwrap_err().to_string();
-        assert!(message.contains("it has not said who it is"), "{message}");
+        assert!(message.contains("unknown process"), "{message}");
     }
 }

@@ -1,26 +1,26 @@
-//! The files that front ends read, as they name them.
+//! The files that front ends read.
 
 use std::path::Path;
 use std::str::FromStr;
 
 use super::cache::{board_name, board_of};
 use crate::domain::Combination;
-use crate::runtime::fs::{self, Beneath, FsError};
+use crate::runtime::fs::{FsError, RegularFile, Root};
 
-/// The index's name without compression; with it, `.gz` is appended.
+/// The index's name without `.gz`.
 pub const DRIVER_INDEX: &str = "driver_index.json";
 const DRIVER_INDEX_FILE: &str = "driver_index.json.gz";
 
 /// The name of the list of the largest boards.
 pub const TOP_COMBINATIONS: &str = "top_combinations.json";
 
-/// The name of what is said of the last run.
+/// The name of the status file.
 pub(super) const STATUS: &str = "status.json";
 
-/// A file that is published. There are no others: what else lies in the cache is the programs' own.
+/// A published file. All other files in the cache are private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
-    /// `driver_index.json`: the driver index, which lies there as [`Published::DriverIndexFile`].
+    /// `driver_index.json`, stored as [`Published::DriverIndexFile`].
     DriverIndex,
     /// `driver_index.json.gz`
     DriverIndexFile,
@@ -32,7 +32,7 @@ pub enum Published {
     Board(Combination),
 }
 
-/// It names no file that is published.
+/// The path names no published file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no such file is published")]
 pub struct NotPublished;
@@ -40,7 +40,7 @@ pub struct NotPublished;
 impl FromStr for Published {
     type Err = NotPublished;
 
-    /// By its path in the cache, in the one form that it has.
+    /// Parses a path relative to the cache, which must have its canonical form.
     fn from_str(path: &str) -> Result<Self, NotPublished> {
         match path {
             DRIVER_INDEX => Ok(Self::DriverIndex),
@@ -56,11 +56,11 @@ impl FromStr for Published {
 }
 
 impl Published {
-    /// Opens it in that cache; `None` where it is not there.
+    /// Opens the file in a cache, if it exists.
     ///
     /// # Errors
-    /// When it is there and cannot be opened.
-    pub fn open(self, cache: &Path) -> Result<Option<Beneath>, FsError> {
+    /// If it exists but cannot be opened.
+    pub fn open(self, cache: &Path) -> Result<Option<RegularFile>, FsError> {
         let board;
         let path = match self {
             Self::DriverIndex | Self::DriverIndexFile => DRIVER_INDEX_FILE,
@@ -71,7 +71,7 @@ impl Published {
                 &board
             }
         };
-        fs::open_beneath(cache, &path.split('/').collect::<Vec<_>>())
+        Root(cache).open(path)
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_published_files_have_a_name() {
+    fn only_published_files_parse() {
         for path in ["driver_index.json", "driver_index.json.gz", "top_combinations.json", "status.json"] {
             assert!(path.parse::<Published>().is_ok(), "{path}");
         }
@@ -112,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_asked_for_stays_in_the_folder(path in "[./a-z_0-9\\\\%\0]{0,40}") {
+        fn a_board_parses_from_its_own_path_only(path in "[./a-z_0-9\\\\%\0]{0,40}") {
             if let Ok(Published::Board(it)) = path.parse() {
                 prop_assert_eq!(board_name(it), path);
             }

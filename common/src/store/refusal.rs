@@ -1,4 +1,4 @@
-//! What the file system refuses: whether that is about one board or about all, and which boards are refused so far.
+//! Failures of the file system: whether they concern one board or all, and which boards are refused so far.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,37 +7,37 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::domain::Combination;
 use crate::runtime::fs::{self, Access, FsError, Reach};
 
-/// The file system refused something.
+/// A failure of the file system.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// About one board: its file or its folder. Others can be stored.
+    /// It concerns one board's file or folder; others can be stored.
     #[error(transparent)]
     Board(FsError),
-    /// About all boards.
+    /// It concerns all boards.
     #[error(transparent)]
     All(FsError),
 }
 
-/// The boards that were refused, and how to tell.
+/// The boards that were refused.
 #[derive(Debug)]
 pub(super) struct Refusals {
-    /// The folders that all boards are in.
+    /// Cache and staging folder.
     folders: [PathBuf; 2],
     boards: Mutex<BTreeMap<Combination, String>>,
-    /// Held while the folders are tried.
-    trying: Mutex<()>,
+    /// Held while the folders are probed.
+    probing: Mutex<()>,
 }
 
 impl Refusals {
     pub(super) fn new(folders: [&Path; 2]) -> Self {
-        Self { folders: folders.map(Path::to_owned), boards: Mutex::default(), trying: Mutex::default() }
+        Self { folders: folders.map(Path::to_owned), boards: Mutex::default(), probing: Mutex::default() }
     }
 
-    /// What an error is about: one board, if an error of this kind can be about one path, and files can still be created in
-    /// the folders that all boards are in.
-    pub(super) fn tell(&self, error: FsError) -> Refusal {
+    /// Classifies an error. It concerns one board if its kind can be specific to a path, and files can still be created in cache
+    /// and staging folder.
+    pub(super) fn classify(&self, error: FsError) -> Refusal {
         let folders_work = || {
-            let _one_at_a_time = self.trying.lock().unwrap_or_else(PoisonError::into_inner);
+            let _one_at_a_time = self.probing.lock().unwrap_or_else(PoisonError::into_inner);
             self.folders.iter().all(|folder| fs::can_create_in(folder))
         };
         if error.reach(Access::Write) == Reach::Path && folders_work() {
@@ -47,9 +47,9 @@ impl Refusals {
         }
     }
 
-    /// Keeps a refusal that is about this board, and forgets an earlier one where there is none.
-    pub(super) fn keep<T>(&self, board: Combination, result: Result<T, FsError>) -> Result<Option<T>, FsError> {
-        match result.map_err(|error| self.tell(error)) {
+    /// Records a failure that concerns this board, or removes the record if there is no failure.
+    pub(super) fn record<T>(&self, board: Combination, result: Result<T, FsError>) -> Result<Option<T>, FsError> {
+        match result.map_err(|error| self.classify(error)) {
             Ok(done) => {
                 self.forget(board);
                 Ok(Some(done))
@@ -62,24 +62,24 @@ impl Refusals {
         }
     }
 
-    /// Leaves something as it is that does no harm, where the refusal is about it alone.
-    pub(super) fn leave<T: Default>(&self, result: Result<T, FsError>) -> Result<T, FsError> {
-        match result.map_err(|error| self.tell(error)) {
+    /// Logs and ignores a failure that concerns one harmless file or folder only.
+    pub(super) fn tolerate<T: Default>(&self, result: Result<T, FsError>) -> Result<T, FsError> {
+        match result.map_err(|error| self.classify(error)) {
             Ok(done) => Ok(done),
             Err(Refusal::Board(error)) => {
-                tracing::warn!(%error, "left as it is");
+                tracing::warn!(%error, "cannot clean up");
                 Ok(T::default())
             }
             Err(Refusal::All(error)) => Err(error),
         }
     }
 
-    /// The board has been stored.
+    /// Removes the record of a board that has been stored.
     pub(super) fn forget(&self, board: Combination) {
         self.lock().remove(&board);
     }
 
-    /// The boards, and why.
+    /// The refused boards, and why.
     pub(super) fn boards(&self) -> BTreeMap<Combination, String> {
         self.lock().clone()
     }
@@ -99,15 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_a_path_is_about_one_board_while_the_folders_work() {
+    fn an_error_concerns_one_board_while_the_folders_work() {
         let temp = tempfile::tempdir().unwrap();
         let refusals = Refusals::new([temp.path(), temp.path()]);
-        assert!(matches!(refusals.tell(error(Errno::EPERM)), Refusal::Board(_)));
-        assert!(matches!(refusals.tell(error(Errno::EROFS)), Refusal::Board(_)));
-        assert!(matches!(refusals.tell(error(Errno::ENOSPC)), Refusal::All(_)));
+        assert!(matches!(refusals.classify(error(Errno::EPERM)), Refusal::Board(_)));
+        assert!(matches!(refusals.classify(error(Errno::EROFS)), Refusal::Board(_)));
+        assert!(matches!(refusals.classify(error(Errno::ENOSPC)), Refusal::All(_)));
         assert_eq!(fs::list(temp.path()).unwrap(), Vec::<PathBuf>::new());
         let one_is_missing = Refusals::new([temp.path(), &temp.path().join("missing")]);
-        assert!(matches!(one_is_missing.tell(error(Errno::EPERM)), Refusal::All(_)));
+        assert!(matches!(one_is_missing.classify(error(Errno::EPERM)), Refusal::All(_)));
     }
 
     #[test]
@@ -115,10 +115,10 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let refusals = Refusals::new([temp.path(), temp.path()]);
         let board: Combination = "1-2".parse().unwrap();
-        assert_eq!(refusals.keep::<()>(board, Err(error(Errno::EACCES))).unwrap(), None);
+        assert_eq!(refusals.record::<()>(board, Err(error(Errno::EACCES))).unwrap(), None);
         assert!(refusals.boards()[&board].contains("class_2.json.gz: Permission denied"), "{:?}", refusals.boards());
-        assert!(refusals.keep::<()>(board, Err(error(Errno::EIO))).is_err());
-        assert_eq!(refusals.keep(board, Ok(7)).unwrap(), Some(7));
+        assert!(refusals.record::<()>(board, Err(error(Errno::EIO))).is_err());
+        assert_eq!(refusals.record(board, Ok(7)).unwrap(), Some(7));
         assert!(refusals.boards().is_empty());
     }
 }

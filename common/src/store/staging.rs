@@ -1,9 +1,9 @@
-//! The staging folder: boards that were fetched and are not yet in the cache, and the one gate into the cache.
+//! The staging folder: fetched boards that are not in the cache yet. Boards enter the cache only through this module.
 //!
-//! A staged file appears under its name only when it was written to the end, but is not synced: thousands of boards
-//! are brought to the disk by one sync before any of them is moved to its final path. So a crash of the machine may
-//! leave a staged file cut short, which the checksum tells when the next run opens the folder; a crash of the
-//! process leaves whole files only. Promotion is a series of renames, and can be taken up again at any point.
+//! A staged file gets its name once it is complete, but is not synced: one sync covers thousands of boards before the first
+//! is moved to its final path. So a crash of the process leaves complete files only, and a crash of the machine may leave a
+//! truncated one, which its checksum reveals when the next run opens the folder. Promotion is a series of renames, and can be
+//! resumed at any point.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::{self, Arrival, Beside, Destination, Shrinking, Shrunk, has_shrunk};
+use super::arrival::{self, Arrival, Comparison, Destination, Shrinking, Shrunk, has_shrunk};
 use super::board_encoder::EncodedBoard;
 use super::board_file::Damage;
 use super::cache::{Buffers, Cache, ReadError, board_of};
@@ -30,57 +30,57 @@ use crate::runtime::fs::{self, At as _, FileId, FsError, NewFile};
 /// What an interrupted run left in the staging folder.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Leftovers {
-    /// Boards that were whole, and are promoted with the next promotion.
+    /// Complete boards, to be promoted.
     pub whole: usize,
-    /// Files that were not, and were moved to `.damaged/` in the staging folder, with the reason.
+    /// Damaged files, with the reason. They were moved to `.damaged/` in the staging folder.
     pub damaged: Vec<String>,
-    /// Boards that are older than those in the cache by now; they were removed.
+    /// Boards older than the cached ones. They were removed.
     pub outdated: usize,
-    /// Files that are no boards of this catalogue; they stay.
+    /// Files that are not boards of this catalogue. They stay.
     pub foreign: Vec<PathBuf>,
 }
 
 /// What a promotion did.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Promoted {
-    /// How many boards are now in the cache.
+    /// The number of promoted boards.
     pub boards: usize,
-    /// Boards with entries that an empty answer did not replace.
+    /// Cached boards with entries, kept instead of an empty board.
     pub kept: Vec<Combination>,
 }
 
-/// The staging folder of a cache. Whoever has it holds the writer's lock.
+/// The staging folder of a cache. It holds the writer's lock.
 #[derive(Debug)]
 pub struct Staging {
     folder: Cache,
     cache: Cache,
-    /// Boards that can be promoted, with their number of entries that have a driver.
+    /// Boards to promote, with their number of entries that have a driver.
     ready: Mutex<BTreeMap<Combination, usize>>,
-    /// Held while a board is taken in, so that nobody moves aside what has just been made whole.
+    /// Read-locked while a board is accepted, so that no one moves a repaired file aside.
     gate: RwLock<()>,
-    /// Held while a board goes to its final path, so that an export of several passes sees one cache.
+    /// Read-locked while a board goes to its final path, so that all passes of an export see the same cache.
     final_paths: RwLock<()>,
-    /// Whether a full refresh is going on here.
+    /// Whether this run is a full refresh.
     refreshing: AtomicBool,
     refusals: Refusals,
     _lock: WriterLock,
 }
 
-/// A full refresh that is not over.
+/// An unfinished full refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FullRefresh {
     /// When it began.
     pub since: SystemTime,
-    /// When it was last known to be at work.
+    /// When it last made progress.
     pub at_work: SystemTime,
 }
 
 impl Staging {
-    /// Opens the staging folder and checks what an interrupted run left there and, unfinished, in the cache; `known` tells
-    /// the catalogue's boards. When `stop` is cancelled, what was not looked at is left to the next run.
+    /// Opens the staging folder and checks what an interrupted run left there, and temporary files in the cache. `known` is
+    /// whether a board is in the catalogue. If `stop` is cancelled, the rest is left to the next run.
     ///
     /// # Errors
-    /// When a newer program has written it, and then nothing is touched; or the file system refuses.
+    /// If a newer program wrote the folder, which is then left alone, or the file system fails.
     pub fn open(
         lock: WriterLock,
         folder: &Path,
@@ -116,13 +116,13 @@ impl Staging {
                 continue;
             };
             let checked = staging.check_leftover(board, path, now, &mut buffers, &mut leftovers);
-            staging.refusals.keep(board, checked)?;
+            staging.refusals.record(board, checked)?;
         }
         leftovers.whole = staging.ready().len();
         Ok((staging, leftovers))
     }
 
-    /// Looks at a board that an interrupted run left.
+    /// Checks a board that an interrupted run left.
     fn check_leftover(
         &self,
         board: Combination,
@@ -131,7 +131,7 @@ impl Staging {
         buffers: &mut Buffers,
         leftovers: &mut Leftovers,
     ) -> Result<(), FsError> {
-        // One from the future tells of a clock that was wrong, and not which of the two is newer.
+        // A time in the future means that a clock was wrong, and does not say which board is newer.
         let cached = fs::modified(&self.cache.board_path(board))?.filter(|cached| *cached <= now);
         if cached > fs::modified(&path)? {
             fs::remove(&path)?;
@@ -165,11 +165,11 @@ impl Staging {
         self.folder.folder()
     }
 
-    /// Takes a fetched board in: where it says something new it is written, else the cached one's age is renewed. A board
-    /// with entries is not replaced by one without, nor, where `shrinking` is refused, by one that is much smaller.
+    /// Accepts a fetched board: writes it if it changed, else renews the time of the cached one. An empty board never replaces
+    /// entries, nor does a much smaller one unless `shrinking` allows it.
     ///
     /// # Errors
-    /// When the file system refuses; nothing of the board is left then, and the cached one is what it was.
+    /// If the file system fails. Then nothing is left of the board, and the cached one is unchanged.
     pub fn accept(
         &self,
         board: &EncodedBoard,
@@ -179,7 +179,7 @@ impl Staging {
         let free = || self.final_paths.read().unwrap_or_else(PoisonError::into_inner);
         let _final_path = (to == Destination::Cache).then(free);
         let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        let arrival = self.take_in(board, to, shrinking).map_err(|error| self.refusals.tell(error))?;
+        let arrival = self.take_in(board, to, shrinking).map_err(|error| self.refusals.classify(error))?;
         if to == Destination::Cache {
             self.refusals.forget(board.combination);
         }
@@ -192,22 +192,22 @@ impl Staging {
         to: Destination,
         shrinking: Shrinking,
     ) -> Result<Result<Arrival, Shrunk>, FsError> {
-        let Beside { same, drivers, entries: cached } = match arrival::beside(&self.cache, board) {
-            Ok(beside) => beside,
+        let Comparison { same, drivers, entries: cached } = match arrival::compare(&self.cache, board) {
+            Ok(comparison) => comparison,
             Err(ReadError::Store(error)) => return Err(error),
-            // It may have entries that only its owner can read: without any to replace them it stays.
+            // It may have entries that only its owner can read, so an empty board does not replace it.
             Err(ReadError::Damaged { path, damage: Damage::Unreadable(cause), .. }) if board.drivers == 0 => {
                 return Err(FsError::new("read", &path, cause));
             }
             Err(ReadError::Damaged { damage, file, .. }) => {
                 self.set_aside(board.combination, file, &damage)?;
-                Beside::default()
+                Comparison::default()
             }
         };
         let renew = || fs::renew(&self.cache.board_path(board.combination));
         let empty = board.drivers == 0;
         if empty && drivers {
-            // It was asked for: others are older now.
+            // It counts as fetched, so that other boards are due before it.
             renew()?;
             return Ok(Ok(Arrival::Kept));
         }
@@ -227,44 +227,43 @@ impl Staging {
         Ok(Ok(if empty { Arrival::Empty } else { Arrival::Changed }))
     }
 
-    /// Keeps boards that go to their final paths waiting until the guard is dropped. Boards that are staged, and boards that have not
-    /// changed, do not wait.
+    /// Blocks boards that go to their final paths until the guard is dropped. Staged and unchanged boards do not wait.
     pub fn hold_final_paths(&self) -> RwLockWriteGuard<'_, ()> {
         self.final_paths.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a cached board count as fetched now; says `false` where there is none.
+    /// Renews the time of a cached board, as if it were fetched now. Returns `false` if there is none.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system fails.
     pub fn renew(&self, board: Combination) -> Result<bool, Refusal> {
         let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        fs::renew(&self.cache.board_path(board)).map_err(|error| self.refusals.tell(error))
+        fs::renew(&self.cache.board_path(board)).map_err(|error| self.refusals.classify(error))
     }
 
-    /// The full refresh that is not over; none where none is.
+    /// The unfinished full refresh, if any.
     ///
     /// # Errors
-    /// When a newer program has written the folder meanwhile, or the file system refuses.
+    /// If a newer program wrote the folder in the meantime, or the file system fails.
     pub fn full_refresh(&self) -> Result<Option<FullRefresh>, StagingError> {
         let state = StagingState::read(self.folder.folder())?;
         let at_work = fs::modified(&StagingState::path(self.folder.folder()))?;
         Ok(state.full_refresh_since().zip(at_work).map(|(since, at_work)| FullRefresh { since, at_work }))
     }
 
-    /// Says on disk that a full refresh that began then is going on, or with none that it is over.
+    /// Records on disk when the full refresh of this run began; `None` means that it is finished.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system fails.
     pub fn set_full_refresh(&self, since: Option<SystemTime>) -> Result<(), FsError> {
         self.refreshing.store(since.is_some(), Ordering::Relaxed);
         StagingState::with_full_refresh(since).write(self.folder.folder())
     }
 
-    /// Says on disk that the full refresh that is going on here, if any, is at work now.
+    /// Records on disk that the full refresh of this run, if any, makes progress.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system fails.
     pub fn at_work(&self) -> Result<(), FsError> {
         if self.refreshing.load(Ordering::Relaxed) {
             fs::renew(&StagingState::path(self.folder.folder()))?;
@@ -272,12 +271,11 @@ impl Staging {
         Ok(())
     }
 
-    /// Moves all boards that are ready into the cache: first their bytes to the disk, then the names. What it did is added
-    /// to `done`. A board that the file system refuses is left for later ([`Staging::refused`]). When `stop` is cancelled, the
-    /// rest stays ready.
+    /// Moves staged boards into the cache: syncs their contents, then renames them. Adds the result to `done`. A board that
+    /// cannot be moved stays for later ([`Staging::refused`]). If `stop` is cancelled, the rest stays too.
     ///
     /// # Errors
-    /// When the file system refuses all of them; what was not moved stays ready, and in staging for the next run.
+    /// If the file system fails for all boards. Those not moved stay in staging for the next run.
     pub fn promote(&self, stop: &CancellationToken, done: &mut Promoted) -> Result<(), FsError> {
         let mut ready = std::mem::take(&mut *self.ready());
         if ready.is_empty() {
@@ -307,7 +305,7 @@ impl Staging {
             && !stop.is_cancelled()
         {
             let promoted = self.promote_one(board, drivers, &mut buffers);
-            match self.refusals.keep(board, promoted)? {
+            match self.refusals.record(board, promoted)? {
                 Some(true) => done.boards += 1,
                 Some(false) => done.kept.push(board),
                 None => drop(later.insert(board, drivers)),
@@ -317,7 +315,7 @@ impl Staging {
         fs::sync_file_system(self.cache.folder())
     }
 
-    /// Moves a board into the cache, or removes it where it is empty and the cached one is not; says whether it was moved.
+    /// Moves a board into the cache and returns `true`, or removes it if it is empty and the cached one is not.
     fn promote_one(&self, board: Combination, drivers: usize, buffers: &mut Buffers) -> Result<bool, FsError> {
         let from = self.folder.board_path(board);
         if drivers == 0 && self.has_entries(board, buffers)? {
@@ -330,21 +328,21 @@ impl Staging {
         Ok(true)
     }
 
-    /// Removes the empty folders, as promotion and killed runs leave them. Nothing may be staged meanwhile. One that cannot be
-    /// removed does no harm.
+    /// Removes empty folders, which promotion and killed runs leave behind. Nothing may be staged at the same time. A folder
+    /// that cannot be removed does no harm.
     ///
     /// # Errors
-    /// When the file system refuses more than that.
+    /// If the file system fails for all boards.
     pub fn tidy(&self) -> Result<(), FsError> {
         for folder in fs::list(self.folder.folder())? {
             if folder.is_dir() && !folder.is_symlink() {
-                self.refusals.leave(fs::remove_empty_folder(&folder))?;
+                self.refusals.tolerate(fs::remove_empty_folder(&folder))?;
             }
         }
         Ok(())
     }
 
-    /// Whether the cached board has entries; a damaged one is moved aside, and has none.
+    /// Whether the cached board has entries. A damaged one is moved aside and has none.
     fn has_entries(&self, board: Combination, buffers: &mut Buffers) -> Result<bool, FsError> {
         match self.cache.count_entries(board, buffers) {
             Ok(entries) => Ok(entries.unwrap_or(0) > 0),
@@ -353,7 +351,7 @@ impl Staging {
         }
     }
 
-    /// Moves a board to its final path; a folder that stands there is moved aside first, as whatever is no board.
+    /// Moves a board to its final path. A folder at that path is moved aside first.
     fn put_in_place(&self, board: Combination, from: &Path, to: &Path) -> Result<(), FsError> {
         match fs::rename(from, to) {
             Err(error) if error.cause.kind() == ErrorKind::IsADirectory => {
@@ -364,15 +362,15 @@ impl Staging {
         }
     }
 
-    /// Moves the file of a cached board aside that was found damaged, if it is still the one that stands there. Tells where
-    /// it is now. A refusal that is about this board is kept ([`Staging::refused`]), and nothing is moved.
+    /// Moves the damaged file of a cached board aside, unless another file has replaced it. Returns its new path. A failure
+    /// that concerns this board only is recorded ([`Staging::refused`]).
     ///
     /// # Errors
-    /// When the file system refuses more than that.
+    /// If the file system fails for all boards.
     pub fn set_aside_file(&self, board: Combination, file: Option<FileId>) -> Result<Option<PathBuf>, FsError> {
         let _shut = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let aside = self.cache.set_aside(board, file);
-        self.refusals.keep(board, aside).map(Option::flatten)
+        self.refusals.record(board, aside).map(Option::flatten)
     }
 
     fn set_aside(&self, board: Combination, file: Option<FileId>, why: &dyn std::fmt::Display) -> Result<(), FsError> {
@@ -382,31 +380,31 @@ impl Staging {
         Ok(())
     }
 
-    /// Boards that could not be promoted, or moved aside where they are damaged, and why.
+    /// Boards that could not be promoted or moved aside, and why.
     #[must_use]
     pub fn refused(&self) -> BTreeMap<Combination, String> {
         self.refusals.boards()
     }
 
-    /// Removes what killed writers had not finished. Of boards nothing else does: in staging the next run may write other
-    /// boards, and one that was to be written through may be staged the next time.
+    /// Removes temporary files of killed writers. Nothing else does, since the next run may write other boards, or the same one
+    /// elsewhere.
     fn remove_unfinished(&self) -> Result<(), FsError> {
         let unfinished = |path: &PathBuf| path.file_name().is_some_and(|it| fs::is_temporary(&it.to_string_lossy()));
         for folder in [&self.folder, &self.cache] {
             for path in self.track_files(folder.folder())?.iter().filter(|path| unfinished(path)) {
-                self.refusals.leave(fs::remove(path))?;
+                self.refusals.tolerate(fs::remove(path))?;
             }
         }
         Ok(())
     }
 
-    /// The files inside the folders named `track_…`.
+    /// The files in folders named `track_…`.
     fn track_files(&self, folder: &Path) -> Result<Vec<PathBuf>, FsError> {
         let mut files = Vec::new();
         for track in fs::list(folder)? {
-            let named_so = track.file_name().is_some_and(|it| it.to_string_lossy().starts_with("track_"));
-            if named_so && track.is_dir() && !track.is_symlink() {
-                files.extend(self.refusals.leave(fs::list(&track))?);
+            let is_track = track.file_name().is_some_and(|it| it.to_string_lossy().starts_with("track_"));
+            if is_track && track.is_dir() && !track.is_symlink() {
+                files.extend(self.refusals.tolerate(fs::list(&track))?);
             }
         }
         Ok(files)
@@ -417,7 +415,7 @@ impl Staging {
     }
 }
 
-/// Writes a board's file into a folder of boards.
+/// Writes a board into a folder of boards.
 fn put(
     folder: &Cache,
     board: &EncodedBoard,

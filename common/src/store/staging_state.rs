@@ -1,5 +1,4 @@
-//! What a staging folder says of itself, in one small file: the format of what is in it, and whether a full refresh is
-//! going on.
+//! The state file of a staging folder: its format, and whether a full refresh is unfinished.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,22 +11,22 @@ use crate::runtime::timestamp;
 
 const NAME: &str = ".staging.json";
 
-/// The format that is written here. A folder without the file is of the older program, whose boards are the same.
+/// The current format. A folder without the file was written by the older program, whose boards are the same.
 const FORMAT: u32 = 1;
 
 /// Why a staging folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingError {
-    /// A newer version of these programs has written it.
-    #[error("{} holds boards in format {found}, newer than this program's {FORMAT} (hint: use the newer program, or move \
-        the folder aside: its boards are fetched again)", folder.display())]
+    /// A newer version wrote it.
+    #[error("{} has format {found}, newer than this program's {FORMAT} (hint: use the newer program, or move the folder \
+        aside; its boards will be fetched again)", folder.display())]
     Newer {
         /// The staging folder.
         folder: PathBuf,
-        /// The format that it says.
+        /// Its format.
         found: u32,
     },
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Store(#[from] FsError),
 }
@@ -36,13 +35,13 @@ pub enum StagingError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StagingState {
     format: u32,
-    /// When the full refresh began that is not over, in RFC 3339.
+    /// When the unfinished full refresh began, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     full_refresh_since: Option<String>,
 }
 
 impl StagingState {
-    /// Reads the state of a folder. A file that is none counts as missing: at worst a refresh starts over.
+    /// Reads the state of a folder. An invalid file counts as missing: at worst, a refresh starts over.
     pub(super) fn read(folder: &Path) -> Result<Self, StagingError> {
         let path = Self::path(folder);
         let nothing = Self { format: FORMAT, full_refresh_since: None };
@@ -51,18 +50,18 @@ impl StagingState {
             Versioned::Missing => Ok(nothing),
             Versioned::Newer(found) => Err(StagingError::Newer { folder: folder.to_owned(), found }),
             Versioned::Garbage(error) => {
-                tracing::warn!(path = %path.display(), %error, "not a staging folder's state: made anew");
+                tracing::warn!(path = %path.display(), %error, "invalid state of the staging folder; starting afresh");
                 Ok(nothing)
             }
         }
     }
 
-    /// Removes what a killed writer of the state had not finished.
+    /// Removes the temporary file of a killed writer.
     pub(super) fn remove_unfinished(folder: &Path) -> Result<(), FsError> {
         fs::remove(&fs::temporary(&folder.join(NAME)))
     }
 
-    /// Where the state of a folder stands.
+    /// The path of a folder's state.
     pub(super) fn path(folder: &Path) -> PathBuf {
         folder.join(NAME)
     }
@@ -74,13 +73,13 @@ impl StagingState {
         fs::publish_whole(&path, &text)
     }
 
-    /// When the full refresh began that is not over. One that RFC 3339 cannot write or we cannot read is none.
+    /// When the unfinished full refresh began. An invalid time counts as none.
     pub(super) fn full_refresh_since(&self) -> Option<SystemTime> {
         let since: jiff::Timestamp = self.full_refresh_since.as_ref()?.parse().ok()?;
         SystemTime::try_from(since).ok()
     }
 
-    /// The state once a full refresh that began then is going on; none for the state once it is over.
+    /// The state during a full refresh that began at `since`, or without one.
     pub(super) fn with_full_refresh(since: Option<SystemTime>) -> Self {
         Self { format: FORMAT, full_refresh_since: since.map(timestamp) }
     }
@@ -92,7 +91,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn it_reads_back_and_what_is_none_counts_as_missing() {
+    fn it_round_trips_and_an_invalid_file_counts_as_missing() {
         let folder = tempfile::tempdir().unwrap();
         let since = SystemTime::UNIX_EPOCH + Duration::from_millis(1_763_870_411_500);
         let read = || StagingState::read(folder.path()).unwrap().full_refresh_since();
@@ -111,7 +110,7 @@ mod tests {
         fs::write_whole(&folder.path().join(NAME), br#"{"format":2,"something":"new"}"#).unwrap();
         let message = StagingState::read(folder.path()).unwrap_err().to_string();
         assert!(message.contains("format 2, newer than this program's 1"), "{message}");
-        // Whatever else it says.
+        // Whatever else it contains.
         fs::write_whole(&folder.path().join(NAME), br#"{"format":3,"full_refresh_since":{"at":7}}"#).unwrap();
         assert!(matches!(StagingState::read(folder.path()), Err(StagingError::Newer { found: 3, .. })));
     }

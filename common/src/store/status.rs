@@ -1,4 +1,4 @@
-//! `status.json`: what the pipeline is doing and last did. Several processes write it, each only what it knows.
+//! `status.json`: the state and last results of all jobs. Several processes write it, each only the keys it knows.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,42 +14,42 @@ use super::cache::{DAMAGED, move_aside};
 use super::published::STATUS;
 use crate::runtime::fs::{self, Access, At as _, FsError, NewFile, Reach};
 
-/// The most bytes a status may have: every board failed, with a long message each, fits ten times.
+/// Ten times the size of a status in which every board failed with a long message.
 pub(super) const MAX_BYTES: u64 = 64 << 20;
 
-/// How long to wait for another process that is writing its part.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for another process that is writing the file.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A board that could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedFetch {
     /// The track layout's name.
     pub track_name: String,
-    /// Its id.
+    /// The track layout's id.
     pub track_id: String,
     /// The class's id.
     pub class_id: String,
-    /// Why, with the chain of causes.
+    /// The error with its causes.
     pub error: String,
-    /// When it was given up, in RFC 3339.
+    /// When it failed, in RFC 3339.
     pub timestamp: String,
 }
 
 impl FailedFetch {
-    /// Which board, where the ids are ids.
+    /// The board, if the ids are valid.
     #[must_use]
     pub fn board(&self) -> Option<Combination> {
         Some(Combination { track: self.track_id.parse().ok()?, class: self.class_id.parse().ok()? })
     }
 
-    /// When it was given up, where that is a moment.
+    /// When it failed, if that is valid.
     #[must_use]
     pub fn at(&self) -> Option<SystemTime> {
         SystemTime::try_from(self.timestamp.parse::<jiff::Timestamp>().ok()?).ok()
     }
 }
 
-/// What one process has to say; what it leaves out stays as it is in the file.
+/// An update of `status.json`. Keys that are `None` stay as they are in the file.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Status {
     /// Whether boards are being fetched.
@@ -64,25 +64,25 @@ pub struct Status {
     /// Boards with entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track_count: Option<usize>,
-    /// Cached boards, empty ones included.
+    /// Cached boards, including empty ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_fetched_combinations: Option<usize>,
     /// Track layouts with a cached board.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_unique_tracks: Option<usize>,
-    /// Distinct drivers: keys of the index.
+    /// Distinct drivers, which are the keys of the index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_drivers: Option<usize>,
     /// Entries in the index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_entries: Option<usize>,
-    /// Which driver index these figures are of: the one whose `gzip -lv` tells the same checksum and length.
+    /// The driver index of these figures, by the checksum and length that `gzip -lv` prints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
     /// When the index was last exported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_index_update: Option<String>,
-    /// How long that took, in milliseconds.
+    /// How long the export took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_build_time_ms: Option<f64>,
     /// The allocator's allocated bytes, in MB.
@@ -91,22 +91,22 @@ pub struct Status {
     /// The allocator's resident bytes, in MB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_sys_mb: Option<u64>,
-    /// The most memory the process had resident, in MB, as the kernel counts.
+    /// The process's peak resident memory, in MB, according to the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_peak_rss_mb: Option<u64>,
     /// How many boards failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_fetch_count: Option<usize>,
-    /// Which.
+    /// The failed boards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_fetches: Option<Vec<FailedFetch>>,
-    /// How many were tried once more at the end.
+    /// How many boards were retried at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retried_fetch_count: Option<usize>,
 }
 
-/// Every key with the value that stands for nothing known; readers rely on each being there.
-fn nothing_known() -> Map<String, Value> {
+/// Every key with its initial value; readers rely on all being present.
+fn initial() -> Map<String, Value> {
     let value = json!({
         "fetch_in_progress": false,
         "last_scrape_start": NEVER,
@@ -140,36 +140,35 @@ pub struct StatusFile {
 }
 
 impl StatusFile {
-    /// The status file in that cache folder.
+    /// The status file of a cache.
     #[must_use]
     pub fn new(cache: &Path) -> Self {
         Self { path: cache.join(STATUS), lock: cache.join(".status.lock") }
     }
 
-    /// Where it stands.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes what `news` tells, and leaves all else as another process wrote it. A file that is no status is moved to
-    /// `.damaged/` and begun anew.
+    /// Writes the keys of `changes` and keeps all others. A damaged file is moved to `.damaged/` and started afresh.
     ///
     /// # Errors
-    /// When the file system refuses, or another process does not finish its part within seconds.
-    pub fn update(&self, news: &Status) -> Result<(), FsError> {
+    /// If the file system fails, or another process holds the lock for seconds.
+    pub fn update(&self, changes: &Status) -> Result<(), FsError> {
         let _lock = self.locked()?;
-        let mut status = nothing_known();
+        let mut status = initial();
         for (key, old) in self.read()? {
             let same_type = |new: &mut Value| std::mem::discriminant(new) == std::mem::discriminant(&old);
             if status.get_mut(&key).is_none_or(same_type) {
                 status.insert(key, old);
             }
         }
-        if let Value::Object(news) =
-            serde_json::to_value(news).map_err(std::io::Error::other).at("write", &self.path)?
+        if let Value::Object(changes) =
+            serde_json::to_value(changes).map_err(std::io::Error::other).at("write", &self.path)?
         {
-            status.extend(news);
+            status.extend(changes);
         }
         let mut file = NewFile::publish(&self.path)?;
         serde_json::to_writer_pretty(&mut file, &status).map_err(std::io::Error::from).at("write", &self.path)?;
@@ -177,25 +176,25 @@ impl StatusFile {
         file.commit()
     }
 
-    /// The failed fetches that the file tells of.
+    /// The failed boards in the file.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system fails.
     pub fn failed_fetches(&self) -> Result<Vec<FailedFetch>, FsError> {
         let listed = self.read()?.remove("failed_fetches");
-        // Rows of another shape are of no use to anyone.
+        // Rows of another shape are ignored.
         let rows = listed.and_then(|it| serde_json::from_value::<Vec<Value>>(it).ok()).unwrap_or_default();
         Ok(rows.into_iter().filter_map(|it| serde_json::from_value(it).ok()).collect())
     }
 
-    /// The short lock around reading and writing; free when dropped.
+    /// Locks the file for an update, until dropped.
     fn locked(&self) -> Result<std::fs::File, FsError> {
         let file = fs::open_published_lock(&self.lock)?;
         let begun = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < LOCK_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(error) => return Err(std::io::Error::other(error)).at("lock", &self.lock),
@@ -215,7 +214,7 @@ impl StatusFile {
             Err(error) => return Err(error),
         };
         let aside = move_aside(&self.path, fs::parent(&self.path).join(DAMAGED).join(STATUS))?;
-        tracing::warn!(error = damage, aside = %aside.display(), "status.json is damaged: moved aside and begun anew");
+        tracing::warn!(error = damage, aside = %aside.display(), "status.json is damaged; it was moved aside and is started afresh");
         Ok(Map::new())
     }
 }
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_wrote_another_does_not_erase() {
+    fn an_update_keeps_the_keys_of_others() {
         let folder = tempfile::tempdir().unwrap();
         let file = StatusFile::new(folder.path());
         put(&file, r#"{"total_drivers":655,"someone_elses":{"key":[1]},"track_count":"wrong type"}"#);
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn writers_at_the_same_time_lose_nothing() {
+    fn concurrent_updates_lose_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let file = StatusFile::new(folder.path());
         std::thread::scope(|scope| {
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_status_is_kept_aside() {
+    fn a_damaged_status_is_moved_aside() {
         let folder = tempfile::tempdir().unwrap();
         let file = StatusFile::new(folder.path());
         put(&file, "{\"total_dri");
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_damage() {
+    fn a_byte_order_mark_is_not_damage() {
         let folder = tempfile::tempdir().unwrap();
         let file = StatusFile::new(folder.path());
         put(&file, "\u{feff}{\"total_drivers\":655}");

@@ -1,4 +1,4 @@
-//! `status.json` as those see it who only look: read in pieces, however many boards have failed, and never written.
+//! A read-only view of `status.json`, of bounded size however many boards failed.
 
 use std::fmt;
 use std::io::{BufReader, Read as _};
@@ -11,30 +11,30 @@ use super::published::{Published, STATUS};
 use super::status::{FailedFetch, MAX_BYTES};
 use crate::runtime::fs::{At as _, FsError};
 
-/// What the pipeline is doing and last did, with the first of the boards that failed.
+/// The status, with a limited number of failed boards.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StatusView {
-    /// Numbers, texts and yes or no, by key; what is a list or an object is left out.
+    /// Numbers, strings and booleans by key. Lists and objects are left out.
     pub figures: Map<String, Value>,
-    /// The boards that failed, the first of them.
+    /// The first failed boards.
     pub failed: Vec<FailedFetch>,
-    /// How many failed in all.
+    /// The number of all failed boards.
     pub failed_count: u64,
 }
 
 impl StatusView {
-    /// Reads the status of that cache, with `most` failed boards at most; `None` where there is none yet.
+    /// Reads the status of a cache, if there is one, with up to `limit` failed boards.
     ///
     /// # Errors
-    /// When it is there and cannot be read, or is no status.
-    pub fn read(cache: &Path, most: usize) -> Result<Option<Self>, FsError> {
+    /// If it cannot be read or is not a status.
+    pub fn read(cache: &Path, limit: usize) -> Result<Option<Self>, FsError> {
         let Some(file) = Published::Status.open(cache)? else { return Ok(None) };
         let mut reader = serde_json::Deserializer::from_reader(BufReader::new(file.take(MAX_BYTES)));
-        let view = reader.deserialize_map(Keys { most }).and_then(|view| reader.end().map(|()| view));
+        let view = reader.deserialize_map(Keys { limit }).and_then(|view| reader.end().map(|()| view));
         view.map(Some).map_err(std::io::Error::from).at("read", &cache.join(STATUS))
     }
 
-    /// A number of it.
+    /// The number with this key.
     #[must_use]
     pub fn number(&self, key: &str) -> Option<f64> {
         self.figures.get(key)?.as_f64()
@@ -42,21 +42,21 @@ impl StatusView {
 }
 
 struct Keys {
-    most: usize,
+    limit: usize,
 }
 
 impl<'de> Visitor<'de> for Keys {
     type Value = StatusView;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a status, which is an object")
+        f.write_str("a status object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StatusView, A::Error> {
         let mut view = StatusView::default();
         while let Some(key) = map.next_key::<String>()? {
             if key == "failed_fetches" {
-                (view.failed, view.failed_count) = map.next_value_seed(Failed { most: self.most })?;
+                (view.failed, view.failed_count) = map.next_value_seed(Failed { limit: self.limit })?;
             } else if let Figure(Some(figure)) = map.next_value()? {
                 view.figures.insert(key, figure);
             }
@@ -65,9 +65,9 @@ impl<'de> Visitor<'de> for Keys {
     }
 }
 
-/// The failed boards: those of another shape are counted only.
+/// The failed boards. Those of another shape are only counted.
 struct Failed {
-    most: usize,
+    limit: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Failed {
@@ -82,7 +82,7 @@ impl<'de> Visitor<'de> for Failed {
     type Value = (Vec<FailedFetch>, u64);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("failed boards, which are a list")
+        f.write_str("a list of failed boards")
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for Failed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let (mut failed, mut count) = (Vec::new(), 0);
-        while failed.len() < self.most {
+        while failed.len() < self.limit {
             let Some(row) = list.next_element::<Value>()? else { return Ok((failed, count)) };
             count += 1;
             failed.extend(serde_json::from_value::<FailedFetch>(row));
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for Failed {
     }
 }
 
-/// A value that is neither a list nor an object; those are read past.
+/// A number, string or boolean. Lists and objects are skipped without allocating.
 struct Figure(Option<Value>);
 
 impl<'de> serde::Deserialize<'de> for Figure {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_programs_write_is_seen() {
+    fn the_view_shows_what_an_update_wrote() {
         let temp = tempfile::tempdir().unwrap();
         assert_eq!(StatusView::read(temp.path(), 5).unwrap(), None);
         let failed: Vec<FailedFetch> = (0..40).map(row).collect();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_is_read_past_and_garbage_is_an_error_that_changes_nothing() {
+    fn other_shapes_are_skipped_and_garbage_is_an_error() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("status.json");
         let put = |text: &str| std::fs::write(&path, text).unwrap();

@@ -1,4 +1,4 @@
-//! Small files of JSON that say in which format they are, for programs to remember something from run to run.
+//! Small JSON files with a format version, for state that outlives a run.
 
 use std::path::Path;
 
@@ -7,19 +7,18 @@ use serde::de::DeserializeOwned;
 
 use crate::runtime::fs::{self, FsError};
 
-/// The most bytes that such a file can have.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// What a file with a format in it holds.
+/// The result of reading a versioned file.
 #[derive(Debug)]
 pub enum Versioned<T> {
-    /// There is none.
+    /// There is no such file.
     Missing,
-    /// It is of this newer format, and nobody knows what else it says, and how.
+    /// It has this newer format, and its content is unknown.
     Newer(u32),
-    /// It is not what it should be, and this is why.
+    /// It is invalid.
     Garbage(serde_json::Error),
-    /// It holds this.
+    /// Its content.
     Content(T),
 }
 
@@ -28,17 +27,17 @@ struct Format {
     format: u32,
 }
 
-/// Reads a file of which the newest format known here is that.
+/// Reads a file whose newest known format is `newest`.
 ///
 /// # Errors
-/// When the file is there and cannot be read.
+/// If the file exists but cannot be read.
 pub fn read_versioned<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<Versioned<T>, FsError> {
     let mut bytes = Vec::new();
     if fs::read_into(path, &mut bytes, MAX_BYTES)?.is_none() {
         return Ok(Versioned::Missing);
     }
     let text = fs::without_bom(&bytes);
-    // The format alone: the rest of a newer one may be anything.
+    // The format first, since the rest of a newer one may be anything.
     if let Ok(Format { format }) = serde_json::from_slice(text)
         && format > newest
     {

@@ -1,18 +1,17 @@
-//! Reading a body within bounds: of bytes here, of time by the client's time-out.
+//! Reads a body of bounded size. The request's timeout bounds the time.
 
 use super::failure::Failure;
 
-/// How much of a body is put into one allocation: most bodies fit into one.
+/// The size of a buffer; most bodies fit into one.
 const PIECE: usize = 256 << 10;
 
-/// Reads the whole body, of at most `limit` bytes after decompression. A bomb is given up when it passes the limit, not
-/// when it is through.
+/// Reads the whole body, of at most `limit` bytes after decompression. Fails as soon as the limit is exceeded.
 pub(super) async fn read(
     mut answer: reqwest::Response,
     limit: usize,
     failure: impl Fn(&reqwest::Error) -> Failure,
 ) -> Result<Vec<u8>, Failure> {
-    // In pieces until it is whole: a buffer that doubles would hold, or have just freed, three times as much.
+    // Pieces, because growing one buffer would take up to three times the memory.
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     let mut length = 0;
     while let Some(chunk) = answer.chunk().await.map_err(|error| failure(&error))? {

@@ -1,4 +1,4 @@
-//! When the service is plainly down, and 16,110 boards need not each find that out.
+//! Ends the run when the service is down, so that not every one of 16,110 boards has to fail.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,31 +7,31 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 
-/// Where nothing has succeeded yet, so many failures in a row say it, or two that lie so far apart …
+/// Before the first success: this many consecutive failures open the breaker, or two that are this far apart.
 const AT_FIRST: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// … and where something has, so many with no success for so long: a service that restarts is waited for …
+/// After it: this many consecutive failures without a success for this long, so that a service may restart …
 const IN_A_ROW: u32 = 20;
 const SILENCE: Duration = Duration::from_secs(10);
-/// … or a few, where each takes long to fail.
+/// … or fewer failures over a longer time, if each takes long.
 const A_FEW: u32 = 4;
 const LONG_SILENCE: Duration = Duration::from_mins(3);
 
-/// Counts failures of requests, each try for itself.
+/// Counts consecutive failures of requests; every attempt counts.
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
-    /// The first of them that was no request to wait.
+    /// The first of them without a `Retry-After`.
     first_failure: Option<Instant>,
     last_success: Option<Instant>,
     open: Option<String>,
 }
 
 impl CircuitBreaker {
-    /// A request succeeded.
+    /// Records a success.
     pub(super) fn success(&self, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures = 0;
@@ -39,7 +39,7 @@ impl CircuitBreaker {
         state.last_success = Some(now);
     }
 
-    /// A request failed.
+    /// Records a failure.
     pub(super) fn failure(&self, now: Instant, failure: &Failure) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures += 1;
@@ -63,12 +63,12 @@ impl CircuitBreaker {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last_success.is_some()
     }
 
-    /// Ends the run for a reason of its own.
+    /// Opens the breaker for another reason.
     pub(super) fn open(&self, why: String) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).open.get_or_insert(why);
     }
 
-    /// Why the run is to end, if it is.
+    /// Why the run must end, if the breaker is open.
     pub(super) fn down(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).open.clone()
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_that_never_answered_is_down_soon() {
+    fn without_a_success_a_few_failures_open_it() {
         let (circuit, now) = (CircuitBreaker::default(), Instant::now());
         for _ in 1..AT_FIRST {
             circuit.failure(now, &Failure::Html);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_takes_long_to_fail_is_down_after_a_few() {
+    fn slow_failures_open_it_sooner() {
         let (circuit, now) = (CircuitBreaker::default(), Instant::now());
         circuit.failure(now, &Failure::TimedOut(PATIENCE));
         assert_eq!(circuit.down(), None);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_asks_to_wait_is_waited_for() {
+    fn a_retry_after_does_not_count_as_slow() {
         let (circuit, now) = (CircuitBreaker::default(), Instant::now());
         let wait = Failure::Status { code: 429, retry_after: Some(PATIENCE), proxy: None };
         for number in 1..AT_FIRST {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_did_is_given_time_to_come_back() {
+    fn after_a_success_the_service_has_time_to_restart() {
         let (circuit, now) = (CircuitBreaker::default(), Instant::now());
         circuit.success(now);
         for _ in 0..IN_A_ROW * 2 {

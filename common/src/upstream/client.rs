@@ -1,4 +1,4 @@
-//! Fetching whole boards: places, turns, tries and sessions.
+//! Fetches whole boards: permits, rate limit, retries and sessions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,48 +21,48 @@ use crate::domain::{BoardSink, Validators};
 use crate::runtime::blocking::Blocking;
 use crate::runtime::config::Upstream;
 
-/// What a request may take at most until the service has answered the first: one that hangs is found out soon.
+/// The maximum timeout until the first success, so that a hanging service is noticed early.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a board was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// This board could not be had.
+    /// This board could not be fetched.
     #[error("{failure} (after {attempts} attempts)")]
     Failed {
-        /// What went wrong at the last try.
+        /// The failure of the last attempt.
         failure: Failure,
-        /// How many tries there were.
+        /// How many attempts there were.
         attempts: u32,
     },
-    /// No board can be had: the run is to end.
+    /// No board can be fetched: the run must end.
     #[error("the service is unavailable: {0}")]
     Unavailable(String),
 }
 
-/// What was asked of the service so far.
+/// Statistics of the requests so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
-    /// Requests sent, sessions and further tries included.
+    /// Requests sent, including those for sessions and retries.
     pub sent: u64,
-    /// Those among them that repeated one that had failed.
+    /// Retries among them.
     pub retries: u64,
     /// Bytes of bodies, decompressed.
     pub body_bytes: u64,
-    /// Results that were no entries, or nested too deep, and are in no board.
+    /// Results left out of boards: not entries, nested too deep or too large.
     pub left_out: u64,
 }
 
-/// The one client of a process. Dropping it closes its idle connections; dropping a fetch closes that fetch's.
+/// The client. Dropping it closes its idle connections; dropping a fetch closes that fetch's connections.
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
     config: Upstream,
-    places: Semaphore,
+    permits: Semaphore,
     blocking: Blocking,
     limiter: RateLimiter,
     circuit_breaker: CircuitBreaker,
-    /// The one that further requests are sent in.
+    /// The session of further requests.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     random: Mutex<fastrand::Rng>,
     longest_page: LongestPage,
@@ -72,25 +72,24 @@ pub struct Client {
     left_out: AtomicU64,
 }
 
-/// A board as the service gave it.
+/// The response for a board.
 #[derive(Debug)]
 pub enum Answer<S> {
-    /// With all its entries.
+    /// The board with all its enrequest.
     Board(Box<S>),
-    /// It is the one whose version was asked after.
+    /// It is still the version that was given.
     NotModified,
 }
 
 impl Client {
-    /// Builds the client; nothing is asked yet. `seed` is for the jitter of pauses, `clock` for
-    /// `Retry-After` dates.
+    /// Builds the client without connecting. `seed` is for the jitter of pauses, `clock` for dates in `Retry-After`.
     ///
     /// # Errors
-    /// When TLS cannot be set up, or the environment names a proxy that cannot be used.
+    /// If TLS cannot be set up, or the environment names an invalid proxy.
     pub fn new(config: &Upstream, seed: u64, clock: fn() -> SystemTime) -> Result<Self, SetupError> {
         Ok(Self {
             transport: Transport::new(config, clock)?,
-            places: Semaphore::new(config.concurrency),
+            permits: Semaphore::new(config.concurrency),
             blocking: Blocking::default(),
             limiter: RateLimiter::new(config.requests_per_second),
             config: config.clone(),
@@ -105,13 +104,13 @@ impl Client {
         })
     }
 
-    /// Where work on what was fetched is done, such as writing it.
+    /// Where blocking work on boards is done, such as writing them.
     #[must_use]
     pub fn blocking(&self) -> &Blocking {
         &self.blocking
     }
 
-    /// What was asked so far.
+    /// Statistics of the requests so far.
     #[must_use]
     pub fn requests(&self) -> Requests {
         Requests {
@@ -122,14 +121,13 @@ impl Client {
         }
     }
 
-    /// Fetches all pages of a board into a sink, unless its version still is `unless`. `name` is the
-    /// track layout's, from the catalogue. A board that changes between two of its pages is fetched again from its
-    /// beginning, at most `attempts` times in all.
+    /// Fetches all pages of a board into a sink, unless its version is still `unless`. `name` is the track layout's, from the
+    /// catalogue. A board that changes between two pages is fetched again from its beginning, up to `attempts` times in all.
     ///
-    /// Needs a runtime of several threads: pages are parsed and compressed in place.
+    /// Needs a multi-threaded runtime, since pages are parsed and compressed in place.
     ///
     /// # Errors
-    /// When a page cannot be had, the board does not stop changing, or the service is plainly down.
+    /// If a page cannot be fetched, the board keeps changing, or the service is down.
     pub async fn fetch<S: BoardSink>(
         &self,
         board: Combination,
@@ -148,7 +146,7 @@ impl Client {
                     return Ok(Answer::Board(Box::new(pages.finish())));
                 }
                 Taken::Changed if attempts < self.config.attempts => {
-                    tracing::debug!(%board, attempts, "the board changed between two pages, fetching it again");
+                    tracing::debug!(%board, attempts, "the board changed between two pages; fetching it again");
                     attempts += 1;
                     pages.restart();
                 }
@@ -159,12 +157,12 @@ impl Client {
         }
     }
 
-    /// Fetches one page with as many tries as it takes.
+    /// Fetches one page, retrying as needed.
     async fn page<S: BoardSink>(&self, pages: &mut Pages<'_, S>) -> Result<Taken, FetchError> {
-        let mut tries = self.tries();
+        let mut request = self.new_attempts();
         loop {
             let session = self.session(pages.board()).await?;
-            let result = match self.send(&mut tries, pages.ask(), &session).await {
+            let result = match self.send(&mut request, pages.ask(), &session).await {
                 Ok(Reply::Whole(headers, body)) => {
                     let read = || {
                         let text = page::text(&body, &headers)?;
@@ -175,7 +173,7 @@ impl Client {
                 Ok(Reply::NotModified) => Ok(Taken::NotModified),
                 Err(failure) => Err(failure),
             };
-            match self.judge(&mut tries, session.has_worked(), result).await? {
+            match self.judge(&mut request, session.has_worked(), result).await? {
                 Ok(taken) => {
                     session.works();
                     self.limiter.accepted();
@@ -188,24 +186,24 @@ impl Client {
         }
     }
 
-    /// The session that is open, or a new one.
+    /// The open session, or a new one.
     async fn session(&self, board: Combination) -> Result<Arc<Session>, FetchError> {
         let mut open = self.session.lock().await;
         if let Some(session) = &*open {
             return Ok(Arc::clone(session));
         }
-        let mut tries = self.tries();
+        let mut request = self.new_attempts();
         loop {
             let session = Arc::new(Session::default());
-            let result = self.send(&mut tries, Ask::Page(board), &session).await;
-            if self.judge(&mut tries, false, result).await?.is_ok() {
+            let result = self.send(&mut request, Ask::Page(board), &session).await;
+            if self.judge(&mut request, false, result).await?.is_ok() {
                 tracing::debug!("session opened");
                 return Ok(Arc::clone(open.insert(session)));
             }
         }
     }
 
-    /// That session was refused; a newer one stays.
+    /// Drops a session that was refused, unless a newer one has replaced it.
     async fn end_session(&self, refused: &Arc<Session>) {
         let mut open = self.session.lock().await;
         if open.as_ref().is_some_and(|it| Arc::ptr_eq(it, refused)) {
@@ -213,16 +211,17 @@ impl Client {
         }
     }
 
-    fn tries(&self) -> Tries {
+    fn new_attempts(&self) -> Attempts {
         let backoff = Backoff::new(self.config.backoff_min, self.config.backoff_max);
-        Tries { failed: 0, refused: 0, new_session: false, sent: Instant::now(), backoff }
+        Attempts { failed: 0, refused: 0, new_session: false, sent: Instant::now(), backoff }
     }
 
-    /// Decides what comes after a result: the value; or another try, after the pause that it asks for; or the end. Only a
-    /// page of entries counts as a success of the service: one that has sessions to give and nothing else is down.
+    /// Decides what follows a result: returns its value, or pauses and returns a verdict for another attempt, or fails.
+    ///
+    /// The circuit breaker counts only pages of entries as successes: a service that grants sessions and nothing else is down.
     async fn judge<T>(
         &self,
-        tries: &mut Tries,
+        request: &mut Attempts,
         session_worked: bool,
         result: Result<T, Failure>,
     ) -> Result<Result<T, Verdict>, FetchError> {
@@ -230,21 +229,26 @@ impl Client {
             Ok(value) => return Ok(Ok(value)),
             Err(failure) => failure,
         };
-        let expired = session_worked && !tries.new_session;
+        let expired = session_worked && !request.new_session;
         let verdict = classify(&failure, expired);
-        tracing::debug!(attempt = tries.number(), %failure, ?verdict, "a request failed");
+        tracing::debug!(attempt = request.attempt(), %failure, ?verdict, "a request failed");
         if expired && verdict == Verdict::NewSession {
-            // Sessions end. That is no failure, unless a new one does not help.
-            tries.new_session = true;
+            // Sessions expire. That is only a failure if a new one does not help.
+            request.new_session = true;
             self.retries.fetch_add(1, Ordering::Relaxed);
             return Ok(Err(verdict));
         }
         let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
-        let pause = tries.backoff.pause(random);
-        // Of those that were sent before everyone was asked to wait or to slow down, one counts.
+        let pause = request.backoff.pause(random);
+        // Of the requests that were in flight when the service asked to wait or to slow down, one counts.
         let counts = match verdict {
-            Verdict::RetryAfter(wait) => self.limiter.hold(wait.max(pause)),
-            Verdict::SlowDown => self.limiter.refused(tries.sent),
+            Verdict::RetryAfter(wait) => {
+                if failure.is_refusal() {
+                    self.limiter.refused(request.sent);
+                }
+                self.limiter.hold(wait.max(pause))
+            }
+            Verdict::SlowDown => self.limiter.refused(request.sent),
             _ => true,
         };
         if counts {
@@ -256,10 +260,10 @@ impl Client {
         if let Some(why) = self.circuit_breaker.down() {
             return Err(FetchError::Unavailable(why));
         }
-        let attempts = tries.number();
-        let refused = if failure.is_refusal() { &mut tries.refused } else { &mut tries.failed };
+        let attempts = request.attempt();
+        let refused = if failure.is_refusal() { &mut request.refused } else { &mut request.failed };
         *refused += 1;
-        if verdict == Verdict::GiveUp || tries.failed >= self.config.attempts || tries.refused >= MAX_REFUSALS {
+        if verdict == Verdict::GiveUp || request.failed >= self.config.attempts || request.refused >= MAX_REFUSALS {
             return Err(FetchError::Failed { failure, attempts });
         }
         self.retries.fetch_add(1, Ordering::Relaxed);
@@ -269,13 +273,13 @@ impl Client {
         Ok(Err(verdict))
     }
 
-    /// Sends one request when there is a place and a turn for it, and reads its whole answer.
-    async fn send(&self, tries: &mut Tries, ask: Ask<'_>, session: &Session) -> Result<Reply, Failure> {
+    /// Waits for a permit and the rate limiter, sends one request, and reads the whole response.
+    async fn send(&self, request: &mut Attempts, ask: Ask<'_>, session: &Session) -> Result<Reply, Failure> {
         let timeout = self.config.timeout;
         let timeout = if self.circuit_breaker.has_succeeded() { timeout } else { timeout.min(FIRST_TIMEOUT) };
         // The semaphore is never closed.
-        let _place = self.places.acquire().await;
-        tries.sent = self.limiter.acquire().await;
+        let _permit = self.permits.acquire().await;
+        request.sent = self.limiter.acquire().await;
         self.sent.fetch_add(1, Ordering::Relaxed);
         let reply = self.transport.send(&self.config, ask, session, timeout).await?;
         if let Reply::Whole(_, body) = &reply {
@@ -285,23 +289,43 @@ impl Client {
     }
 }
 
-/// The tries of one request.
+/// The attempts of one request.
 #[derive(Debug)]
-struct Tries {
+struct Attempts {
     /// How often it failed.
     failed: u32,
-    /// How often it was refused for the rate.
+    /// How often it was refused with 429.
     refused: u32,
-    /// Whether it was sent again in a new session because its own had worked before.
+    /// Whether it was retried in a new session because its own seemed to have expired.
     new_session: bool,
-    /// When it was sent last.
+    /// When it was last sent.
     sent: Instant,
     backoff: Backoff,
 }
 
-impl Tries {
-    /// The number of the present one, counted from 1.
-    fn number(&self) -> u32 {
+impl Attempts {
+    /// The number of the current attempt, from 1.
+    fn attempt(&self) -> u32 {
         1 + self.failed + self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::upstream::test_service::{Body, Service, entry, page as body};
+
+    #[test]
+    fn a_429_lowers_the_rate_even_with_retry_after_and_a_503_does_not() {
+        for (status, lowers) in [("429 Too Many Requests", true), ("503 Service Unavailable", false)] {
+            let mut requests = 0;
+            let answer = move |_| {
+                requests += 1;
+                let refused = Body { status: Some(status), headers: vec![("Retry-After", "0")], ..Body::default() };
+                if requests == 1 { refused } else { body(&[entry(1, 0)]).into() }
+            };
+            let service = Service::new(answer, 50, 2);
+            assert_eq!(service.entries().len(), 1);
+            assert_eq!(service.client.limiter.is_slowed(), lowers, "{status}");
+        }
     }
 }

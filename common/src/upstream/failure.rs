@@ -1,4 +1,4 @@
-//! Why a request gave no usable answer, in words that help whoever reads the log.
+//! Why a request failed, in words that help whoever reads the log.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -10,26 +10,26 @@ use url::Url;
 use super::proxy::Proxy;
 use super::retry_after::MAX_RETRY_AFTER;
 
-/// Why a request gave no usable answer.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// No connection: refused, unreachable, no such host, no TLS, or a proxy that does not connect.
+    /// No connection: refused, unreachable, unknown host, TLS failure, or a proxy that does not connect.
     #[error("cannot connect to {to}{}: {cause}", through(.proxy.as_ref()))]
     Connect {
         /// Scheme, host and port of the service.
         to: String,
         /// What went wrong.
         cause: String,
-        /// The proxy that was to connect.
+        /// The proxy in between.
         proxy: Option<Proxy>,
     },
-    /// No whole answer in time.
-    #[error("no whole answer within {}", humantime::format_duration(*.0))]
+    /// No complete response in time.
+    #[error("no complete response within {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
-    /// The connection ended, or what came was no valid HTTP or gzip.
-    #[error("the answer broke off: {0}")]
+    /// The connection ended early, or the response is not valid HTTP or gzip.
+    #[error("the response broke off: {0}")]
     Broken(String),
-    /// An answer with another status than 200.
+    /// A status other than 200.
     #[error("status {code}{}{}", through(.proxy.as_ref()), wait(*.retry_after))]
     Status {
         /// The status code.
@@ -39,23 +39,23 @@ pub enum Failure {
         /// The proxy that may have answered instead of the service.
         proxy: Option<Proxy>,
     },
-    /// An answer that redirects; redirects are not followed.
+    /// A redirect; redirects are not followed.
     #[error("status {code}, redirects to {location}{}", if *.elsewhere { ELSEWHERE } else { "" })]
     Redirect {
         /// The status code.
         code: u16,
-        /// Where to: `Location`, shortened, in printable characters.
+        /// `Location`, shortened, in printable characters.
         location: String,
         /// Whether that is another scheme, host or port.
         elsewhere: bool,
     },
-    /// An HTML page where JSON should be: maintenance, mostly.
+    /// An HTML page instead of JSON: usually maintenance.
     #[error("an HTML page instead of JSON")]
     Html,
-    /// Bytes that are no text in the charset and compression that the headers declare.
-    #[error("not a text: {0}")]
+    /// A body that cannot be decoded as the headers say.
+    #[error("not text: {0}")]
     NotText(String),
-    /// JSON without a list of entries: an error message, mostly.
+    /// JSON without a list of entries: usually an error message.
     #[error("not a leaderboard page: no list at context.c.results")]
     NoList,
     /// Not the JSON of a page.
@@ -64,42 +64,42 @@ pub enum Failure {
     /// A body larger than a page may be.
     #[error("a body of more than {limit} bytes")]
     BodyTooLarge {
-        /// How many bytes a body may have, decompressed.
+        /// The limit in bytes, decompressed.
         limit: usize,
     },
-    /// More entries than were asked for.
-    #[error("more than the {asked} entries asked for")]
+    /// More entries than were requested.
+    #[error("more than the {requested} entries requested")]
     Overfull {
-        /// How many were asked for.
-        asked: usize,
+        /// How many were requested.
+        requested: usize,
     },
-    /// The first page came again where a further one was asked for.
+    /// The first page again instead of a later one.
     #[error("the page from entry {start} on is the first page again")]
     Repeated {
-        /// The number of the first entry asked for.
+        /// The number of the first entry requested.
         start: usize,
     },
     /// Entries moved from one page to another while the board was fetched.
-    #[error("the board changed between two pages: entry {entry} is another one by now")]
+    #[error("the board changed between two pages: entry {entry} is now a different one")]
     Changed {
-        /// The number of the entry that ended a page, and should have begun the next.
+        /// The number of the entry that ended one page and should have begun the next.
         entry: usize,
     },
-    /// A board larger than any board is.
+    /// A board with more entries than any real one.
     #[error("a board of more than {entries} entries")]
     BoardTooLarge {
-        /// How many it had when it was given up.
+        /// The limit.
         entries: usize,
     },
-    /// A board of more pages than any board has.
+    /// A board with more pages than any real one.
     #[error("a board of more than {pages} pages")]
     TooManyPages {
-        /// How many it had when it was given up.
+        /// The limit.
         pages: usize,
     },
 }
 
-const ELSEWHERE: &str = " (hint: that is another scheme or host: check upstream.base_url)";
+const ELSEWHERE: &str = " (hint: another scheme or host; check upstream.base_url)";
 
 fn through(proxy: Option<&Proxy>) -> String {
     proxy.map(|it| format!(" through {it}")).unwrap_or_default()
@@ -114,7 +114,7 @@ fn wait(retry_after: Option<Duration>) -> String {
 }
 
 impl Failure {
-    /// What a transport error means; a request had `timeout`, and was sent through `proxy`.
+    /// Classifies a transport error of a request that had `timeout` and was sent through `proxy`.
     pub(super) fn of(error: &reqwest::Error, timeout: Duration, proxy: Option<&Proxy>) -> Self {
         if error.is_connect() {
             let to = error.url().map_or_else(|| "the service".to_owned(), |it| it.origin().ascii_serialization());
@@ -126,25 +126,25 @@ impl Failure {
         }
     }
 
-    /// A redirect of a request to `address`.
+    /// The redirect of a request to `address`.
     pub(super) fn redirect(code: u16, location: &[u8], address: &Url) -> Self {
         let location = String::from_utf8_lossy(location);
         let elsewhere = address.join(&location).is_ok_and(|it| it.origin() != address.origin());
         Self::Redirect { code, location: short(&printable(&location)), elsewhere }
     }
 
-    /// Whether the service says that it gets too many requests, and nothing else.
+    /// Whether the service refused the request because there are too many.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Status { code: 429, .. })
     }
 }
 
-/// Why there is no connection, without what only says that there is none.
+/// The cause of a failed connection, without the outer errors that only say that it failed.
 fn connect_cause(error: &reqwest::Error) -> String {
     if let Some(cause) = causes(error).find_map(|it| it.downcast_ref::<rustls::Error>()).and_then(tls_cause) {
         return cause;
     }
-    // The first two say that a request to that address was not sent, and that it was not for want of a connection.
+    // The first two errors only say that the request was not sent because it could not connect.
     let mut chained = String::new();
     for cause in causes(error).skip(2).map(ToString::to_string) {
         if !chained.ends_with(&cause) {
@@ -155,18 +155,18 @@ fn connect_cause(error: &reqwest::Error) -> String {
     if chained.is_empty() { chain(error) } else { short(&chained) }
 }
 
-/// What the usual failures of TLS mean.
+/// Plain words for the usual TLS errors.
 fn tls_cause(error: &rustls::Error) -> Option<String> {
     let cause = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the service's certificate has expired, or the clock of this machine is wrong".to_owned()
+                "the service's certificate has expired, or this machine's clock is wrong".to_owned()
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the service's certificate is not valid yet, or the clock of this machine is wrong".to_owned()
+                "the service's certificate is not valid yet, or this machine's clock is wrong".to_owned()
             }
-            CertificateError::UnknownIssuer => "the service's certificate was issued by an authority that this system \
-                does not trust (hint: SSL_CERT_FILE names a file with further ones)"
+            CertificateError::UnknownIssuer => "this system does not trust the issuer of the service's \
+                certificate (hint: SSL_CERT_FILE names a file with more root certificates)"
                 .to_owned(),
             CertificateError::NotValidForName => "the service's certificate is for another name".to_owned(),
             CertificateError::NotValidForNameContext { expected, presented } => format!(
@@ -178,14 +178,15 @@ fn tls_cause(error: &rustls::Error) -> Option<String> {
             _ => return None,
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "the service does not speak TLS there (hint: is upstream.base_url http instead of https?)".to_owned()
+            "the service does not speak TLS (hint: should upstream.base_url begin with http instead of https?)"
+                .to_owned()
         }
         _ => return None,
     };
     Some(cause)
 }
 
-/// The causes of an error, itself first. What an I/O error wraps is one of them, which `source` leaves out.
+/// An error and its causes, including the error inside an I/O error, which `source` skips.
 fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
@@ -193,18 +194,18 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
     })
 }
 
-/// A message with the whole chain of its causes, each told once.
+/// An error and its causes in one message, without repetitions.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut told = error.to_string();
+    let mut message = error.to_string();
     for cause in causes(error).skip(1).map(ToString::to_string) {
-        if !told.ends_with(&cause) {
-            let _infallible = write!(told, ": {cause}");
+        if !message.ends_with(&cause) {
+            let _infallible = write!(message, ": {cause}");
         }
     }
-    short(&told)
+    short(&message)
 }
 
-/// The beginning of a text that a hostile answer may have made long.
+/// The beginning of a text, which a hostile response may have made long.
 pub(super) fn short(text: &str) -> String {
     match text.char_indices().nth(300) {
         Some((end, _)) => format!("{} …", &text[..end]),
@@ -212,7 +213,7 @@ pub(super) fn short(text: &str) -> String {
     }
 }
 
-/// A text in which what a terminal would act on is escaped.
+/// Escapes control characters, which a terminal would obey.
 fn printable(text: &str) -> String {
     text.escape_debug().to_string()
 }
@@ -222,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_redirect_tells_where_to_and_what_to_do_about_it() {
+    fn a_redirect_reports_its_target_and_a_hint() {
         let address: Url = "http://127.0.0.1:8080/leaderboard/listing/0?track=1".parse().unwrap();
         let redirect = |location: &[u8]| Failure::redirect(301, location, &address).to_string();
         let path = redirect(b"/account/login?next=/leaderboard/");
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_was_bounded_says_so() {
+    fn a_capped_wait_is_marked() {
         let status = |retry_after| Failure::Status { code: 429, retry_after, proxy: None }.to_string();
         assert_eq!(status(None), "status 429");
         assert_eq!(status(Some(Duration::from_secs(4))), "status 429, try again after 4s");
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn usual_failures_of_tls_are_told_in_plain_words() {
+    fn usual_tls_errors_have_plain_words() {
         let presented = vec![r#"DnsName("other.example")"#.to_owned()];
         let expected = rustls::pki_types::ServerName::try_from("localhost").unwrap();
         let name = CertificateError::NotValidForNameContext { expected, presented };
@@ -256,7 +257,7 @@ mod tests {
             (CertificateError::UnknownIssuer, "SSL_CERT_FILE"),
             (name, r#"not for localhost but for DnsName(\"other.example\")"#),
         ] {
-            // As it comes: within an I/O error.
+            // As reqwest reports it: inside an I/O error.
             let io = std::io::Error::other(rustls::Error::InvalidCertificate(error));
             let told = causes(&io).find_map(|it| it.downcast_ref::<rustls::Error>()).and_then(tls_cause).unwrap();
             assert!(told.contains(words), "{told}");

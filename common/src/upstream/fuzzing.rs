@@ -1,4 +1,4 @@
-//! What the fuzz targets need of this room; part of fuzzing builds only.
+//! Access for the fuzz targets; only in fuzzing builds.
 
 use std::borrow::Cow;
 
@@ -8,18 +8,18 @@ use serde_json::value::RawValue;
 use super::Failure;
 use super::page;
 
-/// A body as text, where nothing declares its charset.
+/// Decodes a body without headers.
 ///
 /// # Errors
-/// When it is no valid text.
+/// If it is not valid text.
 pub fn text(body: &[u8]) -> Result<Cow<'_, str>, Failure> {
     page::text(body, &HeaderMap::new())
 }
 
-/// The entries of a page, and how many elements its list has.
+/// The usable entries of a page, and the number of its elements.
 ///
 /// # Errors
-/// When it is no page for which `asked` entries were asked.
-pub fn read(text: &str, asked: usize) -> Result<(Vec<&RawValue>, usize), Failure> {
-    page::read_first(text, asked).map(|page| (page.entries, page.listed))
+/// If it is not a page of up to `requested` entries.
+pub fn read(text: &str, requested: usize) -> Result<(Vec<&RawValue>, usize), Failure> {
+    page::read_first(text, requested).map(|page| (page.entries, page.listed))
 }

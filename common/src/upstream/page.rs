@@ -1,4 +1,4 @@
-//! One page of a board: `{"context":{"c":{"results":[ENTRY,…]}}}`, checked before any of it is used.
+//! One page of a board: `{"context":{"c":{"results":[ENTRY,…]}}}`, validated before any of it is used.
 
 use std::borrow::Cow;
 
@@ -10,31 +10,29 @@ use serde_json::value::RawValue;
 use super::failure::{Failure, short};
 use crate::domain::json::{self, Found, Sink};
 
-/// An entry nested deeper than this is left out: readers of the cache may not get through it.
-const DEEPEST: usize = 100;
+/// An entry nested deeper than this is left out, since readers of the cache might not cope with it.
+const MAX_DEPTH: usize = 100;
 
-/// An entry with more bytes than this is left out: it is twenty times as large as entries are, and all of it would have to be
-/// held at once by whoever makes an index in little memory.
-const LARGEST: usize = 16 << 10;
+/// A larger entry is left out. Real ones are twenty times smaller, and an index in little memory has to hold a whole one.
+const MAX_ENTRY_BYTES: usize = 16 << 10;
 
-/// How gzip data begins.
 const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
 
 /// The entries of a page, in order, as raw text.
 #[derive(Debug, Default)]
 pub(super) struct Page<'a> {
-    /// The entries that are objects.
+    /// The usable entries.
     pub(super) entries: Vec<&'a RawValue>,
-    /// How many elements the list has, entries or not.
+    /// The number of elements of the list, usable or not.
     pub(super) listed: usize,
-    /// The first and the last element, entries or not.
+    /// The first and last element, usable or not.
     pub(super) ends: Option<(&'a RawValue, &'a RawValue)>,
 }
 
-/// Decodes a body: by its byte order mark, which is dropped, else by the charset of `Content-Type`, else as UTF-8. Nothing is
-/// replaced: bytes that are not valid are a failure.
+/// Decodes a body by its byte order mark, which is dropped, else by the charset of `Content-Type`, else as UTF-8. Invalid
+/// bytes are a failure; nothing is replaced.
 pub(super) fn text<'b>(body: &'b [u8], headers: &HeaderMap) -> Result<Cow<'b, str>, Failure> {
-    // The client decodes gzip, and removes the header then.
+    // The client has already decoded gzip, and removed the header.
     if let Some(coding) = headers.get(CONTENT_ENCODING).filter(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Failure::NotText(short(&format!("Content-Encoding is {coding:?}, expected gzip or none"))));
     }
@@ -49,7 +47,7 @@ pub(super) fn text<'b>(body: &'b [u8], headers: &HeaderMap) -> Result<Cow<'b, st
     encoding.decode_without_bom_handling_and_without_replacement(text).ok_or_else(invalid)
 }
 
-/// The charset of `Content-Type`; UTF-8 where it has none, as JSON is.
+/// The charset of `Content-Type`; by default UTF-8, as JSON.
 fn declared(headers: &HeaderMap) -> Result<&'static Encoding, Failure> {
     let mime: Option<Mime> = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()?.parse().ok());
     let Some(label) = mime.as_ref().and_then(|it| it.get_param(mime::CHARSET)) else { return Ok(UTF_8) };
@@ -57,23 +55,23 @@ fn declared(headers: &HeaderMap) -> Result<&'static Encoding, Failure> {
     Encoding::for_label_no_replacement(label.as_str().as_bytes()).ok_or_else(unknown)
 }
 
-/// Reads the first page of a board. One that has elements has an entry: anything else is another document.
-pub(super) fn read_first(text: &str, asked: usize) -> Result<Page<'_>, Failure> {
-    let page = read(text, asked)?;
+/// Reads the first page of a board. If it lists elements, at least one must be an entry; otherwise it is some other document.
+pub(super) fn read_first(text: &str, requested: usize) -> Result<Page<'_>, Failure> {
+    let page = read(text, requested)?;
     if page.listed > 0 && page.entries.is_empty() {
         return Err(Failure::NotAPage(format!("none of its {} results is an entry", page.listed)));
     }
     Ok(page)
 }
 
-/// Reads a page for which `asked` entries were asked.
-pub(super) fn read(text: &str, asked: usize) -> Result<Page<'_>, Failure> {
+/// Reads a page of up to `requested` entries.
+pub(super) fn read(text: &str, requested: usize) -> Result<Page<'_>, Failure> {
     if text.trim_start().starts_with('<') {
         return Err(Failure::Html);
     }
-    let mut page = Collect { page: Page::default(), asked };
+    let mut page = Collect { page: Page::default(), requested };
     match json::walk(text, &["context", "c", "results"], &mut page) {
-        Ok(Found::Array) if page.page.listed > asked => Err(Failure::Overfull { asked }),
+        Ok(Found::Array) if page.page.listed > requested => Err(Failure::Overfull { requested }),
         Ok(Found::Array) => Ok(page.page),
         Ok(Found::Null | Found::Nothing) => Err(Failure::NoList),
         Err(error) => Err(Failure::NotAPage(short(&error.to_string()))),
@@ -82,7 +80,7 @@ pub(super) fn read(text: &str, asked: usize) -> Result<Page<'_>, Failure> {
 
 struct Collect<'a> {
     page: Page<'a>,
-    asked: usize,
+    requested: usize,
 }
 
 impl<'a> Sink<'a> for Collect<'a> {
@@ -96,8 +94,9 @@ impl<'a> Sink<'a> for Collect<'a> {
         self.page.listed += 1;
         self.page.ends = Some((self.page.ends.map_or(value, |(first, _)| first), value));
         let text = value.get();
-        let usable = text.starts_with('{') && text.len() <= LARGEST && !json::nested_deeper_than(text, DEEPEST);
-        if usable && self.page.listed <= self.asked {
+        let usable =
+            text.starts_with('{') && text.len() <= MAX_ENTRY_BYTES && !json::nested_deeper_than(text, MAX_DEPTH);
+        if usable && self.page.listed <= self.requested {
             self.page.entries.push(value);
         }
     }
@@ -125,8 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_too_deep_or_too_large_costs_itself_only() {
-        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(LARGEST));
+    fn only_unusable_entries_are_left_out() {
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_ENTRY_BYTES));
         assert_eq!(entries(&page(&format!("[{large},{{}}]"))), Ok((vec!["{}"], 2)));
         let deep = format!("{}{}", r#"{"a":"#.repeat(200), "1".to_owned() + &"}".repeat(200));
         let text = page(&format!("[null,{deep},{{}}]"));
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_its_ends_whether_they_are_entries_or_not() {
+    fn ends_are_known_even_if_they_are_not_entries() {
         let ends = |list: &str| {
             let text = page(list);
             let page = read(&text, 9).unwrap();
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_decoded_as_content_type_says() {
+    fn content_type_decides_the_charset() {
         let utf8 = "\"ü€\"".as_bytes();
         for content_type in
             ["application/json", "application/json; charset=utf-8", "text/json;CHARSET=\"UTF-8\"", "nonsense", ""]
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_order_mark_is_dropped_and_counts_more_than_content_type() {
+    fn a_byte_order_mark_overrides_content_type_and_is_dropped() {
         let marked = |mark: &[u8], text: &[u8]| [mark, text].concat();
         for content_type in ["application/json", "application/json; charset=iso-8859-1"] {
             assert_eq!(typed(content_type, &marked(b"\xef\xbb\xbf", "ü".as_bytes())).as_deref(), Ok("ü"));
@@ -192,24 +191,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_valid_is_a_failure_and_nothing_is_replaced() {
+    fn invalid_text_is_a_failure() {
         for (content_type, body, message) in [
-            ("application/json", &b"R\xe4ikk\xf6nen"[..], "not a text: not valid UTF-8"),
-            ("application/json", b"cut \xe2\x82", "not a text: not valid UTF-8"),
-            ("application/json; charset=utf-16", b"{\x00\x00\xd8}\x00", "not a text: not valid UTF-16LE"),
-            ("application/json; charset=utf-16", b"odd", "not a text: not valid UTF-16LE"),
-            ("application/json; charset=shift_jis", b"\x93", "not a text: not valid Shift_JIS"),
-            ("application/json; charset=klingon", b"{}", "not a text: unknown charset \"klingon\" in Content-Type"),
-            // A name that browsers know, for which they read nothing.
-            ("text/json; charset=iso-2022-kr", b"{}", "not a text: unknown charset \"iso-2022-kr\" in Content-Type"),
-            ("", b"\x1f\x8b\x08", "not a text: gzip data that Content-Encoding does not declare"),
+            ("application/json", &b"R\xe4ikk\xf6nen"[..], "not text: not valid UTF-8"),
+            ("application/json", b"cut \xe2\x82", "not text: not valid UTF-8"),
+            ("application/json; charset=utf-16", b"{\x00\x00\xd8}\x00", "not text: not valid UTF-16LE"),
+            ("application/json; charset=utf-16", b"odd", "not text: not valid UTF-16LE"),
+            ("application/json; charset=shift_jis", b"\x93", "not text: not valid Shift_JIS"),
+            ("application/json; charset=klingon", b"{}", "not text: unknown charset \"klingon\" in Content-Type"),
+            // A charset that browsers know and refuse to decode.
+            ("text/json; charset=iso-2022-kr", b"{}", "not text: unknown charset \"iso-2022-kr\" in Content-Type"),
+            ("", b"\x1f\x8b\x08", "not text: gzip data that Content-Encoding does not declare"),
         ] {
             assert_eq!(typed(content_type, body).unwrap_err(), message);
         }
         let coded = |coding| decoded(&[(CONTENT_ENCODING, coding)], b"{}");
         assert_eq!(coded("identity").as_deref(), Ok("{}"));
         for coding in ["br", "deflate", "gzip, gzip", "zstd"] {
-            let message = format!("not a text: Content-Encoding is {coding:?}, expected gzip or none");
+            let message = format!("not text: Content-Encoding is {coding:?}, expected gzip or none");
             assert_eq!(coded(coding).unwrap_err(), message);
         }
         let long = "x".repeat(5000);
@@ -225,9 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_an_error_not_an_empty_board() {
+    fn anything_else_is_an_error() {
         assert_eq!(entries(" <!DOCTYPE html>"), Err(Failure::Html));
-        assert_eq!(entries(&page("[{},{},{},{}]")), Err(Failure::Overfull { asked: 3 }));
+        assert_eq!(entries(&page("[{},{},{},{}]")), Err(Failure::Overfull { requested: 3 }));
         for wrong in ["", "null", "[]", "{}", r#"{"context":{}}"#, r#"{"context":{"c":{"results":[{}"#] {
             assert!(matches!(entries(wrong), Err(Failure::NotAPage(_) | Failure::NoList)), "{wrong}");
         }
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_in_a_wrong_place_makes_no_long_message() {
+    fn a_long_string_makes_no_long_message() {
         for text in [page(&format!("{:?}", "x".repeat(100_000))), format!("{{\"context\":{:?}}}", "x".repeat(100_000))]
         {
             let message = read(&text, 3).unwrap_err().to_string();

@@ -1,8 +1,8 @@
-//! A board while its pages arrive: whether a page continues the one before it, and whether it is the last.
+//! The pages of one board: whether a page continues the previous one, and whether it is the last.
 //!
-//! Each page after the first is asked for from the last entry of the one before, and has to begin with that entry. So an entry
-//! that was inserted or removed meanwhile, which moves all that follow, is noticed: without it, one entry would stand twice in the
-//! board, or be missing. It also means that no request begins beyond the end of the board.
+//! Each page after the first is requested from the last entry of the previous one, and must begin with that entry. This
+//! detects an insertion or removal between two requests, which shifts all entries behind it, so that one would be duplicated
+//! or missing. It also means that no request begins beyond the end of the board.
 
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,60 +16,60 @@ use super::page;
 use super::request::{Ask, validators};
 use crate::domain::{BoardSink, Combination, Lap, MAX_BOARD_ENTRIES, Validators};
 
-/// The most pages of a board: even pages of 50 entries are enough for the largest one.
+/// Enough for the largest board even with pages of 50 entries.
 const MAX_PAGES: usize = 10_000;
 
-/// Which page is taken for a board's last.
+/// How the last page of a board is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LastPage {
-    /// One that is less than half as long as the longest of this run.
+    /// It is less than half as long as the longest page of this run.
     Short,
-    /// One that adds nothing to the page before it. This costs a request more, and finds what the other does not: pages that
-    /// have become much shorter during the run.
+    /// It adds nothing to the previous page. This takes another request, and works even if pages become much shorter during
+    /// the run.
     Empty,
 }
 
-/// The number of elements of the longest page so far: how many the service puts on a page at least, whatever it was asked for.
+/// The length of the longest page so far: the service may send fewer entries than requested.
 #[derive(Debug, Default)]
 pub(super) struct LongestPage(AtomicUsize);
 
 impl LongestPage {
-    /// Whether a page with so many elements may have another behind it.
+    /// Whether another page may follow one with this many elements.
     fn may_continue(&self, listed: usize, last_page: LastPage) -> bool {
         let longest = self.0.fetch_max(listed, Ordering::Relaxed).max(listed);
-        // With one element, the next page would begin where this one did.
+        // After a page of one element, the next would begin at the same one.
         listed > 1 && (last_page == LastPage::Empty || listed >= longest / 2)
     }
 }
 
-/// What became of a page.
+/// What follows from a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// There may be another behind it.
+    /// Another page may follow.
     More,
-    /// It was the last.
+    /// It was the last page.
     Last,
-    /// It does not continue the page before it.
+    /// It does not continue the previous page.
     Changed,
-    /// The board has not changed since the version that was named.
+    /// The board is still the version that was given.
     NotModified,
 }
 
-/// A board while its pages arrive.
+/// The pages of one board.
 pub(super) struct Pages<'a, S> {
     board: Combination,
     name: &'a str,
-    /// The version that the cached board has.
+    /// The version of the cached board.
     unless: &'a Validators,
     last_page: LastPage,
     sink: Option<S>,
-    /// How many pages were taken.
+    /// The number of pages so far.
     taken: usize,
-    /// How many elements they list, each counted once.
+    /// The number of their elements, each counted once.
     listed: usize,
-    /// How many of those are no entries.
+    /// How many of those are not usable.
     left_out: usize,
-    /// What tells the first and the last element.
+    /// The identities of the first and last element.
     ends: Option<(u64, u64)>,
 }
 
@@ -78,7 +78,7 @@ impl<'a, S: BoardSink> Pages<'a, S> {
         Self { board, name, unless, last_page, sink: None, taken: 0, listed: 0, left_out: 0, ends: None }
     }
 
-    /// Forgets what was taken, to begin again.
+    /// Begins again from the first page.
     pub(super) fn restart(&mut self) {
         *self = Self::new(self.board, self.name, self.unless, self.last_page);
     }
@@ -87,40 +87,40 @@ impl<'a, S: BoardSink> Pages<'a, S> {
         self.board
     }
 
-    /// The number of the element that the next page begins with.
+    /// The number of the first element of the next page.
     pub(super) fn start(&self) -> usize {
         self.listed.saturating_sub(1)
     }
 
-    /// How to ask for the next page.
+    /// The request for the next page.
     pub(super) fn ask(&self) -> Ask<'a> {
         const ANY: &Validators = &Validators { etag: None, last_modified: None };
-        // The version of the first page says nothing of those that follow.
+        // The version is that of the first page.
         let unless = if self.taken == 0 { self.unless } else { ANY };
         Ask::Listing { board: self.board, start: self.start(), unless }
     }
 
-    /// How many elements were no entries, or nested too deep.
+    /// The number of elements that were not usable.
     pub(super) fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// Checks the next page, for which `asked` elements were asked, and only then takes its entries.
+    /// Validates the next page of up to `requested` elements, then takes its entries.
     pub(super) fn take(
         &mut self,
         text: &str,
         headers: &HeaderMap,
-        asked: usize,
+        requested: usize,
         longest: &LongestPage,
     ) -> Result<Taken, Failure> {
-        let page = if self.taken == 0 { page::read_first(text, asked) } else { page::read(text, asked) }?;
+        let page = if self.taken == 0 { page::read_first(text, requested) } else { page::read(text, requested) }?;
         let ends = page.ends.map(|(first, last)| (identity(first), identity(last)));
         match (self.ends, ends) {
             (Some((_, last)), Some((first, _))) if first == last => {}
-            // The service has ignored `start`, which does no harm where it had given all it has. Of a board that is doubted
-            // this is not believed.
+            // The service ignored `start`. That is harmless if the first page was the whole board, unless the board is being
+            // verified.
             (Some((first, _)), Some((again, _))) if first == again => {
-                let is_whole = self.ends == ends && self.listed == page.listed && page.listed < asked;
+                let is_whole = self.ends == ends && self.listed == page.listed && page.listed < requested;
                 return if is_whole && self.taken == 1 && self.last_page == LastPage::Short {
                     Ok(Taken::Last)
                 } else {
@@ -158,7 +158,7 @@ impl<'a, S: BoardSink> Pages<'a, S> {
         if !more {
             return Ok(Taken::Last);
         }
-        // Also where what was listed are no entries.
+        // Elements count even if they are not usable.
         if self.listed >= MAX_BOARD_ENTRIES {
             return Err(Failure::BoardTooLarge { entries: self.listed });
         }
@@ -168,14 +168,14 @@ impl<'a, S: BoardSink> Pages<'a, S> {
         Ok(Taken::More)
     }
 
-    /// The board, once its last page was taken.
+    /// The board, after its last page.
     pub(super) fn finish(self) -> S {
         self.sink.unwrap_or_else(|| S::begin(self.board, self.name, &Validators::default()))
     }
 }
 
-/// Tells an element of a board from others: an entry by its driver and lap time, which stay when other entries change its
-/// position and gaps; anything else by its text.
+/// Identifies an entry by driver and lap time, which stay the same when other entries change its position and gaps, and any
+/// other element by its text.
 fn identity(element: &RawValue) -> u64 {
     fn hash(value: impl Hash) -> u64 {
         FixedState::default().hash_one(value)

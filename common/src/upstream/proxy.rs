@@ -1,5 +1,5 @@
-//! The proxy that the environment names: `HTTPS_PROXY` or `HTTP_PROXY`, whichever the service's scheme asks for, else
-//! `ALL_PROXY`, unless `NO_PROXY` excepts the service's host. Names in lower case count too.
+//! The proxy from the environment: `HTTPS_PROXY` or `HTTP_PROXY`, depending on the service's scheme, else `ALL_PROXY`, unless
+//! `NO_PROXY` lists the service's host. Lower-case names work too.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-/// A proxy, as messages name it: with its variable and without its password.
+/// A proxy as shown in messages: with its variable, without its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
     variable: &'static str,
@@ -20,7 +20,7 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// A variable that names no proxy that can be used.
+/// A variable has an invalid value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(test, derive(Default))]
 #[error("{variable} = {value:?}: expected a proxy such as http://proxy.example:3128")]
@@ -29,10 +29,10 @@ pub struct ProxyError {
     value: String,
 }
 
-/// The proxy for requests to `base`, and its address with user and password. `variable` reads the environment.
+/// The proxy for requests to `base`, and its URL with user and password. `variable` reads the environment.
 ///
 /// # Errors
-/// When the variable that names it names none that can be used.
+/// If the variable's value is not a valid proxy.
 pub(super) fn of(
     base: &Url,
     variable: impl Fn(&'static str) -> Option<OsString>,
@@ -44,7 +44,7 @@ pub(super) fn of(
     let own = if base.scheme() == "https" { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
     let Some((variable, value)) = set(own).or_else(|| set(["ALL_PROXY", "all_proxy"])) else { return Ok(None) };
     let except = set(["NO_PROXY", "no_proxy"]).map(|it| it.1).unwrap_or_default();
-    // With that proxy for everything, is the service excepted?
+    // Ask the matcher only whether NO_PROXY excludes the service.
     let Ok(service) = base.as_str().parse() else { return Ok(None) };
     if Matcher::builder().all("http://proxy").no(except).build().intercept(&service).is_none() {
         return Ok(None);
@@ -52,7 +52,7 @@ pub(super) fn of(
     let with_scheme = if value.contains("://") { value.clone() } else { format!("http://{value}") };
     let usable = |it: &Url| matches!(it.scheme(), "http" | "https") && it.host_str().is_some_and(|it| !it.is_empty());
     let Some(address) = Url::parse(&with_scheme).ok().filter(usable) else {
-        // Whatever stands before an @ may be a password.
+        // Anything before an @ may be a password.
         let value = value.rsplit_once('@').map_or_else(|| value.clone(), |(_, host)| format!("…@{host}"));
         return Err(ProxyError { variable, value });
     };
@@ -65,7 +65,7 @@ pub(super) fn of(
 mod tests {
     use super::*;
 
-    fn told(base: &str, set: &[(&str, &str)]) -> String {
+    fn proxy_of(base: &str, set: &[(&str, &str)]) -> String {
         let variable = |name| set.iter().find(|it| it.0 == name).map(|it| it.1.into());
         match of(&base.parse().unwrap(), variable) {
             Ok(None) => "none".to_owned(),
@@ -77,21 +77,21 @@ mod tests {
     const SERVICE: &str = "https://game.example/";
 
     #[test]
-    fn the_variable_of_the_scheme_counts_then_the_one_for_all() {
+    fn the_variable_of_the_scheme_overrides_all_proxy() {
         let both = [("HTTPS_PROXY", "http://a:1"), ("ALL_PROXY", "http://b:2"), ("http_proxy", "c:3")];
-        assert_eq!(told(SERVICE, &both), "the proxy http://a:1 (HTTPS_PROXY)");
-        assert_eq!(told("http://game.example/", &both), "the proxy http://c:3 (http_proxy)");
-        assert_eq!(told(SERVICE, &both[1..]), "the proxy http://b:2 (ALL_PROXY)");
+        assert_eq!(proxy_of(SERVICE, &both), "the proxy http://a:1 (HTTPS_PROXY)");
+        assert_eq!(proxy_of("http://game.example/", &both), "the proxy http://c:3 (http_proxy)");
+        assert_eq!(proxy_of(SERVICE, &both[1..]), "the proxy http://b:2 (ALL_PROXY)");
         assert_eq!(
-            told(SERVICE, &[("HTTPS_PROXY", ""), ("all_proxy", "https://b")]),
+            proxy_of(SERVICE, &[("HTTPS_PROXY", ""), ("all_proxy", "https://b")]),
             "the proxy https://b:443 (all_proxy)"
         );
-        assert_eq!(told(SERVICE, &[]), "none");
-        assert_eq!(told(SERVICE, &[("HTTP_PROXY", "no proxy at all")]), "none");
+        assert_eq!(proxy_of(SERVICE, &[]), "none");
+        assert_eq!(proxy_of(SERVICE, &[("HTTP_PROXY", "no proxy at all")]), "none");
     }
 
     #[test]
-    fn excepted_hosts_have_none() {
+    fn hosts_in_no_proxy_have_none() {
         for (base, no_proxy, expected) in [
             (SERVICE, "game.example", "none"),
             (SERVICE, "other.example, .example", "none"),
@@ -99,13 +99,13 @@ mod tests {
             ("http://127.0.0.1:8080/", "127.0.0.0/8", "none"),
             (SERVICE, "other.example", "the proxy http://p:1 (ALL_PROXY)"),
         ] {
-            assert_eq!(told(base, &[("ALL_PROXY", "p:1"), ("no_proxy", no_proxy)]), expected, "{no_proxy}");
+            assert_eq!(proxy_of(base, &[("ALL_PROXY", "p:1"), ("no_proxy", no_proxy)]), expected, "{no_proxy}");
         }
     }
 
     #[test]
-    fn a_password_is_never_told() {
-        let proxy = |value| told(SERVICE, &[("HTTPS_PROXY", value)]);
+    fn a_password_is_never_shown() {
+        let proxy = |value| proxy_of(SERVICE, &[("HTTPS_PROXY", value)]);
         assert_eq!(proxy("http://me:secret@p:3128/"), "the proxy http://p:3128 (HTTPS_PROXY)");
         assert_eq!(
             proxy("htp://me:sec@ret@p:3128"),

@@ -1,53 +1,52 @@
-//! The common rate of all requests: evenly spread, lower while the service refuses, stopped while it asks for that.
+//! The rate limit of all requests: evenly spaced, slower after a 429, paused by `Retry-After`.
 //!
-//! The rate follows AIMD, as TCP's does: it is multiplied by less than 1 when a request is refused for the rate, and
-//! grows by a little with each one that is not. Written here instead of taken from a crate, because crates with a fixed
-//! rate cannot be held back or slowed down; it runs on the runtime's clock, so that tests need not wait for it.
+//! The rate follows AIMD, as TCP does: each 429 multiplies it by less than 1, and each accepted request raises it a little. It
+//! is written here because crates with a fixed rate can be neither paused nor slowed down. It uses tokio's clock, so that
+//! tests do not wait.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Timers are no finer than this, so turns may come together that lie closer.
+/// Timers are no finer than this, so requests that are due closer together may be sent at once.
 const GRAIN: Duration = Duration::from_millis(20);
 
-/// A refusal multiplies the rate by this …
+/// A 429 multiplies the rate by this …
 const DECREASE: f64 = 0.8;
-/// … or by this if nothing was accepted since the last one: the rate is far too high then.
+/// … or by this if no request was accepted since the last one, because the rate is far too high then.
 const FAST_DECREASE: f64 = 0.5;
 
-/// Each accepted request raises the rate by this share of the rate plus one a second. So about one request in 40 is
-/// refused while the service accepts fewer than are configured, and the rate doubles within 200 requests once it
-/// accepts more.
+/// Each accepted request raises the rate by this share of (rate + 1). So about one request in 40 is refused while the service
+/// accepts less than the configured rate, and the rate doubles within 200 requests once it accepts more.
 const INCREASE: f64 = 0.004;
 
-/// However often the service refuses, the rate does not fall below this, in requests a second.
+/// The rate never falls below this, in requests per second.
 const MIN_RATE: f64 = 0.125;
 
-/// Limits requests to a rate.
+/// Limits the rate of requests.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
-    /// The configured rate, in requests a second.
+    /// The configured rate, in requests per second.
     max: f64,
-    /// Held by the one that waits for the next turn; the others wait for it.
+    /// Held by the task that waits for the next slot, so that tasks are served in order.
     queue: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Requests a second, now.
+    /// The current rate, in requests per second.
     rate: f64,
-    /// When the next turn would be, if turns were exactly even.
+    /// The next slot, if slots were spaced exactly.
     next: Instant,
-    /// Nobody has a turn before that.
+    /// No slot comes before this.
     held_until: Instant,
-    /// When the rate fell last.
+    /// When the rate was last lowered.
     slowed: Option<Instant>,
-    /// Whether a request was accepted since then.
+    /// Whether a request has been accepted since.
     accepted: bool,
-    /// The last rate that was logged.
+    /// The rate that was last logged.
     logged: f64,
 }
 
@@ -59,21 +58,21 @@ impl RateLimiter {
         Self { max, queue: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// Waits for a turn, in the order of the calls. Returns when it came.
+    /// Waits for a slot, in the order of the calls. Returns the time of the slot.
     pub(super) async fn acquire(&self) -> Instant {
         let _first = self.queue.lock().await;
         loop {
             let now = Instant::now();
-            let at = self.state().turn(now);
+            let at = self.state().slot(now);
             if at <= now {
                 return now;
             }
-            // The rate may change meanwhile: look again then.
+            // Loops because the rate may change in the meantime.
             sleep_until(at).await;
         }
     }
 
-    /// Lets nobody have a turn for so long from now. Says whether nobody was held before.
+    /// Pauses all requests for this long. Returns whether they were not paused already.
     pub(super) fn hold(&self, pause: Duration) -> bool {
         let mut state = self.state();
         let now = Instant::now();
@@ -83,7 +82,7 @@ impl RateLimiter {
         first
     }
 
-    /// A request was accepted: the rate recovers a little.
+    /// Records an accepted request, which raises the rate a little.
     pub(super) fn accepted(&self) {
         let mut state = self.state();
         state.accepted = true;
@@ -92,8 +91,8 @@ impl RateLimiter {
         }
     }
 
-    /// A request that had its turn at `sent` was refused for the rate: the rate falls, once for all requests that were in
-    /// flight together. Says whether it fell.
+    /// Records that a request sent at `sent` got a 429. This lowers the rate, once for all requests that were in flight
+    /// together. Returns whether it did.
     pub(super) fn refused(&self, sent: Instant) -> bool {
         let mut state = self.state();
         if state.slowed.is_some_and(|slowed| sent <= slowed) {
@@ -112,14 +111,19 @@ impl RateLimiter {
         true
     }
 
+    #[cfg(test)]
+    pub(super) fn is_slowed(&self) -> bool {
+        self.state().slowed.is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// When the next turn is. It is taken if that is now.
-    fn turn(&mut self, now: Instant) -> Instant {
+    /// The time of the next slot. If that is now, the slot is taken.
+    fn slot(&mut self, now: Instant) -> Instant {
         let (even, interval) = (self.next.max(now), self.interval());
         let early = even.checked_sub(GRAIN.saturating_sub(interval)).unwrap_or(even);
         let at = early.max(now).max(self.held_until);
@@ -141,15 +145,15 @@ mod tests {
 
     use proptest::prelude::*;
 
-    /// When each of `turns` turns came, with `tasks` tasks asking for them.
-    async fn turns(limiter: &Arc<RateLimiter>, tasks: usize, turns: usize) -> Vec<Duration> {
+    /// The times of `slots` slots acquired by `tasks` tasks.
+    async fn slots(limiter: &Arc<RateLimiter>, tasks: usize, slots: usize) -> Vec<Duration> {
         let begun = Instant::now();
         let mut set = tokio::task::JoinSet::new();
         for _ in 0..tasks {
             let limiter = Arc::clone(limiter);
             set.spawn(async move {
                 let mut times = Vec::new();
-                for _ in 0..turns / tasks {
+                for _ in 0..slots / tasks {
                     times.push(limiter.acquire().await - begun);
                 }
                 times
@@ -161,16 +165,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_second_sees_more_turns_than_it_may() {
+    async fn no_second_has_more_slots_than_the_rate() {
         for per_second in [1, 8, 100, 5000] {
             let count = (per_second as usize * 3).next_multiple_of(4);
-            let times = turns(&Arc::new(RateLimiter::new(per_second)), 4, count).await;
+            let times = slots(&Arc::new(RateLimiter::new(per_second)), 4, count).await;
             let window = Duration::from_secs(1);
-            // The grain lets as many come early as fit into it.
-            let most = per_second as usize + (per_second as usize).div_ceil(50) + 1;
+            // Plus as many as fit into GRAIN, which may come early.
+            let max = per_second as usize + (per_second as usize).div_ceil(50) + 1;
             for (first, &start) in times.iter().enumerate() {
                 let within = times[first..].iter().take_while(|&&it| it < start + window).count();
-                assert!(within <= most, "{within} turns in a second at {per_second}/s");
+                assert!(within <= max, "{within} slots in a second at {per_second}/s");
             }
             assert_eq!(times.len(), count);
             let last = times[count - 1];
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hold_stops_everyone_even_who_was_waiting() {
+    async fn a_pause_also_holds_tasks_that_were_waiting() {
         let limiter = Arc::new(RateLimiter::new(10));
         limiter.acquire().await;
         let begun = Instant::now();
@@ -190,7 +194,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(limiter.hold(Duration::from_secs(5)));
         assert!(!limiter.hold(Duration::from_secs(1)));
-        let times = turns(&limiter, 4, 8).await;
+        let times = slots(&limiter, 4, 8).await;
         assert!(times[0] >= Duration::from_secs(5), "{times:?}");
         assert!(times[7] >= Duration::from_millis(5700), "{times:?}");
         assert!(waiting.await.unwrap() >= Duration::from_secs(5));
@@ -203,17 +207,16 @@ mod tests {
         tokio::time::advance(Duration::from_millis(50)).await;
         assert!(limiter.refused(first));
         assert!(!limiter.refused(second));
-        let slower = turns(&limiter, 1, 10).await;
+        let slower = slots(&limiter, 1, 10).await;
         assert!(slower[9] >= slower[0] + Duration::from_millis(112 - 20), "{slower:?}");
         for _ in 0..100 {
             limiter.accepted();
         }
-        let recovered = turns(&limiter, 1, 10).await;
+        let recovered = slots(&limiter, 1, 10).await;
         assert!(recovered[9] <= recovered[0] + Duration::from_millis(91), "{recovered:?}");
     }
 
-    /// What became of requests by four tasks, for so long, to a service that accepts `limit` a second and answers after
-    /// `latency`.
+    /// How many requests of four tasks a service accepts and refuses that accepts `limit` a second and answers after `latency`.
     async fn against_a_limit(configured: u32, limit: f64, latency: Duration, time: Duration) -> (u32, u32) {
         let limiter = Arc::new(RateLimiter::new(configured));
         // A bucket that holds one token.
@@ -253,7 +256,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
         #[test]
-        fn few_requests_are_refused_and_most_that_the_service_accepts_are_sent(
+        fn few_requests_are_refused_and_most_of_the_limit_is_used(
             configured in 2u32..200, limit in 0.25f64..20.0, latency in 1u64..400
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

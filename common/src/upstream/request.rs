@@ -1,4 +1,4 @@
-//! What a request says: its address, and headers that a browser's page would send.
+//! Requests: their URLs, and headers as a browser would send them.
 
 use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, REFERER};
 use url::Url;
@@ -6,22 +6,22 @@ use url::Url;
 use crate::domain::Combination;
 use crate::domain::Validators;
 
-/// What is asked of the service.
+/// A request to the service.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ask<'a> {
-    /// The HTML page, for its cookies.
+    /// The HTML page of a board, for its cookies.
     Page(Combination),
-    /// A part of a board's entries; with a version, only if it is another by now.
+    /// A page of a board's entries, unless its version is still `unless`.
     Listing { board: Combination, start: usize, unless: &'a Validators },
 }
 
 impl Ask<'_> {
-    /// Whether the service may answer that nothing has changed.
+    /// Whether 304 is a valid response.
     pub(super) fn is_conditional(&self) -> bool {
         matches!(self, Self::Listing { unless, .. } if !unless.is_empty())
     }
 
-    /// Its address at the service at `base`; pages have up to `page_size` entries.
+    /// The URL; pages have up to `page_size` entries.
     pub(super) fn address(&self, base: &Url, page_size: usize) -> Url {
         match self {
             Self::Page(board) => page(*board, base),
@@ -32,7 +32,6 @@ impl Ask<'_> {
         }
     }
 
-    /// The request for that address of it.
     pub(super) fn request(self, client: &reqwest::Client, address: Url, base: &Url) -> reqwest::RequestBuilder {
         let request = client.get(address);
         match self {
@@ -48,7 +47,7 @@ impl Ask<'_> {
     }
 }
 
-/// The address of a board's HTML page.
+/// The URL of a board's HTML page.
 fn page(Combination { track, class }: Combination, base: &Url) -> Url {
     within(base, "leaderboard/", &format!("car_class=class-{class}&track={track}"))
 }
@@ -60,13 +59,13 @@ fn within(base: &Url, path: &str, query: &str) -> Url {
     address
 }
 
-/// What the headers of a page say of its version.
+/// The version of a page, from its headers.
 pub(super) fn validators(headers: &HeaderMap) -> Validators {
     let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
     Validators::new(text(ETAG), text(LAST_MODIFIED))
 }
 
-/// The headers that ask for a page only if it is of another version.
+/// The headers of a conditional request.
 fn conditions(unless: &Validators) -> impl Iterator<Item = (HeaderName, &str)> {
     let Validators { etag, last_modified } = unless;
     let etag = etag.iter().map(|it| (IF_NONE_MATCH, it.as_str()));

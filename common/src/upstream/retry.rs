@@ -1,40 +1,39 @@
-//! The one place that decides what happens after a failure.
+//! Decides what happens after a failure; nothing else does.
 
 use std::time::Duration;
 
 use super::failure::Failure;
 
-/// The longest `Retry-After` that a run waits for; a service that asks for more is asked again another time.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(10);
+/// The longest `Retry-After` that a run waits for. A longer one ends the run.
+pub(super) const MAX_WAIT: Duration = Duration::from_mins(10);
 
-/// How often one request may be refused for the rate before that counts as a failure of its board. Each time the rate of
-/// all requests falls, or all wait.
+/// How many 429s one request may get before its board fails. Each time, all requests slow down.
 pub(super) const MAX_REFUSALS: u32 = 20;
 
 /// What to do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Try again after a pause.
+    /// Retry after a pause.
     Retry,
-    /// Try again, with everyone pausing for so long first.
+    /// Pause all requests for this long, then retry.
     RetryAfter(Duration),
-    /// Try again after a pause, with everyone sending fewer requests a second from now on.
+    /// Lower the rate of all requests, and retry after a pause.
     SlowDown,
-    /// Open a new session, then try again.
+    /// Retry in a new session.
     NewSession,
-    /// Another try would give the same.
+    /// Do not retry: the result would be the same.
     GiveUp,
-    /// The service asks to be left alone for longer than a run waits.
+    /// End the run: the service asks for a longer pause than a run waits.
     EndRun,
 }
 
-/// The classifier. Its whole table is a test's snapshot. `expired` says that the session, which had worked before, may
-/// have ended: services tell that in many ways.
+/// The classifier. A test has its whole table as a snapshot. `expired` is whether the failure may mean that the session has
+/// expired, which services report in many ways.
 ///
-/// A 503 does not lower the rate: it is as often one broken server of several, which a lower rate does not help.
+/// A 503 does not lower the rate: it is often one broken server among several, and a lower rate would not help.
 pub(super) fn classify(failure: &Failure, expired: bool) -> Verdict {
     match failure {
-        Failure::Status { code: 429 | 503, retry_after: Some(wait), .. } if *wait > LONGEST_WAIT => Verdict::EndRun,
+        Failure::Status { code: 429 | 503, retry_after: Some(wait), .. } if *wait > MAX_WAIT => Verdict::EndRun,
         Failure::Status { code: 429 | 503, retry_after: Some(wait), .. } => Verdict::RetryAfter(*wait),
         Failure::Status { code: 429, .. } => Verdict::SlowDown,
         Failure::Status { code: 401 | 403 | 419, .. } => Verdict::NewSession,
@@ -54,26 +53,26 @@ pub(super) fn classify(failure: &Failure, expired: bool) -> Verdict {
         | Failure::BodyTooLarge { .. }
         | Failure::BoardTooLarge { .. }
         | Failure::TooManyPages { .. }
-        // What another try may mend is the board, not the page: `Client::fetch` begins again.
+        // `Client::fetch` retries the board, not the page.
         | Failure::Changed { .. } => Verdict::GiveUp,
     }
 }
 
-/// Pauses that double, each drawn from the upper half of what it may be.
+/// Exponential backoff. Each pause is random, between half and all of its limit.
 #[derive(Debug, Clone)]
 pub(super) struct Backoff {
     next: Duration,
-    most: Duration,
+    max: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(least: Duration, most: Duration) -> Self {
-        Self { next: least, most }
+    pub(super) fn new(min: Duration, max: Duration) -> Self {
+        Self { next: min, max }
     }
 
-    /// The next pause; `random` is from 0 to 1.
+    /// The next pause; `random` is between 0 and 1.
     pub(super) fn pause(&mut self, random: f64) -> Duration {
-        let pause = self.next.min(self.most);
+        let pause = self.next.min(self.max);
         self.next = pause.saturating_mul(2);
         pause.div_f64(2.0) + pause.mul_f64(random.clamp(0.0, 1.0) / 2.0)
     }
@@ -114,7 +113,7 @@ mod tests {
             Failure::NotText("not valid UTF-8".into()),
             Failure::NotAPage("EOF".into()),
             Failure::BodyTooLarge { limit: 33_554_432 },
-            Failure::Overfull { asked: 1500 },
+            Failure::Overfull { requested: 1500 },
             Failure::Repeated { start: 1500 },
             Failure::BoardTooLarge { entries: 200_000 },
             Failure::TooManyPages { pages: 10_000 },
@@ -156,31 +155,31 @@ mod tests {
         status 500, try again after 2s => Retry
         status 302, redirects to /login => GiveUp, of a session that had worked NewSession
         cannot connect to http://127.0.0.1: refused => Retry
-        no whole answer within 2m => Retry
-        the answer broke off: end of file => Retry
+        no complete response within 2m => Retry
+        the response broke off: end of file => Retry
         an HTML page instead of JSON => Retry, of a session that had worked NewSession
         not a leaderboard page: no list at context.c.results => Retry, of a session that had worked NewSession
-        not a text: not valid UTF-8 => Retry
+        not text: not valid UTF-8 => Retry
         not a leaderboard page: EOF => Retry
         a body of more than 33554432 bytes => GiveUp
-        more than the 1500 entries asked for => Retry
+        more than the 1500 entries requested => Retry
         the page from entry 1500 on is the first page again => Retry
         a board of more than 200000 entries => GiveUp
         a board of more than 10000 pages => GiveUp
-        the board changed between two pages: entry 1499 is another one by now => GiveUp
+        the board changed between two pages: entry 1499 is now a different one => GiveUp
         ");
     }
 
     proptest! {
         #[test]
-        fn pauses_double_up_to_the_most(random in 0.0f64..=1.0) {
-            let (least, most) = (Duration::from_millis(500), Duration::from_secs(30));
-            let mut backoff = Backoff::new(least, most);
-            let mut full = least;
+        fn pauses_double_up_to_the_maximum(random in 0.0f64..=1.0) {
+            let (min, max) = (Duration::from_millis(500), Duration::from_secs(30));
+            let mut backoff = Backoff::new(min, max);
+            let mut full = min;
             for _ in 0..20 {
                 let pause = backoff.pause(random);
                 prop_assert!(pause >= full / 2 && pause <= full, "{pause:?} of {full:?}");
-                full = (full * 2).min(most);
+                full = (full * 2).min(max);
             }
         }
     }

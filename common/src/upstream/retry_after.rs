@@ -1,12 +1,12 @@
-//! `Retry-After`, RFC 9110, section 10.2.3: seconds, or a date in one of three forms.
+//! `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date in one of three formats.
 
 use std::time::{Duration, SystemTime};
 
-/// The longest wait that is told apart: whoever asks for more asks for this.
+/// Longer waits are capped to this.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// Reads the header's value. A fraction of a second is rounded up, though the RFC has none; a date in the past means
-/// now. The result is at most [`MAX_RETRY_AFTER`].
+/// Parses the header's value. Fractions of a second, which the RFC does not have, are rounded up. A date in the past is a
+/// wait of zero.
 pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let wait = match seconds(value) {
@@ -16,14 +16,14 @@ pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(wait.min(MAX_RETRY_AFTER))
 }
 
-/// Digits, however many, with or without a fraction.
+/// Parses digits with an optional fraction.
 fn seconds(value: &str) -> Option<Duration> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     let digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
     if whole.is_empty() || !digits(whole) || !digits(fraction) {
         return None;
     }
-    // What does not fit is larger than any wait.
+    // Digits that overflow are a very long wait.
     let whole: u64 = whole.parse().unwrap_or(u64::MAX);
     let more = fraction.bytes().any(|it| it != b'0');
     Some(Duration::from_secs(whole.saturating_add(more.into())))

@@ -1,4 +1,4 @@
-//! A session with the service: the cookies that its HTML page and later answers set, until the service ends it.
+//! A session with the service: the cookies set by its HTML page and later responses.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +8,14 @@ use cookie_store::{Cookie, CookieStore};
 use reqwest::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::Url;
 
-/// The most cookies of a session; further ones are ignored. RFC 6265 asks for 50 a domain.
+/// More cookies are ignored. RFC 6265 requires 50 per domain.
 const MAX_COOKIES: usize = 50;
-/// The longest cookie with its attributes, as in browsers; longer ones are ignored.
+/// Longer cookies (with attributes) are ignored, as in browsers.
 const MAX_COOKIE_BYTES: usize = 4 << 10;
-/// The longest `Cookie` header: servers refuse longer ones.
+/// The limit of the `Cookie` header; servers refuse longer ones.
 const MAX_HEADER_BYTES: usize = 8 << 10;
 
-/// One session. It begins without cookies.
+/// A session, initially without cookies.
 #[derive(Default)]
 pub(super) struct Session {
     cookies: Mutex<CookieStore>,
@@ -23,21 +23,21 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Whether a listing was had in it.
+    /// Whether a listing was fetched in it.
     pub(super) fn has_worked(&self) -> bool {
         self.worked.load(Ordering::Relaxed)
     }
 
-    /// A listing was had in it.
+    /// Records that a listing was fetched in it.
     pub(super) fn works(&self) {
         self.worked.store(true, Ordering::Relaxed);
     }
 
-    /// The `Cookie` header of a request to that address; none if there are no cookies for it.
+    /// The `Cookie` header for this URL, if there are cookies for it.
     pub(super) fn cookie_header(&self, address: &Url) -> Option<HeaderValue> {
         let (mut line, cookies) = (String::new(), self.cookies());
         let mut matching = cookies.matches(address);
-        // Those of longer paths first, as the RFC asks.
+        // Longer paths first, as the RFC requires.
         matching.sort_by_key(|it| (std::cmp::Reverse(it.path.len()), it.name()));
         for (name, value) in matching.into_iter().map(|it| it.name_value()) {
             if line.len() + name.len() + value.len() + 3 <= MAX_HEADER_BYTES {
@@ -48,7 +48,7 @@ impl Session {
         if line.is_empty() { None } else { HeaderValue::from_str(&line).ok() }
     }
 
-    /// Takes the cookies that an answer from that address sets or removes. Invalid ones are ignored, as in browsers.
+    /// Applies the cookies of a response from this URL. Invalid ones are ignored, as in browsers.
     pub(super) fn take_cookies(&self, headers: &HeaderMap, address: &Url) {
         let mut cookies = self.cookies();
         for header in headers.get_all(SET_COOKIE).iter().filter(|it| it.len() <= MAX_COOKIE_BYTES) {
@@ -58,7 +58,7 @@ impl Session {
             if full && !cookies.iter_any().any(|it| it.name() == cookie.name()) {
                 continue;
             }
-            // An error is a cookie for other hosts, or one to be removed that is not there.
+            // Errors: a cookie for another host, or the removal of an unknown one.
             let _ignored = cookies.insert(cookie, address);
         }
     }
@@ -69,7 +69,7 @@ impl Session {
 }
 
 impl fmt::Debug for Session {
-    /// Without the cookies, which are secrets.
+    /// Omits the cookies, which are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("worked", &self.worked).finish_non_exhaustive()
     }

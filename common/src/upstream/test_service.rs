@@ -1,4 +1,4 @@
-//! A service on loopback that answers one listing after the other as a test says, and a client of it.
+//! A service on loopback whose listings a test provides, and a client of it.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,23 +15,24 @@ use crate::runtime::fs;
 use crate::store::{BoardEncoder, Buffers, Cache, Entries};
 use crate::upstream::{Answer, Client, FetchError, LastPage};
 
-/// What a listing asks for.
+/// A request for a listing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Listing {
     pub(crate) start: usize,
     pub(crate) count: usize,
 }
 
-/// An answer to a listing: headers beside the length, and parts of the body, which arrive one by one.
+/// A response: its status (by default 200), extra headers, and parts of the body, which are sent one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
+    pub(crate) status: Option<&'static str>,
     pub(crate) headers: Vec<(&'static str, &'static str)>,
     pub(crate) parts: Vec<Vec<u8>>,
 }
 
 impl From<String> for Body {
     fn from(text: String) -> Self {
-        Self { headers: Vec::new(), parts: vec![text.into_bytes()] }
+        Self { parts: vec![text.into_bytes()], ..Self::default() }
     }
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn page(entries: &[String]) -> String {
     format!(r#"{{"context":{{"c":{{"results":[{}]}}}}}}"#, entries.join(","))
 }
 
-/// A running service. It ends when it is dropped.
+/// A running service. Dropping it stops it.
 pub(crate) struct Service {
     pub(crate) runtime: Runtime,
     pub(crate) client: Arc<Client>,
@@ -80,11 +81,11 @@ impl Service {
     pub(crate) fn entries(&self) -> Vec<Value> {
         match self.fetch(LastPage::Short).unwrap() {
             Answer::Board(encoder) => entries(*encoder),
-            Answer::NotModified => panic!("nothing was said of a version"),
+            Answer::NotModified => panic!("the request was not conditional"),
         }
     }
 
-    /// Why the board cannot be had.
+    /// Why fetching the board fails.
     #[track_caller]
     pub(crate) fn failure(&self) -> String {
         self.fetch(LastPage::Short).unwrap_err().to_string()
@@ -122,7 +123,7 @@ pub(crate) fn drivers(encoder: BoardEncoder) -> Vec<u32> {
     entries(encoder).iter().map(|it| it["driver"]["path"].as_str().unwrap().parse().unwrap()).collect()
 }
 
-/// Answers one connection after the other, with one request each.
+/// Serves one request per connection, one connection at a time.
 async fn serve(listener: TcpListener, mut answer: impl FnMut(Listing) -> Body) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -132,10 +133,13 @@ async fn serve(listener: TcpListener, mut answer: impl FnMut(Listing) -> Body) {
             Some(Listing { start: value("start=")?, count: value("count=")? })
         };
         // Anything else is the page that opens a session.
-        let Body { headers, parts } = listing().map_or_else(|| "<html>".to_owned().into(), &mut answer);
+        let Body { status, headers, parts } = listing().map_or_else(|| "<html>".to_owned().into(), &mut answer);
         let headers = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect::<String>();
         let length: usize = parts.iter().map(Vec::len).sum();
-        let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n",
+            status.unwrap_or("200 OK")
+        );
         stream.set_nodelay(true).unwrap();
         for part in [head.as_bytes()].into_iter().chain(parts.iter().map(Vec::as_slice)) {
             // A client that has read enough closes.

@@ -1,4 +1,4 @@
-//! Sending one request and reading its answer: one pool of connections, time and bytes bounded.
+//! Sends one request and reads its response, bounded in time and size, over one connection pool.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,29 +18,29 @@ use crate::runtime::config::Upstream;
 /// The client could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// There are no root certificates, mostly.
+    /// Usually because there are no root certificates.
     #[error(
         "cannot set up the client: {0} (hint: https needs the system's root certificates, package ca-certificates)"
     )]
     Client(String),
-    /// The environment names a proxy that cannot be used.
+    /// The environment names an invalid proxy.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
 }
 
-/// How long connecting may take; a request as a whole has `timeout`.
+/// Part of the request's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An HTTP/2 connection that is silent for so long is asked whether it is alive …
+/// A silent HTTP/2 connection is pinged after this long …
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// … and closed if no answer comes in this time. Both are shorter where a request has less time.
+/// … and closed if there is no answer in this time. Both are shorter if the request's timeout is short.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of the body of an error is read, and for how long.
+/// Error bodies are read up to this size and time, so that the connection can be reused.
 const ERROR_BODY_BYTES: usize = 64 << 10;
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What came back with a status that is no failure.
+/// A successful response.
 #[derive(Debug)]
 pub(super) enum Reply {
     Whole(HeaderMap, Vec<u8>),
@@ -52,12 +52,12 @@ pub(super) enum Reply {
 pub(super) struct Transport {
     pool: Mutex<Pool>,
     proxy: Option<(Proxy, reqwest::Proxy)>,
-    /// Whether the service speaks HTTP/2, in which requests share a connection.
+    /// Whether the service speaks HTTP/2, where requests share a connection.
     http2: AtomicBool,
     clock: fn() -> SystemTime,
 }
 
-/// One generation of connections. A clone of the client has the same ones.
+/// A connection pool. Clones of the client share its connections.
 #[derive(Debug, Clone)]
 struct Pool {
     generation: u64,
@@ -66,9 +66,9 @@ struct Pool {
 
 impl Transport {
     /// # Errors
-    /// When TLS cannot be set up, or a variable names no proxy that can be used.
+    /// If TLS cannot be set up, or the environment names an invalid proxy.
     pub(super) fn new(config: &Upstream, clock: fn() -> SystemTime) -> Result<Self, SetupError> {
-        // Fails where another part of the process has installed one already, which is as good.
+        // Fails if a provider is installed already, which is fine.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let setup = |error: reqwest::Error| SetupError::Client(chain(&error));
         let proxy = match proxy::of(&config.base_url, std::env::var_os)? {
@@ -80,7 +80,7 @@ impl Transport {
         Ok(Self { pool, proxy, http2: AtomicBool::new(false), clock })
     }
 
-    /// Sends a request, and reads its whole answer within `timeout`. Takes the cookies that it sets.
+    /// Sends a request and reads the whole response within `timeout`. Cookies go to the session.
     pub(super) async fn send(
         &self,
         config: &Upstream,
@@ -90,7 +90,7 @@ impl Transport {
     ) -> Result<Reply, Failure> {
         let pool = self.pool().clone();
         let result = self.send_on(&pool.client, config, ask, session, timeout).await;
-        // An HTTP/2 connection may answer pings and nothing else. All other requests would be sent on it too.
+        // An HTTP/2 connection may answer pings but no requests, and all other requests would use it too.
         if matches!(result, Err(Failure::TimedOut(_))) && self.http2.load(Ordering::Relaxed) {
             self.replace(config, pool.generation);
         }
@@ -112,7 +112,7 @@ impl Transport {
         if let Some(cookies) = session.cookie_header(&address) {
             request = request.header(COOKIE, cookies);
         }
-        // Lets connections back into the pool that were used just now.
+        // Lets just-used connections return to the pool.
         tokio::task::yield_now().await;
         let answer = request.send().await.map_err(|error| failure(&error))?;
         self.http2.store(answer.version() == Version::HTTP_2, Ordering::Relaxed);
@@ -123,11 +123,10 @@ impl Transport {
         }
         if status == StatusCode::OK {
             let body = body::read(answer, config.max_body_bytes(), failure).await?;
-            // Puts the connection back into the pool: a task of the pool's does that.
+            // Lets the pool's task take the connection back.
             tokio::task::yield_now().await;
             return Ok(Reply::Whole(headers, body));
         }
-        // Read to its end, the connection can be used again; what it says does not matter.
         let _ignored = tokio::time::timeout(ERROR_BODY_TIMEOUT, body::read(answer, ERROR_BODY_BYTES, failure)).await;
         let code = status.as_u16();
         match headers.get(LOCATION) {
@@ -135,15 +134,15 @@ impl Transport {
             _ => {
                 let asked = headers.get(RETRY_AFTER).and_then(|it| it.to_str().ok());
                 let retry_after = asked.and_then(|it| retry_after(it, (self.clock)()));
-                // Through a tunnel the service itself answers.
+                // Behind a TLS tunnel, the status is the service's own.
                 let proxy = proxy.filter(|_| address.scheme() == "http").cloned();
                 Err(Failure::Status { code, retry_after, proxy })
             }
         }
     }
 
-    /// Has further requests use new connections, if they would use those of that generation. Requests in flight stay on
-    /// theirs, which are closed after the last.
+    /// Replaces the pool of this generation, so that further requests use new connections. Requests in flight keep theirs, which
+    /// are closed after the last one.
     fn replace(&self, config: &Upstream, generation: u64) {
         let mut pool = self.pool();
         if pool.generation != generation {
@@ -152,10 +151,10 @@ impl Transport {
         match client(config, self.proxy.as_ref().map(|it| &it.1)) {
             Ok(client) => {
                 *pool = Pool { generation: generation + 1, client };
-                tracing::debug!("a request over HTTP/2 timed out: further ones use a new connection");
+                tracing::debug!("a request over HTTP/2 timed out; the next ones use a new connection");
             }
             Err(error) => {
-                tracing::warn!(error = chain(&error), "cannot set up a new connection: the old one stays in use");
+                tracing::warn!(error = chain(&error), "cannot set up a new connection; keeping the old one");
             }
         }
     }
@@ -167,8 +166,8 @@ impl Transport {
 
 fn client(config: &Upstream, proxy: Option<&reqwest::Proxy>) -> Result<reqwest::Client, reqwest::Error> {
     let timeout = config.timeout;
-    // While a connection is on its way back into the pool, the pool opens another one for a request that comes just then. If
-    // it closed what is more than are used at a time, it would open that again and again.
+    // While one connection is returning to the pool, a new request opens another. With a low limit, the pool would close the
+    // surplus and reopen it again and again.
     let max_idle = if config.max_idle_per_host < config.concurrency { config.max_idle_per_host } else { usize::MAX };
     let mut client = reqwest::Client::builder()
         .user_agent(&config.user_agent)
@@ -178,11 +177,11 @@ fn client(config: &Upstream, proxy: Option<&reqwest::Proxy>) -> Result<reqwest::
         .http2_keep_alive_interval(PING_INTERVAL.min(timeout / 4))
         .http2_keep_alive_timeout(PING_TIMEOUT.min(timeout / 4))
         .http2_keep_alive_while_idle(true)
-        // An answer may not send us to other hosts, or in circles.
+        // A response must not send us to other hosts or in circles.
         .redirect(reqwest::redirect::Policy::none())
-        // The environment was read before, where a variable that names no proxy is an error.
+        // The environment is read by `proxy`, which reports invalid variables.
         .no_proxy();
-    // Without TLS nothing is to be checked, and a machine without root certificates will do.
+    // Without TLS, the machine needs no root certificates.
     if config.base_url.scheme() != "https" && proxy.is_none() {
         client = client.tls_certs_only([]);
     }

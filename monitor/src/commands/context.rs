@@ -1,13 +1,14 @@
 //! What the commands share: selecting programs, asking them, printing a result.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use r3e_common::runtime::config::Config;
 use r3e_common::runtime::exit::{Exit, Failure};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::ask::Question;
+use crate::ask::{NoAnswer, Question, ask};
 use crate::cli::{One, Selected};
 use crate::kernel;
 use crate::peer::{NoPeer, peer};
@@ -17,21 +18,21 @@ use crate::survey::{Reply, ask_all};
 /// What all commands need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
-    /// The configuration.
     pub(crate) config: &'a Config,
     /// Whether to print JSON.
     pub(crate) json: bool,
-    /// The current time.
     pub(crate) clock: fn() -> SystemTime,
 }
 
 impl Context<'_> {
     /// No running process has these names: a usage error.
-    pub(super) fn unknown(&self, names: &[impl ToString]) -> Failure {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let (names, folder) = (names.join(", "), self.config.runtime.dir.display());
+    fn unknown(&self, names: &[impl ToString]) -> Failure {
+        let folder = self.config.runtime.dir.display();
         let hint = "r3e-monitor list shows the running programs";
-        Failure::new(Exit::Usage, format!("no running program matches {names} (sockets in {folder})\nhint: {hint}"))
+        Failure::new(
+            Exit::Usage,
+            format!("no running program matches {} (sockets in {folder})\nhint: {hint}", comma_separated(names)),
+        )
     }
 
     /// Asks the selected programs. Stale sockets match no selector.
@@ -44,6 +45,14 @@ impl Context<'_> {
         let mut replies = ask_all(select(sockets, named, Socket::identity).map_err(unknown)?, question).await;
         replies.retain(|reply| !reply.is_dead());
         select(replies, named, Reply::identity).map_err(unknown)
+    }
+
+    /// Asks one program.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, socket: &Socket, question: Question) -> Result<T, Failure> {
+        ask(&socket.path, question).await.map_err(|error| match error {
+            NoAnswer::Dead => self.unknown(&[socket]),
+            error => Failure::unexpected(format!("{socket} is not answering: {error}")),
+        })
     }
 
     /// The socket of the one selected process.
@@ -78,34 +87,38 @@ impl Context<'_> {
         match which {
             Selector::Pid(pid) if !has_socket && pid.instance == 1 && kernel::is_alive(pid.id)? => Ok(pid.id),
             _ => {
-                let Socket { program, pid, path } = self.one(asked).await?;
-                Ok(peer(&path)
-                    .await
-                    .map_err(|cause| Failure::new(Exit::Usage, format!("{program} ({pid}): {cause}")))?)
+                let socket = self.one(asked).await?;
+                let found = peer(&socket.path).await;
+                found.map_err(|cause| Failure::new(Exit::Usage, format!("{socket}: {cause}")))
             }
         }
     }
+
+    /// A result as text, or as one line of JSON.
+    pub(super) fn render(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> String {
+        if self.json { format!("{}\n", json()) } else { text() }
+    }
+
+    /// Prints a result.
+    pub(super) fn show(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<Exit, Failure> {
+        print(&self.render(json, text))
+    }
 }
 
-pub(super) fn which(selected: &Selected) -> Vec<Selector> {
+pub(super) fn selectors(selected: &Selected) -> Vec<Selector> {
     selected.which.iter().map(|it| it.as_str().into()).collect()
 }
 
-/// The outcome of printing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    /// Everything was written.
-    Whole,
-    /// The reader has closed the pipe, which is not a failure.
-    Closed,
+pub(super) fn comma_separated(names: &[impl ToString]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Writes to standard output.
-pub(super) fn try_print(text: &str) -> std::io::Result<Written> {
-    let mut out = std::io::stdout().lock();
+/// Writes to standard output. `false` if the reader has closed the pipe, which is not a failure.
+pub(super) fn try_print(text: &str) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(Written::Whole),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Written::Closed),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -1,4 +1,4 @@
-//! `history`, `report` and `runs`: the past.
+//! `history`, `runs`, `verdict` and `report`: the past.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,14 +6,19 @@ use jiff::tz::TimeZone;
 use r3e_common::runtime::exit::{Exit, Failure};
 use serde_json::json;
 
-use super::context::{Context, Written, print, try_print};
-use crate::cli::{HistoryArguments, ReportArguments, RunsArguments};
+use super::context::{Context, comma_separated, print, selectors, try_print};
+use crate::cli::{HistoryArguments, ReportArguments, RunsArguments, VerdictArguments};
 use crate::dashboard::write_report;
-use crate::history::{Reader, latest_runs, milliseconds, whole_ms};
-use crate::report::{History, Report as _, Runs, sample_line};
+use crate::history::{Process, Reader, latest_runs, milliseconds, whole_ms};
+use crate::report;
+use crate::sockets::select;
+use crate::verdict::{Judgement, Verdict};
 
 /// Rows into which a time span is divided.
 const SLOTS: u32 = 24;
+
+/// Upper bound of the samples of a process that a verdict looks at: ten days at a purge every 15 minutes.
+const MAX_SAMPLES: u32 = 960;
 
 impl Context<'_> {
     fn zone(&self) -> TimeZone {
@@ -22,59 +27,89 @@ impl Context<'_> {
 
     /// `history`
     pub(crate) fn history(self, asked: &HistoryArguments) -> Result<Exit, Failure> {
-        let file = self.config.monitor.history.clone();
+        let file = &self.config.monitor.history;
         let from_ms = since_ms((self.clock)(), asked.since);
-        let reader = Reader::open(&file)?;
+        let reader = Reader::open(file)?;
         if self.json {
-            return all(reader.as_ref(), from_ms);
+            return all_samples(reader.as_ref(), from_ms);
         }
         let slot_ms = whole_ms(asked.since / SLOTS);
         let rows = reader.map_or_else(|| Ok(Vec::new()), |it| it.condensed(from_ms, slot_ms))?;
-        print(&History { rows, since: asked.since, file, zone: self.zone() }.to_string())
+        print(&report::history(&rows, asked.since, file, &self.zone()))
+    }
+
+    /// `runs`
+    pub(crate) fn runs(self, asked: &RunsArguments) -> Result<Exit, Failure> {
+        let runs = latest_runs(&self.config.monitor.history, &self.config.runtime.dir, asked.last)?;
+        self.show(|| report::runs_json(&runs), || report::runs(&runs, &self.zone()))
+    }
+
+    /// `verdict`
+    pub(crate) fn verdict(self, asked: &VerdictArguments) -> Result<Exit, Failure> {
+        let file = &self.config.monitor.history;
+        let from_ms = since_ms((self.clock)(), asked.since);
+        let reader = Reader::open(file)?;
+        let seen = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
+        let named = selectors(&asked.selected);
+        let processes = select(seen, &named, |it| (&it.program, it.pid.into())).map_err(|unknown| {
+            let (unknown, file) = (comma_separated(&unknown), file.display());
+            let since = humantime::format_duration(asked.since);
+            let hint = "r3e-monitor history shows the recorded programs";
+            Failure::new(Exit::Usage, format!("no samples of {unknown} in the last {since} in {file}\nhint: {hint}"))
+        })?;
+        let mut rows: Vec<(Process, Vec<Judgement>)> = Vec::new();
+        if let Some(reader) = &reader {
+            for process in processes {
+                let judgements = reader.after_purges(process.id, from_ms, MAX_SAMPLES)?.judgements().collect();
+                rows.push((process, judgements));
+            }
+        }
+        let printed = self.show(|| report::verdicts_json(&rows), || report::verdicts(&rows, asked.since, file))?;
+        let leaks: Vec<String> = rows.iter().filter_map(|(process, judgements)| leaks(process, judgements)).collect();
+        if leaks.is_empty() { Ok(printed) } else { Err(Failure::unexpected(format!("leaks: {}", leaks.join("; ")))) }
     }
 
     /// `report`
     pub(crate) async fn report(self, asked: &ReportArguments) -> Result<Exit, Failure> {
         write_report(self.config, &asked.output, asked.since, self.clock).await?;
         let file = asked.output.display().to_string();
-        print(&if self.json { format!("{}\n", json!({ "file": file })) } else { format!("{file}\n") })
-    }
-
-    /// `runs`
-    pub(crate) fn runs(self, asked: &RunsArguments) -> Result<Exit, Failure> {
-        let rows = latest_runs(&self.config.monitor.history, &self.config.runtime.dir, asked.last)?;
-        print(&Runs { rows, zone: self.zone() }.show(self.json))
+        self.show(|| json!({ "file": file }), || format!("{file}\n"))
     }
 }
 
+/// The process with its leaking figures, if there are any.
+fn leaks(process: &Process, judgements: &[Judgement]) -> Option<String> {
+    let leaks = judgements.iter().filter(|it| it.verdict == Verdict::Leak);
+    let figures: Vec<&str> = leaks.map(|it| it.figure.name()).collect();
+    (!figures.is_empty()).then(|| format!("{} ({}): {}", process.program, process.pid, figures.join(", ")))
+}
+
 /// Prints all samples as a JSON array, page by page: there may be millions.
-fn all(reader: Option<&Reader>, from_ms: i64) -> Result<Exit, Failure> {
+fn all_samples(reader: Option<&Reader>, from_ms: i64) -> Result<Exit, Failure> {
     let mut text = String::from("[");
     let mut last = None;
     let mut separator = "";
-    if let Some(reader) = reader {
-        loop {
-            let page = reader.samples(from_ms, last.as_ref())?;
-            if page.is_empty() {
-                break;
-            }
-            for sample in &page {
-                text.push_str(separator);
-                text.push_str(&sample_line(sample));
-                separator = ",";
-            }
-            if try_print(&text)? == Written::Closed {
-                return Ok(Exit::Done);
-            }
-            text.clear();
-            last = page.into_iter().next_back();
+    while let Some(reader) = reader {
+        let page = reader.samples(from_ms, last.as_ref())?;
+        if page.is_empty() {
+            break;
         }
+        for sample in &page {
+            text.push_str(separator);
+            text.push_str(&report::sample_line(sample));
+            separator = ",";
+        }
+        if !try_print(&text)? {
+            return Ok(Exit::Done);
+        }
+        text.clear();
+        last = page.into_iter().next_back();
     }
     text.push_str("]\n");
     print(&text)
 }
 
 /// That long before `now`, in milliseconds since 1970.
-pub(super) fn since_ms(now: SystemTime, before: Duration) -> i64 {
+fn since_ms(now: SystemTime, before: Duration) -> i64 {
     now.checked_sub(before).map_or(0, milliseconds)
 }

@@ -12,9 +12,6 @@ pub(crate) const SLOTS: u32 = 240;
 
 /// The series of a span that ends at that moment, in milliseconds since 1970. Where there are none, it says why. `every` is
 /// how often samples are taken.
-///
-/// # Errors
-/// When the history is there and cannot be read.
 pub(crate) fn past(history: &Path, span: Duration, now_ms: i64, every: Duration) -> Result<Value, HistoryError> {
     let slot_ms = whole_ms(span / SLOTS).max(1);
     let from_ms = now_ms.saturating_sub(whole_ms(span));

@@ -16,9 +16,6 @@ use crate::history::milliseconds;
 use crate::survey::ask_every_program;
 
 /// Writes the report of a span of time that ends now. It appears at its path whole, or not at all.
-///
-/// # Errors
-/// When the history or the sockets' folder cannot be read, or the file cannot be written.
 pub(crate) async fn write_report(
     config: &Config,
     file: &Path,

@@ -15,9 +15,6 @@ const SPAN: Duration = Duration::from_hours(48);
 const MOST_PROCESSES: usize = 64;
 
 /// What is to be said of each process that was seen in the last two days, by what it held after its purges.
-///
-/// # Errors
-/// When the history is there and cannot be read.
 pub(crate) fn verdicts(history: &Path, now_ms: i64) -> Result<Value, HistoryError> {
     let Some(reader) = Reader::open(history)? else { return Ok(json!([])) };
     let from_ms = now_ms.saturating_sub(whole_ms(SPAN));

@@ -1,12 +1,11 @@
 //! What jobs did: the last runs, what the cache has, and which boards failed.
 
-use jiff::tz::TimeZone;
 use r3e_common::runtime::config::Config;
 use r3e_common::store::StatusView;
 use serde_json::{Value, json};
 
 use crate::history::{Run, latest_runs};
-use crate::report::{Report as _, Runs};
+use crate::report::runs_json;
 
 /// So many of the last runs are shown as bands in the charts.
 const MOST_RUNS: u32 = 200;
@@ -66,28 +65,21 @@ impl Work {
 
     /// For the page.
     pub(crate) fn to_json(&self) -> Value {
-        let runs = Runs { rows: self.runs.clone(), zone: TimeZone::UTC }.to_json();
         let status = self
             .status
             .as_ref()
             .map(|it| json!({ "figures": it.figures, "failed": it.failed, "failed_count": it.failed_count }));
         let trouble: Vec<&str> = self.trouble.iter().map(|(_, why)| why.as_str()).collect();
-        json!({ "runs": runs, "cache": status, "trouble": trouble })
+        json!({ "runs": runs_json(&self.runs), "cache": status, "trouble": trouble })
     }
 }
 
 /// The last runs.
-///
-/// # Errors
-/// When the history, or the folder of the records, cannot be read.
 pub(crate) fn read_runs(config: &Config) -> Result<Vec<Run>, String> {
     latest_runs(&config.monitor.history, &config.runtime.dir, MOST_RUNS).map_err(|error| error.to_string())
 }
 
 /// What `status.json` tells; none where there is none.
-///
-/// # Errors
-/// When it is there and cannot be read.
 pub(crate) fn read_status(config: &Config) -> Result<Option<StatusView>, String> {
     StatusView::read(&config.cache.dir, MOST_FAILED).map_err(|error| error.to_string())
 }

@@ -9,9 +9,6 @@ use inferno::flamegraph::{Options, from_lines};
 use super::profile::Profile;
 
 /// A flame graph as one self-contained SVG file. Of a difference it shows what grew.
-///
-/// # Errors
-/// Only if `inferno` cannot read the lines that are written here.
 pub(crate) fn draw(profile: &Profile, title: &str) -> io::Result<Vec<u8>> {
     let mut stacks: BTreeMap<String, u64> = BTreeMap::new();
     for sample in &profile.samples {

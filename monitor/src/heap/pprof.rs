@@ -82,9 +82,6 @@ impl Strings {
 }
 
 /// Encodes a profile.
-///
-/// # Errors
-/// Never: it is written to memory.
 pub(crate) fn write(profile: &Profile) -> io::Result<Vec<u8>> {
     let message = encode(profile).encode_to_vec();
     let mut file = Vec::new();
@@ -152,9 +149,6 @@ fn encode(profile: &Profile) -> proto::Profile {
 }
 
 /// Decodes a profile that [`write`] or another program wrote, if it has the same two values.
-///
-/// # Errors
-/// When it is too large, or not such a profile.
 pub(crate) fn read(file: &[u8]) -> Result<Profile, PprofError> {
     let mut message = Vec::new();
     GzDecoder::new(file).take(MAX_BYTES + 1).read_to_end(&mut message).map_err(PprofError::Gzip)?;

@@ -1,4 +1,4 @@
-//! What processes held after their purges: the series that verdicts are passed on.
+//! What processes held after each purge: the series from which leaks are found.
 
 use std::path::Path;
 
@@ -12,28 +12,26 @@ use super::records::namespace;
 use super::write::{Sample, Writer, amount, started_ms};
 use crate::verdict::{Figure, Figures, Judgement, Moment, WARM_UP, judge};
 
-/// A process that was seen.
+/// A process that was sampled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Process {
-    /// What the history calls it.
+    /// Its row.
     pub(crate) id: i64,
     pub(crate) program: String,
     pub(crate) pid: u32,
-    /// In milliseconds since 1970.
     pub(crate) started_ms: i64,
 }
 
-/// What a process held after its purges, in the order of time.
+/// The samples of a process after its purges, oldest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct AfterPurges {
-    /// The samples.
     pub(crate) moments: Vec<Moment>,
-    /// So many more there were before these; more than belong to a warm-up are not counted.
+    /// Number of earlier samples, up to the length of a warm-up.
     pub(crate) earlier: usize,
 }
 
 impl AfterPurges {
-    /// What is to be said of it, figure by figure.
+    /// A judgement for each figure.
     pub(crate) fn judgements(&self) -> impl Iterator<Item = Judgement> {
         Figure::ALL.into_iter().map(|figure| {
             let points: Vec<_> = self.moments.iter().map(|it| it.point(figure)).collect();
@@ -43,31 +41,22 @@ impl AfterPurges {
 }
 
 impl Reader {
-    /// The processes that were seen since that moment.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// The processes that were sampled since that time.
     pub(crate) fn processes(&self, from_ms: i64) -> Result<Vec<Process>, HistoryError> {
         self.rows(PROCESSES, [from_ms], |row| {
             Ok(Process { id: row.get(0)?, program: row.get(1)?, pid: row.get(2)?, started_ms: row.get(3)? })
         })
     }
 
-    /// What a process held after its purges from that moment on, the last `most` of them.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub(crate) fn after_purges(&self, process: i64, from_ms: i64, most: u32) -> Result<AfterPurges, HistoryError> {
-        after_purges(&self.database, &self.path, (process, from_ms, most))
+    /// The last `limit` samples of a process after purges, from that time on.
+    pub(crate) fn after_purges(&self, process: i64, from_ms: i64, limit: u32) -> Result<AfterPurges, HistoryError> {
+        after_purges(&self.database, &self.path, (process, from_ms, limit))
     }
 }
 
 impl Writer {
-    /// What the history calls the process of a sample that it has, and what that process held after its last purges.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub(crate) fn last_purges(&self, of: &Sample, most: u32) -> Result<Option<(i64, AfterPurges)>, HistoryError> {
+    /// The process of a sample that was added, and its last `limit` samples after purges.
+    pub(crate) fn last_purges(&self, of: &Sample, limit: u32) -> Result<Option<(i64, AfterPurges)>, HistoryError> {
         let find = || {
             let mut statement = self.database.prepare(ID)?;
             let Stats { program, pid, pid_namespace, .. } = &of.stats;
@@ -75,19 +64,19 @@ impl Writer {
             statement.query_row(whose, |row| row.get(0)).optional()
         };
         let Some(id) = find().at("read", &self.path)? else { return Ok(None) };
-        Ok(Some((id, after_purges(&self.database, &self.path, (id, i64::MIN, most))?)))
+        Ok(Some((id, after_purges(&self.database, &self.path, (id, i64::MIN, limit))?)))
     }
 }
 
 fn after_purges(
     database: &Connection,
     path: &Path,
-    (process, from_ms, most): (i64, i64, u32),
+    (process, from_ms, limit): (i64, i64, u32),
 ) -> Result<AfterPurges, HistoryError> {
     let read = || {
         let mut moments = database
             .prepare(SAMPLES)?
-            .query_map(params![process, from_ms, most], |row| {
+            .query_map(params![process, from_ms, limit], |row| {
                 let held = memory::Figures {
                     allocated_bytes: amount(row, "allocated_bytes")?,
                     thread_cache_bytes: amount(row, "thread_cache_bytes")?,

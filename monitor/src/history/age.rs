@@ -1,33 +1,32 @@
-//! How old what is in the history is. The machine's clock alone does not tell: without a battery it starts wherever it likes, and
-//! one start 400 days ahead must not drop everything.
+//! How old samples are. The clock alone does not tell: a machine without a battery starts at any time, and one start 400 days
+//! ahead must not drop everything.
 //!
-//! So the moment by which old samples are dropped is kept in the history, and follows the clock no faster than at twice its
-//! pace: a clock that is ahead for an hour costs one hour of the oldest samples at most, and time that nobody watched is made up
-//! for as long again as it was.
+//! So the time by which samples are dropped is kept in the history, and follows the clock at twice its pace at most. A clock that
+//! is ahead for an hour costs an hour of the oldest samples at most, and time without a watch is caught up in as long again.
 
 use std::time::Instant;
 
-/// 2026-01-01, before the first release: a clock that is behind this is wrong.
+use super::whole_ms;
+
+/// 2026-01-01, before the first release: an earlier clock is wrong.
 const EARLIEST_MS: i64 = 1_767_225_600_000;
 
-/// The moment by which samples are judged.
+/// The time by which samples are dropped.
 #[derive(Debug)]
 pub(super) struct Age {
-    /// What it was when the history was opened; none in a new one.
+    /// As it was when the history was opened; `None` in a new one.
     kept_ms: Option<i64>,
     opened: Instant,
 }
 
 impl Age {
-    /// Of a history that is opened now, in which that moment is kept.
     pub(super) fn new(kept_ms: Option<i64>) -> Self {
         Self { kept_ms, opened: Instant::now() }
     }
 
-    /// That moment by this clock; none where the clock is wrong beyond doubt.
+    /// The time, given what the clock shows. `None` if the clock is certainly wrong.
     pub(super) fn now_ms(&self, clock_ms: i64) -> Option<i64> {
-        let open_ms = i64::try_from(self.opened.elapsed().as_millis()).unwrap_or(i64::MAX);
-        now_ms(self.kept_ms, open_ms, clock_ms)
+        now_ms(self.kept_ms, whole_ms(self.opened.elapsed()), clock_ms)
     }
 }
 
@@ -43,8 +42,8 @@ mod tests {
     const DAY: i64 = 86_400_000;
     const NOW: i64 = EARLIEST_MS + 300 * DAY;
 
-    /// Runs of a watch, each with how long it was off before, how long it watched, and how far its clock was ahead, in days. Gives
-    /// what samples are judged by at the end, in days before the right moment.
+    /// Runs of a watch: days without one before, days of watching, and days that its clock was ahead. Returns how many days the
+    /// time of the history is behind at the end.
     fn behind_after(runs: &[(i64, i64, i64)]) -> i64 {
         let (mut right, mut kept) = (NOW, None);
         for (off, watched, ahead) in runs {

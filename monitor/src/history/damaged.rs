@@ -1,4 +1,4 @@
-//! A history that is damaged is moved aside, whole, so that a new one can be begun and what is left of the old one be recovered
+//! Moves a damaged history aside, so that a new one can be started and the rest be recovered
 //! (`sqlite3 monitor.db.damaged .recover`).
 
 use std::ffi::OsString;
@@ -9,23 +9,19 @@ use r3e_common::runtime::fs::FsError;
 
 use super::schema::APPLICATION;
 
-/// What a database begins with, by SQLite's file format; the application's number follows at [`AT`].
+/// The start of every SQLite database, whose header has the application id at [`AT`].
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const AT: std::ops::Range<usize> = 68..72;
 const HEADER_BYTES: usize = 100;
 
-/// Moves the history aside with its log, if it is one: the file of another program is left alone, whatever it is. Says where it
-/// is then.
-///
-/// # Errors
-/// When the file system refuses.
+/// Moves the history and its log aside, and returns the new path. `None` if the file is none of ours.
 pub(crate) fn set_aside(path: &Path) -> Result<Option<PathBuf>, FsError> {
     let Some(beginning) = fs::read_beginning(path, HEADER_BYTES)? else { return Ok(None) };
     if !is_history(&beginning) {
         return Ok(None);
     }
     let aside = fs::unused(&with(path, ".damaged"))?;
-    // First the log: beside a new file it would be lost.
+    // The log first: beside a new file it would be lost.
     if fs::modified(&with(path, "-wal"))?.is_some() {
         fs::rename(&with(path, "-wal"), &with(&aside, "-wal"))?;
     }
@@ -41,8 +37,7 @@ fn with(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Whether a file that begins like this is a history, or was one before its beginning was lost: nothing but zeros, as a power
-/// failure leaves them, or cut off.
+/// Whether a file that starts like this is a history, or may have been one: truncated, or only zeros, as after a power failure.
 fn is_history(beginning: &[u8]) -> bool {
     let is_cut_off = beginning.len() < AT.end && (beginning.starts_with(MAGIC) || MAGIC.starts_with(beginning));
     let is_ours = beginning.starts_with(MAGIC)

@@ -9,44 +9,20 @@ use rusqlite::ErrorCode;
 /// Why the history cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HistoryError {
-    /// A later version of this program has written it.
     #[error(
         "monitor.history = {}: its version is {found}, and this program knows {known}; hint: update r3e-monitor, or \
          name another file", path.display()
     )]
-    Newer {
-        /// The database.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-        /// The latest known here.
-        known: i64,
-    },
-    /// An earlier version of this program is writing it, and could not go on if it were brought up to date.
+    Newer { path: PathBuf, found: i64, known: i64 },
+    /// A watch of an earlier version would fail if its history were migrated.
     #[error(
         "monitor.history = {}: a watch of an earlier version keeps it; hint: restart r3e-monitor watch", path.display()
     )]
-    KeptByOlder {
-        /// The database.
-        path: PathBuf,
-    },
-    /// Another program has written it.
+    KeptByOlder { path: PathBuf },
     #[error("monitor.history = {}: this is a database of another program; expected a history or no file", path.display())]
-    Foreign {
-        /// The database.
-        path: PathBuf,
-    },
-    /// The database refused.
+    Foreign { path: PathBuf },
     #[error("cannot {action} the history {}: {cause}", path.display())]
-    Database {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The database.
-        path: PathBuf,
-        /// What it said.
-        cause: rusqlite::Error,
-    },
-    /// The file system refused.
+    Database { action: &'static str, path: PathBuf, cause: rusqlite::Error },
     #[error(transparent)]
     Store(#[from] FsError),
 }
@@ -62,19 +38,19 @@ impl Fatal for HistoryError {
 }
 
 impl HistoryError {
-    /// Whether the file itself is damaged, and will be for ever.
+    /// Whether the file itself is damaged.
     pub(crate) fn is_damage(&self) -> bool {
         let Self::Database { cause, .. } = self else { return false };
         matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
     }
 
-    /// Whether waiting helps: a full disk gets room again, a wrong file stays what it is.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Whether retrying may help: a disk may get room again, a wrong file stays wrong.
+    pub(crate) fn is_transient(&self) -> bool {
         self.exit() == Exit::Disk
     }
 }
 
-/// Turns the database's errors into ones that name what was tried and where.
+/// Adds to an error of the database what was tried on which file.
 pub(super) trait At<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, HistoryError>;
 }

@@ -1,5 +1,5 @@
-//! Reading the history, also while a watch writes it. Each call is one short read, so that none keeps the log from
-//! being taken back into the file.
+//! Reads the history, also while a watch writes it. Each call is one short read, so that none keeps the log from being merged
+//! into the file.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use super::records::Run;
 use super::schema;
 use super::write::amount;
 
-/// So many samples are read at a time.
+/// Samples read at a time.
 const PAGE: u32 = 1000;
 
-/// So many rows people get at most.
-pub(crate) const MOST_CONDENSED: u32 = 1000;
+/// Upper bound of the rows that users get.
+pub(crate) const MAX_CONDENSED: u32 = 1000;
 
-/// The history, open to be read.
+/// The history, opened for reading.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(super) database: Connection,
@@ -28,32 +28,25 @@ pub(crate) struct Reader {
 /// One sample, with all its columns.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SampleRow {
-    /// In milliseconds since 1970.
     pub(crate) at_ms: i64,
     process: i64,
     after_purge: bool,
-    /// The figures by name, and whose they are.
     pub(crate) columns: Map<String, Value>,
 }
 
-/// Many samples of one process in one.
+/// Several samples of one process: the time of the first, and the maximum of each figure unless its name says otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Condensed {
-    /// When the first was taken, in milliseconds since 1970.
     pub(crate) at_ms: i64,
     pub(crate) program: String,
     pub(crate) pid: u32,
-    /// What it was at.
+    /// All phases, separated by commas.
     pub(crate) phases: String,
-    /// How many there are.
+    /// How many samples.
     pub(crate) samples: u64,
-    /// The least that was allocated.
-    pub(crate) least_allocated_bytes: u64,
-    /// The most that was.
-    pub(crate) most_allocated_bytes: u64,
-    /// The most resident.
+    pub(crate) min_allocated_bytes: u64,
+    pub(crate) max_allocated_bytes: u64,
     pub(crate) rss_bytes: u64,
-    /// The most there ever was.
     pub(crate) peak_rss_bytes: u64,
     pub(crate) tasks: u64,
     pub(crate) open_fds: u64,
@@ -61,10 +54,7 @@ pub(crate) struct Condensed {
 }
 
 impl Reader {
-    /// Opens the history; none where nothing was ever written.
-    ///
-    /// # Errors
-    /// When it is there and cannot be read.
+    /// Opens the history. `None` if nothing was ever written.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, HistoryError> {
         Ok(schema::open_to_read(path)?.map(|database| Self { database, path: path.to_owned() }))
     }
@@ -79,7 +69,7 @@ impl Reader {
         read().at("read", &self.path)
     }
 
-    /// Gives each row of an answer to `take`, and holds none.
+    /// Passes each row to `take`, one at a time.
     pub(super) fn each(
         &self,
         sql: &str,
@@ -97,10 +87,7 @@ impl Reader {
         read().at("read", &self.path)
     }
 
-    /// The next samples from that moment on, after the last one that was read; none at the end.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// The next samples from that time on, after the last one that was read. Empty at the end.
     pub(crate) fn samples(&self, from_ms: i64, last: Option<&SampleRow>) -> Result<Vec<SampleRow>, HistoryError> {
         let (at, process, after_purge) =
             last.map_or((from_ms, i64::MIN, false), |it| (it.at_ms, it.process, it.after_purge));
@@ -116,20 +103,17 @@ impl Reader {
         })
     }
 
-    /// The samples from that moment on, those of each process within the same `slot_ms` as one.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// The samples from that time on, those of each process within a slot of `slot_ms` as one row.
     pub(crate) fn condensed(&self, from_ms: i64, slot_ms: i64) -> Result<Vec<Condensed>, HistoryError> {
-        self.rows(CONDENSED, params![from_ms, slot_ms.max(1), MOST_CONDENSED.saturating_add(1)], |row| {
+        self.rows(CONDENSED, params![from_ms, slot_ms.max(1), MAX_CONDENSED.saturating_add(1)], |row| {
             Ok(Condensed {
                 at_ms: row.get("at_ms")?,
                 program: row.get("program")?,
                 pid: row.get("pid")?,
                 phases: row.get("phases")?,
                 samples: amount(row, "samples")?,
-                least_allocated_bytes: amount(row, "least_allocated_bytes")?,
-                most_allocated_bytes: amount(row, "most_allocated_bytes")?,
+                min_allocated_bytes: amount(row, "min_allocated_bytes")?,
+                max_allocated_bytes: amount(row, "max_allocated_bytes")?,
                 rss_bytes: amount(row, "rss_bytes")?,
                 peak_rss_bytes: amount(row, "peak_rss_bytes")?,
                 tasks: amount(row, "tasks")?,
@@ -140,30 +124,30 @@ impl Reader {
     }
 
     /// The last runs, the latest first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub(crate) fn runs(&self, most: u32) -> Result<Vec<Run>, HistoryError> {
-        self.rows(RUNS, [most], |row| {
-            let boards: Option<String> = row.get("boards")?;
-            Ok(Run {
-                program: row.get("program")?,
-                pid: row.get("pid")?,
-                pid_namespace: row.get("pid_namespace")?,
-                version: row.get("version")?,
-                doing: row.get("doing")?,
-                started_ms: row.get("started_ms")?,
-                ended_ms: row.get("ended_ms")?,
-                outcome: row.get("outcome")?,
-                exit_code: row.get("exit_code")?,
-                peak_rss_bytes: amount(row, "peak_rss_bytes")?,
-                rss_bytes: amount(row, "rss_bytes")?,
-                allocated_bytes: amount(row, "allocated_bytes")?,
-                boards: boards.and_then(|it| serde_json::from_str(&it).ok()),
-                recorded: row.get("recorded")?,
-            })
-        })
+    pub(crate) fn runs(&self, limit: u32) -> Result<Vec<Run>, HistoryError> {
+        self.rows(RUNS, [limit], run)
     }
+}
+
+/// A run, from a row with the columns of `runs`.
+pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
+    let boards: Option<String> = row.get("boards")?;
+    Ok(Run {
+        program: row.get("program")?,
+        pid: row.get("pid")?,
+        pid_namespace: row.get("pid_namespace")?,
+        version: row.get("version")?,
+        doing: row.get("doing")?,
+        started_ms: row.get("started_ms")?,
+        ended_ms: row.get("ended_ms")?,
+        outcome: row.get("outcome")?,
+        exit_code: row.get("exit_code")?,
+        peak_rss_bytes: amount(row, "peak_rss_bytes")?,
+        rss_bytes: amount(row, "rss_bytes")?,
+        allocated_bytes: amount(row, "allocated_bytes")?,
+        boards: boards.and_then(|it| serde_json::from_str(&it).ok()),
+        recorded: row.get("recorded")?,
+    })
 }
 
 fn value(stored: ValueRef<'_>) -> Value {
@@ -183,7 +167,7 @@ const SAMPLES: &str = "
 
 const CONDENSED: &str = "
     SELECT min(s.at_ms) AS at_ms, p.program, p.pid, group_concat(DISTINCT s.phase) AS phases, count(*) AS samples,
-        min(s.allocated_bytes) AS least_allocated_bytes, max(s.allocated_bytes) AS most_allocated_bytes,
+        min(s.allocated_bytes) AS min_allocated_bytes, max(s.allocated_bytes) AS max_allocated_bytes,
         max(s.rss_bytes) AS rss_bytes, max(s.peak_rss_bytes) AS peak_rss_bytes, max(s.tasks) AS tasks,
         max(s.open_fds) AS open_fds, max(s.connections) AS connections
     FROM samples s JOIN processes p ON p.id = s.process

@@ -1,5 +1,7 @@
-//! What finished jobs leave: `{runtime.dir}/runs/{program}-{pid}-{started}.json`, one file a run.
+//! The records of finished jobs: `{runtime.dir}/runs/{program}-{pid}-{started}.json`, one file for each run.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -8,39 +10,37 @@ use r3e_common::runtime::fs::FsError;
 use r3e_common::runtime::run_record::{MAX_BYTES, RunRecord};
 use serde_json::Value;
 
-/// So many records are looked at in one go; the rest waits for the next.
-const AT_ONCE: usize = 1000;
+use super::error::HistoryError;
+use super::read::Reader;
 
-/// What a run came to.
+/// Upper bound of the records that are read at a time.
+const MAX_RECORDS: usize = 1000;
+
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Run {
     pub(crate) program: String,
     pub(crate) pid: u32,
-    /// 0 where it is not known.
+    /// 0 if unknown.
     pub(crate) pid_namespace: i64,
     pub(crate) version: String,
-    /// What it was started to do.
+    /// The job.
     pub(crate) doing: String,
-    /// In milliseconds since 1970.
     pub(crate) started_ms: i64,
-    /// In milliseconds since 1970; of one that left no record, when it was last seen.
+    /// Of a run without a record: when it was last seen.
     pub(crate) ended_ms: i64,
     pub(crate) outcome: String,
-    /// None where it is not known.
+    /// `None` if unknown.
     pub(crate) exit_code: Option<i64>,
     pub(crate) peak_rss_bytes: u64,
     pub(crate) rss_bytes: u64,
     pub(crate) allocated_bytes: u64,
-    /// Counts of boards, as the program gave them.
+    /// Counts of boards, as the program reported them.
     pub(crate) boards: Option<Value>,
-    /// Whether it has left a record itself.
+    /// Whether it left a record.
     pub(crate) recorded: bool,
 }
 
-/// As a record says it.
-///
-/// # Errors
-/// When a time of it is none.
 fn run(it: RunRecord) -> Result<Run, jiff::Error> {
     let milliseconds = |text: &str| text.parse::<Timestamp>().map(Timestamp::as_millisecond);
     Ok(Run {
@@ -61,40 +61,51 @@ fn run(it: RunRecord) -> Result<Run, jiff::Error> {
     })
 }
 
-/// A record that is not taken in yet.
+/// A record that is not in the history yet.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// Its file.
     pub(crate) path: PathBuf,
-    /// What it says.
-    pub(crate) run: Result<Run, Unusable>,
+    pub(crate) run: Result<Run, RecordError>,
 }
 
-/// Why a record says nothing.
+/// Why a record cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unusable {
+pub(crate) enum RecordError {
     /// It may be readable later.
     #[error(transparent)]
     Unreadable(FsError),
-    /// It will never be understood.
-    #[error("{} is no record of a run: {why}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error("invalid run record {}: {why}", path.display())]
+    Invalid { path: PathBuf, why: String },
 }
 
-/// The records that lie in the runtime folder, the newest ones first.
-///
-/// # Errors
-/// When the folder is there and cannot be read.
-pub(crate) fn not_taken_in(runtime_dir: &Path) -> Result<Vec<Found>, FsError> {
+/// The last `limit` runs, the latest last: those in the history, and those whose records are not in it yet.
+pub(crate) fn latest_runs(history: &Path, runtime_dir: &Path, limit: u32) -> Result<Vec<Run>, HistoryError> {
+    // Records first: one that a watch imports meanwhile is then seen twice, not never.
+    let mut runs = Vec::new();
+    for found in unread_records(runtime_dir)? {
+        match found.run {
+            Ok(run) => runs.push(run),
+            Err(error) => tracing::warn!("left out: {error}"),
+        }
+    }
+    if let Some(reader) = Reader::open(history)? {
+        runs.extend(reader.runs(limit)?);
+    }
+    // Of a run with a record the first one counts, which is the record.
+    let mut seen = HashSet::new();
+    runs.retain(|it| seen.insert((it.program.clone(), it.pid, it.pid_namespace, it.started_ms)));
+    runs.sort_by_key(|it| it.ended_ms);
+    let surplus = runs.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+    runs.drain(..surplus);
+    Ok(runs)
+}
+
+/// The records in the runtime folder, the newest first.
+pub(crate) fn unread_records(runtime_dir: &Path) -> Result<Vec<Found>, FsError> {
     let is_record = |path: &PathBuf| path.extension().is_some_and(|it| it == "json") && !is_hidden(path);
     let mut paths: Vec<PathBuf> = fs::list(&runtime_dir.join("runs"))?.into_iter().filter(is_record).collect();
-    paths.sort_by_cached_key(|path| std::cmp::Reverse(started(path)));
-    paths.truncate(AT_ONCE);
+    paths.sort_by_cached_key(|path| Reverse(started(path)));
+    paths.truncate(MAX_RECORDS);
     Ok(paths.into_iter().filter_map(read).collect())
 }
 
@@ -102,34 +113,34 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// When the run began, by the name of its record.
+/// The start time in the name of a record.
 fn started(path: &Path) -> u64 {
     let stem = path.file_stem().and_then(|it| it.to_str()).unwrap_or_default();
     stem.rsplit_once('-').and_then(|(_, started)| started.parse().ok()).unwrap_or(0)
 }
 
-/// Reads one; none where another process has taken it in meanwhile.
+/// `None` if another process has imported it meanwhile.
 fn read(path: PathBuf) -> Option<Found> {
     let mut bytes = Vec::new();
-    let damaged = |why: String| Unusable::Damaged { path: path.clone(), why };
+    let invalid = |why: String| RecordError::Invalid { path: path.clone(), why };
     let run = match fs::read_into(&path, &mut bytes, MAX_BYTES) {
         Ok(None) => return None,
-        Err(error) => Err(Unusable::Unreadable(error)),
-        Ok(Some(_)) if bytes.len() as u64 > MAX_BYTES => Err(damaged(format!("it has more than {MAX_BYTES} bytes"))),
+        Err(error) => Err(RecordError::Unreadable(error)),
+        Ok(Some(_)) if bytes.len() as u64 > MAX_BYTES => Err(invalid(format!("it has more than {MAX_BYTES} bytes"))),
         Ok(Some(_)) => {
             let record = serde_json::from_slice::<RunRecord>(&bytes).map_err(|error| error.to_string());
-            record.and_then(|it| run(it).map_err(|error| error.to_string())).map_err(damaged)
+            record.and_then(|it| run(it).map_err(|error| error.to_string())).map_err(invalid)
         }
     };
     Some(Found { path, run })
 }
 
-/// A pid namespace as the history has it: 0 for one that is not known.
+/// A pid namespace as it is stored: 0 if unknown.
 pub(super) fn namespace(known: Option<u64>) -> i64 {
     known.map_or(0, stored)
 }
 
-/// SQLite's integers have a sign; no process holds half of what they can count.
+/// A number as SQLite stores it, whose integers are signed.
 pub(super) fn stored(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
 }

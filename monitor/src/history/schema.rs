@@ -1,4 +1,4 @@
-//! The tables, their version, and the way from an older one to this.
+//! The tables, their version, and the migration from older ones.
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::{At as _, HistoryError};
 
-/// Says in the file whose it is (`r3em`), where `file(1)` and we look.
+/// The application id in the file, `r3em`, which `file(1)` shows.
 pub(super) const APPLICATION: i64 = 0x7233_656d;
 
-/// What leads from each version to the next. What was released is never changed: a new version is a new step.
+/// The migration from each version to the next. A released step is never changed.
 pub(super) const STEPS: &[&str] = &[
     "
     -- A process that was seen: its number alone comes again. The figures are those of its last sample.
@@ -139,34 +139,32 @@ pub(super) const STEPS: &[&str] = &[
 ",
 ];
 
-/// How long to wait for another process that writes: a migration, or a second monitor.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for another writer: a migration, or a second monitor.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The version that these steps lead to.
 fn version_of(steps: &[&str]) -> i64 {
     i64::try_from(steps.len()).unwrap_or(i64::MAX)
 }
 
-/// The version of this program.
 pub(super) fn version() -> i64 {
     version_of(STEPS)
 }
 
-/// Opens the history to be written, makes it where there is none, and brings an older one up to this version.
+/// Opens the history for writing, creates it if there is none, and migrates an older one.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
     open_with_steps(path, STEPS)
 }
 
-/// As [`open_to_write`], for a program that knows these steps.
+/// [`open_to_write`] of a program that knows these steps.
 pub(super) fn open_with_steps(path: &Path, steps: &[&str]) -> Result<Connection, HistoryError> {
     fs::create_folders(fs::parent(path))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(path, flags).at("open", path)?;
-    settle(&database).at("open", path)?;
-    // Before anything is written: a file that is not ours is left as it is.
+    configure(&database).at("open", path)?;
+    // Before anything is written: the file may be another program's.
     let version = check(&database, path, steps)?;
-    // Every commit is synced: a run's record is deleted when it is taken in. The log is kept small, for it is read whole
-    // after a crash.
+    // Every commit is synced, as a run's record is deleted after its import. The log is kept small, as it is read whole after a
+    // crash.
     database
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 256;")
         .at("set up", path)?;
@@ -176,15 +174,14 @@ pub(super) fn open_with_steps(path: &Path, steps: &[&str]) -> Result<Connection,
     Ok(database)
 }
 
-/// Opens the history to be read, an older one after bringing it up to this version; none where there is no file, or
-/// one that was never written to.
+/// Opens the history for reading, and migrates an older one. `None` if there is no file, or nothing was ever written.
 pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryError> {
     if fs::modified(path)?.is_none() {
         return Ok(None);
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags).at("open", path)?;
-    settle(&database).at("open", path)?;
+    configure(&database).at("open", path)?;
     match check(&database, path, STEPS)? {
         0 => Ok(None),
         current if current == version() => Ok(Some(database)),
@@ -193,26 +190,26 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryErr
     }
 }
 
-/// The file that a watch holds a lock on, beside the history that it keeps.
+/// The file beside the history that a watch locks.
 pub(crate) fn lock_path(history: &Path) -> PathBuf {
     let name = history.file_name().unwrap_or_default().to_string_lossy();
     history.with_file_name(format!(".{name}.lock"))
 }
 
-/// Whether a watch keeps it. Where that cannot be found out, none does.
+/// Whether a watch writes this history, as far as is known.
 fn is_kept(history: &Path) -> bool {
     let lock = fs::open_lock(&lock_path(history));
     lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Bounds waiting and memory.
-fn settle(database: &Connection) -> rusqlite::Result<()> {
-    database.busy_timeout(PATIENCE)?;
-    // Dropping a process would look through all samples for each: no code drops one that has samples.
+fn configure(database: &Connection) -> rusqlite::Result<()> {
+    database.busy_timeout(BUSY_TIMEOUT)?;
+    // Checking foreign keys would scan all samples for each process dropped, and only those without samples are dropped.
     database.execute_batch("PRAGMA cache_size = -512; PRAGMA foreign_keys = OFF;")
 }
 
-/// The version of a history that this program may use.
+/// Returns the version, if this program may use the history.
 fn check(database: &Connection, path: &Path, steps: &[&str]) -> Result<i64, HistoryError> {
     let number = |pragma: &str| database.query_row(pragma, [], |row| row.get::<_, i64>(0)).at("read", path);
     let (version, application) = (number("PRAGMA user_version")?, number("PRAGMA application_id")?);
@@ -227,10 +224,10 @@ fn check(database: &Connection, path: &Path, steps: &[&str]) -> Result<i64, Hist
     Ok(version)
 }
 
-/// Takes all steps that are missing at once, or none.
+/// Takes all missing steps at once, or none.
 fn migrate(database: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been faster.
+    // Another process may have migrated it meanwhile.
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     for step in steps.iter().skip(usize::try_from(version).unwrap_or(0)) {
         transaction.execute_batch(step)?;

@@ -1,4 +1,4 @@
-//! What processes held over a span of time, thinned so that a chart of any span has about as many points.
+//! Samples over a time span, downsampled so that a chart of any span has about as many points.
 
 use rusqlite::{Row, params};
 
@@ -6,30 +6,29 @@ use super::error::HistoryError;
 use super::read::Reader;
 use super::write::amount;
 
-/// So many points of all processes together at most; of the processes that were gone first, all are left out.
-const MOST_POINTS: usize = 12_000;
+/// Upper bound of the points of all processes. Beyond it, the processes that ended first are left out.
+const MAX_POINTS: usize = 12_000;
 
-/// So many samples are read at a time.
+/// Samples read at a time.
 const PAGE: u32 = 5000;
 
-/// What one process held, by time.
+/// The points of one process, by time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Series {
     pub(crate) program: String,
     pub(crate) pid: u32,
-    /// When the process began, in milliseconds since 1970.
     pub(crate) started_ms: i64,
-    /// What it was at last.
+    /// Its last phase.
     pub(crate) phase: String,
-    /// One for each part of the span with a sample in it.
+    /// One for each slot with a sample.
     pub(crate) points: Vec<Point>,
     process: i64,
 }
 
-/// The most that was held in one part of the span.
+/// The maximum of each figure within a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Point {
-    /// When that part begins, in milliseconds since 1970.
+    /// Start of the slot.
     pub(crate) at_ms: i64,
     pub(crate) allocated_bytes: u64,
     pub(crate) rss_bytes: u64,
@@ -40,8 +39,7 @@ pub(crate) struct Point {
 }
 
 impl Point {
-    /// The more of both.
-    fn and(self, other: Self) -> Self {
+    fn max(self, other: Self) -> Self {
         Self {
             at_ms: self.at_ms,
             allocated_bytes: self.allocated_bytes.max(other.allocated_bytes),
@@ -54,19 +52,19 @@ impl Point {
     }
 }
 
-/// The series of a span, and how many processes are left out because there are too many.
+/// The series of a time span.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Thinned {
-    /// In the order in which they were first seen.
+    /// In the order of the first sample.
     pub(crate) series: Vec<Series>,
-    /// Processes left out, those that were gone first.
+    /// Number of processes left out.
     pub(crate) left_out: usize,
     points: usize,
 }
 
 impl Thinned {
-    /// Adds a sample of a process. Of most samples only figures and phase are looked at.
-    fn add(&mut self, process: i64, row: &Row<'_>, point: Point, most: usize) -> rusqlite::Result<()> {
+    /// Adds a sample of a process, and keeps `max_points` at most.
+    fn add(&mut self, process: i64, row: &Row<'_>, point: Point, max_points: usize) -> rusqlite::Result<()> {
         match self.series.iter_mut().rev().find(|it| it.process == process) {
             None => self.series.push(Series {
                 program: row.get("program")?,
@@ -79,7 +77,7 @@ impl Thinned {
             Some(series) => {
                 row.get_ref("phase")?.as_str()?.clone_into(&mut series.phase);
                 if let Some(last) = series.points.last_mut().filter(|it| it.at_ms == point.at_ms) {
-                    *last = last.and(point);
+                    *last = last.max(point);
                     return Ok(());
                 }
                 series.points.push(point);
@@ -87,7 +85,7 @@ impl Thinned {
         }
         self.points += 1;
         let gone_first = |(_, it): &(usize, &Series)| it.points.last().map(|it| it.at_ms);
-        while self.points > most && self.series.len() > 1 {
+        while self.points > max_points && self.series.len() > 1 {
             let Some((oldest, _)) = self.series.iter().enumerate().min_by_key(gone_first) else { break };
             self.points -= self.series.remove(oldest).points.len();
             self.left_out += 1;
@@ -97,20 +95,17 @@ impl Thinned {
 }
 
 impl Reader {
-    /// What processes held from that moment on, each part of `slot_ms` as one point. Read in short steps, so that
-    /// a long span keeps no log from shrinking.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// The samples from that time on, those within a slot of `slot_ms` as one point. Read in short steps, so that a long span
+    /// does not keep the log from shrinking.
     pub(crate) fn series(&self, from_ms: i64, slot_ms: i64) -> Result<Thinned, HistoryError> {
-        self.series_within(from_ms, slot_ms.max(1), MOST_POINTS, PAGE)
+        self.series_within(from_ms, slot_ms.max(1), MAX_POINTS, PAGE)
     }
 
     pub(super) fn series_within(
         &self,
         from_ms: i64,
         slot_ms: i64,
-        most: usize,
+        max_points: usize,
         page: u32,
     ) -> Result<Thinned, HistoryError> {
         let mut thinned = Thinned::default();
@@ -131,7 +126,7 @@ impl Reader {
                     open_fds: amount(row, "open_fds")?,
                     connections: amount(row, "connections")?,
                 };
-                thinned.add(last.1, row, point, most)
+                thinned.add(last.1, row, point, max_points)
             })?;
             if rows < page {
                 return Ok(thinned);

@@ -107,7 +107,7 @@ fn what_is_written_is_read_meanwhile() {
     let condensed = reader.condensed(0, 3000).unwrap();
     let shown: Vec<_> = condensed.iter().map(|it| (it.at_ms, it.pid, it.samples, it.rss_bytes)).collect();
     assert_eq!(shown, [(0, 1, 300, 1299), (0, 2, 300, 10), (3000, 1, 300, 1599), (3000, 2, 300, 10)]);
-    assert_eq!((condensed[0].least_allocated_bytes, condensed[0].most_allocated_bytes), (500, 649));
+    assert_eq!((condensed[0].min_allocated_bytes, condensed[0].max_allocated_bytes), (500, 649));
 }
 
 #[test]
@@ -129,10 +129,10 @@ fn a_run_is_taken_in_once_and_counts_more_than_what_was_concluded() {
     assert_eq!((peak_rss_bytes, rss_bytes), ((8 << 20) + 1, 5 << 20), "its highest peak, its last figures");
 
     for _ in 0..2 {
-        writer.take_in(&[&run("done")]).unwrap();
+        writer.import(&[&run("done")]).unwrap();
         assert_eq!(reader.runs(10).unwrap(), [run("done")]);
     }
-    writer.take_in(&[&run("other")]).unwrap();
+    writer.import(&[&run("other")]).unwrap();
     assert_eq!(reader.runs(10).unwrap(), [run("done")], "what a run said stays");
 
     // The process and its run have looked at the clock one after the other.
@@ -147,7 +147,7 @@ fn a_process_that_left_a_record_is_not_missed_and_one_with_its_number_is_another
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     writer.add(&[batch(1, vec![sample(PID, 10)])]).unwrap();
-    writer.take_in(&[&run("done")]).unwrap();
+    writer.import(&[&run("done")]).unwrap();
     assert!(writer.conclude(&batch(2, Vec::new())).unwrap().is_empty());
 
     let mut next = sample(PID, 10);
@@ -186,7 +186,7 @@ fn what_is_old_is_dropped_with_all_that_belongs_to_it() {
         writer.add(&[batch(at, vec![sample(2, 10)])]).unwrap();
     }
     let old = Run { ended_ms: 79, pid: 77, ..run("done") };
-    writer.take_in(&[&old, &run("done")]).unwrap();
+    writer.import(&[&old, &run("done")]).unwrap();
     while writer.drop_before(80).unwrap() {}
     let all = all_samples(&reader);
     assert_eq!((all.len(), all[0].at_ms), (40, 80));
@@ -325,7 +325,7 @@ fn a_file_of_someone_else_is_left_alone() {
 #[test]
 fn records_are_read_the_newest_first_and_damaged_ones_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(not_taken_in(folder.path()).unwrap().is_empty());
+    assert!(unread_records(folder.path()).unwrap().is_empty());
     let runs = folder.path().join("runs");
     std::fs::create_dir(&runs).unwrap();
     let record = serde_json::json!({
@@ -340,13 +340,16 @@ fn records_are_read_the_newest_first_and_damaged_ones_are_told() {
     write("r3e-loader-4-4000.json", " ".repeat(300 << 10));
     write(".r3e-loader-5-5000.json.tmp", record.to_string());
     std::fs::create_dir(runs.join("r3e-loader-6-6000.json")).unwrap();
-    let found = not_taken_in(folder.path()).unwrap();
+    let found = unread_records(folder.path()).unwrap();
     let shown: Vec<String> =
         found.iter().map(|it| it.run.as_ref().map_or_else(ToString::to_string, |it| it.outcome.clone())).collect();
     assert_eq!(shown.len(), 5, "{shown:?}");
-    assert!(shown[0].contains("Is a directory") && matches!(found[0].run, Err(Unusable::Unreadable(_))), "{shown:?}");
+    assert!(
+        shown[0].contains("Is a directory") && matches!(found[0].run, Err(RecordError::Unreadable(_))),
+        "{shown:?}"
+    );
     for damaged in &shown[1..4] {
-        assert!(damaged.contains("is no record of a run"), "{shown:?}");
+        assert!(damaged.contains("invalid run record"), "{shown:?}");
     }
     assert_eq!(*found[4].run.as_ref().unwrap(), run("done"));
 }

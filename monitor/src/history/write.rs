@@ -1,4 +1,4 @@
-//! Writing the history: each call is one transaction, so that whatever is killed when, all of it is there or nothing.
+//! Writes the history. Each call is one transaction.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,49 +11,44 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior, named_params, 
 use super::age::Age;
 use super::error::{At as _, HistoryError};
 use super::records::{Run, namespace, stored};
-use super::{schema, whole_ms};
+use super::{read, schema, whole_ms};
 use crate::kernel;
 
-/// So many samples at most are dropped in one transaction.
-const DROPPED_AT_ONCE: u32 = 10_000;
+/// Upper bound of the samples that are dropped in one transaction.
+const MAX_DROPPED: u32 = 10_000;
 
-/// What one process held at one moment.
+/// A sample of one process.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
-    /// What it said.
     pub(crate) stats: Stats,
-    /// The kernel's account of when it began; see [`kernel::start_ticks`].
+    /// See [`kernel::start_ticks`].
     pub(crate) start_ticks: Option<i64>,
-    /// Whether it had just purged: such samples tell a leak from what is merely not given back yet.
+    /// Whether it was taken right after a purge: leaks are found from such samples.
     pub(crate) after_purge: bool,
 }
 
-/// What all processes held at one moment.
+/// The samples of all processes at one time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Batch {
-    /// In milliseconds since 1970.
     pub(crate) at_ms: i64,
-    /// Those that answered.
+    /// Of those that answered.
     pub(crate) samples: Vec<Sample>,
-    /// Those that have a socket which is not dead and did not answer; none where only some were asked.
+    /// Those with a live socket that did not answer. `None` if not all were asked.
     pub(crate) silent: Option<HashSet<(String, u32)>>,
 }
 
-/// The history, open to be written.
+/// The history, opened for writing.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(super) database: Connection,
     pub(super) path: PathBuf,
-    /// Selector file that was when it was opened.
+    /// The file that was opened.
     file: Option<Inode>,
     age: Age,
 }
 
 impl Writer {
-    /// Opens the history, and makes it where there is none.
-    ///
-    /// # Errors
-    /// When it is not ours, or the disk refuses.
+    /// Opens the history, and creates it if there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, HistoryError> {
         let database = schema::open_to_write(path)?;
         let file = fs::inode(path)?;
@@ -61,25 +56,18 @@ impl Writer {
         Ok(Self { database, path: path.to_owned(), file, age: Age::new(kept_ms) })
     }
 
-    /// Selector file is open.
+    /// The file that is open.
     pub(crate) fn file(&self) -> Option<Inode> {
         self.file
     }
 
-    /// Whether the file that is open still stands at its path.
-    ///
-    /// # Errors
-    /// When that cannot be told.
+    /// Whether the open file is still at its path.
     pub(crate) fn is_in_place(&self) -> Result<bool, HistoryError> {
         Ok(self.file.is_some() && fs::inode(&self.path)? == self.file)
     }
 
-    /// Brings all that was written into the file itself, and leaves the log beside it empty: a log that stays at the path would
-    /// be taken for that of the file which stands there now.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub(crate) fn leave(self) -> Result<(), HistoryError> {
+    /// Merges the log into the file, which was moved. A log left at the path would be taken for that of the file there now.
+    pub(crate) fn close_moved(self) -> Result<(), HistoryError> {
         let checkpoint = || self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         checkpoint().at("complete", &self.path)
     }
@@ -97,10 +85,7 @@ impl Writer {
         all().at(action, &self.path)
     }
 
-    /// Writes what was sampled: all of it, or nothing.
-    ///
-    /// # Errors
-    /// When the disk refuses.
+    /// Adds samples.
     pub(crate) fn add(&mut self, batches: &[Batch]) -> Result<(), HistoryError> {
         if batches.iter().all(|batch| batch.samples.is_empty()) {
             return Ok(());
@@ -157,12 +142,8 @@ impl Writer {
         })
     }
 
-    /// Takes in what runs have left. One that was taken in before is left as it is; what was only concluded of a run is
-    /// replaced by what it says itself.
-    ///
-    /// # Errors
-    /// When the disk refuses: then none of them is taken in.
-    pub(crate) fn take_in(&mut self, runs: &[&Run]) -> Result<(), HistoryError> {
+    /// Imports the records of runs. A run that is known by its record stays as it is; one that was only concluded is replaced.
+    pub(crate) fn import(&mut self, runs: &[&Run]) -> Result<(), HistoryError> {
         self.in_transaction("add runs to", |transaction| {
             for run in runs {
                 let whose = params![run.program, run.pid, run.pid_namespace, run.started_ms];
@@ -174,11 +155,7 @@ impl Writer {
         })
     }
 
-    /// Concludes which processes are gone without a record: those that were seen, are neither among the living nor the
-    /// kernel's, and have not said how they ended. Gives what is noted of them.
-    ///
-    /// # Errors
-    /// When the disk refuses.
+    /// Adds a run for each process that was sampled, does not exist any more and left no record. Returns these runs.
     pub(crate) fn conclude(&mut self, batch: &Batch) -> Result<Vec<Run>, HistoryError> {
         let Some(silent) = &batch.silent else { return Ok(Vec::new()) };
         let is_gone = |(_, ticks, run): &(i64, Option<i64>, Run)| {
@@ -188,7 +165,7 @@ impl Writer {
             match answered {
                 Some(stats) => started_ms(stats) != Some(run.started_ms),
                 None if silent.contains(&(run.program.clone(), run.pid)) => false,
-                // Without a socket, but at work: it is about to end, or its socket was taken from it.
+                // It may run without a socket: it is about to end, or its socket was removed.
                 None => ticks.is_none() || kernel::start_ticks(run.pid) != *ticks,
             }
         };
@@ -197,56 +174,36 @@ impl Writer {
             return Ok(Vec::new());
         }
         self.in_transaction("add runs to", |transaction| {
-            let mut noted = Vec::new();
+            let mut added = Vec::new();
             for (id, _, run) in gone.drain(..) {
                 let whose = params![run.program, run.pid, run.pid_namespace, run.started_ms];
                 let recorded = transaction.prepare(RECORDED)?.exists(whose)?;
                 if !recorded && insert(transaction, &run)? {
-                    noted.push(run);
+                    added.push(run);
                 }
                 transaction.prepare("UPDATE processes SET ended = 1 WHERE id = ?1")?.execute([id])?;
             }
-            Ok(noted)
+            Ok(added)
         })
     }
 
-    /// The processes of which nobody has said how they ended, each with what is known of its run so far.
+    /// The processes whose end is not known: row, start time, and what is known of the run.
     fn not_ended(&self) -> rusqlite::Result<Vec<(i64, Option<i64>, Run)>> {
         let mut statement = self.database.prepare(NOT_ENDED)?;
-        let rows = statement.query_map([], |row| {
-            let run = Run {
-                program: row.get("program")?,
-                pid: row.get("pid")?,
-                pid_namespace: row.get("pid_namespace")?,
-                version: row.get("version")?,
-                doing: row.get("phase")?,
-                started_ms: row.get("started_ms")?,
-                ended_ms: row.get("seen_ms")?,
-                outcome: KILLED.to_owned(),
-                exit_code: None,
-                peak_rss_bytes: amount(row, "peak_rss_bytes")?,
-                rss_bytes: amount(row, "rss_bytes")?,
-                allocated_bytes: amount(row, "allocated_bytes")?,
-                boards: None,
-                recorded: false,
-            };
-            Ok((row.get("id")?, row.get("start_ticks")?, run))
-        })?;
+        let rows =
+            statement.query_map([KILLED], |row| Ok((row.get("id")?, row.get("start_ticks")?, read::run(row)?)))?;
         rows.collect()
     }
 
-    /// Drops what is older than `keep`, in `pieces` at most; see [`Age`] for how that is judged.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub(crate) fn drop_old(&mut self, clock_ms: i64, keep: Duration, pieces: usize) -> Result<(), HistoryError> {
+    /// Drops what is older than `keep` by the time of [`Age`], in `steps` transactions at most.
+    pub(crate) fn drop_old(&mut self, clock_ms: i64, keep: Duration, steps: usize) -> Result<(), HistoryError> {
         let Some(now_ms) = self.age.now_ms(clock_ms) else { return Ok(()) };
         self.in_transaction("write", |transaction| {
             transaction.execute("DELETE FROM age", [])?;
             transaction.execute("INSERT INTO age VALUES (?1)", [now_ms])
         })?;
         let moment_ms = now_ms.saturating_sub(whole_ms(keep));
-        for _piece in 0..pieces {
+        for _ in 0..steps {
             if !self.drop_before(moment_ms)? {
                 break;
             }
@@ -254,13 +211,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Drops what is from before that moment, some of it at a time; says whether there may be more.
-    ///
-    /// # Errors
-    /// When the disk refuses.
+    /// Drops some of what is older than that. Returns whether there may be more.
     pub(crate) fn drop_before(&mut self, moment_ms: i64) -> Result<bool, HistoryError> {
         self.in_transaction("drop old samples of", |transaction| {
-            let dropped = transaction.execute(OLD_SAMPLES, params![moment_ms, DROPPED_AT_ONCE])?;
+            let dropped = transaction.execute(OLD_SAMPLES, params![moment_ms, MAX_DROPPED])?;
             transaction.execute("DELETE FROM runs WHERE ended_ms < ?1", [moment_ms])?;
             transaction.execute(OLD_PROCESSES, [moment_ms])?;
             Ok(dropped > 0)
@@ -268,20 +222,20 @@ impl Writer {
     }
 }
 
-/// When a process began to run, in milliseconds since 1970, by its own account; none where it does not say.
+/// When the process started, by its own account.
 pub(crate) fn started_ms(stats: &Stats) -> Option<i64> {
     stats.started_at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
-/// The outcome of a run that left no record: how it ended is not known, only that it did not say.
+/// The outcome of a run without a record.
 pub(crate) const KILLED: &str = "killed";
 
-/// What [`stored`] has stored.
+/// Reads what [`stored`] wrote.
 pub(super) fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|stored| u64::try_from(stored).unwrap_or(0))
 }
 
-/// Inserts a run; says whether it was news.
+/// Inserts a run, and returns whether it was new.
 fn insert(transaction: &Transaction<'_>, run: &Run) -> rusqlite::Result<bool> {
     let inserted = transaction.prepare(RUN)?.execute(named_params! {
         ":program": run.program,
@@ -302,7 +256,7 @@ fn insert(transaction: &Transaction<'_>, run: &Run) -> rusqlite::Result<bool> {
     Ok(inserted > 0)
 }
 
-/// A history of an earlier version has none: then it is when it was last written to.
+/// A history of an earlier version has no age: the time of its last sample.
 const KEPT_AGE: &str = "
     SELECT coalesce((SELECT now_ms FROM age), (SELECT max(at_ms) FROM samples))";
 
@@ -328,8 +282,7 @@ const RUN: &str = "
         :boards, :recorded)
     ON CONFLICT (program, pid, pid_namespace, started_ms) DO NOTHING";
 
-/// A process says of itself when it began, and a run of itself, by a clock that they may have read one after the other.
-/// No number of a process comes again as soon.
+/// A process and its run record may have read the clock one after the other. No process id is reused as soon.
 const ENDED: &str = "
     UPDATE processes SET ended = 1 WHERE program = ?1 AND pid = ?2 AND pid_namespace = ?3 AND abs(started_ms - ?4) < 5000";
 
@@ -342,8 +295,7 @@ const RECORDED: &str = "
         AND abs(started_ms - ?4) < 5000";
 
 const NOT_ENDED: &str = "
-    SELECT id, program, pid, pid_namespace, started_ms, start_ticks, version, seen_ms, phase, peak_rss_bytes, rss_bytes,
-        allocated_bytes
+    SELECT *, phase AS doing, seen_ms AS ended_ms, ?1 AS outcome, NULL AS exit_code, NULL AS boards, 0 AS recorded
     FROM processes WHERE ended = 0";
 
 const OLD_SAMPLES: &str = "

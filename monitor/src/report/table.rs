@@ -13,11 +13,13 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table without rows. A column is right-aligned if its name begins with `>`.
-    pub(super) fn new(columns: &[&str]) -> Self {
+    /// A table without rows. `columns` are names separated by commas; a name that begins with `>` is that of a right-aligned
+    /// column.
+    pub(super) fn new(columns: &str) -> Self {
+        let names: Vec<&str> = columns.split(", ").collect();
         let mut table = comfy_table::Table::new();
-        table.load_style(NOTHING).set_header(columns.iter().map(|name| name.trim_start_matches('>')));
-        for (column, name) in table.column_iter_mut().zip(columns) {
+        table.load_style(NOTHING).set_header(names.iter().map(|name| name.trim_start_matches('>')));
+        for (column, name) in table.column_iter_mut().zip(names) {
             column.set_padding((0, 2));
             if name.starts_with('>') {
                 column.set_cell_alignment(CellAlignment::Right);
@@ -31,7 +33,6 @@ impl Table {
         self.table.add_row(cells);
     }
 
-    /// Adds a note.
     pub(super) fn note(&mut self, text: String) {
         self.notes.push(text);
     }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use r3e_common::runtime::control::{BoardsProgress, PurgeStats, Stats, TaskStats};
@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::*;
 use crate::ask::NoAnswer;
 use crate::history::{Condensed, Run};
-use crate::kernel::{Connection, Descriptor, Open};
+use crate::kernel::{Connection, Descriptor, Descriptors};
 use crate::sockets::Socket;
-use crate::survey::Reply;
+use crate::survey::{Reply, to_json};
 
 fn reply<T>(program: &str, pid: u32, answer: Result<T, NoAnswer>) -> Reply<T> {
     let path = PathBuf::from(format!("/run/r3e/{program}-{pid}.sock"));
@@ -76,26 +76,27 @@ fn replies() -> Vec<Reply<Stats>> {
     ]
 }
 
+fn folder() -> &'static Path {
+    Path::new("/run/r3e")
+}
+
 #[test]
 fn a_list_shows_who_answers_who_does_not_and_what_is_left_behind() {
-    insta::assert_snapshot!(List::new(replies(), "/run/r3e".into()));
-    assert_eq!(
-        List::new(Vec::new(), "/run/r3e".into()).to_string(),
-        "no program runs that has a control socket in /run/r3e\n"
-    );
+    insta::assert_snapshot!(list(&replies(), folder()));
+    assert_eq!(list(&[], folder()), "no program runs that has a control socket in /run/r3e\n");
 }
 
 #[test]
 fn stats_are_aligned_and_the_worst_comes_first() {
-    let report = StatsReport::new(replies(), "/run/r3e".into());
-    insta::assert_snapshot!(report);
-    let json = report.to_json();
-    let order: Vec<_> = json.as_array().unwrap().iter().map(|it| (it["pid"].as_u64(), it["state"].as_str())).collect();
-    let expected = [(Some(77), Some("not answering")), (Some(4711), Some("answers")), (Some(88), Some("answers"))];
-    assert_eq!(order, expected);
-    assert_eq!((&json[0]["why"], &json[0]["rss_bytes"]), (&"no answer within 2s".into(), &Value::Null));
+    let mut replies = replies();
+    replies.retain(|it| !it.is_dead());
+    worst_first(&mut replies);
+    insta::assert_snapshot!(stats(&replies, folder()));
+    let json = to_json(&replies);
+    assert_eq!((&json[0]["state"], &json[0]["why"]), (&"not answering".into(), &"no answer within 2s".into()));
     let keys = "program pid phase uptime_s allocated_bytes active_bytes metadata_bytes resident_bytes mapped_bytes \
-        retained_bytes rss_bytes rss_anon_bytes peak_rss_bytes pss_bytes limit_bytes threads tasks open_fds connections purges";
+        retained_bytes rss_bytes rss_anon_bytes peak_rss_bytes pss_bytes limit_bytes threads tasks open_fds connections \
+        purges instance state";
     for key in keys.split_whitespace() {
         assert!(json[1].get(key).is_some(), "{key}");
     }
@@ -108,39 +109,34 @@ fn a_purge_shows_before_and_after() {
     let after = Stats { figures, ..loader() };
     let given_back_bytes = i64::try_from(loader().figures.rss_bytes - figures.rss_bytes).unwrap();
     let purged = PurgeStats { before: loader(), after, given_back_bytes, took_ms: 12.345 };
-    let replies = vec![
+    let replies = [
         reply("r3e-loader", 4711, Ok(purged)),
-        reply("r3e-loader", 9, Err(NoAnswer::Dead)),
         reply("r3e-scheduler", 77, Err(NoAnswer::Refused("503 Service Unavailable: busy".into()))),
     ];
-    let report = Purges::new(replies, "/run/r3e".into());
-    insta::assert_snapshot!(report);
-    assert_eq!(report.refused(), ["r3e-scheduler (77)"]);
-    let json = report.to_json();
+    insta::assert_snapshot!(purges(&replies, folder()));
+    let json = to_json(&replies);
     assert_eq!((&json[0]["given_back_bytes"], &json[0]["pid"]), (&given_back_bytes.into(), &4711.into()));
-    assert_eq!((&json[1]["state"], json.as_array().unwrap().len()), (&"not answering".into(), 2));
+    assert_eq!(json[1]["state"], "not answering");
 }
 
 #[test]
 fn tasks_descriptors_and_connections_have_a_line_each() {
     let task = |name: &str, age_s, place: &str| TaskStats { name: name.into(), age_s, place: place.into() };
-    let tasks = Tasks(vec![task("fetch", 3.25, "common/src/pipeline/fetch.rs:90"), task("signals", 90.0, "x.rs:7")]);
+    let tasks = tasks(&[task("fetch", 3.25, "common/src/pipeline/fetch.rs:90"), task("signals", 90.0, "x.rs:7")]);
     let descriptor = |fd, kind: &str, target: &str| Descriptor { fd, kind: kind.into(), target: target.into() };
-    let descriptors = vec![descriptor(0, "file", "/dev/null"), descriptor(12, "socket", "tcp 127.0.0.1:80 listening")];
-    let connections = Connections(vec![
-        Connection {
-            protocol: "tcp",
-            local: "10.0.0.1:5000".into(),
-            remote: Some("1.2.3.4:443".into()),
-            state: "established",
-        },
-        Connection { protocol: "unix", local: String::new(), remote: None, state: "connected" },
+    let fds = vec![descriptor(0, "file", "/dev/null"), descriptor(12, "socket", "tcp 127.0.0.1:80 listening")];
+    let descriptors = descriptors(&Descriptors { fds, more: 5 });
+    let connection = |protocol, local: &str, remote: Option<&str>, state| Connection {
+        protocol,
+        local: local.into(),
+        remote: remote.map(str::to_owned),
+        state,
+    };
+    let connections = connections(&[
+        connection("tcp", "10.0.0.1:5000", Some("1.2.3.4:443"), "established"),
+        connection("unix", "", None, "connected"),
     ]);
-    let descriptors = Descriptors(Open { descriptors, more: 5 });
     insta::assert_snapshot!(format!("{tasks}\n{descriptors}\n{connections}"));
-    assert_eq!(descriptors.to_json()["more"], 5);
-    assert_eq!(connections.to_json()[1]["remote"], Value::Null);
-    assert_eq!(tasks.to_json()[0]["age_s"], 3.25);
 }
 
 #[test]
@@ -157,10 +153,9 @@ fn arenas_show_what_is_in_memory() {
         retained_bytes: 7 << 20,
         metadata_bytes: 64 << 10,
     };
-    let arenas = Arenas(vec![Arena::default(), arena]);
+    let arenas = arenas(&[Arena::default(), arena]);
+    assert!(arenas.lines().all(|line| line.len() < 80));
     insta::assert_snapshot!(arenas);
-    assert!(arenas.to_string().lines().all(|line| line.len() < 80));
-    assert_eq!((&arenas.to_json()[1]["retained_bytes"], &arenas.to_json()[0]["arena"]), (&(7 << 20).into(), &0.into()));
 }
 
 const MOMENT: i64 = 1_793_505_600_000;
@@ -173,8 +168,8 @@ fn a_history_is_condensed_for_people() {
         pid,
         phases: "reading,fetching".into(),
         samples: 30,
-        least_allocated_bytes: rss_bytes / 4,
-        most_allocated_bytes: rss_bytes / 2,
+        min_allocated_bytes: rss_bytes / 4,
+        max_allocated_bytes: rss_bytes / 2,
         rss_bytes,
         peak_rss_bytes: rss_bytes * 2,
         tasks: 9,
@@ -182,11 +177,11 @@ fn a_history_is_condensed_for_people() {
         connections: 4,
     };
     let since = std::time::Duration::from_hours(2);
-    let of = |rows| History { rows, since, file: "monitor.db".into(), zone: TimeZone::UTC };
-    insta::assert_snapshot!(of(vec![row(MOMENT, 7, 90 << 20), row(MOMENT + 300_000, 7, 101 << 20)]));
-    assert_eq!(of(Vec::new()).to_string(), "no samples of the last 2h in monitor.db; r3e-monitor watch records them\n");
-    let many = of((0..1001).map(|number| row(number, 7, 1)).collect()).to_string();
-    assert!(many.lines().count() == 1002, "{}", many.lines().count());
+    let of = |rows: &[Condensed]| history(rows, since, Path::new("monitor.db"), &TimeZone::UTC);
+    insta::assert_snapshot!(of(&[row(MOMENT, 7, 90 << 20), row(MOMENT + 300_000, 7, 101 << 20)]));
+    assert_eq!(of(&[]), "no samples of the last 2h in monitor.db; r3e-monitor watch records them\n");
+    let many = of(&(0..1001).map(|number| row(number, 7, 1)).collect::<Vec<_>>());
+    assert_eq!(many.lines().count(), 1002);
 }
 
 #[test]
@@ -217,10 +212,10 @@ fn runs_show_what_they_took_and_how_they_ended() {
         doing: "fetching".into(),
         ..run.clone()
     };
-    let report = Runs { rows: vec![run, killed], zone: TimeZone::UTC };
-    insta::assert_snapshot!(report);
-    let json = report.to_json();
+    let both = [run, killed];
+    insta::assert_snapshot!(runs(&both, &TimeZone::UTC));
+    let json = runs_json(&both);
     assert_eq!((&json[0]["seconds"], &json[0]["started_at"]), (&1900.0.into(), &"2026-11-01T03:28:20Z".into()));
     assert_eq!((&json[1]["recorded"], &json[1]["exit_code"]), (&false.into(), &Value::Null));
-    assert_eq!(Runs { rows: Vec::new(), zone: TimeZone::UTC }.to_string(), "no finished runs\n");
+    assert_eq!(runs(&[], &TimeZone::UTC), "no finished runs\n");
 }

@@ -5,8 +5,8 @@ use std::io::{self, Read as _};
 use axum::body::{Body, Bytes};
 use flate2::read::GzDecoder;
 use futures_util::{TryStreamExt as _, stream};
-use r3e_common::runtime::fs::Beneath;
 use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::fs::RegularFile;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// How much of a file is held in memory.
@@ -35,14 +35,14 @@ pub(super) enum Source {
     /// A part of the file as it is.
     Part {
         /// The file.
-        file: Beneath,
+        file: RegularFile,
         /// The offset of the next byte.
         offset: u64,
         /// How many bytes are left.
         left: u64,
     },
     /// The decompressed file, whose length is not known.
-    Inflated(Box<GzDecoder<Beneath>>),
+    Inflated(Box<GzDecoder<RegularFile>>),
 }
 
 impl Source {

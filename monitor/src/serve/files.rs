@@ -12,8 +12,8 @@ use axum::response::Response;
 use flate2::read::GzDecoder;
 use headers::{ContentLength, ContentRange, HeaderMapExt as _, LastModified};
 use percent_encoding::percent_decode_str;
-use r3e_common::runtime::fs::Beneath;
 use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::fs::RegularFile;
 use r3e_common::store::Published;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
@@ -40,7 +40,7 @@ pub(super) struct Files {
 
 /// An open file, and the form in which it is sent.
 struct Opened {
-    file: Beneath,
+    file: RegularFile,
     validators: Validators,
     kind: &'static str,
     /// None if the file has one form only.
@@ -186,7 +186,7 @@ fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Res
     Ok(Some(Opened { file, validators, kind, coding }))
 }
 
-fn whole(file: &Beneath, offset: u64, count: u64) -> Result<Bytes, FsError> {
+fn whole(file: &RegularFile, offset: u64, count: u64) -> Result<Bytes, FsError> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     file.read_at(offset, count).map(Bytes::from)
 }

@@ -11,9 +11,6 @@ use crate::history::Run;
 use crate::survey::Reply;
 
 /// The text in that format. `sources` has the name of each source, and whether it could not be read.
-///
-/// # Errors
-/// See [`Exposition::encode`].
 pub(super) fn render(
     replies: &[Reply<Stats>],
     work: &Work,

@@ -24,9 +24,6 @@ pub(super) struct Page {
 
 impl Page {
     /// All of them, compressed.
-    ///
-    /// # Errors
-    /// If compression fails. Compressing in memory does not.
     pub(super) fn new() -> std::io::Result<Self> {
         let compressed = |asset: Asset| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

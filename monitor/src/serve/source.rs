@@ -46,9 +46,6 @@ impl Source {
     }
 
     /// Reads the source. The read runs to its end even if nobody waits for it any more.
-    ///
-    /// # Errors
-    /// If this read or one before it takes too long.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::process::{Id, Process, State};
+use r3e_common::runtime::control::Stats;
+
+use super::eta::Eta;
+use super::series::Series;
 use super::sort::Sort;
+use crate::sockets::Socket;
 
 /// How long a process is shown after it has ended.
 pub(super) const ENDED_SHOWN: Duration = Duration::from_mins(1);
@@ -12,39 +16,69 @@ pub(super) const ENDED_SHOWN: Duration = Duration::from_mins(1);
 pub(super) const MAX_ENDED: usize = 32;
 
 /// How long a notice is shown.
-pub(super) const NOTICE_SHOWN: Duration = Duration::from_secs(15);
+const NOTICE_SHOWN: Duration = Duration::from_secs(15);
+
+/// Whether a process answers. Times count from the start of `top`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    Answers,
+    /// It exists and does not answer.
+    Silent {
+        since: Duration,
+        why: String,
+    },
+    Ended(Duration),
+}
+
+/// A process, known by its control socket.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) id: Socket,
+    pub(super) state: State,
+    /// The last answer.
+    pub(super) stats: Option<Stats>,
+    pub(super) series: Series,
+    pub(super) eta: Eta,
+}
+
+impl Process {
+    pub(super) fn new(id: Socket) -> Self {
+        Self { id, state: State::Answers, stats: None, series: Series::default(), eta: Eta::default() }
+    }
+
+    pub(super) fn ended_at(&self) -> Option<Duration> {
+        if let State::Ended(at) = self.state { Some(at) } else { None }
+    }
+
+    /// Resident memory in percent of the limit. `None` without a limit.
+    pub(super) fn percent_of_limit(&self) -> Option<u64> {
+        let stats = self.stats.as_ref()?;
+        let limit = stats.limit_bytes.filter(|&limit| limit > 0)?;
+        u64::try_from(u128::from(stats.figures.rss_bytes) * 100 / u128::from(limit)).ok()
+    }
+}
 
 /// A kind of details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
-    /// Live tasks.
     Tasks,
-    /// Open file descriptors, from the kernel.
     Descriptors,
-    /// Connections, from the kernel.
     Connections,
-    /// Arenas of the allocator.
     Arenas,
 }
 
 impl Tab {
-    /// All tabs, in order.
-    pub(super) const ALL: [Self; 4] = [Self::Tasks, Self::Descriptors, Self::Connections, Self::Arenas];
-
-    /// The title.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Tasks => "tasks",
-            Self::Descriptors => "descriptors",
-            Self::Connections => "connections",
-            Self::Arenas => "arenas",
-        }
-    }
+    /// All tabs with their titles, in order.
+    pub(super) const ALL: [(Self, &'static str); 4] = [
+        (Self::Tasks, "tasks"),
+        (Self::Descriptors, "descriptors"),
+        (Self::Connections, "connections"),
+        (Self::Arenas, "arenas"),
+    ];
 
     /// The tab that many places further on; the first follows the last.
     pub(super) fn further(self, by: usize) -> Self {
-        let at = Self::ALL.iter().position(|it| *it == self).unwrap_or(0);
-        Self::ALL[(at + by) % Self::ALL.len()]
+        Self::ALL[(self as usize + by) % Self::ALL.len()].0
     }
 }
 
@@ -54,35 +88,23 @@ pub(super) type Page = Result<Vec<String>, String>;
 /// The details of one process.
 #[derive(Debug)]
 pub(super) struct Details {
-    /// The process.
-    pub(super) id: Id,
-    /// What is shown of it.
+    pub(super) id: Socket,
     pub(super) tab: Tab,
-    /// The content; `None` before the first answer.
+    /// `None` before the first answer.
     pub(super) page: Option<Page>,
     /// Lines above the first one shown.
     pub(super) scrolled: usize,
 }
 
-/// A purge that waits for confirmation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PurgeRequest {
-    /// The processes.
-    pub(super) of: Vec<Id>,
-    /// Whether these are all.
-    pub(super) all: bool,
-}
-
 /// What covers the list or the details.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Overlay {
-    /// Nothing.
     #[default]
     None,
     /// Help, scrolled by that many lines.
     Help(usize),
-    /// The question whether to purge.
-    Purge(PurgeRequest),
+    /// Asks whether to purge these processes.
+    Purge { of: Vec<Socket>, all: bool },
     /// The filter is being edited.
     Filter,
 }
@@ -91,10 +113,9 @@ pub(super) enum Overlay {
 #[derive(Debug, Default)]
 pub(super) struct Purging {
     /// Processes that have not answered yet.
-    pub(super) waiting: Vec<Id>,
+    pub(super) waiting: Vec<Socket>,
     /// How many purged.
     pub(super) purged: usize,
-    /// Bytes that they returned.
     pub(super) given_back_bytes: i64,
     /// Duration of the slowest.
     pub(super) took_ms: f64,
@@ -115,15 +136,12 @@ pub(super) struct App {
     pub(super) listed: bool,
     /// Unordered; see [`App::shown`].
     pub(super) processes: Vec<Process>,
-    /// The selected process.
-    pub(super) selected: Option<Id>,
-    /// Its row in the list. When it disappears, the process that moves to this row is selected.
+    pub(super) selected: Option<Socket>,
+    /// The row of the selected process. When it disappears, the process that moves to this row is selected.
     pub(super) selected_at: usize,
     /// Processes above the first one shown.
     pub(super) scrolled: usize,
-    /// The order of the list.
     pub(super) sort: Sort,
-    /// Whether the order is reversed.
     pub(super) reversed: bool,
     /// Shows only processes with this text in program, process id or phase.
     pub(super) filter: String,
@@ -131,7 +149,6 @@ pub(super) struct App {
     pub(super) paused: bool,
     /// The details of a process, if they are open.
     pub(super) details: Option<Details>,
-    /// What covers the rest.
     pub(super) overlay: Overlay,
     /// The current or last purges.
     pub(super) purging: Option<Purging>,
@@ -168,8 +185,7 @@ impl App {
         }
     }
 
-    /// The process with that id.
-    pub(super) fn process(&self, id: &Id) -> Option<&Process> {
+    pub(super) fn process(&self, id: &Socket) -> Option<&Process> {
         self.processes.iter().find(|it| it.id == *id)
     }
 
@@ -191,21 +207,25 @@ impl App {
 
     fn passes(&self, process: &Process) -> bool {
         let phase = process.stats.as_ref().map_or("", |it| it.phase.as_str());
-        self.filter.is_empty()
-            || process.id.program.contains(&self.filter)
-            || process.id.pid.to_string().contains(&self.filter)
-            || phase.contains(&self.filter)
+        [&process.id.program, &process.id.pid.to_string(), phase].iter().any(|text| text.contains(&self.filter))
     }
 
     /// The processes that have not ended, filtered out or not.
     pub(super) fn alive(&self) -> impl Iterator<Item = &Process> {
-        self.processes.iter().filter(|it| !matches!(it.state, State::Ended(_)))
+        self.processes.iter().filter(|it| it.ended_at().is_none())
+    }
+
+    pub(super) fn is_purging(&self) -> bool {
+        self.purging.as_ref().is_some_and(|it| !it.waiting.is_empty())
+    }
+
+    pub(super) fn notify(&mut self, text: String) {
+        self.notice = Some((text, self.now));
     }
 
     /// The last notice, until it is too old. While purges run it stays.
     pub(super) fn current_notice(&self) -> Option<&str> {
         let (text, at) = self.notice.as_ref()?;
-        let purging = self.purging.as_ref().is_some_and(|it| !it.waiting.is_empty());
-        (purging || self.now.saturating_sub(*at) < NOTICE_SHOWN).then_some(text)
+        (self.is_purging() || self.now.saturating_sub(*at) < NOTICE_SHOWN).then_some(text)
     }
 }

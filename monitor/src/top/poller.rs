@@ -1,7 +1,7 @@
 //! Asks programs. Each question is a task of its own, so a program that does not answer delays neither the others nor the
 //! keys. A process has at most one open question of a kind.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
@@ -12,35 +12,26 @@ use serde::de::DeserializeOwned;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::app::{Page, Tab};
-use super::process::Id;
 use super::update::Event;
 use crate::ask::{Question, ask};
-use crate::kernel;
 use crate::peer::peer;
-use crate::report::{Arenas, Connections, Descriptors, Tasks};
-use crate::sockets;
-
-/// A control socket, and whether its process is being asked for its figures.
-#[derive(Debug)]
-struct Socket {
-    path: PathBuf,
-    asked: bool,
-}
+use crate::sockets::Socket;
+use crate::{kernel, report, sockets};
 
 /// The open questions.
 #[derive(Debug)]
 pub(super) struct Poller {
     folder: PathBuf,
     open: JoinSet<Event>,
-    /// As of the last look into the folder.
-    sockets: HashMap<Id, Socket>,
-    details: Option<(Id, Tab, AbortHandle)>,
+    /// The processes that are being asked for their figures.
+    asked: HashSet<Socket>,
+    details: Option<(Socket, Tab, AbortHandle)>,
 }
 
 impl Poller {
     /// Finds sockets in `folder`.
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, open: JoinSet::new(), sockets: HashMap::new(), details: None }
+        Self { folder, open: JoinSet::new(), asked: HashSet::new(), details: None }
     }
 
     /// Lists the sockets and asks each process for its figures, unless it is still being asked.
@@ -49,61 +40,47 @@ impl Poller {
             Ok(found) => found,
             Err(error) => return Event::Listed(Err(error.to_string())),
         };
-        let mut current = HashMap::with_capacity(found.len());
-        for sockets::Socket { program, pid, path } in found {
-            let id = Id { program, pid };
-            if !self.sockets.get(&id).is_some_and(|it| it.asked) {
-                let (id, path) = (id.clone(), path.clone());
+        for socket in &found {
+            if self.asked.insert(socket.clone()) {
+                let socket = socket.clone();
                 self.open.spawn(async move {
-                    let answer = ask::<Stats>(&path, Question::Stats).await;
-                    Event::Stats(id, answer.map(Box::new))
+                    let answer = ask::<Stats>(&socket.path, Question::Stats).await;
+                    Event::Stats(socket, answer.map(Box::new))
                 });
             }
-            current.insert(id, Socket { path, asked: true });
         }
-        let ids = current.keys().cloned().collect();
-        self.sockets = current;
-        Event::Listed(Ok(ids))
+        Event::Listed(Ok(found))
     }
 
     /// Tells these processes to purge.
-    pub(super) fn purge(&mut self, ids: Vec<Id>) {
-        for id in ids {
-            let path = self.path(&id);
+    pub(super) fn purge(&mut self, sockets: Vec<Socket>) {
+        for socket in sockets {
             self.open.spawn(async move {
-                let answer = ask::<PurgeStats>(&path, Question::Purge).await;
-                Event::Purged(id, answer.map(Box::new))
+                let answer = ask::<PurgeStats>(&socket.path, Question::Purge).await;
+                Event::Purged(socket, answer.map(Box::new))
             });
         }
     }
 
     /// Asks for the details of a process, unless it is still being asked for the same. Cancels a question for others.
-    pub(super) fn details(&mut self, id: Id, tab: Tab) {
-        if let Some((open_id, open_tab, handle)) = &self.details
+    pub(super) fn details(&mut self, socket: Socket, tab: Tab) {
+        if let Some((open_socket, open_tab, handle)) = &self.details
             && !handle.is_finished()
         {
-            if (open_id, *open_tab) == (&id, tab) {
+            if (open_socket, *open_tab) == (&socket, tab) {
                 return;
             }
             handle.abort();
         }
-        let (path, of) = (self.path(&id), id.clone());
+        let of = socket.clone();
         let handle = self.open.spawn(async move {
-            let page = page(&path, tab).await;
-            Event::Details(id, tab, page)
+            let page = page(&of.path, tab).await;
+            Event::Details(of, tab, page)
         });
-        self.details = Some((of, tab, handle));
-    }
-
-    fn path(&self, id: &Id) -> PathBuf {
-        let known = self.sockets.get(id).map(|it| it.path.clone());
-        known.unwrap_or_else(|| self.folder.join(format!("{}-{}.sock", id.program, id.pid)))
+        self.details = Some((socket, tab, handle));
     }
 
     /// Waits for the next answer. `None` if no question is open.
-    ///
-    /// # Errors
-    /// When a task panicked.
     pub(super) async fn next(&mut self) -> Option<Result<Event, JoinError>> {
         loop {
             let joined = self.open.join_next().await?;
@@ -114,9 +91,6 @@ impl Poller {
     }
 
     /// The next answer that has arrived.
-    ///
-    /// # Errors
-    /// When a task panicked.
     pub(super) fn try_next(&mut self) -> Option<Result<Event, JoinError>> {
         loop {
             let joined = self.open.try_join_next()?;
@@ -128,25 +102,19 @@ impl Poller {
 
     /// Marks a question as answered. `None` if it was cancelled.
     fn finish(&mut self, joined: Result<Event, JoinError>) -> Option<Result<Event, JoinError>> {
-        match &joined {
-            Ok(Event::Stats(id, _)) => {
-                if let Some(socket) = self.sockets.get_mut(id) {
-                    socket.asked = false;
-                }
-            }
-            Err(error) if error.is_cancelled() => return None,
-            _ => {}
+        if let Ok(Event::Stats(socket, _)) = &joined {
+            self.asked.remove(socket);
         }
-        Some(joined)
+        Some(joined).filter(|it| !it.as_ref().is_err_and(JoinError::is_cancelled))
     }
 }
 
 async fn page(socket: &Path, tab: Tab) -> Page {
     let text = match tab {
-        Tab::Tasks => Tasks(answer::<Vec<TaskStats>>(socket, Question::Tasks).await?).to_string(),
-        Tab::Arenas => Arenas(answer::<Vec<Arena>>(socket, Question::Arenas).await?).to_string(),
-        Tab::Descriptors => kernel(socket, |pid| Ok(Descriptors(kernel::descriptors(pid)?).to_string())).await?,
-        Tab::Connections => kernel(socket, |pid| Ok(Connections(kernel::connections(pid)?).to_string())).await?,
+        Tab::Tasks => report::tasks(&answer::<Vec<TaskStats>>(socket, Question::Tasks).await?),
+        Tab::Arenas => report::arenas(&answer::<Vec<Arena>>(socket, Question::Arenas).await?),
+        Tab::Descriptors => kernel(socket, |pid| Ok(report::descriptors(&kernel::descriptors(pid)?))).await?,
+        Tab::Connections => kernel(socket, |pid| Ok(report::connections(&kernel::connections(pid)?))).await?,
     };
     Ok(text.lines().map(str::to_owned).collect())
 }

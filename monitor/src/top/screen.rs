@@ -67,9 +67,6 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Takes the terminal.
-    ///
-    /// # Errors
-    /// When the terminal cannot be set up; it is restored then.
     pub(super) fn take() -> io::Result<Self> {
         let default_hook = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
@@ -97,9 +94,6 @@ impl Screen {
     }
 
     /// Restores the terminal while `f` runs.
-    ///
-    /// # Errors
-    /// When it cannot be taken again.
     pub(super) fn without<T>(&self, f: impl FnOnce() -> T) -> io::Result<T> {
         State::lock().restore();
         let result = f();

@@ -12,17 +12,17 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
 
-use super::app::{App, Overlay, Tab};
-use super::process::{Id, State};
+use super::app::{App, Overlay, State, Tab};
 use super::theme::Theme;
 use super::update::{Action, Event};
 use super::view;
 use crate::ask::{NoAnswer, TIMEOUT};
+use crate::sockets::Socket;
 
 const PLAIN: Theme = Theme { colours: false, ascii: false };
 
-fn id(program: &str, pid: u32) -> Id {
-    Id { program: program.into(), pid: pid.into() }
+fn id(program: &str, pid: u32) -> Socket {
+    Socket { program: program.into(), pid: pid.into(), path: format!("/run/r3e/{program}-{pid}.sock").into() }
 }
 
 fn at(seconds: u64) -> Duration {
@@ -70,11 +70,11 @@ fn answers(app: &mut App, second: u64, stats: Stats) {
     app.update(at(second), Event::Stats(of, Ok(Box::new(stats))));
 }
 
-fn silent(app: &mut App, second: u64, of: Id) {
+fn silent(app: &mut App, second: u64, of: Socket) {
     app.update(at(second), Event::Stats(of, Err(NoAnswer::Late(TIMEOUT))));
 }
 
-fn listed(app: &mut App, second: u64, there: &[Id]) {
+fn listed(app: &mut App, second: u64, there: &[Socket]) {
     app.update(at(second), Event::Listed(Ok(there.to_vec())));
 }
 

@@ -6,14 +6,12 @@ use std::time::Duration;
 use crossterm::event::{KeyCode as Key, KeyEvent, KeyModifiers};
 use r3e_common::runtime::control::{PurgeStats, Stats};
 
-use super::app::{App, Details, ENDED_SHOWN, MAX_ENDED, Overlay, Page, PurgeRequest, Purging, Tab};
-use super::eta::Eta;
-use super::process::{Id, Process, State};
-use super::series::Series;
+use super::app::{App, Details, ENDED_SHOWN, MAX_ENDED, Overlay, Page, Process, Purging, State, Tab};
 use super::sort::Sort;
 use super::view;
 use crate::ask::NoAnswer;
 use crate::report::units::{bytes, signed_bytes};
+use crate::sockets::Socket;
 
 /// Upper bound for a filter, in characters.
 const MAX_FILTER: usize = 64;
@@ -22,14 +20,13 @@ const MAX_FILTER: usize = 64;
 #[derive(Debug)]
 pub(super) enum Event {
     /// The control sockets were listed.
-    Listed(Result<Vec<Id>, String>),
+    Listed(Result<Vec<Socket>, String>),
     /// A process was asked for its figures.
-    Stats(Id, Result<Box<Stats>, NoAnswer>),
+    Stats(Socket, Result<Box<Stats>, NoAnswer>),
     /// A process was told to purge.
-    Purged(Id, Result<Box<PurgeStats>, NoAnswer>),
+    Purged(Socket, Result<Box<PurgeStats>, NoAnswer>),
     /// A process was asked for details.
-    Details(Id, Tab, Page),
-    /// A key was pressed.
+    Details(Socket, Tab, Page),
     Key(KeyEvent),
     /// The terminal has that many columns and rows.
     Resized(u16, u16),
@@ -38,35 +35,26 @@ pub(super) enum Event {
 /// What the loop has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Quit.
     Quit,
     /// Suspend the process.
     Suspend,
     /// Draw from scratch.
     Redraw,
     /// Tell these processes to purge.
-    Purge(Vec<Id>),
+    Purge(Vec<Socket>),
     /// Ask for details now instead of at the next poll.
-    Details(Id, Tab),
+    Details(Socket, Tab),
 }
 
 impl App {
     /// Handles an event.
     pub(super) fn update(&mut self, now: Duration, event: Event) -> Option<Action> {
         self.now = now;
-        let action = match event {
-            Event::Listed(found) => {
-                self.listed(found);
-                None
-            }
-            Event::Stats(id, answer) => {
-                self.answered(id, answer);
-                None
-            }
-            Event::Purged(id, answer) => {
-                self.purged(&id, answer);
-                None
-            }
+        let mut action = None;
+        match event {
+            Event::Listed(found) => self.listed(found),
+            Event::Stats(id, answer) => self.answered(id, answer),
+            Event::Purged(id, answer) => self.purged(&id, answer),
             Event::Details(id, tab, page) => {
                 if let Some(details) = &mut self.details
                     && details.id == id
@@ -74,19 +62,15 @@ impl App {
                 {
                     details.page = Some(page);
                 }
-                None
             }
-            Event::Key(key) => self.key(key),
-            Event::Resized(columns, rows) => {
-                self.size = (columns, rows);
-                None
-            }
-        };
+            Event::Key(key) => action = self.key(key),
+            Event::Resized(columns, rows) => self.size = (columns, rows),
+        }
         self.settle();
         action
     }
 
-    fn listed(&mut self, found: Result<Vec<Id>, String>) {
+    fn listed(&mut self, found: Result<Vec<Socket>, String>) {
         self.listed = true;
         let current = match found {
             Ok(current) => current,
@@ -97,10 +81,9 @@ impl App {
             }
         };
         self.error = None;
-        let now = self.now;
         for process in &mut self.processes {
-            if !matches!(process.state, State::Ended(_)) && !current.contains(&process.id) {
-                process.state = State::Ended(now);
+            if process.ended_at().is_none() && !current.contains(&process.id) {
+                process.state = State::Ended(self.now);
             }
         }
         self.forget();
@@ -108,34 +91,30 @@ impl App {
 
     /// Drops processes that ended a while ago, and the oldest of too many.
     fn forget(&mut self) {
-        let ended = |it: &Process| if let State::Ended(at) = it.state { Some(at) } else { None };
-        let mut times: Vec<Duration> = self.processes.iter().filter_map(ended).collect();
-        times.sort_unstable();
-        let oldest_shown = times.len().checked_sub(MAX_ENDED).map_or(Duration::ZERO, |first| times[first]);
         let now = self.now;
-        self.processes
-            .retain(|it| ended(it).is_none_or(|at| at >= oldest_shown && now.saturating_sub(at) < ENDED_SHOWN));
-        // Several may have ended at the same time.
-        while self.processes.iter().filter(|it| ended(it).is_some()).count() > MAX_ENDED {
-            let first = self.processes.iter().position(|it| ended(it).is_some());
-            first.map(|first| self.processes.remove(first));
+        self.processes.retain(|it| it.ended_at().is_none_or(|at| now.saturating_sub(at) < ENDED_SHOWN));
+        while self.processes.len() - self.alive().count() > MAX_ENDED {
+            let ended = self.processes.iter().enumerate().filter_map(|(at, it)| Some((it.ended_at()?, at)));
+            if let Some((_, oldest)) = ended.min() {
+                self.processes.remove(oldest);
+            }
         }
     }
 
-    fn answered(&mut self, id: Id, answer: Result<Box<Stats>, NoAnswer>) {
+    fn answered(&mut self, id: Socket, answer: Result<Box<Stats>, NoAnswer>) {
         let now = self.now;
         let known = self.processes.iter().position(|it| it.id == id);
         if matches!(answer, Err(NoAnswer::Dead)) {
             // A stale socket is not a process: only one that was seen alive has ended.
             if let Some(process) = known.map(|at| &mut self.processes[at])
-                && !matches!(process.state, State::Ended(_))
+                && process.ended_at().is_none()
             {
                 process.state = State::Ended(now);
             }
             return;
         }
         let at = known.unwrap_or_else(|| {
-            self.processes.push(new(id));
+            self.processes.push(Process::new(id));
             self.processes.len() - 1
         });
         let process = &mut self.processes[at];
@@ -143,7 +122,7 @@ impl App {
             Ok(stats) => {
                 // Another process with the same id.
                 if process.stats.as_ref().is_some_and(|before| before.started_at != stats.started_at) {
-                    *process = new(process.id.clone());
+                    *process = Process::new(process.id.clone());
                 }
                 process.series.push(&stats.figures);
                 process.eta.add(now, stats.progress.as_ref());
@@ -151,16 +130,13 @@ impl App {
                 process.stats = Some(*stats);
             }
             Err(why) => {
-                let why = why.to_string();
-                process.state = match process.state {
-                    State::Silent { since, .. } => State::Silent { since, why },
-                    _ => State::Silent { since: now, why },
-                };
+                let since = if let State::Silent { since, .. } = process.state { since } else { now };
+                process.state = State::Silent { since, why: why.to_string() };
             }
         }
     }
 
-    fn purged(&mut self, id: &Id, answer: Result<Box<PurgeStats>, NoAnswer>) {
+    fn purged(&mut self, id: &Socket, answer: Result<Box<PurgeStats>, NoAnswer>) {
         let Some(purging) = &mut self.purging else { return };
         let Some(at) = purging.waiting.iter().position(|it| it == id) else { return };
         purging.waiting.remove(at);
@@ -174,7 +150,8 @@ impl App {
             }
             Err(why) => purging.refused.push(format!("{id}: {why}")),
         }
-        self.notice = Some((result(purging, id, resident), self.now));
+        let result = result(purging, id, resident);
+        self.notify(result);
     }
 
     fn key(&mut self, key: KeyEvent) -> Option<Action> {
@@ -189,49 +166,35 @@ impl App {
             (_, code) => code,
         };
         match mem::take(&mut self.overlay) {
-            Overlay::Help(scrolled) => {
-                self.key_in_help(key, scrolled);
-                None
-            }
-            Overlay::Purge(question) => self.key_in_question(key, question),
-            Overlay::Filter => {
-                self.key_in_filter(key);
-                None
-            }
-            Overlay::None if self.details.is_some() => self.key_in_details(key),
-            Overlay::None => self.key_in_list(key),
+            Overlay::Help(scrolled) => self.key_in_help(key, scrolled),
+            Overlay::Purge { of, all } => return self.key_in_question(key, of, all),
+            Overlay::Filter => self.key_in_filter(key),
+            Overlay::None => return self.key_in_view(key),
         }
+        None
     }
 
     fn key_in_help(&mut self, key: Key, scrolled: usize) {
-        match key {
-            Key::Char('q' | '?') | Key::Esc | Key::Enter => {}
-            _ => {
-                let most = view::help_lines().saturating_sub(view::help_rows(self));
-                self.overlay = Overlay::Help(moved(scrolled, key, view::help_rows(self)).min(most));
-            }
+        if !matches!(key, Key::Char('q' | '?') | Key::Esc | Key::Enter) {
+            let rows = view::help_rows(self);
+            let last = view::help_lines().saturating_sub(rows);
+            self.overlay = Overlay::Help(moved(scrolled, key, rows).min(last));
         }
     }
 
-    fn key_in_question(&mut self, key: Key, question: PurgeRequest) -> Option<Action> {
+    fn key_in_question(&mut self, key: Key, of: Vec<Socket>, all: bool) -> Option<Action> {
         match key {
             Key::Char('y' | 'Y') => {
-                let of = question.of;
                 let whom = if let [only] = of.as_slice() { only.to_string() } else { format!("{} programs", of.len()) };
-                self.notice = Some((format!("{whom}: purging …"), self.now));
+                self.notify(format!("{whom}: purging …"));
                 self.purging = Some(Purging { waiting: of.clone(), ..Purging::default() });
-                Some(Action::Purge(of))
+                return Some(Action::Purge(of));
             }
-            Key::Char('n' | 'N' | 'q') | Key::Esc => {
-                self.notice = Some(("not purged".to_owned(), self.now));
-                None
-            }
-            _ => {
-                // Any other key leaves the question open.
-                self.overlay = Overlay::Purge(question);
-                None
-            }
+            Key::Char('n' | 'N' | 'q') | Key::Esc => self.notify("not purged".to_owned()),
+            // Any other key leaves the question open.
+            _ => self.overlay = Overlay::Purge { of, all },
         }
+        None
     }
 
     fn key_in_filter(&mut self, key: Key) {
@@ -248,28 +211,29 @@ impl App {
         self.overlay = Overlay::Filter;
     }
 
+    fn key_in_view(&mut self, key: Key) -> Option<Action> {
+        match key {
+            Key::Char('?') => self.overlay = Overlay::Help(0),
+            Key::Char(' ') => self.paused = !self.paused,
+            Key::Char('p') => {
+                let id = self.details.as_ref().map(|it| &it.id).or(self.selected.as_ref());
+                self.ask_whether_to_purge(id.cloned().into_iter().collect(), false);
+            }
+            _ if self.details.is_some() => return self.key_in_details(key),
+            _ => return self.key_in_list(key),
+        }
+        None
+    }
+
     fn key_in_details(&mut self, key: Key) -> Option<Action> {
         let rows = view::details_rows(self);
         let details = self.details.as_mut()?;
         let tab = match key {
             Key::Tab | Key::Right => details.tab.further(1),
             Key::BackTab | Key::Left => details.tab.further(Tab::ALL.len() - 1),
-            Key::Char(digit @ '1'..='4') => Tab::ALL[digit as usize - '1' as usize],
+            Key::Char(digit @ '1'..='4') => Tab::ALL[digit as usize - '1' as usize].0,
             Key::Esc | Key::Backspace | Key::Char('q') => {
                 self.details = None;
-                return None;
-            }
-            Key::Char('p') => {
-                let id = details.id.clone();
-                self.ask_whether_to_purge(vec![id], false);
-                return None;
-            }
-            Key::Char('?') => {
-                self.overlay = Overlay::Help(0);
-                return None;
-            }
-            Key::Char(' ') => {
-                self.paused = !self.paused;
                 return None;
             }
             _ => {
@@ -287,24 +251,16 @@ impl App {
     fn key_in_list(&mut self, key: Key) -> Option<Action> {
         match key {
             Key::Char('q') => return Some(Action::Quit),
-            Key::Char('?') => self.overlay = Overlay::Help(0),
             Key::Char('s') => self.sort = self.sort.next(),
             Key::Char('r') => self.reversed = !self.reversed,
             Key::Char('/') => self.overlay = Overlay::Filter,
-            Key::Char(' ') => self.paused = !self.paused,
             Key::Esc => self.filter.clear(),
-            Key::Char('p') => {
-                if let Some(id) = self.selected.clone() {
-                    self.ask_whether_to_purge(vec![id], false);
-                }
-            }
             Key::Char('P') => {
                 let all = self.alive().map(|it| it.id.clone()).collect();
                 self.ask_whether_to_purge(all, true);
             }
             Key::Enter => {
-                let id = self.selected.clone()?;
-                let tab = Tab::Tasks;
+                let (id, tab) = (self.selected.clone()?, Tab::Tasks);
                 self.details = Some(Details { id: id.clone(), tab, page: None, scrolled: 0 });
                 return Some(Action::Details(id, tab));
             }
@@ -314,14 +270,13 @@ impl App {
         None
     }
 
-    fn ask_whether_to_purge(&mut self, of: Vec<Id>, all: bool) {
-        let ended = |id: &Id| self.process(id).is_none_or(|it| matches!(it.state, State::Ended(_)));
-        if self.purging.as_ref().is_some_and(|it| !it.waiting.is_empty()) {
-            self.notice = Some(("the last purge is still running".to_owned(), self.now));
-        } else if of.iter().all(ended) {
-            self.notice = Some(("no running program to purge".to_owned(), self.now));
+    fn ask_whether_to_purge(&mut self, of: Vec<Socket>, all: bool) {
+        if self.is_purging() {
+            self.notify("the last purge is still running".to_owned());
+        } else if self.alive().any(|it| of.contains(&it.id)) {
+            self.overlay = Overlay::Purge { of, all };
         } else {
-            self.overlay = Overlay::Purge(PurgeRequest { of, all });
+            self.notify("no running program to purge".to_owned());
         }
     }
 
@@ -334,7 +289,7 @@ impl App {
 
     /// Keeps selection and scrolling within bounds.
     fn settle(&mut self) {
-        let shown: Vec<&Id> = self.shown().into_iter().map(|it| &it.id).collect();
+        let shown: Vec<&Socket> = self.shown().into_iter().map(|it| &it.id).collect();
         let at = self.selected.as_ref().and_then(|id| shown.iter().position(|it| *it == id));
         let at = at.unwrap_or(self.selected_at).min(shown.len().saturating_sub(1));
         let selected = shown.get(at).map(|id| (*id).clone());
@@ -342,24 +297,18 @@ impl App {
         let last_page = shown.len().saturating_sub(places);
         self.scrolled = self.scrolled.clamp((at + 1).saturating_sub(places), at).min(last_page);
         (self.selected, self.selected_at) = (selected, at);
-        if let Some(details) = &self.details {
-            if self.process(&details.id).is_none() {
-                self.notice = Some((format!("{} has ended", details.id), self.now));
-                self.details = None;
-                return;
-            }
-            let lines = details.page.as_ref().map_or(0, |page| page.as_ref().map_or(0, Vec::len)).saturating_sub(1);
-            let most = lines.saturating_sub(view::details_rows(self));
-            if let Some(details) = &mut self.details {
-                details.scrolled = details.scrolled.min(most);
-            }
+        let Some(details) = &self.details else { return };
+        if self.process(&details.id).is_none() {
+            self.notify(format!("{} has ended", details.id));
+            self.details = None;
+            return;
+        }
+        let lines = details.page.as_ref().and_then(|page| page.as_ref().ok()).map_or(0, Vec::len);
+        let last = lines.saturating_sub(1 + view::details_rows(self));
+        if let Some(details) = &mut self.details {
+            details.scrolled = details.scrolled.min(last);
         }
     }
-}
-
-/// A process without figures.
-fn new(id: Id) -> Process {
-    Process { id, state: State::Answers, stats: None, series: Series::default(), eta: Eta::default() }
 }
 
 /// The position after a key that scrolls.
@@ -376,7 +325,7 @@ fn moved(at: usize, key: Key, page: usize) -> usize {
 }
 
 /// The result of purges; of a single one with its resident memory.
-fn result(purging: &Purging, last: &Id, resident: Option<u64>) -> String {
+fn result(purging: &Purging, last: &Socket, resident: Option<u64>) -> String {
     let mut parts = Vec::new();
     let all = purging.purged + purging.refused.len() + purging.waiting.len();
     if purging.purged > 0 {

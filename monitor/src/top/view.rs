@@ -12,6 +12,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::app::{App, Overlay};
 use super::theme::Theme;
+use crate::sockets::Socket;
 use line::left;
 use window::window;
 
@@ -37,7 +38,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &App, theme: Theme) {
     last_line(out, app, theme);
     match &app.overlay {
         Overlay::Help(scrolled) => help::draw(out, *scrolled, theme),
-        Overlay::Purge(_) => question(out, app, theme),
+        Overlay::Purge { of, all } => question(out, of, *all, theme),
         Overlay::Filter | Overlay::None => {}
     }
 }
@@ -65,10 +66,9 @@ fn last_line(out: &mut Buffer, app: &App, theme: Theme) {
 }
 
 /// Asks to confirm a purge.
-fn question(out: &mut Buffer, app: &App, theme: Theme) {
-    let Overlay::Purge(question) = &app.overlay else { return };
-    let whom = match question.of.as_slice() {
-        [only] if !question.all => only.to_string(),
+fn question(out: &mut Buffer, of: &[Socket], all: bool, theme: Theme) {
+    let whom = match of {
+        [only] if !all => only.to_string(),
         all => format!("all programs ({})", all.len()),
     };
     let lines = [format!("Purge {whom}?"), "Unused memory is returned.".to_owned(), "y yes   n no".to_owned()];

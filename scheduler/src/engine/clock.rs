@@ -37,9 +37,9 @@ impl Engine<'_> {
         match settled::save(&self.config.cache.staging_dir, settled) {
             Ok(()) => {
                 self.saved = Some(settled);
-                self.saving.over();
+                self.saving.succeeded();
             }
-            Err(error) => self.saving.say("a scheduler that is started anew may not know of a run", &error),
+            Err(error) => self.saving.failed(&error),
         }
     }
 

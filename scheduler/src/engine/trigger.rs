@@ -53,7 +53,7 @@ impl Engine<'_> {
         }
         match self.trigger.look() {
             Ok(found) => {
-                self.looking.over();
+                self.trigger_file.succeeded();
                 match found {
                     Found::Nothing => {}
                     Found::Settling => self.look_at = now + SETTLING,
@@ -65,7 +65,7 @@ impl Engine<'_> {
                     }
                 }
             }
-            Err(error) => self.looking.say("the trigger file", &error),
+            Err(error) => self.trigger_file.failed(&error),
         }
     }
 
@@ -79,7 +79,7 @@ impl Engine<'_> {
         match self.trigger.done() {
             Ok(false) => {}
             Ok(true) => tracing::info!("the trigger file was written to meanwhile: it is looked at again"),
-            Err(error) => self.looking.say("the trigger file", &error),
+            Err(error) => self.trigger_file.failed(&error),
         }
     }
 }

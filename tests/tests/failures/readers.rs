@@ -14,7 +14,7 @@ const PROMOTIONS: usize = 20;
 
 /// What a reader has seen.
 #[derive(Debug, Default)]
-struct Seen {
+struct Observed {
     passes: usize,
     generations: std::collections::BTreeSet<String>,
     /// How often the status told of the very index that was read.
@@ -24,7 +24,7 @@ struct Seen {
 /// Reads everything once. Files are read one after another while they are replaced, so that what is compared is only what
 /// holds nevertheless: a board of the index is in the cache from before the index on; and figures of one generation are of
 /// one index.
-fn read(place: &Place, boards: &[Combination], seen: &mut Seen) {
+fn read(place: &Place, boards: &[Combination], seen: &mut Observed) {
     let cache = place.cache();
     let status = read_status(&cache);
     let (index, generation) = driver_index_and_generation(&cache);
@@ -60,7 +60,7 @@ fn a_reader_never_fails_and_never_finds_an_entry_without_its_board() {
     let (over, passes) = (AtomicBool::new(false), AtomicUsize::new(0));
     let seen = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let mut seen = Seen::default();
+            let mut seen = Observed::default();
             while !over.load(Ordering::Acquire) {
                 read(&place, &boards, &mut seen);
                 passes.store(seen.passes, Ordering::Release);
@@ -82,7 +82,7 @@ fn a_reader_never_fails_and_never_finds_an_entry_without_its_board() {
     });
     assert!(seen.passes >= PROMOTIONS, "{seen:?}");
     assert!(seen.generations.len() >= PROMOTIONS / 2 && seen.together >= PROMOTIONS / 2, "{seen:?}");
-    read(&place, &boards, &mut Seen::default());
+    read(&place, &boards, &mut Observed::default());
 }
 
 /// Changes a third of the boards and lets a job bring them in.

@@ -47,7 +47,7 @@ fn a_limit_that_no_work_fits_in_costs_nothing_but_the_run() {
 }
 
 /// A fetcher of the simulator's boards by four workers.
-fn fetcher(sim: &Simulator, place: &Place, allowance: ConcurrencyLimit) -> Fetcher {
+fn fetcher(sim: &Simulator, place: &Place, concurrency: ConcurrencyLimit) -> Fetcher {
     let config = Upstream {
         base_url: format!("{}/", sim.base_url()).parse().unwrap(),
         requests_per_second: 100_000,
@@ -68,7 +68,7 @@ fn fetcher(sim: &Simulator, place: &Place, allowance: ConcurrencyLimit) -> Fetch
         catalog: Arc::new(sim.world().catalog().clone()),
         progress: Arc::new(Progress::new()),
         concurrency: 4,
-        allowance,
+        concurrency_limit: concurrency,
         until: None,
         tasks: Tasks::default(),
         clock: SystemTime::now,
@@ -81,8 +81,8 @@ fn fetching_ends_also_where_only_one_board_may_be_in_flight() {
     let options = SimOptions { catalog: catalog.clone(), entries: 200, drivers: 50, ..SimOptions::default() };
     let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let allowance = ConcurrencyLimit::new(1);
-    let fetcher = fetcher(&sim, &place, allowance);
+    let concurrency = ConcurrencyLimit::new(1);
+    let fetcher = fetcher(&sim, &place, concurrency);
     let boards = catalog.combinations().filter_map(|it| catalog.ordinal(it)).collect();
     let never = tokio_util::sync::CancellationToken::new();
     let outcome = runtime.block_on(async {

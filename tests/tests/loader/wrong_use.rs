@@ -113,7 +113,7 @@ fn an_unusable_catalogue_exits_78_and_tells_where() {
     for (text, parts) in [
         (String::new(), ["catalog.toml", "no [[track]]", "expected at least one"]),
         (good.replace("id = 102", "id = 0"), ["catalog.toml", "id = 0", "expected a whole number from 1"]),
-        (good.replace("id = 102", "id = 103"), ["catalog.toml", "track id 103 stands twice", "expected each id once"]),
+        (good.replace("id = 102", "id = 103"), ["catalog.toml", "track id 103", "expected each id once"]),
         (good.replace("id = 102", "id = \"102\""), ["catalog.toml", "line", "i64"]),
         (format!("{good}\n[[tracks]]\nid = 1\nname = 'x'\n"), ["catalog.toml", "unknown field `tracks`", "expected"]),
         ("[[track]".to_owned(), ["catalog.toml", "line 1", "[[track]"]),

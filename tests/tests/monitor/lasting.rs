@@ -128,7 +128,7 @@ fn a_file_that_is_no_history_is_left_alone_and_waited_for() {
     until("there is a history", || waiting(&place) == 0);
     stopped(running);
     assert_eq!(log(&place).matches("ERROR").count(), 1, "said once: {}", log(&place));
-    assert!(log(&place).contains("the disk did not take all samples"), "{}", log(&place));
+    assert!(log(&place).contains("samples were lost"), "{}", log(&place));
     assert_eq!(sound_history(&place), [1]);
 }
 

@@ -73,7 +73,7 @@ fn a_text_that_is_not_what_it_says_costs_no_name() {
     for it in failed {
         let board = format!("{}-{}", it["track_id"].as_str().unwrap(), it["class_id"].as_str().unwrap());
         assert!(plain.contains(&board.parse().unwrap()), "{board}");
-        assert_eq!(it["error"], "not a text: not valid UTF-8 (after 2 attempts)");
+        assert_eq!(it["error"], "not text: not valid UTF-8 (after 2 attempts)");
     }
     assert!(entries() == before);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());

@@ -8,7 +8,7 @@ use crate::place::{logged, started, stopped, trigger, with_told_jobs};
 
 /// What a process holds.
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct Resources {
     anonymous_kb: u64,
     threads: u64,
     live: u64,
@@ -17,7 +17,7 @@ struct Held {
     children: usize,
 }
 
-fn held(place: &Place, pid: u32) -> Held {
+fn resources(place: &Place, pid: u32) -> Resources {
     let monitor = |arguments: &[&str]| {
         let monitor = Invocation::new("r3e-monitor", &place.path(""));
         monitor.set("runtime.dir", &place.path("run").to_string_lossy()).arguments(arguments).run().with_code(0).json()
@@ -27,7 +27,7 @@ fn held(place: &Place, pid: u32) -> Held {
     let threads = || figure(pid, "Threads");
     until("the threads of the purge have ended", || threads() <= 5);
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    Held {
+    Resources {
         anonymous_kb: figure(pid, "RssAnon"),
         threads: threads(),
         // What the caches of its threads hold is free, and bounded.
@@ -59,15 +59,15 @@ fn a_hundred_jobs_leave_what_two_did() {
     logged(&place, "has ended: exit 0: done", 1);
     trigger(&place, "1693");
     logged(&place, "has ended: exit 0: done", 2);
-    let second = held(&place, pid);
+    let second = resources(&place, pid);
     trigger(&place, "1693");
     logged(&place, "has ended: exit 0: done", 3);
     assert_eq!(started(&place).len(), 100);
     // The connection of whoever asked is closed a moment later.
     until("no more descriptors are open", || fds(pid) <= second.fds);
-    let hundredth = held(&place, pid);
+    let hundredth = resources(&place, pid);
     println!("after the second job {second:?}, after the hundredth {hundredth:?}");
-    let equal = |held: Held| (held.threads, held.tasks, held.fds, held.children);
+    let equal = |held: Resources| (held.threads, held.tasks, held.fds, held.children);
     assert_eq!(equal(hundredth), equal(second), "threads, tasks, descriptors, children");
     assert_eq!(hundredth.children, 0);
     // The allocator's own tables fill up page by page; a job's worth of anything would be more than these after 98 more.

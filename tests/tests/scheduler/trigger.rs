@@ -87,14 +87,14 @@ fn a_taken_file_that_cannot_be_removed_starts_nothing_anew() {
     let Some(_mounted) = ReadOnlyFolder::mount(&place.cache()) else { return };
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10ms");
     let running = jobs.set("schedule.load_at_start", "false").spawn();
-    logged(&place, "the trigger file: cannot remove", 1);
+    logged(&place, "cannot take the trigger file", 1);
     // It goes on looking, as the clock of its log tells; a reload is answered meanwhile.
     for times in 1..=20 {
         running.signal("HUP");
         logged(&place, "the configuration was read again", times);
     }
     let log = stopped(&place, running);
-    assert_eq!((started(&place).len(), log.matches("the trigger file: cannot remove").count()), (1, 1), "{log}");
+    assert_eq!((started(&place).len(), log.matches("cannot take the trigger file").count()), (1, 1), "{log}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl World {
             catalog: Arc::new(Catalog::from_toml(CATALOG).unwrap()),
             progress: Arc::new(Progress::new()),
             concurrency: 1,
-            allowance: ConcurrencyLimit::new(1),
+            concurrency_limit: ConcurrencyLimit::new(1),
             until: None,
             tasks: Tasks::default(),
             clock: SystemTime::now,

@@ -27,8 +27,8 @@ impl Set {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
-    pub(super) least: i8,
-    pub(super) most: i8,
+    pub(super) min: i8,
+    pub(super) max: i8,
     /// Names of its numbers, from the least on.
     pub(super) names: &'static [&'static str],
 }
@@ -44,13 +44,12 @@ impl Field {
     }
 
     fn wrong(&self, part: &str) -> CronError {
-        let Self { name, least, most, names } = self;
+        let Self { name, min, max, names } = self;
         let named = match names {
             [first, .., last] => format!(" or names {first} to {last}"),
             _ => String::new(),
         };
-        let expected =
-            format!("numbers {least} to {most}{named}, rising ranges, or * or ranges with steps up to {most}");
+        let expected = format!("numbers {min} to {max}{named}, rising ranges, or * or ranges with steps up to {max}");
         CronError::Part { field: name, found: part.chars().take(20).collect(), expected }
     }
 
@@ -58,12 +57,12 @@ impl Field {
     /// asks.
     fn part(&self, part: &str) -> Option<u64> {
         let (range, step) = match part.split_once('/') {
-            Some((range, step)) => (range, Some(number(step).filter(|step| (1..=self.most).contains(step))?)),
+            Some((range, step)) => (range, Some(number(step).filter(|step| (1..=self.max).contains(step))?)),
             None => (part, None),
         };
         let (first, last) = match range.split_once('-') {
             Some((first, last)) => self.range(first, last)?,
-            None if range == "*" => (self.least, self.most),
+            None if range == "*" => (self.min, self.max),
             None if step.is_none() => (self.number(range)?, self.number(range)?),
             None => return None,
         };
@@ -74,16 +73,16 @@ impl Field {
     fn range(&self, first: &str, last: &str) -> Option<(i8, i8)> {
         let (first, mut last) = (self.number(first)?, self.number(last)?);
         // Days of the week, up to Sunday: fri-sun.
-        if last == 0 && first > 0 && self.most == 7 {
+        if last == 0 && first > 0 && self.max == 7 {
             last = 7;
         }
         (first <= last).then_some((first, last))
     }
 
     fn number(&self, text: &str) -> Option<i8> {
-        let named = (self.least..).zip(self.names).find(|(_, name)| name.eq_ignore_ascii_case(text));
+        let named = (self.min..).zip(self.names).find(|(_, name)| name.eq_ignore_ascii_case(text));
         let number = named.map(|(number, _)| number).or_else(|| number(text))?;
-        (self.least..=self.most).contains(&number).then_some(number)
+        (self.min..=self.max).contains(&number).then_some(number)
     }
 }
 

@@ -172,11 +172,11 @@ fn the_search_ends_with_the_years() {
 }
 
 /// A part of a field, with the numbers that it stands for.
-fn part(least: i8, most: i8) -> impl Strategy<Value = (String, BTreeSet<i8>)> {
-    let (one, range) = (least..=most, (least..=most, least..=most, 1..=most));
+fn part(min: i8, max: i8) -> impl Strategy<Value = (String, BTreeSet<i8>)> {
+    let (one, range) = (min..=max, (min..=max, min..=max, 1..=max));
     prop_oneof![
-        2 => Just(("*".to_owned(), (least..=most).collect())),
-        1 => (1..=most).prop_map(move |step| (format!("*/{step}"), stepped(least, most, step))),
+        2 => Just(("*".to_owned(), (min..=max).collect())),
+        1 => (1..=max).prop_map(move |step| (format!("*/{step}"), stepped(min, max, step))),
         2 => one.prop_map(|it| (it.to_string(), BTreeSet::from([it]))),
         2 => range.prop_map(|(one, other, step)| {
             let (first, end) = (one.min(other), one.max(other));
@@ -190,8 +190,8 @@ fn stepped(first: i8, last: i8, step: i8) -> BTreeSet<i8> {
     (first..=last).filter(|it| (it - first) % step == 0).collect()
 }
 
-fn field(least: i8, most: i8) -> impl Strategy<Value = (String, BTreeSet<i8>)> {
-    prop::collection::vec(part(least, most), 1..3).prop_map(|parts| {
+fn field(min: i8, max: i8) -> impl Strategy<Value = (String, BTreeSet<i8>)> {
+    prop::collection::vec(part(min, max), 1..3).prop_map(|parts| {
         let text: Vec<&str> = parts.iter().map(|it| it.0.as_str()).collect();
         (text.join(","), parts.iter().flat_map(|it| it.1.iter().copied()).collect())
     })

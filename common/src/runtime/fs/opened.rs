@@ -57,23 +57,23 @@ impl<'p> Opened<'p> {
         self.metadata.modified().at("look at", self.path)
     }
 
-    /// Reads its beginning, at most `most` bytes.
+    /// Reads its beginning, at most `limit` bytes.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read_beginning(self, most: usize) -> Result<Vec<u8>, FsError> {
-        let mut bytes = Vec::with_capacity(most);
-        self.file.take(most as u64).read_to_end(&mut bytes).at("read", self.path)?;
+    pub fn read_beginning(self, limit: usize) -> Result<Vec<u8>, FsError> {
+        let mut bytes = Vec::with_capacity(limit);
+        self.file.take(limit as u64).read_to_end(&mut bytes).at("read", self.path)?;
         Ok(bytes)
     }
 
-    /// Reads it into `into` (emptied before), at most `most` bytes and one, so that a longer file shows.
+    /// Reads it into `into` (emptied before), at most `limit` bytes and one, so that a longer file shows.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read_into(self, into: &mut Vec<u8>, most: u64) -> Result<(), FsError> {
-        make_room(into, usize::try_from(self.bytes().min(most)).unwrap_or(0) + 1);
-        self.file.take(most.saturating_add(1)).read_to_end(into).at("read", self.path).map(|_| ())
+    pub fn read_into(self, into: &mut Vec<u8>, limit: u64) -> Result<(), FsError> {
+        make_room(into, usize::try_from(self.bytes().min(limit)).unwrap_or(0) + 1);
+        self.file.take(limit.saturating_add(1)).read_to_end(into).at("read", self.path).map(|_| ())
     }
 
     /// Reads it in pieces.

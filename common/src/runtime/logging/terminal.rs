@@ -1,5 +1,4 @@
-//! Standard error, shared by the log and a progress bar: who draws one says how it is taken away while a line is
-//! written.
+//! Standard error, shared by the log and a progress bar, which is suspended while a line is written.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,21 +7,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::behind;
+use super::background::{self, Stream};
 
-/// Calls what it is given, with the terminal free of anything else meanwhile.
+/// Hides the progress bar, calls its argument once, and shows the bar again.
 type Suspend = dyn Fn(&mut dyn FnMut()) + Send + Sync;
 
-/// How the terminal is freed for a line, if something is drawn on it.
+/// Set while a progress bar is drawn.
 static SUSPEND: RwLock<Option<Arc<Suspend>>> = RwLock::new(None);
 
 thread_local! {
-    /// Whether this thread is inside the hook: what the hook itself logs is written as it is, or it would wait for
-    /// itself.
+    /// Whether this thread is inside the hook, which would deadlock if it logged through itself.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps the hook of [`set_suspend`] in force; dropping it removes the hook.
+/// Removes the hook of [`set_suspend`] when dropped.
 #[must_use = "the hook is removed when this is dropped"]
 pub struct SuspendHook(Arc<Suspend>);
 
@@ -35,24 +33,24 @@ impl fmt::Debug for SuspendHook {
 impl Drop for SuspendHook {
     fn drop(&mut self) {
         let mut suspend = SUSPEND.write().unwrap_or_else(PoisonError::into_inner);
-        // A later hook stays.
+        // Unless a later hook has replaced this one.
         if suspend.as_ref().is_some_and(|current| Arc::ptr_eq(current, &self.0)) {
             *suspend = None;
         }
     }
 }
 
-/// Writes each line of the log inside `suspend`, which has to call what it is given once. For a progress bar:
-/// `set_suspend(move |write| bars.suspend(write))`. The last one set is in force, in the whole process.
+/// From now on, each line of the log is written inside `suspend`, which must call its argument once. For a progress bar:
+/// `set_suspend(move |write| bars.suspend(write))`. The hook is global; the last one set wins.
 pub fn set_suspend(suspend: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> SuspendHook {
     let suspend: Arc<Suspend> = Arc::new(suspend);
     *SUSPEND.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&suspend));
     SuspendHook(suspend)
 }
 
-/// Calls `write` with the terminal free of a progress bar.
+/// Calls `write` inside the hook, if there is one.
 fn suspended(write: &mut dyn FnMut()) {
-    /// Leaves the hook even when it panics.
+    /// Resets the flag even if the hook panics.
     struct Inside;
     impl Drop for Inside {
         fn drop(&mut self) {
@@ -69,15 +67,14 @@ fn suspended(write: &mut dyn FnMut()) {
     }
 }
 
-/// Standard error, with a progress bar taken away while a line is written. A write that fails is passed over: where
-/// no one reads any more, work goes on.
+/// Standard error. Write errors are ignored, so that a program outlives whoever reads its log.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Terminal;
 
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         suspended(&mut || {
-            behind::write(behind::Stream::Err, bytes);
+            background::write(Stream::Err, bytes);
         });
         Ok(bytes.len())
     }
@@ -102,12 +99,12 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// The hook is the process's: tests of it take turns.
-    static TURN: Mutex<()> = Mutex::new(());
+    /// The hook is global: its tests run one at a time.
+    static SERIAL: Mutex<()> = Mutex::new(());
 
     #[test]
     fn lines_are_written_inside_the_hook_while_it_is_set() {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
         let this_test = std::thread::current().id();
@@ -128,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_the_hook_logs_is_written_at_once() {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&inner);
         let _hook = set_suspend(move |write| {
@@ -146,7 +143,7 @@ mod tests {
 
     #[test]
     fn an_earlier_guard_leaves_a_later_hook() {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
         let first = set_suspend(|write| write());
         let second = set_suspend(|write| write());
         drop(first);
@@ -157,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_progress_bar_can_be_the_hook() {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
         let bars = indicatif::MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
         let _hook = set_suspend(move |write| bars.suspend(write));
         let mut written = 0;
@@ -165,7 +162,7 @@ mod tests {
         assert_eq!(written, 1);
     }
 
-    /// Runs the test below in a process of its own, whose standard error no one reads.
+    /// Runs the next test in a child process whose standard error is closed.
     #[test]
     fn a_closed_standard_error_stops_nothing() {
         let (reader, writer) = io::pipe().unwrap();

@@ -38,7 +38,7 @@ impl fmt::Display for Reached {
 /// Keeps this process below its limits until it is dropped.
 #[derive(Debug)]
 pub struct MemoryLimiter {
-    allowance: ConcurrencyLimit,
+    concurrency: ConcurrencyLimit,
     reached: Arc<OnceLock<Reached>>,
     /// Dropped at the end: tells the thread to end.
     alive: Option<Sender<()>>,
@@ -54,7 +54,7 @@ impl MemoryLimiter {
     pub fn start(limits: Option<Limits>, role: Role, runtime: Handle, stop: CancellationToken) -> io::Result<Self> {
         let Some(limits) = limits else {
             return Ok(Self {
-                allowance: ConcurrencyLimit::new(role.boards()),
+                concurrency: ConcurrencyLimit::new(role.boards()),
                 reached: Arc::default(),
                 alive: None,
                 thread: None,
@@ -67,11 +67,11 @@ impl MemoryLimiter {
     }
 
     fn start_with(role: Role, stop: CancellationToken, means: Means) -> io::Result<Self> {
-        let allowance = ConcurrencyLimit::new(role.boards());
+        let concurrency = ConcurrencyLimit::new(role.boards());
         let reached = Arc::new(OnceLock::new());
         let mut watch = Watch {
             ladder: PressurePolicy::new(role),
-            allowance: allowance.clone(),
+            concurrency: concurrency.clone(),
             reached: Arc::clone(&reached),
             stop,
             purging: None,
@@ -80,13 +80,13 @@ impl MemoryLimiter {
         };
         let (alive, ended) = channel();
         let thread = std::thread::Builder::new().name("memory-guard".into()).spawn(move || watch.run(&ended))?;
-        Ok(Self { allowance, reached, alive: Some(alive), thread: Some(thread) })
+        Ok(Self { concurrency, reached, alive: Some(alive), thread: Some(thread) })
     }
 
     /// How many boards may be in flight.
     #[must_use]
-    pub fn allowance(&self) -> &ConcurrencyLimit {
-        &self.allowance
+    pub fn concurrency(&self) -> &ConcurrencyLimit {
+        &self.concurrency
     }
 
     /// Why it told the process to stop, if it did: exit code 75.
@@ -117,7 +117,7 @@ struct Means {
 /// The thread's own.
 struct Watch {
     ladder: PressurePolicy,
-    allowance: ConcurrencyLimit,
+    concurrency: ConcurrencyLimit,
     reached: Arc<OnceLock<Reached>>,
     stop: CancellationToken,
     purging: Option<JoinHandle<()>>,
@@ -167,11 +167,11 @@ impl Watch {
             }
             Step::FewerBoards(boards) => {
                 tracing::warn!(used_mb, %limit, percent, boards, "near the memory limit: fewer boards in flight");
-                self.allowance.set(boards);
+                self.concurrency.set(boards);
             }
             Step::MoreBoards(boards) => {
                 tracing::info!(used_mb, %limit, percent, boards, "below the memory limit: more boards in flight");
-                self.allowance.set(boards);
+                self.concurrency.set(boards);
             }
             Step::StopOrderly => {
                 let reached = Reached(nearest.clone());

@@ -41,7 +41,7 @@ fn a_history_of_an_earlier_version_is_judged_by_its_newest_sample() {
     // As long as there is nothing that could be lost, the clock is believed.
     Connection::open(&path).unwrap().execute_batch("DELETE FROM age; DELETE FROM samples").unwrap();
     let mut writer = Writer::open(&path).unwrap();
-    writer.take_in(&[&Run { ended_ms: STARTED_MS, ..run("done") }]).unwrap();
+    writer.import(&[&Run { ended_ms: STARTED_MS, ..run("done") }]).unwrap();
     writer.drop_old(STARTED_MS + 400 * DAY_MS, Duration::from_hours(24 * 90), 100).unwrap();
     assert_eq!(count(&path, "runs"), 0);
 }
@@ -55,7 +55,7 @@ fn a_history_that_was_moved_is_noticed_and_left_whole() {
     let moved = folder.path().join("moved.db");
     std::fs::rename(&path, &moved).unwrap();
     assert!(!writer.is_in_place().unwrap());
-    writer.leave().unwrap();
+    writer.close_moved().unwrap();
     assert_eq!(count(&moved, "samples"), 1, "also what was in its log");
 
     // Another one stands there, brought back from elsewhere.
@@ -63,7 +63,7 @@ fn a_history_that_was_moved_is_noticed_and_left_whole() {
     writer.add(&[batch(1, vec![sample(1, 10)]), batch(2, vec![sample(1, 10)])]).unwrap();
     std::fs::rename(&moved, &path).unwrap();
     assert!(!writer.is_in_place().unwrap());
-    writer.leave().unwrap();
+    writer.close_moved().unwrap();
     let mut writer = Writer::open(&path).unwrap();
     assert!(writer.is_in_place().unwrap());
     writer.add(&[batch(3, vec![sample(1, 10)])]).unwrap();
@@ -122,13 +122,13 @@ fn processes_of_one_number_in_two_containers_are_two() {
 
     // One of them ends, and says so; the other one answers.
     let record = |namespace| Run { pid: 1, pid_namespace: namespace, ..run("done") };
-    writer.take_in(&[&record(5)]).unwrap();
+    writer.import(&[&record(5)]).unwrap();
     assert!(writer.conclude(&batch(2, vec![of(6)])).unwrap().is_empty(), "the one has told, the other is alive");
     let noted = writer.conclude(&batch(3, vec![of(5)])).unwrap();
     assert_eq!(noted.iter().map(|it| it.pid_namespace).collect::<Vec<_>>(), [6]);
     assert_eq!(reader.runs(10).unwrap().len(), 2);
     // Two that ended in the same way at the same time are two runs.
-    writer.take_in(&[&record(7), &record(8)]).unwrap();
+    writer.import(&[&record(7), &record(8)]).unwrap();
     assert_eq!(reader.runs(10).unwrap().len(), 4);
 }
 

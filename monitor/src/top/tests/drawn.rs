@@ -77,7 +77,7 @@ fn help_names_every_key_and_fits_or_scrolls() {
 #[test]
 fn the_list_scrolls_with_the_selection() {
     let mut app = app(80, 24);
-    let all: Vec<Id> = (1..=50).map(|pid| id("r3e-loader", pid)).collect();
+    let all: Vec<Socket> = (1..=50).map(|pid| id("r3e-loader", pid)).collect();
     listed(&mut app, 1, &all);
     for pid in 1..=50 {
         answers(&mut app, 1, stats("r3e-loader", pid, 1000 - u64::from(pid)));

@@ -52,7 +52,7 @@ fn a_purge_is_confirmed_and_reported() {
         assert_eq!(press(&mut app, Key::Char('p')), None);
         assert!(drawn(&app, PLAIN).contains("Purge r3e-loader (4711)?"));
         assert_eq!(press(&mut app, Key::Enter), None, "no answer");
-        assert!(matches!(app.overlay, Overlay::Purge(_)));
+        assert!(matches!(app.overlay, Overlay::Purge { .. }));
         assert_eq!(press(&mut app, no), None);
         assert_eq!((&app.overlay, app.current_notice()), (&Overlay::None, Some("not purged")));
     }
@@ -117,7 +117,7 @@ fn processes_appear_fall_silent_end_and_disappear() {
         answers(&mut app, 70, stats("many", pid, 1));
     }
     listed(&mut app, 71, &[]);
-    assert_eq!(app.processes.len(), super::super::app::MAX_ENDED);
+    assert_eq!(app.processes.len(), crate::top::app::MAX_ENDED);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::line::{left, right, sparkline};
 use super::list::of_limit;
 use crate::report::next_run;
 use crate::report::units::{bytes, or_dash, seconds};
-use crate::top::app::{App, Details, Tab};
-use crate::top::process::{Process, State};
+use crate::top::app::{App, Details, Process, State, Tab};
+
 use crate::top::series::Figure;
 use crate::top::sort::percent_done;
 use crate::top::theme::Theme;
@@ -39,9 +39,9 @@ pub(super) fn draw(out: &mut Buffer, app: &App, details: &Details, theme: Theme)
     }
     let tabs_at = above(area.height) - 1;
     let mut x = 0;
-    for (number, tab) in (1..).zip(Tab::ALL) {
+    for (number, (tab, name)) in (1..).zip(Tab::ALL) {
         let is_chosen = tab == details.tab;
-        let text = if is_chosen { format!("[{number} {}]", tab.name()) } else { format!(" {number} {} ", tab.name()) };
+        let text = if is_chosen { format!("[{number} {name}]") } else { format!(" {number} {name} ") };
         let style = if is_chosen { theme.head().add_modifier(Modifier::REVERSED) } else { Style::new() };
         x += left(out, (x, tabs_at), area.width, &text, style) + 1;
     }
@@ -64,22 +64,17 @@ pub(super) fn draw(out: &mut Buffer, app: &App, details: &Details, theme: Theme)
 fn title(out: &mut Buffer, app: &App, process: &Process, theme: Theme) {
     let width = out.area.width;
     let name = left(out, (0, 0), width, &process.id.to_string(), theme.head());
-    let mut doing = match (&process.state, &process.stats) {
+    let doing = match (&process.state, &process.stats) {
         (State::Silent { why, .. }, _) => format!("not answering: {why}"),
         (State::Ended(_), _) => "ended".to_owned(),
-        (State::Answers, stats) => stats.as_ref().map(|it| it.phase.clone()).unwrap_or_default(),
+        (State::Answers, None) => String::new(),
+        (State::Answers, Some(stats)) => {
+            let time_left = process.eta.time_left().map(|it| format!("  {} left", seconds(it.as_secs_f64())));
+            let progress = percent_done(stats).map(|it| format!("  {it}%{}", time_left.unwrap_or_default()));
+            let next_run = next_run(stats).map(|it| format!("  {it}"));
+            format!("{}{}{}", stats.phase, progress.unwrap_or_default(), next_run.unwrap_or_default())
+        }
     };
-    if process.state == State::Answers
-        && let Some(percent) = process.stats.as_ref().and_then(percent_done)
-    {
-        let time_left = process.eta.time_left().map(|it| format!("  {} left", seconds(it.as_secs_f64())));
-        doing = format!("{doing}  {percent}%{}", time_left.unwrap_or_default());
-    }
-    if process.state == State::Answers
-        && let Some(next_run) = process.stats.as_ref().and_then(next_run)
-    {
-        doing = format!("{doing}  {next_run}");
-    }
     let style = if process.state == State::Answers { Style::new() } else { theme.wrong() };
     left(out, (name + 2, 0), width.saturating_sub(name + 2), &doing, style);
     if app.paused {

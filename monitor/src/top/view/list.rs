@@ -1,5 +1,7 @@
 //! The list of processes: two lines each, or one in a narrow terminal.
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -7,8 +9,7 @@ use ratatui::style::{Modifier, Style};
 use super::line::{bar, left, right, sparkline, width_of};
 use crate::report::next_run;
 use crate::report::units::{bytes, seconds};
-use crate::top::app::App;
-use crate::top::process::{Process, State};
+use crate::top::app::{App, Process, State};
 use crate::top::series::Figure;
 use crate::top::sort::percent_done;
 use crate::top::theme::{AT_PERCENT, Theme};
@@ -21,6 +22,12 @@ const ROOMY: u16 = 100;
 
 /// Lines for totals, heads and keys.
 const OTHERS: u16 = 3;
+
+/// Columns for the limit.
+const LIMIT: u16 = 16;
+
+/// Columns for an amount.
+const NUMBER: u16 = 8;
 
 /// Placeholder for a missing figure.
 const MISSING: &str = "-";
@@ -55,14 +62,13 @@ pub(super) fn draw(out: &mut Buffer, app: &App, theme: Theme) {
     let each = lines_each(area.width);
     let mut y = 2;
     for process in shown.into_iter().skip(app.scrolled).take(places(app)) {
-        let is_selected = Some(&process.id) == app.selected.as_ref();
         if area.width < WIDE {
-            narrow(out, y, process, theme);
+            columns.only_line(out, y, process, theme);
         } else {
-            columns.first(out, y, process, app, theme);
-            second(out, y + 1, process, theme);
+            columns.first_line(out, y, process, app, theme);
+            second_line(out, y + 1, process, theme);
         }
-        if is_selected {
+        if Some(&process.id) == app.selected.as_ref() {
             left(out, (0, y), 1, ">", Style::new().add_modifier(Modifier::BOLD));
             out.set_style(Rect::new(0, y, area.width, each), Theme::selected());
         }
@@ -70,12 +76,11 @@ pub(super) fn draw(out: &mut Buffer, app: &App, theme: Theme) {
     }
 }
 
-/// The first line: totals and order.
+/// The first line of the screen: totals and order.
 fn first_line(out: &mut Buffer, app: &App, theme: Theme) {
     let area = out.area;
-    let (mut allocated, mut resident, mut count) = (0_u64, 0_u64, 0);
+    let (mut allocated, mut resident) = (0_u64, 0_u64);
     for process in app.alive() {
-        count += 1;
         if let (State::Answers, Some(stats)) = (&process.state, &process.stats) {
             allocated = allocated.saturating_add(stats.figures.allocated_bytes);
             resident = resident.saturating_add(stats.figures.rss_bytes);
@@ -88,6 +93,7 @@ fn first_line(out: &mut Buffer, app: &App, theme: Theme) {
     if app.paused {
         order = format!("PAUSED  {order}");
     }
+    let count = app.alive().count();
     let programs = if count == 1 { "program" } else { "programs" };
     let sum = format!("{count} {programs}  {} allocated  {} resident", bytes(allocated), bytes(resident));
     let name = left(out, (0, 0), area.width, "r3e-monitor top", theme.head());
@@ -101,111 +107,140 @@ fn first_line(out: &mut Buffer, app: &App, theme: Theme) {
     }
 }
 
-/// Columns of the first line of a process: offset and width of each.
+/// A column of the list.
+#[derive(Debug, Clone, Copy, Default)]
+struct Column {
+    head: &'static str,
+    x: u16,
+    width: u16,
+    is_number: bool,
+}
+
+impl Column {
+    fn draw(self, out: &mut Buffer, y: u16, text: &str, style: Style) {
+        if self.is_number {
+            right(out, (self.x, y), self.width, text, style);
+        } else {
+            left(out, (self.x, y), self.width, text, style);
+        }
+    }
+}
+
+/// The columns, in a terminal of a certain width. Those that it has no room for are empty.
+#[derive(Debug, Default)]
 struct Columns {
-    program: (u16, u16),
-    pid: (u16, u16),
-    phase: (u16, u16),
-    bar: (u16, u16),
-    percent: (u16, u16),
-    time_left: (u16, u16),
-    tasks: (u16, u16),
-    fds: (u16, u16),
-    connections: (u16, u16),
+    program: Column,
+    pid: Column,
+    phase: Column,
+    progress: Column,
+    percent: Column,
+    time_left: Column,
+    tasks: Column,
+    fds: Column,
+    connections: Column,
+    resident: Column,
+    limit: Column,
 }
 
 impl Columns {
     fn of(width: u16) -> Self {
-        let mut x = 2;
-        let mut next = |width: u16, gap: u16| {
-            let at = (x, width);
-            x += width + gap;
-            at
+        let mut end = 0;
+        let mut next = |gap: u16, head: &'static str, width: u16| {
+            let x = end + gap;
+            end = x + width;
+            Column { head: head.trim_start_matches('>'), x, width, is_number: head.starts_with('>') }
         };
+        if width < WIDE {
+            return Self {
+                program: next(1, "PROGRAM", width - 25),
+                pid: next(1, ">PID", 7),
+                resident: next(0, ">RESIDENT", 9),
+                limit: next(1, ">LIMIT", 6),
+                ..Self::default()
+            };
+        }
         // Program, phase and bar share what the numbers leave.
         let rest = width.saturating_sub(43);
         let words = (rest * 13 / 37).clamp(8, 32);
         Self {
-            program: next(words.min(24), 1),
-            pid: next(7, 2),
-            phase: next(words, 1),
-            bar: next(rest.saturating_sub(words.min(24) + words), 0),
-            percent: next(5, 0),
-            time_left: next(8, 0),
-            tasks: next(6, 0),
-            fds: next(5, 0),
-            connections: next(6, 0),
+            program: next(2, "PROGRAM", words.min(24)),
+            pid: next(1, ">PID", 7),
+            phase: next(2, "PHASE", words),
+            progress: next(1, "PROGRESS", rest.saturating_sub(words.min(24) + words)),
+            percent: next(0, ">", 5),
+            time_left: next(0, ">LEFT", 8),
+            tasks: next(0, ">TASKS", 6),
+            fds: next(0, ">FDS", 5),
+            connections: next(0, ">CONNS", 6),
+            ..Self::default()
         }
     }
 
     fn heads(&self, out: &mut Buffer, theme: Theme) {
-        if out.area.width < WIDE {
-            let (pid, resident, share) = narrow_columns(out.area.width);
-            left(out, (1, 1), pid.0 - 1, "PROGRAM", theme.head());
-            for ((x, width), name) in [(pid, "PID"), (resident, "RESIDENT"), (share, "LIMIT")] {
-                right(out, (x, 1), width, name, theme.head());
-            }
-            return;
-        }
-        for ((x, width), name) in [(self.program, "PROGRAM"), (self.phase, "PHASE"), (self.bar, "PROGRESS")] {
-            left(out, (x, 1), width, name, theme.head());
-        }
-        for ((x, width), name) in [
-            (self.pid, "PID"),
-            (self.time_left, "LEFT"),
-            (self.tasks, "TASKS"),
-            (self.fds, "FDS"),
-            (self.connections, "CONNS"),
-        ] {
-            right(out, (x, 1), width, name, theme.head());
+        let Self { program, pid, phase, progress, percent, time_left, tasks, fds, connections, resident, limit } = self;
+        for column in [program, pid, phase, progress, percent, time_left, tasks, fds, connections, resident, limit] {
+            column.draw(out, 1, column.head, theme.head());
         }
     }
 
-    fn first(&self, out: &mut Buffer, y: u16, process: &Process, app: &App, theme: Theme) {
+    /// The line of a process in a narrow terminal.
+    fn only_line(&self, out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
+        self.program.draw(out, y, &process.id.program, Style::new());
+        self.pid.draw(out, y, &process.id.pid.to_string(), Style::new());
+        match (&process.state, &process.stats) {
+            (State::Silent { .. }, _) => right(out, (self.resident.x, y), 15, "not answering", theme.wrong()),
+            (State::Ended(_), _) => self.resident.draw(out, y, "ended", theme.faint()),
+            (State::Answers, Some(stats)) => {
+                let style = theme.resident(process.percent_of_limit());
+                self.resident.draw(out, y, &bytes(stats.figures.rss_bytes), style);
+                let share = process.percent_of_limit().map(share);
+                self.limit.draw(out, y, share.as_deref().unwrap_or(MISSING), style);
+            }
+            (State::Answers, None) => {}
+        }
+    }
+
+    fn first_line(&self, out: &mut Buffer, y: u16, process: &Process, app: &App, theme: Theme) {
         let plain = Style::new();
-        let bold = plain.add_modifier(Modifier::BOLD);
-        left(out, (self.program.0, y), self.program.1, &process.id.program, bold);
-        right(out, (self.pid.0, y), self.pid.1, &process.id.pid.to_string(), plain);
-        let phase_at = (self.phase.0, y);
+        self.program.draw(out, y, &process.id.program, plain.add_modifier(Modifier::BOLD));
+        self.pid.draw(out, y, &process.id.pid.to_string(), plain);
         // Text in place of progress may take the columns up to the numbers.
-        let remark = |out: &mut Buffer, text: &str, style| {
-            left(out, (self.bar.0, y), self.tasks.0 - self.bar.0, text, style);
-        };
+        let remark = Column { width: self.tasks.x - self.progress.x, ..self.progress };
         let mut numbers = [MISSING; 3].map(str::to_owned);
         match (&process.state, &process.stats) {
             (State::Silent { since, why }, _) => {
-                left(out, phase_at, self.phase.1, "not answering", theme.wrong());
-                remark(out, &format!("for {}: {why}", ago(app, *since)), theme.wrong());
+                self.phase.draw(out, y, "not answering", theme.wrong());
+                remark.draw(out, y, &format!("for {}: {why}", ago(app, *since)), theme.wrong());
             }
             (State::Ended(at), _) => {
-                left(out, phase_at, self.phase.1, "ended", theme.faint());
-                remark(out, &format!("{} ago", ago(app, *at)), theme.faint());
+                self.phase.draw(out, y, "ended", theme.faint());
+                remark.draw(out, y, &format!("{} ago", ago(app, *at)), theme.faint());
             }
             (State::Answers, None) => {}
             (State::Answers, Some(stats)) => {
-                left(out, phase_at, self.phase.1, &stats.phase, plain);
+                self.phase.draw(out, y, &stats.phase, plain);
                 if let Some(next_run) = next_run(stats) {
-                    remark(out, &next_run, theme.faint());
+                    remark.draw(out, y, &next_run, theme.faint());
                 }
                 if let Some(percent) = percent_done(stats) {
-                    bar(out, (self.bar.0, y), self.bar.1, percent, theme);
-                    right(out, (self.percent.0, y), self.percent.1, &format!("{percent}%"), plain);
+                    bar(out, (self.progress.x, y), self.progress.width, percent, theme);
+                    self.percent.draw(out, y, &format!("{percent}%"), plain);
                     let time_left = process.eta.time_left().map(|it| seconds(it.as_secs_f64()));
-                    right(out, (self.time_left.0, y), self.time_left.1, time_left.as_deref().unwrap_or(MISSING), plain);
+                    self.time_left.draw(out, y, time_left.as_deref().unwrap_or(MISSING), plain);
                 }
                 numbers = [stats.tasks, stats.figures.open_fds, stats.figures.connections].map(count);
             }
         }
-        for ((x, width), number) in [self.tasks, self.fds, self.connections].into_iter().zip(&numbers) {
-            right(out, (x, y), width, number, plain);
+        for (column, number) in [self.tasks, self.fds, self.connections].into_iter().zip(&numbers) {
+            column.draw(out, y, number, plain);
         }
     }
 }
 
-fn ago(app: &App, then: std::time::Duration) -> String {
+fn ago(app: &App, then: Duration) -> String {
     match app.now.saturating_sub(then).as_secs() {
         few @ 0..10 => format!("{few}s"),
-        more => seconds(std::time::Duration::from_secs(more).as_secs_f64()),
+        more => seconds(Duration::from_secs(more).as_secs_f64()),
     }
 }
 
@@ -221,7 +256,7 @@ fn count(number: u64) -> String {
 }
 
 /// A share of the limit, marked if the process will stop soon.
-pub(super) fn share(percent: u64) -> String {
+fn share(percent: u64) -> String {
     format!("{}%{}", percent.min(999), if percent >= AT_PERCENT { "!" } else { "" })
 }
 
@@ -233,28 +268,22 @@ pub(super) fn of_limit(process: &Process) -> String {
     }
 }
 
-/// Columns for the limit.
-const LIMIT: u16 = 16;
-
-/// Columns for an amount.
-const NUMBER: u16 = 8;
-
-/// The second line: memory now and over time.
-fn second(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
+/// The second line of a process: memory now and over time.
+fn second_line(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
     let Some(stats) = &process.stats else { return };
     let width = out.area.width;
-    let roomy = width >= ROOMY;
-    let (allocated, resident) = if roomy { ("allocated", "resident") } else { ("alloc", "res") };
+    let [allocated, resident] = if width >= ROOMY { ["allocated", "resident"] } else { ["alloc", "res"] };
     let is_current = process.state == State::Answers;
     let limit = if is_current { of_limit(process) } else { "last known".to_owned() };
-    let labels = if roomy { 9 + 8 } else { 5 + 3 };
+    let labels = width_of(allocated) + width_of(resident);
     let lines = width.saturating_sub(2 + labels + 2 * (1 + NUMBER + 1) + 2 + 2 + LIMIT) / 2;
     let or_faint = |style| if is_current { style } else { theme.faint() };
     let top = stats.limit_bytes.unwrap_or_else(|| process.series.max_bytes());
+    let resident_style = theme.resident(process.percent_of_limit());
     let mut x = 2;
     for (name, figure, amount, style) in [
         (allocated, Figure::Allocated, stats.figures.allocated_bytes, theme.allocated()),
-        (resident, Figure::Resident, stats.figures.rss_bytes, theme.resident(process.percent_of_limit())),
+        (resident, Figure::Resident, stats.figures.rss_bytes, resident_style),
     ] {
         x += left(out, (x, y), width, name, theme.faint()) + 1;
         right(out, (x, y), NUMBER, &bytes(amount), or_faint(Style::new()));
@@ -263,32 +292,7 @@ fn second(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
         sparkline(out, (x, y), lines, (&values, top), (theme, or_faint(style)));
         x += lines + 2;
     }
-    left(out, (x, y), LIMIT, &limit, or_faint(theme.resident(process.percent_of_limit())));
-}
-
-type Place = (u16, u16);
-
-/// Columns of the numbers in a narrow terminal.
-fn narrow_columns(width: u16) -> (Place, Place, Place) {
-    ((width - 23, 7), (width - 16, 9), (width - 6, 6))
-}
-
-/// The line of a process in a narrow terminal.
-fn narrow(out: &mut Buffer, y: u16, process: &Process, theme: Theme) {
-    let (pid, resident, share_at) = narrow_columns(out.area.width);
-    left(out, (1, y), pid.0 - 2, &process.id.program, Style::new());
-    right(out, (pid.0, y), pid.1, &process.id.pid.to_string(), Style::new());
-    match (&process.state, &process.stats) {
-        (State::Silent { .. }, _) => right(out, (resident.0, y), 15, "not answering", theme.wrong()),
-        (State::Ended(_), _) => right(out, (resident.0, y), resident.1, "ended", theme.faint()),
-        (State::Answers, Some(stats)) => {
-            let style = theme.resident(process.percent_of_limit());
-            right(out, (resident.0, y), resident.1, &bytes(stats.figures.rss_bytes), style);
-            let share = process.percent_of_limit().map(share);
-            right(out, (share_at.0, y), share_at.1, share.as_deref().unwrap_or(MISSING), style);
-        }
-        (State::Answers, None) => {}
-    }
+    left(out, (x, y), LIMIT, &limit, or_faint(resident_style));
 }
 
 #[cfg(test)]
@@ -303,10 +307,10 @@ mod tests {
 
     #[test]
     fn columns_fit_into_every_width() {
-        for width in WIDE..300 {
-            let columns = Columns::of(width);
-            let (x, last) = columns.connections;
-            assert!(x + last <= width && columns.bar.1 >= 3, "{width}");
+        for width in 32..300 {
+            let Columns { connections, limit, progress, .. } = Columns::of(width);
+            let last = if width < WIDE { limit } else { connections };
+            assert!(last.x + last.width <= width && (width < WIDE || progress.width >= 3), "{width}");
         }
     }
 }

@@ -69,13 +69,13 @@ impl World {
 fn it_purges_then_allows_fewer_boards_then_stops_and_says_why() {
     let world = World::new(JOB, 76 * MB);
     until("a purge", || world.purges.load(Ordering::SeqCst) == 1);
-    assert_eq!(world.limiter.allowance().boards(), 8);
+    assert_eq!(world.limiter.concurrency().boards(), 8);
     world.rss.store(86 * MB, Ordering::SeqCst);
-    until("fewer boards", || world.limiter.allowance().boards() == 4);
+    until("fewer boards", || world.limiter.concurrency().boards() == 4);
     assert!(!world.stop.is_cancelled() && world.limiter.reached().is_none());
     world.rss.store(101 * MB, Ordering::SeqCst);
     until("a stop", || world.stop.is_cancelled());
-    assert_eq!(world.limiter.allowance().boards(), 1);
+    assert_eq!(world.limiter.concurrency().boards(), 1);
     let reached = world.limiter.reached().unwrap().to_string();
     assert_eq!(reached, "memory limit reached: 101 MB resident, memory.limit_mb = 100 (MEMORY_LIMIT_MB)");
 }
@@ -145,7 +145,7 @@ fn without_a_limit_there_is_no_thread() {
         MemoryLimiter::start(None, Role::Job { boards: 4 }, runtime.handle().clone(), CancellationToken::new())
             .unwrap();
     assert!(limiter.thread.is_none());
-    assert_eq!(limiter.allowance().boards(), 4);
+    assert_eq!(limiter.concurrency().boards(), 4);
 }
 
 #[test]

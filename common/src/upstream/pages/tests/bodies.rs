@@ -21,7 +21,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn service(headers: &[(&'static str, &'static str)], parts: &[&[u8]]) -> Service {
     let (headers, parts) = (headers.to_vec(), parts.iter().map(|it| it.to_vec()).collect::<Vec<_>>());
-    Service::new(move |_: Listing| Body { headers: headers.clone(), parts: parts.clone() }, 50, 2)
+    Service::new(move |_: Listing| Body { status: None, headers: headers.clone(), parts: parts.clone() }, 50, 2)
 }
 
 #[track_caller]
@@ -68,7 +68,7 @@ fn a_character_that_arrives_in_two_parts_is_whole() {
 fn bytes_that_are_not_what_their_headers_say_fail_with_a_message() {
     let text = text();
     let latin1: Vec<u8> = text.chars().map(|it| u8::try_from(u32::from(it)).unwrap()).collect();
-    fails(&[], &latin1, "not a text: not valid UTF-8");
+    fails(&[], &latin1, "not text: not valid UTF-8");
     fails(&[("Content-Type", "application/json; charset=utf-8")], &latin1, "not valid UTF-8");
     fails(&[("Content-Type", "application/json; charset=x-none")], text.as_bytes(), "unknown charset \"x-none\"");
     fails(&[], text.replace("Jürgen", "J\0rgen").as_bytes(), "not a leaderboard page: control character");
@@ -81,12 +81,12 @@ fn compression_that_is_not_what_its_header_says_fails_with_a_message() {
     let text = text();
     let zipped = gzip(text.as_bytes());
     fails(&[GZIP], text.as_bytes(), "gzip");
-    fails(&[GZIP], &zipped[..zipped.len() / 2], "the answer broke off");
-    fails(&[GZIP], &zipped[..zipped.len() - 3], "the answer broke off");
+    fails(&[GZIP], &zipped[..zipped.len() / 2], "the response broke off");
+    fails(&[GZIP], &zipped[..zipped.len() - 3], "the response broke off");
     let mut damaged = zipped.clone();
     let checksum = damaged.len() - 8;
     damaged[checksum] ^= 1;
-    fails(&[GZIP], &damaged, "the answer broke off");
+    fails(&[GZIP], &damaged, "the response broke off");
     fails(&[GZIP], &gzip(&zipped), "gzip data that Content-Encoding does not declare");
     fails(&[], &zipped, "gzip data that Content-Encoding does not declare");
     fails(

@@ -43,7 +43,7 @@ pub enum Kind {
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct FileSnapshot {
     /// Which one it is.
     pub id: FileId,
     /// What it is.
@@ -56,7 +56,7 @@ pub struct Seen {
 ///
 /// # Errors
 /// When that cannot be told.
-pub fn look(path: &Path) -> Result<Option<Seen>, FsError> {
+pub fn snapshot(path: &Path) -> Result<Option<FileSnapshot>, FsError> {
     let found = unless_missing(fs::symlink_metadata(path)).at("look at", path)?;
     Ok(found.map(|it| {
         let kind = match it.file_type() {
@@ -65,7 +65,7 @@ pub fn look(path: &Path) -> Result<Option<Seen>, FsError> {
             kind if kind.is_symlink() => Kind::Link,
             _ => Kind::Other,
         };
-        Seen { id: FileId::of(&it), kind, bytes: it.len() }
+        FileSnapshot { id: FileId::of(&it), kind, bytes: it.len() }
     }))
 }
 
@@ -74,7 +74,7 @@ pub fn look(path: &Path) -> Result<Option<Seen>, FsError> {
 /// # Errors
 /// When that cannot be told.
 pub fn identity(path: &Path) -> Result<Option<FileId>, FsError> {
-    look(path).map(|it| it.map(|it| it.id))
+    snapshot(path).map(|it| it.map(|it| it.id))
 }
 
 /// Whether that file stands there, or that a link there leads to it.
@@ -94,7 +94,7 @@ pub fn stands_at(path: &Path, file: FileId) -> Result<bool, FsError> {
 /// # Errors
 /// When that cannot be told.
 pub fn is_folder(path: &Path) -> Result<bool, FsError> {
-    look(path).map(|it| it.is_some_and(|it| it.kind == Kind::Folder))
+    snapshot(path).map(|it| it.is_some_and(|it| it.kind == Kind::Folder))
 }
 
 /// Tells one folder from another at the same path, whatever happens in it.

@@ -1,4 +1,4 @@
-//! What the watch tells its supervisor: how many programs it saw and when, and that its loop is not stuck.
+//! What the watch reports to its supervisor: how many programs answered and when, and that its loop is not stuck.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,49 +10,46 @@ use tokio::time::Instant;
 use super::every;
 use crate::history::Batch;
 
-/// A round that takes longer will not end: no program is waited for longer than 2 s, and all are asked at once.
+/// A round that takes longer is stuck: all programs are asked at once, and none is waited for longer than 2 s.
 const STUCK: Duration = Duration::from_secs(10);
 
-/// The supervisor, and what the loop is doing.
 #[derive(Debug)]
-pub(super) struct Supervised<'s> {
+pub(super) struct Heartbeat<'s> {
     supervisor: &'s Supervisor,
-    round_begun: Cell<Option<Instant>>,
+    round_started: Cell<Option<Instant>>,
 }
 
-impl<'s> Supervised<'s> {
-    /// Before the first round.
+impl<'s> Heartbeat<'s> {
     pub(super) fn new(supervisor: &'s Supervisor) -> Self {
-        Self { supervisor, round_begun: Cell::new(None) }
+        Self { supervisor, round_started: Cell::new(None) }
     }
 
-    /// Takes a round of samples, and tells what came of it.
+    /// Runs a round of sampling, and reports its result.
     pub(super) async fn round(&self, round: impl Future<Output = Batch>) -> Batch {
-        self.round_begun.set(Some(Instant::now()));
+        self.round_started.set(Some(Instant::now()));
         let batch = round.await;
-        self.round_begun.set(None);
+        self.round_started.set(None);
         self.supervisor.status(&status(&batch));
         batch
     }
 
-    /// How often the supervisor waits for a word; none where it does not.
+    /// How often the supervisor expects a sign of life. `None` if it expects none.
     pub(super) fn watchdog_every(&self) -> Option<Duration> {
         self.supervisor.watchdog_every()
     }
 
-    /// Says every so often that the loop goes on, while it does: here on the loop itself, and not in a round without end.
+    /// Gives that sign from the loop itself, unless a round is stuck.
     pub(super) async fn feed_watchdog(&self, period: Duration) {
         let mut every = every(period);
         loop {
             every.tick().await;
-            if self.round_begun.get().is_none_or(|begun| begun.elapsed() < STUCK) {
+            if self.round_started.get().is_none_or(|begun| begun.elapsed() < STUCK) {
                 self.supervisor.alive();
             }
         }
     }
 }
 
-/// A round in a line.
 fn status(batch: &Batch) -> String {
     let at = Timestamp::from_millisecond(batch.at_ms).unwrap_or_default().strftime("%H:%M:%SZ");
     let answered = batch.samples.len();
@@ -69,8 +66,8 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
     use std::path::PathBuf;
 
-    /// All that was told since it was last asked.
-    fn told(socket: &UnixDatagram) -> Vec<String> {
+    /// All messages since the last call.
+    fn received(socket: &UnixDatagram) -> Vec<String> {
         let mut bytes = [0; 1000];
         let mut next =
             || socket.recv(&mut bytes).ok().map(|length| String::from_utf8(bytes[..length].to_vec()).unwrap());
@@ -86,15 +83,15 @@ mod tests {
         let mut environment = Environment::bare(PathBuf::new(), 1000);
         environment.variables = vec![("NOTIFY_SOCKET".into(), path.into()), ("WATCHDOG_USEC".into(), "2000000".into())];
         let supervisor = Supervisor::new(&environment, 1, None).unwrap();
-        let supervised = Supervised::new(&supervisor);
-        let period = supervised.watchdog_every().unwrap();
-        let watchdog = supervised.feed_watchdog(period);
+        let heartbeat = Heartbeat::new(&supervisor);
+        let period = heartbeat.watchdog_every().unwrap();
+        let watchdog = heartbeat.feed_watchdog(period);
         // A socket takes few messages that nobody reads, so they are read every second.
         let read_for = async |seconds: usize| {
             let mut all = Vec::new();
             for _ in 0..seconds {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                all.extend(told(&socket));
+                all.extend(received(&socket));
             }
             assert!(all.iter().all(|it| it == "WATCHDOG=1"), "{all:?}");
             all.len()
@@ -102,12 +99,12 @@ mod tests {
 
         let work = async {
             let empty = Batch { at_ms: 1000, samples: Vec::new(), silent: Some([("r3e-loader".to_owned(), 7)].into()) };
-            let _batch = supervised.round(async { empty }).await;
-            assert_eq!(told(&socket).last().unwrap(), "STATUS=0 of 1 programs answered at 00:00:01Z");
+            let _batch = heartbeat.round(async { empty }).await;
+            assert_eq!(received(&socket).last().unwrap(), "STATUS=0 of 1 programs answered at 00:00:01Z");
             // Idle for long is not stuck.
             let while_idle = read_for(600).await;
             assert!((599..=601).contains(&while_idle), "{while_idle}");
-            let stuck = supervised.round(std::future::pending());
+            let stuck = heartbeat.round(std::future::pending());
             let (_, while_stuck) = tokio::join!(tokio::time::timeout(Duration::from_mins(10), stuck), read_for(600));
             assert!((9..=11).contains(&while_stuck), "{while_stuck}");
         };

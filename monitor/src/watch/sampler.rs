@@ -1,56 +1,56 @@
-//! One round: asking every program that has a socket, and making of the answers what is kept.
+//! Asks every program that has a socket, and turns the answers into samples.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use r3e_common::runtime::control::{PurgeStats, Stats};
+use r3e_common::runtime::logging::RecurringError;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::pid_namespace::pid_namespace;
 use r3e_common::runtime::tasks::Blocking;
 
-use super::trouble::Trouble;
 use crate::ask::Question;
 use crate::history::{Batch, Sample, milliseconds, started_ms};
 use crate::kernel;
 use crate::sockets::Pid;
 use crate::survey::{Reply, ask_every_program};
 
-/// Asks again and again, and remembers who did not answer.
+/// Takes samples, and remembers who did not answer.
 #[derive(Debug)]
-pub(super) struct Round {
+pub(super) struct Sampler {
     folder: PathBuf,
     clock: fn() -> SystemTime,
-    looking: Trouble,
+    listing: RecurringError,
     silent: HashSet<(String, Pid)>,
 }
 
-impl Round {
-    /// Of the sockets in that folder.
+impl Sampler {
+    /// Samples the programs with sockets in that folder.
     pub(super) fn new(folder: PathBuf, clock: fn() -> SystemTime) -> Self {
-        let looking = Trouble::none("the folder of the control sockets can be read again");
-        Self { folder, clock, looking, silent: HashSet::new() }
+        let listing = RecurringError::new("cannot list the control sockets", "the control sockets can be listed again");
+        Self { folder, clock, listing, silent: HashSet::new() }
     }
 
-    /// Asks all what they hold. Nothing is kept where the folder of the sockets cannot be read.
+    /// Asks all programs for their figures. The batch is empty if the folder cannot be read.
     pub(super) async fn sample(&mut self) -> Batch {
         let replies = match ask_every_program::<Stats>(&self.folder, Question::Stats).await {
             Ok(replies) => replies,
             Err(error) => {
-                self.looking.came(&error);
+                self.listing.failed(&error);
                 return Batch::default();
             }
         };
-        self.looking.passed();
-        self.note_silent(&replies);
+        self.listing.succeeded();
+        self.log_silent(&replies);
         let silent = replies.iter().filter(|reply| !reply.is_dead() && reply.answer.is_err());
         let silent = silent.map(|reply| (reply.socket.program.clone(), reply.socket.pid.id)).collect();
         let samples = replies.into_iter().filter_map(|reply| sample(reply.answer.ok()?, false)).collect();
         Batch { at_ms: milliseconds((self.clock)()), samples, silent: Some(silent) }
     }
 
-    /// Tells once that a program does not answer, and once that it does again.
-    fn note_silent(&mut self, replies: &[Reply<Stats>]) {
+    /// Logs once that a program does not answer, and once that it does again.
+    fn log_silent(&mut self, replies: &[Reply<Stats>]) {
         let mut silent = HashMap::new();
         for reply in replies.iter().filter(|reply| !reply.is_dead()) {
             if let Err(why) = &reply.answer {
@@ -72,10 +72,9 @@ impl Round {
     }
 }
 
-/// Has all that have a socket in that folder give back what they do not use, and writes the line that operators know for
-/// each. Gives what they hold then.
+/// Has all programs with a socket in that folder purge, and logs each purge. Returns samples taken right after.
 pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
-    // Where the folder cannot be read, sampling says so.
+    // The sampler logs if the folder cannot be read.
     let replies = ask_every_program::<PurgeStats>(folder, Question::Purge).await.unwrap_or_default();
     let (us, namespace) = (std::process::id(), pid_namespace());
     let mut samples = Vec::new();
@@ -106,10 +105,10 @@ pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
     Batch { at_ms: milliseconds(clock()), samples, silent: None }
 }
 
-/// What is kept of an answer; none of one that does not say since when it runs, and so cannot be told from others.
+/// The sample of an answer. `None` if it has no start time, which identifies the process.
 fn sample(stats: Stats, after_purge: bool) -> Option<Sample> {
     started_ms(&stats)?;
-    // In another namespace its number is another process's here.
+    // A process id of another namespace may be another process here.
     let is_here = stats.pid_namespace.is_none_or(|it| pid_namespace() == Some(it));
     let start_ticks = if is_here { kernel::start_ticks(stats.pid) } else { None };
     Some(Sample { stats, start_ticks, after_purge })
