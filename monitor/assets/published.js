@@ -50,8 +50,9 @@
   };
   const plain = new Map(Object.entries(PLAIN).flatMap(([letter, forms]) => [...forms].map((it) => [it, letter])));
   const key = (name) => {
-    const lower = name.replaceAll("İ", "i").toLowerCase();
-    return [...lower].map((it) => plain.get(it) ?? it).join("").replace(/[\t\n\f\r ]+/g, " ").trim();
+    // One by one: in a word, toLowerCase turns Σ into ς, and İ into two characters.
+    const letter = (it) => (it === "İ" ? "i" : it === "Ÿ" ? "ÿ" : (plain.get(it.toLowerCase()) ?? it.toLowerCase()));
+    return [...name].map(letter).join("").replace(/[\t\n\f\r ]+/g, " ").trim();
   };
   const shard = (key) => (/^[a-z]/.test(key) ? key[0] : "_");
 
