@@ -8,10 +8,12 @@
 //! Where memory is limited (`headroom`), `ranges` reads the cache once for each range of keys, and writers write one range
 //! after the other. A `pass` that finds its range too large lowers the upper end as it goes.
 
+mod blocks;
 mod boards;
 mod chunks;
 mod columns;
-mod driver_index;
+mod combinations;
+mod drivers;
 mod error;
 mod export;
 #[cfg(fuzzing)]
@@ -21,19 +23,30 @@ mod gzip;
 mod headroom;
 mod intern;
 mod key;
+mod keying;
+mod metadata;
+mod mirror;
+mod moment;
+mod names;
+mod objects;
 mod order;
 mod output;
 mod packed;
 mod parallel;
 mod pass;
+mod publication;
 mod ranges;
+mod row_objects;
 mod rows;
 mod sample;
 mod shard;
 mod split;
+mod staged;
+mod stale;
+mod statistics;
+mod teams;
 #[cfg(test)]
 mod tests;
-mod top_combinations;
 mod writer;
 
 pub use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
@@ -43,5 +56,6 @@ pub use export::export;
 pub use generation::Generation;
 pub use gzip::NotCompressed;
 pub use headroom::Headroom;
+pub use publication::Fingerprint;
 pub use ranges::{Ranges, Source, build};
 pub use writer::Exported;

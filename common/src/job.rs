@@ -1,7 +1,7 @@
 //! What loader and refresher share: a job from its command line to its exit code.
 //!
-//! [`run_job`] takes a program's [`Plan`] and does the rest: open, publish what is there, fetch, publish, report, close. It is the top
-//! floor: it may use every other room, and none uses it.
+//! [`run_job`] takes a program's [`Plan`] and does the rest: open, publish what is staged, fetch, publish, report, close. This is
+//! the top floor: it may use every other room, and none uses it.
 
 mod error;
 mod fetch;

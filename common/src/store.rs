@@ -17,6 +17,7 @@ mod staging;
 mod staging_state;
 mod status;
 mod status_view;
+mod track_links;
 mod versioned;
 
 pub use arrival::{Arrival, Destination, Shrinking, Shrunk, has_shrunk};
@@ -30,4 +31,5 @@ pub use staging::{FullRefresh, Leftovers, Promoted, Staging};
 pub use staging_state::StagingError;
 pub use status::{FailedFetch, Status, StatusFile};
 pub use status_view::StatusView;
+pub use track_links::link_tracks;
 pub use versioned::{Versioned, read_versioned};

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code"))]
-#![cfg_attr(test, allow(clippy::print_stderr, reason = "a test that cannot be run says so"))]
+#![cfg_attr(test, allow(clippy::print_stderr, reason = "a skipped test is reported"))]
 
 mod completions;
 mod manual;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-/// The programs, each with its command line as its `--help` shows it.
+/// The command lines of all programs.
 fn commands() -> [clap::Command; 4] {
     use clap::CommandFactory as _;
     [
@@ -24,10 +24,10 @@ fn commands() -> [clap::Command; 4] {
     ]
 }
 
-/// Writes all man pages and shell completions below a folder, which is laid out as `/usr/share` is.
+/// Writes man pages and shell completions to a folder laid out like `/usr/share`.
 ///
 /// # Errors
-/// When the disk refuses.
+/// If the disk fails.
 pub fn write_all(share: &Path) -> Result<()> {
     manual::write(&share.join("man"))?;
     completions::write(share)
@@ -47,7 +47,7 @@ mod tests {
         }
     }
 
-    /// Each log line that the guide explains is one that a program can write, word for word.
+    /// The log messages in the guide exist in the programs, word for word.
     #[test]
     fn every_line_that_the_guide_explains_exists() {
         let mut code = String::new();

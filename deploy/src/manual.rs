@@ -1,4 +1,4 @@
-//! The man pages: where they go, and which there are.
+//! The man pages and their paths.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(crate) fn write(man: &Path) -> Result<()> {
     fs::write_whole(&five.join("r3e.toml.5"), settings::page().as_bytes()).context("the page of r3e.toml")
 }
 
-/// The page of a command, and those of its own commands.
+/// The page of a command, and those of its subcommands.
 fn write_command(folder: &Path, command: &Command, program: &str) -> Result<()> {
     let page = pages::page(command, program)?;
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_examples_line_by_line_and_exit_codes() {
+    fn a_page_has_examples_line_by_line_and_exit_codes() {
         let man = tempfile::tempdir().unwrap();
         write(man.path()).unwrap();
         let page = std::fs::read_to_string(man.path().join("man1/r3e-loader.1")).unwrap();
@@ -75,7 +75,7 @@ mod tests {
             ".SH EXAMPLES\n.nf\n",
             "r3e\\-loader \\-\\-cached\\-only \\-\\-json",
             ".SH \"EXIT STATUS\"\n",
-            "78 configuration",
+            "78 invalid configuration",
             ".SH \"SEE ALSO\"\n",
             "r3e.toml(5)",
         ] {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use r3e_common::domain::{Entry, seconds_behind};
+use r3e_common::domain::{Driver, Entry, seconds_behind};
 use serde_json::{Value, json};
 
 /// The text as a tree. There is none of some texts that the programs read: with half a surrogate pair, with numbers
@@ -28,7 +28,11 @@ pub fn entry(value: &Value) -> Option<Entry<'_>> {
         Cow::Borrowed(found.and_then(Value::as_str).unwrap_or_default())
     };
     let entry = Entry {
-        name: text(&["driver", "name"]),
+        driver: Driver {
+            name: text(&["driver", "name"]),
+            path: text(&["driver", "path"]),
+            avatar: text(&["driver", "avatar"]),
+        },
         country: text(&["country", "name"]),
         car: text(&["car_class", "car", "name"]),
         car_class: text(&["car_class", "car", "class-name"]),
@@ -40,7 +44,7 @@ pub fn entry(value: &Value) -> Option<Entry<'_>> {
         date_time: text(&["date_time"]),
         index: value.get("index").and_then(whole_number),
     };
-    (!entry.name.is_empty()).then_some(entry)
+    (!entry.driver.name.is_empty()).then_some(entry)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range and fraction are checked before")]
@@ -54,12 +58,12 @@ fn whole_number(value: &Value) -> Option<u32> {
 pub fn driver_index(track: &str, ids: (u32, u32), entries: &[Option<Entry<'_>>]) -> BTreeMap<String, Vec<Value>> {
     let mut by_key: BTreeMap<String, Vec<&Entry<'_>>> = BTreeMap::new();
     for entry in entries.iter().flatten() {
-        by_key.entry(entry.name.to_lowercase()).or_default().push(entry);
+        by_key.entry(entry.driver.name.to_lowercase()).or_default().push(entry);
     }
     let position = |entry: &Entry<'_>| entry.index.map_or(1, |index| index.saturating_add(1));
     let result = |entry: &Entry<'_>| {
         json!({
-            "name": entry.name, "position": position(entry), "laptime": entry.laptime,
+            "name": entry.driver.name, "position": position(entry), "laptime": entry.laptime,
             "time_diff": seconds_behind(&entry.relative_laptime), "country": entry.country, "car": entry.car,
             "car_class": entry.car_class, "team": entry.team, "rank": entry.rank, "difficulty": entry.difficulty,
             "track": track, "track_id": ids.0.to_string(), "class_id": ids.1.to_string(),

@@ -33,7 +33,7 @@ pub fn check(body: &[u8]) {
     let few = fuzzing::read(&text, ASKED);
     let many = fuzzing::read(&text, text.len());
     match (&few, &many) {
-        (Err(Failure::Overfull { asked: ASKED }), Ok((_, listed))) => assert!(*listed > ASKED),
+        (Err(Failure::Overfull { requested: ASKED }), Ok((_, listed))) => assert!(*listed > ASKED),
         (Err(error), _) => bounded(error),
         (Ok(few), Ok(many)) => {
             let texts = |(entries, listed): &(Vec<&RawValue>, usize)| {

@@ -1,4 +1,4 @@
-//! `r3e-loader catalog`: looking at catalogues, and making one.
+//! `r3e-loader catalog`: lists, checks and imports catalogues.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::cli::CatalogCommand;
 
-/// The publisher's file has 2 MB.
+/// The publisher's file is about 2 MB.
 const MAX_IMPORT_BYTES: u64 = 256 << 20;
 
-/// Does what was asked, and gives what is to be printed.
+/// Runs the command, and returns the text to print.
 pub(crate) fn run(command: CatalogCommand, mut config: Config, json: bool) -> Result<String, JobError> {
     match command {
         CatalogCommand::List => load_catalog(&config).map(|catalog| list(&catalog, json)),
@@ -68,21 +68,27 @@ struct Difference<'a> {
 
 /// What `other` adds to, removes from and renames in `current`, tracks first, ordered by id.
 fn changes<'a>(current: &'a Catalog, other: &'a Catalog) -> Vec<Difference<'a>> {
-    let mut changes = Vec::new();
-    let kinds = [("track", tracks(current), tracks(other)), ("class", classes(current), classes(other))];
-    for (kind, current, other) in kinds {
-        let ids: BTreeSet<u32> = current.keys().chain(other.keys()).copied().collect();
-        changes.extend(ids.into_iter().filter_map(|id| {
-            let (change, name) = match (current.get(&id), other.get(&id)) {
-                (None, Some(name)) => ("added", name),
-                (Some(name), None) => ("removed", name),
-                (Some(before), Some(name)) if before != name => ("renamed", name),
-                _ => return None,
-            };
-            Some(Difference { change, kind, id, name })
-        }));
-    }
+    let mut changes = compare("track", &tracks(current).collect(), &tracks(other).collect());
+    changes.extend(compare("class", &classes(current).collect(), &classes(other).collect()));
     changes
+}
+
+fn compare<'a>(
+    kind: &'static str,
+    current: &BTreeMap<u32, &'a str>,
+    other: &BTreeMap<u32, &'a str>,
+) -> Vec<Difference<'a>> {
+    let ids: BTreeSet<u32> = current.keys().chain(other.keys()).copied().collect();
+    let difference = |id| {
+        let (change, name) = match (current.get(&id), other.get(&id)) {
+            (None, Some(name)) => ("added", name),
+            (Some(name), None) => ("removed", name),
+            (Some(before), Some(name)) if before != name => ("renamed", name),
+            _ => return None,
+        };
+        Some(Difference { change, kind, id, name })
+    };
+    ids.into_iter().filter_map(difference).collect()
 }
 
 fn diff(current: &Catalog, other: &Catalog, json: bool) -> String {
@@ -96,12 +102,14 @@ fn diff(current: &Catalog, other: &Catalog, json: bool) -> String {
     }
 }
 
-fn tracks(catalog: &Catalog) -> BTreeMap<u32, &str> {
-    catalog.tracks().iter().map(|it| (it.id.get(), it.name.as_str())).collect()
+/// Ids and names, in catalogue order.
+fn tracks(catalog: &Catalog) -> impl Iterator<Item = (u32, &str)> {
+    catalog.tracks().iter().map(|it| (it.id.get(), it.name.as_str()))
 }
 
-fn classes(catalog: &Catalog) -> BTreeMap<u32, &str> {
-    catalog.classes().iter().map(|it| (it.id.get(), it.name.as_str())).collect()
+/// Ids and names, in catalogue order.
+fn classes(catalog: &Catalog) -> impl Iterator<Item = (u32, &str)> {
+    catalog.classes().iter().map(|it| (it.id.get(), it.name.as_str()))
 }
 
 fn size(name: &str, catalog: &Catalog, json: bool) -> String {
@@ -114,8 +122,7 @@ fn size(name: &str, catalog: &Catalog, json: bool) -> String {
 }
 
 fn list(catalog: &Catalog, json: bool) -> String {
-    let tracks = catalog.tracks().iter().map(|it| (it.id.get(), it.name.as_str()));
-    let classes = catalog.classes().iter().map(|it| (it.id.get(), it.name.as_str()));
+    let (tracks, classes) = (tracks(catalog), classes(catalog));
     if json {
         let row = |(id, name): (u32, &str)| json!({"id": id, "name": name});
         let (tracks, classes): (Vec<Value>, Vec<Value>) = (tracks.map(row).collect(), classes.map(row).collect());

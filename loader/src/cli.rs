@@ -6,16 +6,16 @@ use clap::{Args, Parser, Subcommand};
 use r3e_common::job::JobArgs;
 use r3e_common::runtime::config::ConfigArgs;
 
-/// Brings the local copy of the leaderboards up to date, and exports its index.
+/// Updates the local copy of the leaderboards, and exports its index.
 ///
-/// Boards that are missing or older than `cache.max_age` are fetched; front ends can read the cache all the while.
+/// Fetches boards that are missing or older than `cache.max_age`. Front ends can read the cache at any time.
 #[derive(Debug, Parser)]
 #[command(name = "r3e-loader", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// What to do instead of loading.
+    /// A command to run instead of loading.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Only export what is in the cache already; ask the service for nothing
+    /// Only export the index of cached boards; do not contact the service
     #[arg(long, conflicts_with = "only")]
     pub cached_only: bool,
     /// Fetch these boards only: 1693 for all classes of a track; 5276-8600, or the URL of a board, for one board; split by commas
@@ -31,22 +31,22 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  r3e-loader                                  bring ./cache up to date
-  r3e-loader --cache /var/lib/r3e/cache       … another cache
-  r3e-loader --only 1693,5276-8600            … for one track, and one board more
-  r3e-loader --cached-only --json             export the index of what is there
-  r3e-loader --print-config                   show every setting, and where it comes from
+  r3e-loader                                  update ./cache
+  r3e-loader --cache /var/lib/r3e/cache       update another cache
+  r3e-loader --only 1693,5276-8600            update the boards of one track, and one other board
+  r3e-loader --cached-only --json             export the index of cached boards
+  r3e-loader --print-config                   show all settings and where each comes from
   r3e-loader catalog diff r3e-data.json       show which tracks and classes are new
   r3e-loader catalog import r3e-data.json -o catalog.toml
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 some boards failed, 69 service unavailable, 74 disk failed,
-75 another writer is at work or the memory limit was reached, 78 configuration or a memory limit that is too small,
+75 another writer is at work or the memory limit was reached, 78 invalid configuration or a memory limit that is too small,
 130 and 143 stopped by a signal.";
 
-/// What the loader does beside loading.
+/// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Look at catalogues of tracks and classes
+    /// List, check or import a catalogue of tracks and classes
     Catalog(CatalogArguments),
 }
 
@@ -58,14 +58,14 @@ pub struct CatalogArguments {
     pub command: CatalogCommand,
 }
 
-/// What can be done with catalogues.
+/// Commands for catalogues.
 #[derive(Debug, Subcommand)]
 pub enum CatalogCommand {
-    /// List the tracks and classes of the catalogue in force
+    /// List the tracks and classes of the configured catalogue
     List,
-    /// Check a catalogue, and say what is wrong with it
+    /// Check a catalogue
     Check {
-        /// The catalogue [default: the one in force]
+        /// The catalogue [default: the configured one]
         file: Option<PathBuf>,
     },
     /// Show what a file adds to, removes from and renames in the catalogue in force
@@ -73,7 +73,7 @@ pub enum CatalogCommand {
         /// A catalogue, or the game publisher's r3e-data.json
         file: PathBuf,
     },
-    /// Make a catalogue of the game publisher's r3e-data.json
+    /// Make a catalogue from the game publisher's r3e-data.json
     Import {
         /// The publisher's file
         file: PathBuf,

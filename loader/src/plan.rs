@@ -1,4 +1,4 @@
-//! Which boards are due: those missing, and those older than they may be.
+//! Which boards are due: missing ones, and ones older than `cache.max_age`.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -10,17 +10,17 @@ use r3e_common::runtime::config::Config;
 use r3e_common::runtime::periodic::Cadence;
 use r3e_common::store::Destination;
 
-/// What is asked of one run.
+/// What a run is to fetch.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
-    /// Ask the service for nothing.
+    /// Do not contact the service.
     pub cached_only: bool,
-    /// Fetch of these boards those that are due.
+    /// Fetch only due boards among these.
     pub only: Option<BTreeSet<Ordinal>>,
 }
 
 impl Choice {
-    /// What a load fetches of a cache in that state; nothing, where it is to export only.
+    /// The plan for a cache with these boards; `None` to export only.
     #[must_use]
     pub fn plan(self, config: &Config, job: &Job, states: &[BoardState]) -> Option<Plan> {
         if self.cached_only {
@@ -28,16 +28,16 @@ impl Choice {
         }
         let boards = due(states, (job.publisher.clock)(), config.cache.max_age, self.only.as_ref());
         tracing::info!(due = boards.len(), of = job.catalog.len(), "boards that are missing or old");
-        let (about, cadence) = (self.only, Cadence::Every(config.index.every));
-        let (destination, budget, scrape) = (Destination::Staging, None, Scrape::Load);
-        Some(Plan { boards, about, destination, cadence, budget, scrape })
+        let (scope, cadence) = (self.only, Cadence::Every(config.index.every));
+        let (destination, time_limit, scrape) = (Destination::Staging, None, Scrape::Load);
+        Some(Plan { boards, scope, destination, cadence, time_limit, scrape })
     }
 }
 
-/// The boards to fetch, in catalogue order; `only` narrows the choice.
+/// The due boards among `only`, in catalogue order.
 ///
-/// A board's age is that of its file. A file from further in the future than `max_age` tells of a clock that was wrong,
-/// and counts as old: else its board would not be fetched again before that future comes.
+/// A board is as old as its file. A file from further in the future than `max_age` means that a clock was wrong, and counts as
+/// old, since it would otherwise not be fetched before that time.
 pub(crate) fn due(
     states: &[BoardState],
     now: SystemTime,

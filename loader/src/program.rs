@@ -28,9 +28,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     if let Some(Command::Catalog(asked)) = arguments.command {
         let job = arguments.job.wait.is_some() || arguments.job.parent.is_some();
         if arguments.cached_only || arguments.only.is_some() || job {
-            tracing::error!(
-                "--cached-only, --only, --wait and --parent say how to load: they cannot be used with catalog"
-            );
+            tracing::error!("--cached-only, --only, --wait and --parent do not apply to catalog");
             return Err(Exit::Usage);
         }
         let text = catalog::run(asked.command, loaded.config, arguments.job.json)
@@ -46,7 +44,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     }))
 }
 
-/// The boards of `--only`; one that is none ends the program, since it was typed for this run.
+/// The boards of `--only`. An invalid one is an error.
 fn chosen(text: &str, config: &Config) -> Result<BTreeSet<Ordinal>, Exit> {
     let catalog = load_catalog(config).map_err(|error| Failure::from(error).report())?;
     let Selection { boards, refused } = Selection::parse(text, &catalog);

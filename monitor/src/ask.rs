@@ -17,7 +17,7 @@ use crate::heap::MAX_DUMP_BYTES;
 /// How long a program may take to answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long it may take to purge, which takes some tenths of a second for gigabytes.
+/// How long a purge may take, and a profile, which may have to wait for a purge. For gigabytes it is some tenths of a second.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The maximum size of a response: some thousand tasks.
@@ -28,101 +28,67 @@ const MAX_SHOWN: usize = 200;
 
 /// A request to a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// See [`Endpoint::Stats`].
-    Stats,
-    /// See [`Endpoint::Tasks`].
-    Tasks,
-    /// See [`Endpoint::Arenas`].
-    Arenas,
-    /// See [`Endpoint::Purge`].
-    Purge,
-    /// See [`Endpoint::Heap`].
-    Heap,
-    /// See [`Endpoint::Profile`].
-    Profile,
-    /// See [`Endpoint::SwitchProfile`].
-    SwitchProfile {
-        /// Whether the allocator samples from now on.
-        active: bool,
-        /// Whether it discards its samples.
-        reset: bool,
-    },
+pub(crate) struct Question {
+    endpoint: Endpoint,
+    query: &'static str,
+}
+
+impl From<Endpoint> for Question {
+    fn from(endpoint: Endpoint) -> Self {
+        Self { endpoint, query: "" }
+    }
 }
 
 impl Question {
-    fn endpoint(self) -> Endpoint {
-        match self {
-            Self::Stats => Endpoint::Stats,
-            Self::Tasks => Endpoint::Tasks,
-            Self::Arenas => Endpoint::Arenas,
-            Self::Purge => Endpoint::Purge,
-            Self::Heap => Endpoint::Heap,
-            Self::Profile => Endpoint::Profile,
-            Self::SwitchProfile { .. } => Endpoint::SwitchProfile,
-        }
-    }
-
-    fn uri(self) -> String {
-        let query = match self {
-            Self::SwitchProfile { active: true, reset: false } => "?active=true",
-            Self::SwitchProfile { active: true, reset: true } => "?active=true&reset=true",
-            Self::SwitchProfile { active: false, .. } => "?active=false",
-            _ => "",
+    /// Switches the sampling of allocations on, after dropping all samples if `reset`, or off.
+    pub(crate) fn switch_profile(active: bool, reset: bool) -> Self {
+        let query = match (active, reset) {
+            (true, false) => "?active=true",
+            (true, true) => "?active=true&reset=true",
+            (false, _) => "?active=false",
         };
-        format!("{}{query}", self.endpoint().path())
+        Self { endpoint: Endpoint::SwitchProfile, query }
     }
 
-    /// The timeout.
-    pub(crate) fn timeout(self) -> Duration {
-        match self {
-            // A profile may have to wait for a purge.
-            Self::Purge | Self::Heap => PURGE_TIMEOUT,
-            _ => TIMEOUT,
-        }
+    fn timeout(self) -> Duration {
+        if matches!(self.endpoint, Endpoint::Purge | Endpoint::Heap) { PURGE_TIMEOUT } else { TIMEOUT }
     }
 
     fn max_bytes(self) -> usize {
-        if self == Self::Heap { MAX_DUMP_BYTES } else { MAX_ANSWER_BYTES }
+        if self.endpoint == Endpoint::Heap { MAX_DUMP_BYTES } else { MAX_ANSWER_BYTES }
     }
 }
 
 /// Why there is no usable response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoAnswer {
-    /// Nothing listens: the process has ended.
+    /// Nothing listens on the socket.
     #[error("its process is gone")]
     Dead,
-    /// The process exists and does not answer.
     #[error("no answer within {}", humantime::format_duration(*.0))]
     Late(Duration),
-    /// The socket cannot be used.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// The request cannot be made.
     #[error("cannot make the request: {0}")]
     Request(hyper::http::uri::InvalidUri),
-    /// The response is not HTTP.
     #[error("the answer broke off: {0}")]
     Broken(hyper::Error),
-    /// The answer is too long.
     #[error("the answer has more than {0} bytes")]
     TooLong(usize),
-    /// The program refused.
     #[error("it refused: {0}")]
     Refused(String),
-    /// The response is not what was expected.
     #[error("the answer is not understood: {0}")]
     NotUnderstood(serde_json::Error),
 }
 
 /// Sends a request to the program behind a socket and parses the JSON of its response.
-pub(crate) async fn ask<T: DeserializeOwned>(socket: &Path, question: Question) -> Result<T, NoAnswer> {
+pub(crate) async fn ask<T: DeserializeOwned>(socket: &Path, question: impl Into<Question>) -> Result<T, NoAnswer> {
     serde_json::from_slice(&ask_bytes(socket, question).await?).map_err(NoAnswer::NotUnderstood)
 }
 
 /// The same for a response that is not JSON.
-pub(crate) async fn ask_bytes(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> {
+pub(crate) async fn ask_bytes(socket: &Path, question: impl Into<Question>) -> Result<Bytes, NoAnswer> {
+    let question = question.into();
     let timeout = question.timeout();
     tokio::time::timeout(timeout, exchange(socket, question)).await.map_err(|_| NoAnswer::Late(timeout))?
 }
@@ -135,8 +101,9 @@ async fn exchange(socket: &Path, question: Question) -> Result<Bytes, NoAnswer> 
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(NoAnswer::Broken)?;
     let mut request = Request::new(Empty::<Bytes>::new());
-    *request.method_mut() = question.endpoint().method();
-    *request.uri_mut() = question.uri().parse().map_err(NoAnswer::Request)?;
+    *request.method_mut() = question.endpoint.method();
+    *request.uri_mut() =
+        format!("{}{}", question.endpoint.path(), question.query).parse().map_err(NoAnswer::Request)?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, header::HeaderValue::from_static("localhost"));
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
@@ -211,7 +178,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tasks = r#"[{"name": "x", "age_s": 1.5, "place": "a.rs:7"}]"#;
         let path = program(folder.path(), "good", Some(http("200 OK", tasks)));
-        let answer: Vec<TaskStats> = ask(&path, Question::Tasks).await.unwrap();
+        let answer: Vec<TaskStats> = ask(&path, Endpoint::Tasks).await.unwrap();
         assert_eq!(answer, [TaskStats { name: "x".into(), age_s: 1.5, place: "a.rs:7".into() }]);
 
         let long = http("200 OK", &"x".repeat(MAX_ANSWER_BYTES + 1));
@@ -227,13 +194,13 @@ mod tests {
         ];
         for (name, answer, expected) in cases {
             let path = program(folder.path(), name, Some(answer));
-            let error = ask::<Vec<TaskStats>>(&path, Question::Tasks).await.unwrap_err().to_string();
+            let error = ask::<Vec<TaskStats>>(&path, Endpoint::Tasks).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{name}: {error}");
         }
         std::fs::write(folder.path().join("file"), "").unwrap();
         drop(std::os::unix::net::UnixListener::bind(folder.path().join("left")).unwrap());
         for name in ["missing", "left", "file"] {
-            let error = ask::<Vec<TaskStats>>(&folder.path().join(name), Question::Tasks).await.unwrap_err();
+            let error = ask::<Vec<TaskStats>>(&folder.path().join(name), Endpoint::Tasks).await.unwrap_err();
             assert!(matches!(error, NoAnswer::Dead), "{name}: {error}");
         }
     }
@@ -249,7 +216,7 @@ mod tests {
             })
             .collect();
         let begun = tokio::time::Instant::now();
-        let replies = ask_all::<Vec<TaskStats>>(sockets, Question::Tasks).await;
+        let replies = ask_all::<Vec<TaskStats>>(sockets, Endpoint::Tasks).await;
         assert_eq!(begun.elapsed().as_secs(), TIMEOUT.as_secs(), "all at the same time");
         assert_eq!(replies.len(), 20);
         for (reply, pid) in replies.iter().zip(1..) {

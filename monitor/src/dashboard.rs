@@ -1,5 +1,4 @@
-//! What the dashboard shows, and its page: the same for the server, which answers the page's questions, and for a report,
-//! which has the answers in it. Nothing here writes, except the report.
+//! The page of the dashboard and its data. The server answers the page's requests; a report contains the data.
 
 mod assets;
 mod now;
@@ -13,4 +12,4 @@ pub(crate) use now::now;
 pub(crate) use past::{SLOTS, past};
 pub(crate) use report::write_report;
 pub(crate) use verdicts::verdicts;
-pub(crate) use work::{Origin, Work, read_runs, read_status};
+pub(crate) use work::{Work, read_runs, read_status};

@@ -15,5 +15,5 @@ pub(crate) use dump::{Dump, MAX_DUMP_BYTES};
 pub(crate) use flame::draw;
 pub(crate) use pprof::{read, write};
 pub(crate) use profile::{Profile, Summary};
-pub(crate) use symbolise::{NoSymbols, symbolise};
+pub(crate) use symbolise::symbolise;
 pub(crate) use top::{Function, functions};

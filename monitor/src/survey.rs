@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use r3e_common::runtime::control::Endpoint;
 use r3e_common::runtime::fs::FsError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::ask::{NoAnswer, Question, ask};
+use crate::ask::{NoAnswer, ask};
 use crate::sockets::{self, Pid, Socket};
 
 /// The answer of one program, or why there is none.
@@ -58,14 +59,14 @@ pub(crate) fn to_json<'r, T: Serialize + 'r>(replies: impl IntoIterator<Item = &
 }
 
 /// Asks at the same time. Replies are in the order of the sockets.
-pub(crate) async fn ask_all<T>(sockets: Vec<Socket>, question: Question) -> Vec<Reply<T>>
+pub(crate) async fn ask_all<T>(sockets: Vec<Socket>, endpoint: Endpoint) -> Vec<Reply<T>>
 where
     T: DeserializeOwned + Send + 'static,
 {
     let mut asking = JoinSet::new();
     for (number, socket) in sockets.into_iter().enumerate() {
         asking.spawn(async move {
-            let answer = ask(&socket.path, question).await;
+            let answer = ask(&socket.path, endpoint).await;
             (number, Reply { socket, answer })
         });
     }
@@ -75,9 +76,9 @@ where
 }
 
 /// Asks every program with a socket in `folder`.
-pub(crate) async fn ask_every_program<T>(folder: &Path, question: Question) -> Result<Vec<Reply<T>>, FsError>
+pub(crate) async fn ask_every_program<T>(folder: &Path, endpoint: Endpoint) -> Result<Vec<Reply<T>>, FsError>
 where
     T: DeserializeOwned + Send + 'static,
 {
-    Ok(ask_all(sockets::list(folder)?, question).await)
+    Ok(ask_all(sockets::list(folder)?, endpoint).await)
 }

@@ -6,6 +6,7 @@
 mod app;
 mod eta;
 mod poller;
+mod process;
 mod screen;
 mod series;
 mod sort;

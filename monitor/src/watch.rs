@@ -7,7 +7,6 @@ mod leak_warnings;
 mod recorder;
 mod sampler;
 
-use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -122,13 +121,12 @@ fn every(period: Duration) -> tokio::time::Interval {
 /// Locks the history against another watch, until the file is dropped. On a disk without locks the watch runs without.
 fn lock(history: &Path) -> Result<Option<std::fs::File>, Busy> {
     let path = crate::history::lock_path(history);
-    let opened = fs::create_folders(fs::parent(&path)).and_then(|()| fs::open_lock(&path));
-    let error = match opened.map(|file| (file.try_lock(), file)) {
-        Ok((Ok(()), file)) => return Ok(Some(file)),
-        Ok((Err(TryLockError::WouldBlock), _)) => return Err(Busy(history.to_owned())),
-        Ok((Err(TryLockError::Error(error)), _)) => error.to_string(),
-        Err(error) => error.to_string(),
-    };
-    tracing::warn!(error, "cannot lock the history: another watch may write it too");
-    Ok(None)
+    match fs::create_folders(fs::parent(&path)).and_then(|()| fs::lock_exclusively(&path)) {
+        Ok(Some(file)) => Ok(Some(file)),
+        Ok(None) => Err(Busy(history.to_owned())),
+        Err(error) => {
+            tracing::warn!(%error, "cannot lock the history: another watch may write it too");
+            Ok(None)
+        }
+    }
 }

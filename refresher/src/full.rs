@@ -1,7 +1,7 @@
-//! The plan of a full refresh: every board, or what an earlier full refresh had left when it was stopped.
+//! The plan of a full refresh: all boards, or what an interrupted full refresh left.
 //!
-//! The staging folder says when a full refresh began that is not over, and when it was last at work; a board whose file was
-//! written since it began is done. Nothing else has to be remembered, so a kill at any moment loses nothing.
+//! The staging folder records when an unfinished refresh began and last made progress. A board whose file is newer than the
+//! beginning is done. No other state is needed, so a kill at any moment loses nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,21 +9,20 @@ use r3e_common::domain::Ordinal;
 use r3e_common::index::BoardState;
 use r3e_common::store::FullRefresh;
 
-/// What a full refresh has to do.
+/// The plan of a full refresh.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full {
     /// When it began.
     pub(crate) since: SystemTime,
     /// Whether that was in an earlier run.
     pub(crate) resumed: bool,
-    /// The boards that are not done, in catalogue order.
+    /// The boards to fetch, in catalogue order.
     pub(crate) boards: Vec<Ordinal>,
 }
 
-/// Plans a full refresh, that goes on from an earlier one that was at work within the last `resume_within`.
+/// Plans a full refresh. It resumes an earlier one that made progress within the last `resume_within`.
 ///
-/// One that says it began in the future tells of a clock that was wrong, and a board from the future is not known to be
-/// done: both are begun anew.
+/// Times in the future mean that a clock was wrong: such a refresh is not resumed, and such a board is fetched again.
 pub(crate) fn plan(
     states: &[BoardState],
     earlier: Option<FullRefresh>,
@@ -36,10 +35,10 @@ pub(crate) fn plan(
     };
     let all = states.len();
     let ordinals = || (0..).map(Ordinal).take(all);
-    let anew = Full { since: now, resumed: false, boards: ordinals().collect() };
-    let Some(FullRefresh { since, at_work }) = earlier.filter(|it| it.since <= now) else { return anew };
+    let from_start = Full { since: now, resumed: false, boards: ordinals().collect() };
+    let Some(FullRefresh { since, at_work }) = earlier.filter(|it| it.since <= now) else { return from_start };
     if now.duration_since(at_work.max(since)).unwrap_or_default() >= resume_within {
-        return anew;
+        return from_start;
     }
     let done = |state: &BoardState| written(state).is_some_and(|written| written >= since);
     let left = ordinals().zip(states).filter(|(_, state)| !done(state)).map(|(ordinal, _)| ordinal);

@@ -5,13 +5,13 @@ use std::time::SystemTime;
 use r3e_common::domain::Ordinal;
 use r3e_common::index::BoardState;
 
-/// The boards of that choice, oldest first, at most `limit`. Of the same age, catalogue order decides; missing boards and
-/// those from the future, of which nobody knows the age, come before all others. One that was `tried` in vain is as old as
-/// that: else a few boards that cannot be had would be all that is ever tried.
+/// The `chosen` boards, oldest first, up to `limit`; boards of the same age in catalogue order. Missing boards, and boards from the
+/// future, whose age is unknown, come first. A board that failed at `failed_at` counts as that old, so that a few failing boards
+/// do not keep others from being fetched.
 pub(crate) fn oldest(
     states: &[BoardState],
     chosen: impl Fn(Ordinal) -> bool,
-    tried: impl Fn(Ordinal) -> Option<SystemTime>,
+    failed_at: impl Fn(Ordinal) -> Option<SystemTime>,
     limit: Option<u32>,
     now: SystemTime,
 ) -> Vec<Ordinal> {
@@ -20,7 +20,7 @@ pub(crate) fn oldest(
         BoardState::Cached { written, .. } => Some(written).filter(past),
         BoardState::Missing => None,
     };
-    let age = |(it, state)| (known(state).max(tried(it).filter(past)), it);
+    let age = |(it, state)| (known(state).max(failed_at(it).filter(past)), it);
     let mut boards: Vec<_> = (0..).map(Ordinal).zip(states).filter(|(it, _)| chosen(*it)).map(age).collect();
     boards.sort_unstable();
     boards.truncate(limit.map_or(usize::MAX, |it| it as usize));

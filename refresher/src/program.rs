@@ -1,4 +1,4 @@
-//! From the command line to the exit code, by way of the plan that the command asks for.
+//! From the command line to the exit code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -19,8 +19,8 @@ use crate::cli::{Arguments, Command, IncrementalArguments};
 use crate::tokens::{self, Wrong};
 use crate::{full, incremental};
 
-/// After so many changed boards an incremental refresh exports the index.
-const CHANGED_BOARDS: usize = 100;
+/// An incremental refresh exports the index after this many changed boards.
+const EXPORT_AFTER: usize = 100;
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -31,7 +31,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
     let loaded = configure(&arguments.config, Vec::new())?;
-    // What cannot be done is told before anything is touched.
+    // Invalid arguments fail before anything is touched.
     let catalog = load_catalog(&loaded.config).map_err(|error| Failure::from(error).report())?;
     let (doing, kind) = match arguments.command {
         Command::Full { fresh } => ("refreshing all boards".to_owned(), Kind::Full { fresh }),
@@ -40,7 +40,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
                 match wrong {
                     Wrong::Unreadable(why) => tracing::error!("{why}"),
                     Wrong::NoBoard => {
-                        tracing::error!("no board to refresh: expected at least one track (1693) or board (5276-8600)");
+                        tracing::error!(
+                            "no boards to refresh: expected at least one track (1693) or board (5276-8600)"
+                        );
                     }
                 }
                 Exit::Usage
@@ -73,10 +75,10 @@ impl Kind {
         let now = (job.publisher.clock)();
         let staged = Plan {
             boards: Vec::new(),
-            about: None,
+            scope: None,
             destination: Destination::Staging,
             cadence: Cadence::Every(config.index.every),
-            budget: None,
+            time_limit: None,
             scrape: Scrape::No,
         };
         Ok(match self {
@@ -87,26 +89,26 @@ impl Kind {
                 let (left, of) = (boards.len(), states.len());
                 if resumed {
                     let since = r3e_common::runtime::timestamp(since);
-                    tracing::info!(left, of, since, "going on with a full refresh that was interrupted");
+                    tracing::info!(left, of, since, "resuming an interrupted full refresh");
                 } else {
-                    tracing::info!(boards = of, "a full refresh from the beginning");
+                    tracing::info!(boards = of, "starting a full refresh");
                 }
                 Plan { boards, scrape: Scrape::FullRefresh(since), ..staged }
             }
-            Self::Boards(boards) => Plan { boards: boards.iter().copied().collect(), about: Some(boards), ..staged },
-            Self::Incremental(IncrementalArguments { track, limit, budget }) => {
+            Self::Boards(boards) => Plan { boards: boards.iter().copied().collect(), scope: Some(boards), ..staged },
+            Self::Incremental(IncrementalArguments { track, limit, budget: time_limit }) => {
                 let chosen = |ordinal| track.is_none_or(|track| track_of(&job.catalog, ordinal) == Some(track));
                 let failed = failed_at(job)?;
                 let boards = incremental::oldest(states, chosen, |it| failed.get(&it).copied(), limit, now);
-                let about = Some(boards.iter().copied().collect());
-                let cadence = Cadence::Growth { of: job.progress.changed(), by: CHANGED_BOARDS };
-                Plan { boards, about, destination: Destination::Cache, cadence, budget, ..staged }
+                let scope = Some(boards.iter().copied().collect());
+                let cadence = Cadence::Growth { of: job.progress.changed(), by: EXPORT_AFTER };
+                Plan { boards, scope, destination: Destination::Cache, cadence, time_limit, ..staged }
             }
         })
     }
 }
 
-/// When boards were last tried in vain.
+/// When boards last failed.
 fn failed_at(job: &Job) -> Result<BTreeMap<Ordinal, SystemTime>, JobError> {
     let failed = job.publisher.status.failed_fetches()?;
     Ok(failed.iter().filter_map(|it| Some((job.catalog.ordinal(it.board()?)?, it.at()?))).collect())

@@ -1,4 +1,4 @@
-//! The boards that are named at the prompt or in a file of the trigger file's form.
+//! The boards given as arguments or in a file, which may be a trigger file.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -9,15 +9,15 @@ use r3e_common::runtime::fs::{self, FsError};
 
 use crate::cli::BoardsArguments;
 
-/// The most bytes of a list: every board of the largest catalogue fits.
+/// A list of all boards of the largest catalogue fits.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What is wrong with a list of boards.
+/// Why a list of boards is invalid.
 #[derive(Debug)]
 pub(crate) enum Wrong {
     /// It cannot be read.
     Unreadable(String),
-    /// There is no board in it.
+    /// It contains no board.
     NoBoard,
 }
 
@@ -27,7 +27,7 @@ impl From<FsError> for Wrong {
     }
 }
 
-/// The boards chosen, each once. Tokens that choose nothing are told and left out.
+/// The chosen boards. Invalid tokens are logged and skipped.
 pub(crate) fn chosen(arguments: &BoardsArguments, catalog: &Catalog) -> Result<BTreeSet<Ordinal>, Wrong> {
     let mut text = arguments.tokens.join(" ");
     if let Some(file) = &arguments.from {
@@ -36,7 +36,7 @@ pub(crate) fn chosen(arguments: &BoardsArguments, catalog: &Catalog) -> Result<B
     }
     let Selection { boards, refused } = Selection::parse(&text, catalog);
     for refused in &refused {
-        tracing::error!("{refused}: skipped");
+        tracing::error!(token = %refused, "skipping an invalid token");
     }
     if boards.is_empty() { Err(Wrong::NoBoard) } else { Ok(boards) }
 }
@@ -46,12 +46,12 @@ fn read(file: &Path) -> Result<String, Wrong> {
         return Ok(fs::read_text(file, MAX_BYTES)?);
     }
     let mut bytes = Vec::new();
-    let refused = |why: String| Wrong::Unreadable(format!("--from -: cannot read standard input: {why}"));
-    std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
+    let failed = |why: String| Wrong::Unreadable(format!("--from -: cannot read standard input: {why}"));
+    std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(refused(format!("larger than {MAX_BYTES} bytes")));
+        return Err(failed(format!("larger than {MAX_BYTES} bytes")));
     }
-    fs::text(&bytes).map(str::to_owned).map_err(|error| refused(error.to_string()))
+    fs::text(&bytes).map(str::to_owned).map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]

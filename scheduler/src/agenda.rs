@@ -1,4 +1,4 @@
-//! What is started next, and what becomes of a job that has ended: pure, with time and chance passed in.
+//! Which job is started next, and what follows when one ends. Pure: time and randomness are arguments.
 
 mod ending;
 #[cfg(test)]
@@ -13,10 +13,10 @@ use crate::job::{Job, Reason};
 
 pub(crate) use ending::{Ending, describe};
 
-/// When a job that failed is tried again.
+/// When a failed job is retried.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retries {
-    /// So many failures that waiting may not mend end it.
+    /// The limit of failures that waiting may not fix.
     attempts: u32,
     min: Duration,
     max: Duration,
@@ -27,64 +27,64 @@ impl Retries {
         Self { attempts: schedule.attempts, min: schedule.backoff_min, max: schedule.backoff_max }
     }
 
-    /// The pause after the n-th try, from 1: doubled each time, and shortened by chance (0 to 1) by up to half, so that machines
-    /// that failed together drift apart; at least `min`, at most `max`.
-    fn pause(self, attempt: u32, chance: f64) -> Duration {
+    /// The pause after the n-th attempt (from 1): doubles each time, from `min` to `max`, and is shortened randomly by up to
+    /// half, so that machines that failed together do not retry together. `random` is between 0 and 1.
+    fn pause(self, attempt: u32, random: f64) -> Duration {
         let whole = self.min.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(self.max);
-        whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0).max(self.min)
+        whole.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0).max(self.min)
     }
 }
 
-/// What was started.
+/// The numbers of jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Jobs that were started, each try by itself.
+    /// Attempts that were started.
     pub(crate) started: u64,
-    /// Tries that ended in failure.
+    /// Attempts that failed.
     pub(crate) failed: u64,
 }
 
-/// A try of a job.
+/// An attempt at a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Try {
     pub(crate) job: Job,
-    /// The number of this try, from 1.
+    /// The number of this attempt, from 1.
     pub(crate) attempt: u32,
-    /// How many tries before it failed in a way that waiting may not mend.
+    /// How many earlier attempts failed in a way that waiting may not fix.
     faults: u32,
 }
 
 impl Try {
-    /// It does the work of a job that has not failed yet.
+    /// Resets the failures, because it now also does the work of a new job.
     pub(crate) fn forget_faults(&mut self) {
         self.faults = 0;
     }
 }
 
-/// A try that waits.
+/// A waiting attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Waiting {
     what: Try,
-    /// None until the configuration is read again.
+    /// `None` until the configuration is reloaded.
     not_before: Option<Instant>,
 }
 
-/// What follows from the end of a try.
+/// What follows when an attempt ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// The job is tried again after this pause.
+    /// The job is retried after this pause.
     Again(Duration),
-    /// It is tried again when the configuration is read again.
+    /// It is retried when the configuration is reloaded.
     AtReload,
     /// It has failed too often.
     GivenUp,
-    /// A job waits that does its work.
+    /// A waiting job does its work.
     Superseded,
-    /// It is done, or would end the same way.
+    /// It succeeded, or would fail the same way again.
     Over,
 }
 
-/// The jobs that wait, at most one of each kind.
+/// The waiting jobs, at most one of each kind.
 #[derive(Debug)]
 pub(crate) struct Agenda {
     pub(crate) retries: Retries,
@@ -97,14 +97,13 @@ impl Agenda {
         Self { retries, counts: Counts::default(), waiting: Vec::new() }
     }
 
-    /// Asks for a job at once. It replaces those that wait and of which it does the work.
+    /// Adds a job to be started at once. It replaces waiting jobs whose work it does.
     pub(crate) fn ask(&mut self, job: Job, now: Instant) {
         self.waiting.retain(|it| !job.does_the_work_of(it.what.job));
         self.waiting.push(Waiting { what: Try { job, attempt: 1, faults: 0 }, not_before: Some(now) });
     }
 
-    /// A refresh is due. It waits for a job that is at work, but for a full refresh, which makes it unnecessary; says whether it
-    /// waits.
+    /// Adds a due refresh, unless a full refresh is running, which does its work. Returns whether it was added.
     pub(crate) fn due(&mut self, why: Reason, at_work: Option<Job>, now: Instant) -> bool {
         let waits = !matches!(at_work, Some(Job::Refresh(_)));
         if waits {
@@ -113,35 +112,35 @@ impl Agenda {
         waits
     }
 
-    /// No longer asks for a job of that kind.
+    /// Removes the job of this kind.
     pub(crate) fn drop(&mut self, job: Job) {
         self.waiting.retain(|it| !it.what.job.is_like(job));
     }
 
-    /// The try that waits of a job of that kind.
+    /// The waiting attempt at a job of this kind.
     pub(crate) fn waiting(&self, job: Job) -> Option<Try> {
         self.waiting.iter().map(|it| it.what).find(|it| it.job.is_like(job))
     }
 
-    /// What waits to be tried again, and comes first.
+    /// The first retry that waits.
     pub(crate) fn again(&self) -> Option<Try> {
         let again = self.waiting.iter().filter(|it| it.what.attempt > 1);
         again.min_by_key(|it| (it.not_before.is_none(), it.not_before)).map(|it| it.what)
     }
 
-    /// What is started now, when nothing is at work.
+    /// Takes the attempt to start now, if no job is running.
     pub(crate) fn start(&mut self, now: Instant) -> Option<Try> {
         let due = self.waiting.iter().position(|it| it.not_before.is_some_and(|at| at <= now))?;
         self.counts.started += 1;
         Some(self.waiting.remove(due).what)
     }
 
-    /// When there may be something to start.
+    /// When the next attempt may start.
     pub(crate) fn wake(&self) -> Option<Instant> {
         self.waiting.iter().filter_map(|it| it.not_before).min()
     }
 
-    /// The configuration was read again, so all that waits may do better now.
+    /// Makes all waiting jobs start at once, since a new configuration may have fixed them.
     pub(crate) fn reloaded(&mut self, retries: Retries, now: Instant) {
         self.retries = retries;
         for it in &mut self.waiting {
@@ -149,8 +148,8 @@ impl Agenda {
         }
     }
 
-    /// A try has ended.
-    pub(crate) fn ended(&mut self, tried: Try, ending: Ending, now: Instant, chance: f64) -> Next {
+    /// Decides what follows when an attempt has ended.
+    pub(crate) fn ended(&mut self, tried: Try, ending: Ending, now: Instant, random: f64) -> Next {
         let Try { job, attempt, faults } = tried;
         self.counts.failed += u64::from(ending != Ending::Done);
         let faults = faults + u32::from(ending == Ending::Fault);
@@ -160,7 +159,7 @@ impl Agenda {
             Ending::Fault if faults >= self.retries.attempts => return Next::GivenUp,
             Ending::Transient | Ending::Fault | Ending::Misconfigured => {}
         }
-        let pause = (ending != Ending::Misconfigured).then(|| self.retries.pause(attempt, chance));
+        let pause = (ending != Ending::Misconfigured).then(|| self.retries.pause(attempt, random));
         let what = Try { job, attempt: attempt.saturating_add(1), faults };
         self.waiting.push(Waiting { what, not_before: pause.map(|pause| now + pause) });
         pause.map_or(Next::AtReload, Next::Again)

@@ -1,10 +1,10 @@
-//! When runs are due: the rules of the configuration, and the instants that they come to in a time zone.
+//! When runs are due: the configured rules, and their instants in a time zone.
 //!
-//! Rules speak of civil time. Each instant is found from its date and time of day, never from the run before it, so that no
-//! change of the clocks moves the runs that follow. Where clocks are changed:
-//! - A civil time that is skipped is due when the clocks have been set forward: 02:30 in Berlin in spring at 03:00.
-//! - A civil time that comes twice is due the first time only. So `0 * * * *` has two hours between two runs in autumn.
-//! - A day that is skipped as a whole (30 December 2011 in Samoa) is no day, and has no run.
+//! Rules are in civil time. Each instant is computed from its date and time of day, never from the previous run, so that a
+//! clock change does not shift later runs. At a clock change:
+//! - A skipped time is due at the end of the gap: in spring in Berlin, 02:30 runs at 03:00.
+//! - A repeated time is due the first time only, so `0 * * * *` has a pause of two hours in autumn.
+//! - A day that is skipped entirely (30 December 2011 in Samoa) has no runs.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use r3e_common::runtime::cron::Cron;
 
 pub use zone::Zone;
 
-/// What makes runs due.
+/// A rule for when runs are due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
     /// Every day at this time.
@@ -29,7 +29,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// The first civil minute that it means, from the one that `from` is in.
+    /// The first matching minute, starting with that of `from`.
     fn first_from(&self, from: DateTime) -> Option<DateTime> {
         match self {
             Self::Daily(at) => {
@@ -51,7 +51,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// All rules, in their zone.
+/// All rules, in a time zone.
 #[derive(Debug, Clone)]
 pub struct Calendar {
     zone: Zone,
@@ -59,39 +59,39 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// The calendar of the configuration. The system's zone is what it is now: who changes it restarts the scheduler.
+    /// The configured calendar. A change of the system's time zone takes effect after a restart.
     #[must_use]
     pub fn of(schedule: &Schedule) -> Self {
         let zone = schedule.time_zone.clone().map_or_else(Zone::of_system, Zone::named);
         Self::new(zone, schedule.daily_at, &schedule.cron)
     }
 
-    /// Runs daily at that time, and at those of cron expressions.
+    /// A calendar of a daily time and cron expressions.
     #[must_use]
     pub fn new(zone: Zone, daily_at: Time, cron: &[Cron]) -> Self {
         let rules = [Rule::Daily(daily_at)].into_iter().chain(cron.iter().cloned().map(Rule::Cron)).collect();
         Self { zone, rules }
     }
 
-    /// The zone of its rules.
+    /// The time zone.
     #[must_use]
     pub fn zone(&self) -> &Zone {
         &self.zone
     }
 
-    /// Its rules.
+    /// The rules.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// The first instant strictly after that one at which a run is due; none after the year 9999.
+    /// The first run strictly after `instant`; `None` after the year 9999.
     #[must_use]
     pub fn after(&self, instant: Timestamp) -> Option<Timestamp> {
         self.rules.iter().filter_map(|rule| self.of_rule_after(rule, instant)).min()
     }
 
-    /// The first run strictly after that instant, with the rules that meet in it.
+    /// The first run strictly after `instant`, with all rules that are due then.
     #[must_use]
     pub fn run_after(&self, instant: Timestamp) -> Option<(Timestamp, Vec<&Rule>)> {
         let due = self.after(instant)?;
@@ -99,8 +99,8 @@ impl Calendar {
         Some((due, self.rules.iter().filter(meet).collect()))
     }
 
-    /// From the civil minute that it is then, minutes that the rule means are looked at until one is due later: the others
-    /// come again while clocks have been set back, or are of a day that is skipped, so there are few of them.
+    /// Tries matching minutes until one is later than `instant`. Only a few are not: repeated ones after a clock was set back,
+    /// and those of a skipped day.
     fn of_rule_after(&self, rule: &Rule, instant: Timestamp) -> Option<Timestamp> {
         let mut from = self.zone.civil(instant);
         loop {

@@ -1,4 +1,4 @@
-//! What can be asked for instead of scheduling: when runs are due, and whether a start would succeed.
+//! The commands: `next` shows when runs are due, `check` whether a start would succeed.
 
 mod report;
 #[cfg(test)]
@@ -23,16 +23,16 @@ use report::{Run, Summary, Upcoming, Waiting};
 pub(crate) fn next(config: &Config, asked: &NextArguments, json: bool, now: Timestamp) -> Exit {
     let calendar = Calendar::of(&config.schedule);
     let runs = Run::following(&calendar, now, asked.count);
-    // Runs are due whatever is remembered.
+    // Upcoming runs do not depend on the saved state.
     let settled = settled::load(&config.cache.staging_dir)
-        .inspect_err(|error| tracing::warn!(%error, "whether a refresh waits is not known"));
+        .inspect_err(|error| tracing::warn!(%error, "cannot determine whether a refresh waits"));
     let pending = settled.ok().flatten().and_then(|it| it.pending);
     let waiting = pending.map(|pending| Waiting { pending, zone: calendar.zone(), now });
     let next = Upcoming { waiting, runs, schedule: &config.schedule };
     print(&if json { next.json() } else { next.text() }, Exit::Done)
 }
 
-/// `check`: all that a start reads before its first run. What is wrong with the configuration itself has been told by now.
+/// `check`: reads everything that a start reads. Errors of the configuration itself have been reported by now.
 pub(crate) fn check(config: &Config, json: bool, now: Timestamp) -> Exit {
     let catalog = match load_catalog(config) {
         Ok(catalog) => catalog,
@@ -44,23 +44,23 @@ pub(crate) fn check(config: &Config, json: bool, now: Timestamp) -> Exit {
     };
     let calendar = Calendar::of(&config.schedule);
     let settled_at = settled.map(|it| it.at);
-    let look = Timetable::new(calendar.clone(), config.schedule.catch_up, settled_at, now).look(now);
+    let advance = Timetable::new(calendar.clone(), config.schedule.catch_up, settled_at, now).advance(now);
     let pending = settled.and_then(|it| it.pending);
     let summary = Summary {
         waiting: pending.map(|pending| Waiting { pending, zone: calendar.zone(), now }),
         schedule: &config.schedule,
         next: Run::following(&calendar, now, 1).pop(),
         calendar: &calendar,
-        due: look.due,
+        due: advance.due,
         boards: catalog.len(),
-        catalog: config.catalog.path.as_deref().map(whole),
-        cache: whole(&config.cache.dir),
-        staging: whole(&config.cache.staging_dir),
+        catalog: config.catalog.path.as_deref().map(absolute_text),
+        cache: absolute_text(&config.cache.dir),
+        staging: absolute_text(&config.cache.staging_dir),
     };
     print(&if json { summary.json() } else { summary.text() }, Exit::Done)
 }
 
-/// A path with the working directory before it, where it does not begin at the root.
-fn whole(path: &Path) -> String {
+/// An absolute path.
+fn absolute_text(path: &Path) -> String {
     absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

@@ -1,8 +1,7 @@
-//! The scheduler at work: one loop that waits for whichever comes first of a signal, the end of the job, the clock and the
-//! trigger file, and does what it calls for.
+//! The running scheduler: one loop that waits for a signal, the end of the job, the clock or the trigger file, whichever comes
+//! first, and handles it.
 //!
-//! It waits for the disk now and then (what is settled, the trigger file), and for nobody else; it spawns nothing but what
-//! passes on the output of the one job there may be.
+//! It blocks on nothing but the disk. The only tasks it spawns pass on the output of the job.
 
 mod clock;
 mod running;
@@ -25,26 +24,26 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::agenda::{Agenda, Counts, Retries, Try};
 use crate::calendar::Calendar;
-use crate::child::{Group, Running};
+use crate::child::{ProcessGroup, Running};
 use crate::job::{Job, Programs, Reason};
 use crate::reload;
 use crate::settled::{self, Pending, Settled};
 use crate::timetable::Timetable;
-use crate::trigger::{Notice, Trigger, Wanted};
+use crate::trigger::{FolderWatch, Trigger, Wanted};
 
-/// The clock is looked at at least this often: it may be set, and the machine may sleep.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
+/// The clock is checked at least this often, since it may be set, and the machine may sleep.
+const CHECK_CLOCK: Duration = Duration::from_secs(30);
 
-/// How often what is not needed for waiting is given back, while there is nothing but that.
-const SETTLE_DOWN: Duration = Duration::from_secs(5);
+/// How often an idle scheduler returns freed memory to the kernel.
+const PURGE_WHEN_IDLE: Duration = Duration::from_secs(5);
 
-/// All that the loop works with and does not own.
+/// What the loop uses and does not own.
 pub(crate) struct Context<'a> {
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) supervisor: &'a Supervisor,
     pub(crate) facts: &'a Arc<Facts>,
     pub(crate) tasks: &'a Tasks,
-    pub(crate) group: &'a Group,
+    pub(crate) group: &'a ProcessGroup,
     pub(crate) clock: fn() -> SystemTime,
 }
 
@@ -56,34 +55,34 @@ pub(crate) struct Engine<'a> {
     timetable: Timetable,
     agenda: Agenda,
     trigger: Trigger,
-    notice: Notice,
+    folder_watch: FolderWatch,
     reaper: Reaper,
     job: Option<(Try, Running)>,
-    /// What a trigger file that was taken asks for, until that is over.
+    /// What the taken trigger file requests, until that is done.
     wanted: Option<Wanted>,
-    /// The refresh that was due and is not over.
+    /// The due refresh that is not finished.
     pending: Option<Pending>,
     /// When the next run is due.
     next: Option<Timestamp>,
-    /// What was last written of what is settled.
+    /// The state as last saved.
     saved: Option<Settled>,
     /// When to look for the trigger file again.
     look_at: Instant,
     saving: RecurringError,
     trigger_file: RecurringError,
-    said: String,
+    last_status: String,
 }
 
 impl<'a> Engine<'a> {
-    /// A scheduler that has just started, to be called within the runtime.
+    /// Prepares the loop. Call this within the runtime.
     ///
     /// # Errors
-    /// When what is settled is told in a newer format, or the disk or the system refuses.
+    /// If the saved state has a newer format, or the disk or the system fails.
     pub(crate) fn new(loaded: &Loaded, programs: Programs, context: Context<'a>) -> Result<Self, Failure> {
         let now = now(context.clock);
         let config = &loaded.config;
         let saved = settled::load(&config.cache.staging_dir)?;
-        Programs::put_in_force(loaded)?;
+        Programs::write_configuration(loaded)?;
         let settled = saved.map(|it| it.at);
         let timetable = Timetable::new(Calendar::of(&config.schedule), config.schedule.catch_up, settled, now);
         let mut agenda = Agenda::new(Retries::of(&config.schedule));
@@ -93,10 +92,10 @@ impl<'a> Engine<'a> {
         let pending = saved.and_then(|it| it.pending);
         let pending = pending.map(|it| Pending { attempt: 1, not_before: Some(now), ..it });
         if let Some(Pending { due_at, .. }) = pending {
-            tracing::info!(%due_at, "resuming a due refresh that was not over when the scheduler stopped");
+            tracing::info!(%due_at, "resuming a due refresh that was unfinished when the scheduler stopped");
             agenda.ask(Job::Refresh(Reason::Due), Instant::now());
         }
-        let (trigger, notice) = (Trigger::new(&config.cache.dir), Notice::new(&config.cache.dir));
+        let (trigger, folder_watch) = (Trigger::new(&config.cache.dir), FolderWatch::new(&config.cache.dir));
         Ok(Self {
             context,
             config: config.clone(),
@@ -104,7 +103,7 @@ impl<'a> Engine<'a> {
             timetable,
             agenda,
             trigger,
-            notice,
+            folder_watch,
             reaper: Reaper::new()?,
             job: None,
             wanted: None,
@@ -117,36 +116,36 @@ impl<'a> Engine<'a> {
                 "the schedule is saved again",
             ),
             trigger_file: RecurringError::new("cannot take the trigger file", "the trigger file can be taken again"),
-            said: String::new(),
+            last_status: String::new(),
         })
     }
 
-    /// Works until a signal asks for the end; no job is alive then.
+    /// Runs until a signal stops it. No job is alive afterwards.
     pub(crate) async fn run(mut self) -> Counts {
         let stop = self.context.shutdown.token().clone();
         let reload = Arc::clone(self.context.shutdown.reload());
         let watchdog = self.context.supervisor.watchdog_every();
-        let (mut alive, mut settled_down) = (Instant::now(), Instant::now());
-        self.look_at_clock();
-        self.say_ready();
-        // Frees what starting needed: from here on there is little but waiting.
+        let (mut alive, mut purged_at) = (Instant::now(), Instant::now());
+        self.check_clock();
+        self.report_ready();
+        // From here on the scheduler mostly waits.
         memory::give_back();
         while !stop.is_cancelled() {
             signals::reap(self.job.as_ref().map(|(_, running)| running.pid()));
-            self.look_at_clock();
-            self.look_at_trigger();
+            self.check_clock();
+            self.check_trigger();
             self.start_next();
-            self.press_job();
-            self.say_what_is_done();
+            self.stop_overdue_job();
+            self.report_status();
             if let Some(every) = watchdog
                 && Instant::now() >= alive
             {
                 self.context.supervisor.alive();
                 alive = Instant::now() + every;
             }
-            if self.job.is_none() && settled_down.elapsed() >= SETTLE_DOWN {
+            if self.job.is_none() && purged_at.elapsed() >= PURGE_WHEN_IDLE {
                 memory::give_back();
-                settled_down = Instant::now();
+                purged_at = Instant::now();
             }
             let wake = self.wake(watchdog.map(|_| alive));
             tokio::select! {
@@ -155,17 +154,17 @@ impl<'a> Engine<'a> {
                 () = reload.notified() => self.reload(),
                 ended = running::ended(&mut self.job) => self.ended(ended).await,
                 () = self.reaper.child_ended() => {}
-                () = self.notice.changed() => self.look_soon(),
+                () = self.folder_watch.changed() => self.check_trigger_soon(),
                 () = sleep_until(wake) => {}
             }
         }
         self.stop().await;
-        // What has become of the last job.
+        // The result of the last job.
         self.save(self.saved.map_or(Timestamp::MIN, |saved| saved.at));
         self.agenda.counts
     }
 
-    /// When the loop has to turn again, at the latest.
+    /// When the loop must run again.
     fn wake(&self, alive: Option<Instant>) -> Instant {
         let now = Instant::now();
         let due = self.next.map(|next| {
@@ -174,21 +173,21 @@ impl<'a> Engine<'a> {
         });
         let job = self.job.as_ref().and_then(|(_, job)| job.deadline(self.config.schedule.job_timeout));
         let idle = if self.job.is_none() { self.agenda.wake() } else { None };
-        [due, job, idle, alive, Some(self.look_at)].into_iter().flatten().fold(now + LOOK_AT_CLOCK, Instant::min)
+        [due, job, idle, alive, Some(self.look_at)].into_iter().flatten().fold(now + CHECK_CLOCK, Instant::min)
     }
 
-    /// Takes over a configuration that has changed; one that is wrong changes nothing.
+    /// Reloads the configuration. An invalid one is logged and changes nothing.
     fn reload(&mut self) {
         self.context.supervisor.reloading();
         let read = reload::read(&self.programs.arguments, &self.config).map_err(|errors| errors.to_string());
-        let in_force = read.and_then(|loaded| {
-            Programs::put_in_force(&loaded).map_err(|error| error.to_string())?;
+        let reloaded = read.and_then(|loaded| {
+            Programs::write_configuration(&loaded).map_err(|error| error.to_string())?;
             Ok(loaded.config)
         });
-        match in_force {
+        match reloaded {
             Ok(config) => {
-                // What was due by the old one is settled by it; the new one knows of no time before it.
-                self.look_at_clock();
+                // Handles what is due by the old calendar; the new one applies from now on.
+                self.check_clock();
                 let now = now(self.context.clock);
                 let settled = self.timetable.settled().max(now);
                 let calendar = Calendar::of(&config.schedule);
@@ -204,51 +203,51 @@ impl<'a> Engine<'a> {
                 }
                 self.config = config;
                 self.look_at = Instant::now();
-                self.look_at_clock();
+                self.check_clock();
                 let next = self.next.map(tracing::field::display);
-                tracing::info!(next, "the configuration was read again");
+                tracing::info!(next, "configuration reloaded");
             }
-            Err(error) => tracing::error!("the configuration stays as it was: {error}"),
+            Err(error) => tracing::error!(%error, "cannot reload the configuration; keeping the old one"),
         }
-        self.say_ready();
+        self.report_ready();
     }
 
-    /// What is being done, in a word.
+    /// The current phase, in a word.
     fn phase(&self) -> &'static str {
         self.job.as_ref().map_or("waiting", |(Try { job, .. }, _)| job.phase())
     }
 
-    /// What is being done, in a line.
+    /// The current status, in a line.
     fn status(&self) -> String {
         if let Some((Try { job, attempt, .. }, running)) = &self.job {
             let line = running.last_line();
-            let said = if line.is_empty() { String::new() } else { format!(": {line}") };
-            let attempt = if *attempt > 1 { format!(", try {attempt}") } else { String::new() };
-            return format!("{job}, pid {}{attempt}{said}", running.pid());
+            let line = if line.is_empty() { line } else { format!(": {line}") };
+            let attempt = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            return format!("{job}, pid {}{attempt}{line}", running.pid());
         }
         let Counts { started, failed } = self.agenda.counts;
         let again =
-            self.agenda.again().map_or_else(String::new, |it| format!(", {} before try {}", it.job, it.attempt));
+            self.agenda.again().map_or_else(String::new, |it| format!(", {} before attempt {}", it.job, it.attempt));
         let next = self.next.map_or_else(|| "no run is due".to_owned(), |next| format!("next run at {next}"));
         format!("waiting{again}, {next}; {started} jobs started, {failed} failed")
     }
 
-    fn say_ready(&mut self) {
-        self.said = self.status();
-        self.context.supervisor.ready(&self.said);
+    fn report_ready(&mut self) {
+        self.last_status = self.status();
+        self.context.supervisor.ready(&self.last_status);
         self.report();
     }
 
-    fn say_what_is_done(&mut self) {
+    fn report_status(&mut self) {
         let status = self.status();
-        if status != self.said {
+        if status != self.last_status {
             self.context.supervisor.status(&status);
-            self.said = status;
+            self.last_status = status;
             self.report();
         }
     }
 
-    /// Tells the control socket what is being done.
+    /// Reports to the control socket.
     fn report(&self) {
         let attempt = self.job.as_ref().map(|(tried, _)| tried.attempt);
         self.context.facts.set_phase(self.phase());
@@ -262,6 +261,6 @@ impl<'a> Engine<'a> {
 }
 
 fn now(clock: fn() -> SystemTime) -> Timestamp {
-    // A clock outside the years -9999 to 9999 is none.
+    // A clock outside the years -9999 to 9999 is unusable.
     Timestamp::try_from(clock()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -1,4 +1,4 @@
-//! The jobs there are, and the command that starts each: the programs of the workspace, with this program's configuration.
+//! The jobs, and the commands that start them with the scheduler's configuration.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,33 +10,33 @@ use r3e_common::runtime::fs::{self, FsError};
 use r3e_common::runtime::logging::Format;
 use tokio::process::Command;
 
-/// Hidden, in the staging folder: the configuration that jobs are started with.
-const IN_FORCE: &str = ".scheduler.toml";
+/// The configuration of jobs, in the staging folder.
+const CONFIGURATION: &str = ".scheduler.toml";
 
-/// What makes the scheduler start a refresh of everything.
+/// Why a full refresh is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// It is due.
     Due,
-    /// It was due while nobody was there to start it.
+    /// It was missed, because the scheduler was not running.
     Missed,
-    /// The trigger file asks for everything.
+    /// The trigger file requests it.
     Trigger,
 }
 
 /// A job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
-    /// The loader: promotes what is staged, and fetches what is missing or old.
+    /// The loader, which fetches missing and old boards.
     Load,
-    /// The refresher, for every board.
+    /// The refresher, for all boards.
     Refresh(Reason),
-    /// The refresher, for the boards that the trigger file names.
+    /// The refresher, for the boards in the trigger file.
     Boards,
 }
 
 impl Job {
-    /// The program that does it.
+    /// The program.
     pub(crate) fn program(self) -> &'static str {
         match self {
             Self::Load => "r3e-loader",
@@ -44,7 +44,7 @@ impl Job {
         }
     }
 
-    /// What a process that starts it is at, in a word.
+    /// The phase of the scheduler during this job.
     pub(crate) fn phase(self) -> &'static str {
         match self {
             Self::Load => "load",
@@ -53,12 +53,12 @@ impl Job {
         }
     }
 
-    /// Whether the other one does the same.
+    /// Whether the other job is of the same kind.
     pub(crate) fn is_like(self, other: Self) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
-    /// Whether nothing is left of the other one to do when this is done: a refresh does all that a load does.
+    /// Whether this job also does the work of the other: a full refresh does all that a load does.
     pub(crate) fn does_the_work_of(self, other: Self) -> bool {
         self.is_like(other) || (matches!(self, Self::Refresh(_)) && other == Self::Load)
     }
@@ -69,41 +69,40 @@ impl fmt::Display for Job {
         f.write_str(match self {
             Self::Load => "load",
             Self::Refresh(Reason::Due) => "refresh",
-            Self::Refresh(Reason::Missed) => "refresh that was missed",
-            Self::Refresh(Reason::Trigger) => "refresh of everything, as the trigger file asks",
-            Self::Boards => "refresh of the boards that the trigger file names",
+            Self::Refresh(Reason::Missed) => "missed refresh",
+            Self::Refresh(Reason::Trigger) => "triggered refresh",
+            Self::Boards => "refresh of some boards",
         })
     }
 }
 
-/// Where the programs of jobs are, and what all of them are started with.
+/// The programs of jobs, and what all jobs are started with.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
-    /// The folder they are in; none for that of this program, or else the search path.
+    /// Their folder; by default the scheduler's own, else the search path.
     pub(crate) folder: Option<PathBuf>,
-    /// This program's own flags.
+    /// The scheduler's flags.
     pub(crate) arguments: ConfigArgs,
-    /// Variables that are this process's own and not its jobs'.
+    /// Variables that jobs must not inherit.
     pub(crate) not_inherited: &'static [&'static str],
 }
 
 impl Programs {
-    /// Writes down the configuration in force, by which jobs are started: one that is changed has to be read again here first,
-    /// and one that is wrong is wrong for nobody.
+    /// Writes the configuration file of jobs. They do not read the original, which may have been changed and be invalid.
     ///
     /// # Errors
-    /// When the file system refuses.
-    pub(crate) fn put_in_force(loaded: &Loaded) -> Result<(), FsError> {
-        fs::write_whole(&in_force(&loaded.config), loaded.to_toml().as_bytes())
+    /// If the file system fails.
+    pub(crate) fn write_configuration(loaded: &Loaded) -> Result<(), FsError> {
+        fs::write_whole(&configuration_path(&loaded.config), loaded.to_toml().as_bytes())
     }
 
-    /// The command that starts the job, reading the trigger file's content at `taken`. A refresh that was due so long ago resumes
-    /// an earlier one only if that was at work since.
+    /// The command of a job. `taken` is the taken trigger file. A refresh that was due `due_since` ago resumes an earlier one only
+    /// if that made progress since.
     ///
-    /// What only a start can change is told beside the configuration in force, as this process has it.
+    /// Settings that only a restart can change are passed as flags and variables.
     pub(crate) fn command(&self, job: Job, config: &Config, taken: &Path, due_since: Option<Duration>) -> Command {
         let arguments = ConfigArgs {
-            config: Some(in_force(config).into()),
+            config: Some(configuration_path(config).into()),
             cache: Some(config.cache.dir.clone().into()),
             staging: Some(config.cache.staging_dir.clone().into()),
             ..self.arguments.clone()
@@ -120,7 +119,7 @@ impl Programs {
                 command.arg("boards").arg(from);
             }
         }
-        // Another writer, such as the job of a scheduler that was killed, has this long to be gone.
+        // The job of a killed scheduler may still be stopping.
         let wait = config.runtime.stop_grace + Duration::from_secs(5);
         command.arg(format!("--wait={}ms", wait.as_millis()));
         command.arg(format!("--parent={}", std::process::id()));
@@ -150,8 +149,8 @@ impl Programs {
     }
 }
 
-fn in_force(config: &Config) -> PathBuf {
-    config.cache.staging_dir.join(IN_FORCE)
+fn configuration_path(config: &Config) -> PathBuf {
+    config.cache.staging_dir.join(CONFIGURATION)
 }
 
 #[cfg(test)]
@@ -166,7 +165,7 @@ mod tests {
         let config =
             ConfigArgs { cache: Some("/c".into()), ..ConfigArgs::default() }.load(&environment).unwrap().config;
         let programs = Programs { folder: Some("/opt".into()), arguments, not_inherited: &["NOTIFY_SOCKET"] };
-        let told = |job| {
+        let command_line = |job| {
             let command = programs.command(job, &config, Path::new("/c/.taken"), None);
             let command = command.as_std();
             let words = command.get_args().map(|it| it.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
@@ -174,7 +173,7 @@ mod tests {
             assert!(variables.into_iter().any(|it| it == ("NOTIFY_SOCKET".into(), None)));
             format!("{} {words}", command.get_program().display()).replace(&std::process::id().to_string(), "PID")
         };
-        let all = [Job::Load, Job::Refresh(Reason::Due), Job::Boards].map(told).join("\n");
+        let all = [Job::Load, Job::Refresh(Reason::Due), Job::Boards].map(command_line).join("\n");
         insta::assert_snapshot!(all, @"
         /opt/r3e-loader --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
         /opt/r3e-refresher full --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose

@@ -1,7 +1,6 @@
 //! The scheduler's life, from its lock to its closing line.
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::Loaded;
@@ -15,20 +14,19 @@ use r3e_common::runtime::notify::Supervisor;
 use r3e_common::runtime::shutdown::Shutdown;
 
 use crate::agenda::Counts;
-use crate::child::Group;
+use crate::child::ProcessGroup;
 use crate::engine::{Context, Engine};
 use crate::job::Programs;
 
-/// What this program is called where programs are named.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
-/// Hidden, in the staging folder beside what the scheduler keeps there.
+/// In the staging folder.
 const LOCK: &str = ".scheduler.lock";
 
-/// Signals, log, control socket, purge, memory limit, and one to hurry a stop.
+/// Signals, log, control socket, purge, memory limiter, and the watchdog of a stop.
 const THREADS: usize = 6;
 
-/// How much longer than `runtime.stop_grace` a stop may take: to kill a job, and to pass on its last lines.
+/// How much longer than `runtime.stop_grace` a stop may take, to kill the job and pass on its last lines.
 const CLOSING: Duration = Duration::from_millis(800);
 
 /// Another scheduler would start every job twice.
@@ -42,10 +40,10 @@ impl Fatal for Busy {
     }
 }
 
-/// Schedules until a signal comes.
+/// Runs the scheduler until a signal stops it.
 ///
 /// # Errors
-/// When another scheduler is at work on the same folders, or they cannot be used.
+/// If another scheduler uses the same folders, or they are unusable.
 pub(crate) fn run(
     loaded: &Loaded,
     programs: Programs,
@@ -54,17 +52,19 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let config = &loaded.config;
     limits::need_threads(THREADS)?;
-    let group = Group::default();
+    let group = ProcessGroup::default();
     let shutdown = {
         let group = group.clone();
         Shutdown::listen_as_daemon(config.runtime.stop_grace + CLOSING, move || group.kill())?
     };
     // A stalled reader of the log must not stall the scheduler.
     let background_writer = BackgroundWriter::start()?;
-    let lock = lock(&config.cache.staging_dir)?;
-    // Its folder is watched for the trigger file, and may be asked for before the first job has made it.
+    fs::publish_folders(&config.cache.staging_dir)?;
+    let lock = fs::lock_exclusively(&config.cache.staging_dir.join(LOCK))?;
+    let lock = lock.ok_or_else(|| Busy(config.cache.staging_dir.clone()))?;
+    // Created now, so that it can be watched for the trigger file.
     fs::publish_folders(&config.cache.dir)?;
-    // One thread is enough to wait, and the one that starts jobs has to live as long as the process.
+    // Jobs must be started on a thread that lives as long as the process; one thread is enough.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
     let daemon = Daemon { program: PROGRAM, doing: "scheduling", loaded, shutdown: &shutdown, clock };
@@ -84,20 +84,4 @@ pub(crate) fn run(
     drop(background_writer);
     drop(shutdown);
     Ok(exit)
-}
-
-/// Keeps another scheduler from working on the same folders, as long as the file is held. Where the disk gives no locks there
-/// is none: jobs have the writer's lock beside.
-fn lock(staging: &Path) -> Result<File, Failure> {
-    fs::publish_folders(staging)?;
-    let path = staging.join(LOCK);
-    let file = fs::open_lock(&path)?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => return Err(Busy(staging.to_owned()).into()),
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(%error, path = %path.display(), "nothing keeps another scheduler from starting the same jobs");
-        }
-        Ok(()) => {}
-    }
-    Ok(file)
 }

@@ -1,4 +1,4 @@
-//! Passing on what a job says, line by line, with the job's name.
+//! Passes on the output of a job, line by line, with the job's name.
 
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
@@ -8,25 +8,25 @@ use r3e_common::runtime::logging::{self, Format, Stream};
 use serde::de::IgnoredAny;
 use tokio::net::unix::pipe::Receiver;
 
-/// A longer line is passed on in pieces.
-const LONGEST_LINE: usize = 16 << 10;
+/// A longer line is split.
+const MAX_LINE_BYTES: usize = 16 << 10;
 
-/// Whose lines they are, and how the log is written.
+/// The job that wrote a line, and the format of the log.
 #[derive(Debug, Clone)]
-pub(crate) struct Speaker {
+pub(crate) struct LineSource {
     pub(crate) program: &'static str,
     pub(crate) pid: u32,
     pub(crate) format: Format,
 }
 
-impl Speaker {
-    /// A line as it is passed on, its end included.
-    fn said(&self, line: &[u8]) -> Vec<u8> {
+impl LineSource {
+    /// Formats a line, with its line break.
+    fn format(&self, line: &[u8]) -> Vec<u8> {
         let Self { program, pid, format } = self;
         let is_object = || serde_json::from_slice::<IgnoredAny>(line).is_ok();
         let object = line.strip_prefix(b"{").filter(|_| *format == Format::Json && is_object());
         match object {
-            // An event of the job's own log: one more key tells whose it is.
+            // An event of the job's log: gets two more keys.
             Some(rest) => {
                 let comma = if rest == b"}" { "" } else { "," };
                 [format!("{{\"job\":\"{program}\",\"job_pid\":{pid}{comma}").as_bytes(), rest, b"\n"].concat()
@@ -41,7 +41,7 @@ impl Speaker {
     }
 }
 
-/// Lines out of pieces of any length.
+/// Splits pieces of any length into lines.
 #[derive(Debug, Default)]
 struct Lines(Vec<u8>);
 
@@ -49,12 +49,12 @@ impl Lines {
     fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8])) {
         while !bytes.is_empty() {
             let end = bytes.iter().position(|byte| *byte == b'\n');
-            let room = LONGEST_LINE - self.0.len();
+            let room = MAX_LINE_BYTES - self.0.len();
             let taken = end.unwrap_or(bytes.len()).min(room);
             self.0.extend_from_slice(&bytes[..taken]);
             let whole = end == Some(taken);
             bytes = &bytes[taken + usize::from(whole)..];
-            if whole || self.0.len() == LONGEST_LINE {
+            if whole || self.0.len() == MAX_LINE_BYTES {
                 line(&self.0);
                 self.0.clear();
             }
@@ -69,37 +69,36 @@ impl Lines {
     }
 }
 
-/// The last line that a job has said, for whoever asks what it is doing.
+/// The last line of a job's log, for the scheduler's status.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LastLine(Arc<Mutex<String>>);
 
 impl LastLine {
-    /// The most characters of it that are kept.
-    const LONGEST: usize = 160;
+    const MAX_CHARS: usize = 160;
 
     fn set(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
-        let kept = without_time(text.trim()).chars().take(Self::LONGEST).collect();
+        let kept = without_time(text.trim()).chars().take(Self::MAX_CHARS).collect();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
-    /// It, without its time.
+    /// The line, without its time.
     pub(crate) fn get(&self) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// A line of the log begins with its time, where it has one.
+/// Strips the time from the beginning of a line.
 fn without_time(line: &str) -> &str {
     let rest = line.split_once(' ').filter(|(first, _)| first.parse::<jiff::Timestamp>().is_ok());
     rest.map_or(line, |(_, rest)| rest.trim_start())
 }
 
-/// Passes on what comes out of the pipe, to its end. To be called within the runtime, where the future is awaited.
+/// Passes on everything from the pipe. Call this within the runtime.
 pub(crate) fn pass_on(
     pipe: PipeReader,
     to: Stream,
-    speaker: Speaker,
+    source: LineSource,
     last: LastLine,
 ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let pipe = Receiver::from_owned_fd(OwnedFd::from(pipe))?;
@@ -109,7 +108,7 @@ pub(crate) fn pass_on(
             if to == Stream::Err {
                 last.set(line);
             }
-            logging::write(to, &speaker.said(line));
+            logging::write(to, &source.format(line));
         };
         let mut buffer = vec![0; 4 << 10];
         loop {
@@ -121,11 +120,11 @@ pub(crate) fn pass_on(
                 Ok(read) => lines.feed(&buffer[..read], &mut line),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
-                    tracing::warn!(%error, "what the job says cannot be read any more");
+                    tracing::warn!(%error, "cannot read the job's output");
                     break;
                 }
             }
-            // A job that says a lot must not keep signals and the clock waiting.
+            // A job that logs a lot must not starve the loop.
             tokio::task::yield_now().await;
         }
         lines.end(line);
@@ -137,14 +136,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SPEAKER: Speaker = Speaker { program: "r3e-loader", pid: 7, format: Format::Text };
+    const SOURCE: LineSource = LineSource { program: "r3e-loader", pid: 7, format: Format::Text };
 
     fn said(format: Format, line: &str) -> String {
-        String::from_utf8(Speaker { format, ..SPEAKER }.said(line.as_bytes())).unwrap()
+        String::from_utf8(LineSource { format, ..SOURCE }.format(line.as_bytes())).unwrap()
     }
 
     #[test]
-    fn each_line_has_the_jobs_name() {
+    fn each_line_gets_the_jobs_name() {
         assert_eq!(said(Format::Text, "  INFO done"), "r3e-loader[7]:   INFO done\n");
         assert_eq!(said(Format::Json, r#"{"a":1}"#), "{\"job\":\"r3e-loader\",\"job_pid\":7,\"a\":1}\n");
         assert_eq!(said(Format::Json, "{no}"), "{\"job\":\"r3e-loader\",\"job_pid\":7,\"line\":\"{no}\"}\n");
@@ -159,7 +158,7 @@ mod tests {
         last.set(b"2026-11-24T04:00:05.123456Z  INFO r3e_common: fetching fetched=3\n");
         assert_eq!(last.get(), "INFO r3e_common: fetching fetched=3");
         last.set("é".repeat(500).as_bytes());
-        assert_eq!(last.get().chars().count(), LastLine::LONGEST);
+        assert_eq!(last.get().chars().count(), LastLine::MAX_CHARS);
     }
 
     #[tokio::test]
@@ -167,7 +166,7 @@ mod tests {
         use std::io::Write as _;
         let (reader, mut writer) = io::pipe().unwrap();
         let last = LastLine::default();
-        let passing = tokio::spawn(pass_on(reader, Stream::Err, SPEAKER, last.clone()).unwrap());
+        let passing = tokio::spawn(pass_on(reader, Stream::Err, SOURCE, last.clone()).unwrap());
         writer.write_all(b"first\nlast without an end").unwrap();
         drop(writer);
         tokio::time::timeout(std::time::Duration::from_secs(10), passing).await.unwrap().unwrap();
@@ -193,10 +192,10 @@ mod tests {
                 }
             }
             lines.end(|line| found.push(line.to_vec()));
-            prop_assert!(found.iter().all(|line| line.len() <= LONGEST_LINE && !line.contains(&b'\n')));
+            prop_assert!(found.iter().all(|line| line.len() <= MAX_LINE_BYTES && !line.contains(&b'\n')));
             let kept = |bytes: &[u8]| bytes.iter().filter(|it| **it != b'\n').count();
             prop_assert_eq!(found.iter().map(Vec::len).sum::<usize>(), kept(&text));
-            if long < LONGEST_LINE - 400 {
+            if long < MAX_LINE_BYTES - 400 {
                 let expected: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
                 prop_assert_eq!(found.iter().map(Vec::as_slice).collect::<Vec<_>>(), expected);
             }

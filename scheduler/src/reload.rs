@@ -1,17 +1,16 @@
-//! Reading the configuration again while the scheduler runs.
+//! Reloads the configuration.
 
 use r3e_common::runtime::config::{Config, ConfigArgs, ConfigErrors, Environment, Loaded};
 
-/// The configuration as it is now, for a scheduler that has worked by `old` so far. What only a start can change stays as it
-/// was, and is told.
+/// Reads the configuration again. Changes of settings that need a restart are logged and ignored.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// If it is invalid.
 pub(crate) fn read(arguments: &ConfigArgs, old: &Config) -> Result<Loaded, ConfigErrors> {
     let mut loaded = arguments.load(&Environment::of_process())?;
-    let stays = keep(&mut loaded.config, old);
-    if !stays.is_empty() {
-        tracing::warn!("{}: changed, which takes effect when the scheduler is started anew", stays.join(", "));
+    let changed = keep(&mut loaded.config, old);
+    if !changed.is_empty() {
+        tracing::warn!(settings = changed.join(", "), "changed settings take effect after a restart");
     }
     Ok(loaded)
 }
@@ -49,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schedule_changes_and_where_the_work_is_done_does_not() {
+    fn the_schedule_changes_and_folders_do_not() {
         let old = config("[cache]\ndir = \"a\"\n[schedule]\nattempts = 3\n");
         let mut kept = config("[cache]\ndir = \"b\"\n[schedule]\nattempts = 9\n[log]\nlevel = \"debug\"\n");
         let stays = keep(&mut kept, &old);

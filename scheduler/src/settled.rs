@@ -1,6 +1,5 @@
-//! What the scheduler remembers from run to run: up to when all due runs were noticed, and the one of them that is not over.
-//!
-//! It stands in the staging folder, which is on disk and ours to write, beside what jobs remember; they leave it alone.
+//! The scheduler's saved state: up to when due runs are settled (started or skipped), and the unfinished one. It is a file in the
+//! staging folder, which jobs ignore.
 
 use std::path::{Path, PathBuf};
 
@@ -13,22 +12,22 @@ use serde::{Deserialize, Serialize};
 /// The file's name in the staging folder.
 const NAME: &str = ".scheduler.json";
 
-/// The format that is written here.
+/// The current format.
 const FORMAT: u32 = 1;
 
-/// Reason it is not known, or not kept, what is settled.
+/// Why the state cannot be read or saved.
 #[derive(Debug, thiserror::Error)]
 pub enum SettledError {
-    /// A newer version of the scheduler has written it.
-    #[error("{} is in format {found}, newer than this program's {FORMAT} (hint: use the newer program, or remove the file: \
-        no run is then made up for)", path.display())]
+    /// A newer version wrote it.
+    #[error("{} is in format {found}, newer than this program's {FORMAT} (hint: use the newer program, or remove the file; \
+        missed runs are then not caught up)", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
-        /// The format that it says.
+        /// Its format.
         found: u32,
     },
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Store(#[from] FsError),
 }
@@ -42,25 +41,25 @@ impl Fatal for SettledError {
     }
 }
 
-/// What is remembered.
+/// The state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
-    /// Up to when all runs that were due were noticed: each of them is over, skipped, or pending.
+    /// All runs due up to this time are finished, skipped or pending.
     #[serde(rename = "settled_at")]
     pub at: Timestamp,
-    /// The run that is not over.
+    /// The unfinished run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
 }
 
-/// A refresh that was due, and is at work or waits.
+/// A due refresh that is running or waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// When it was due.
     pub due_at: Timestamp,
-    /// The number of the try that is at work or waits, from 1.
+    /// The number of the running or waiting attempt, from 1.
     pub attempt: u32,
-    /// When that try starts or has started, unless another job is at work then; none until the configuration is read again.
+    /// When that attempt starts or started, unless another job is running; `None` until the configuration is reloaded.
     pub not_before: Option<Timestamp>,
 }
 
@@ -71,15 +70,15 @@ struct Content {
     settled: Settled,
 }
 
-/// Where it is remembered.
+/// The path of the state.
 pub(crate) fn path(staging: &Path) -> PathBuf {
     staging.join(NAME)
 }
 
-/// What is remembered; none where nothing is, or the file says nothing that can be understood, which is logged.
+/// Loads the state, if there is one. An invalid file is logged and ignored.
 ///
 /// # Errors
-/// When the file is there and cannot be read, or is of a newer format.
+/// If the file cannot be read, or has a newer format.
 pub fn load(staging: &Path) -> Result<Option<Settled>, SettledError> {
     let path = path(staging);
     match read_versioned::<Content>(&path, FORMAT)? {
@@ -87,16 +86,16 @@ pub fn load(staging: &Path) -> Result<Option<Settled>, SettledError> {
         Versioned::Newer(found) => Err(SettledError::Newer { path, found }),
         Versioned::Content(it) => Ok(Some(it.settled)),
         Versioned::Garbage(error) => {
-            tracing::warn!(path = %path.display(), %error, "not the scheduler's memory: begun anew");
+            tracing::warn!(path = %path.display(), %error, "invalid saved state; starting afresh");
             Ok(None)
         }
     }
 }
 
-/// Keeps it, synced, so that a power cut neither repeats nor loses a run.
+/// Saves the state, synced, so that a power failure neither repeats nor loses a run.
 ///
 /// # Errors
-/// When the system refuses; what was kept before is kept then.
+/// If the file system fails. The previous state then remains.
 pub fn save(staging: &Path, settled: Settled) -> Result<(), SettledError> {
     let (path, content) = (path(staging), Content { format: FORMAT, settled });
     let text = serde_json::to_vec(&content).map_err(|error| FsError::new("write", &path, error.into()))?;
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_back_as_it_stands_in_the_documentation() {
+    fn it_round_trips() {
         let folder = tempfile::tempdir().unwrap();
         let staging = folder.path().join("deep/cache_temp");
         assert_eq!(load(&staging).unwrap(), None);
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_refused_whatever_else_it_says() {
+    fn a_newer_format_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(NAME), r#"{"format":2,"settled":{"daily":7}}"#).unwrap();
         let error = load(folder.path()).unwrap_err();
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_disk_refuses_is_told_with_the_path() {
+    fn errors_name_the_path() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "no folder").unwrap();

@@ -1,8 +1,7 @@
-//! The ledger of what is settled: which run is due now, whether it was missed, and when the next one is.
+//! Which run is due now, whether it was missed, and when the next one is. Runs that were started or skipped are settled.
 //!
-//! It has no clock and no timer: it is asked again and again what is due by a clock that may be set, or stand still while the
-//! machine sleeps. So nothing is concluded from how often it is asked; but it has to be asked within two minutes, also while
-//! a job runs, or what became due meanwhile counts as missed.
+//! It has no clock and no timer. The caller passes the time, which may jump when the clock is set or the machine sleeps. It must
+//! be called at least every two minutes, also while a job runs, or due runs count as missed.
 
 #[cfg(test)]
 mod tests;
@@ -13,67 +12,66 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::Calendar;
 
-/// A run that is noticed later than this was missed: the program was not running, the machine asleep, or its clock was set
+/// A run that is noticed later than this was missed: the scheduler was not running, the machine was asleep, or its clock was set
 /// forward.
 const PUNCTUAL: SignedDuration = SignedDuration::from_mins(2);
 
-/// Who says that runs are settled so far into the future had a wrong clock. Within that, a clock was set back by up to a
-/// day after a run, which is not repeated.
-const BELIEVED_AHEAD: SignedDuration = SignedDuration::from_hours(25);
+/// If runs are settled further ahead than this, the clock was wrong before. Up to this, the clock was set back, and settled runs
+/// are not repeated.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(25);
 
-/// So many missed runs are counted; of more it is only known that there are more.
-const MOST_COUNTED: u32 = 1000;
+/// No more missed runs are counted.
+const MAX_COUNTED: u32 = 1000;
 
-/// Whether a clock that says it is now may have said before that runs are settled up to then.
-fn is_believed(settled: Timestamp, now: Timestamp) -> bool {
-    settled.duration_since(now) <= BELIEVED_AHEAD
+/// Whether runs may be settled up to that time, or the clock was wrong.
+fn is_plausible(settled: Timestamp, now: Timestamp) -> bool {
+    settled.duration_since(now) <= MAX_AHEAD
 }
 
-/// What is settled, by a calendar.
+/// The runs of a calendar, and up to when they are settled.
 #[derive(Debug, Clone)]
 pub struct Timetable {
     calendar: Calendar,
     catch_up: bool,
     settled: Timestamp,
-    /// The first run after what is settled.
+    /// The first run that is not settled.
     first: Option<Timestamp>,
 }
 
-/// What is found when the timetable is looked at.
+/// The result of [`Timetable::advance`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    /// What is due. It is settled from now on: it is told once, and to be started at once unless it is to be skipped.
+pub struct Advance {
+    /// The due run, which is now settled: it is returned only once.
     pub due: Option<Due>,
-    /// When the next run is due, later than now; none after the year 9999.
+    /// When the next run is due; `None` after the year 9999.
     pub next: Option<Timestamp>,
 }
 
-/// A run that is due, and what is to be done about it.
+/// A due run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
-    /// When it was due: of several runs, the last one.
+    /// When it was due; the last one of several.
     pub at: Timestamp,
-    /// How late that was noticed.
+    /// How late it was noticed.
     pub late: Duration,
-    /// Whether it is to be started.
-    pub what: What,
-    /// So many runs that were due before it and were missed are settled with it: one run does the work of all. At most 1000
-    /// are counted.
+    /// What to do about it.
+    pub what: Action,
+    /// The number of earlier missed runs that this one settles too, up to 1000.
     pub further: u32,
 }
 
-/// What is to be done about a run that is due.
+/// What to do about a due run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// It is started in time.
+pub enum Action {
+    /// Start it.
     Start,
-    /// It was missed, and is started to make up for that.
-    MakeUp,
-    /// It was missed, and stays so: `schedule.catch_up` is off.
+    /// It was missed; start it now.
+    CatchUp,
+    /// It was missed; skip it, because `schedule.catch_up` is off.
     Skip,
 }
 
-impl What {
+impl Action {
     /// Whether it is started.
     #[must_use]
     pub fn starts(self) -> bool {
@@ -88,13 +86,12 @@ impl What {
 }
 
 impl Timetable {
-    /// A timetable of which all runs up to `settled` have been started or skipped. At the first start ever there is no such
-    /// time, and nothing is missed: then, as always, [`Timetable::settled`] is to be kept from the beginning.
+    /// A timetable whose runs are settled up to `settled`. The first start ever passes `None` and has missed nothing.
     #[must_use]
     pub fn new(calendar: Calendar, catch_up: bool, settled: Option<Timestamp>, now: Timestamp) -> Self {
         let settled = settled.unwrap_or(now);
         let mut it = Self { first: calendar.after(settled), calendar, catch_up, settled };
-        it.disbelieve_far_future(now);
+        it.reset_if_implausible(now);
         it
     }
 
@@ -104,45 +101,44 @@ impl Timetable {
         &self.calendar
     }
 
-    /// Up to when all runs that were due have been started or skipped: what to keep for the next start.
+    /// Up to when runs are settled. Save this for the next start.
     #[must_use]
     pub fn settled(&self) -> Timestamp {
         self.settled
     }
 
-    /// What is due at `now`, which is settled by that, and when the next run is due.
-    pub fn look(&mut self, now: Timestamp) -> Look {
-        self.disbelieve_far_future(now);
+    /// Settles and returns what is due at `now`, and when the next run is due.
+    pub fn advance(&mut self, now: Timestamp) -> Advance {
+        self.reset_if_implausible(now);
         let due = self.first.filter(|first| *first <= now).map(|first| self.settle(first, now));
-        // The first after what is settled is now later than now, also where what is settled is later: where the clock was
-        // set back, what is due again was done.
-        Look { due, next: self.first }
+        // `first` is now after `now`, even if the clock was set back, since settled runs are not repeated.
+        Advance { due, next: self.first }
     }
 
-    /// Goes by what was kept where that is further and the clock allows it. Runs are settled further than a clock has come by a
-    /// machine, for example, that begins in 1970 until it has asked somebody.
-    pub fn believe_again(&mut self, kept: Timestamp, now: Timestamp) {
-        if kept > self.settled && is_believed(kept, now) {
+    /// Adopts the saved time if it is later and plausible. For example, a machine may start in 1970 until its clock is
+    /// synchronised, and the saved time is plausible only then.
+    pub fn adopt(&mut self, kept: Timestamp, now: Timestamp) {
+        if kept > self.settled && is_plausible(kept, now) {
             self.settle_until(kept);
         }
     }
 
-    fn disbelieve_far_future(&mut self, now: Timestamp) {
-        if !is_believed(self.settled, now) {
-            tracing::warn!(settled = %self.settled, %now, "runs are settled far into the future: the clock was wrong, begun anew");
+    fn reset_if_implausible(&mut self, now: Timestamp) {
+        if !is_plausible(self.settled, now) {
+            tracing::warn!(settled = %self.settled, %now, "runs are settled far into the future, so the clock was wrong; starting from now");
             self.settle_until(now);
         }
     }
 
-    /// Settles all runs from `first`, which is due, to the last one that is.
+    /// Settles all due runs, of which `first` is the first.
     fn settle(&mut self, first: Timestamp, now: Timestamp) -> Due {
         let (at, further) = self.last_due(first, now);
         self.settle_until(at);
         let late = now.duration_since(at);
         let what = match (late > PUNCTUAL, self.catch_up) {
-            (false, _) => What::Start,
-            (true, true) => What::MakeUp,
-            (true, false) => What::Skip,
+            (false, _) => Action::Start,
+            (true, true) => Action::CatchUp,
+            (true, false) => Action::Skip,
         };
         Due { at, late: late.unsigned_abs(), what, further }
     }
@@ -152,18 +148,17 @@ impl Timetable {
         self.first = self.calendar.after(at);
     }
 
-    /// The last run until `now`, and how many there are from `first` to the one before it.
+    /// The last due run, and how many come before it.
     fn last_due(&self, first: Timestamp, now: Timestamp) -> (Timestamp, u32) {
         let due_after = |instant| self.calendar.after(instant).filter(|due| *due <= now);
         let mut last = first;
-        for further in 0..MOST_COUNTED {
+        for further in 0..MAX_COUNTED {
             match due_after(last) {
                 Some(next) => last = next,
                 None => return (last, further),
             }
         }
-        // Too many to go through: the last instant after which there is a run is found by halving. Runs are due at whole
-        // seconds, and each that is found is later than half of what was left.
+        // Too many to step through, so a binary search finds the last one. Runs are due at whole seconds.
         let (mut before, mut until) = (last.as_second(), now.as_second());
         while before < until {
             let middle = before + (until - before) / 2;
@@ -172,6 +167,6 @@ impl Timetable {
                 None => until = middle,
             }
         }
-        (last, MOST_COUNTED)
+        (last, MAX_COUNTED)
     }
 }

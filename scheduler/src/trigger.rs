@@ -1,42 +1,41 @@
-//! The trigger file, `refresh_now` in the cache: noticing it, taking it, and never losing what is written to it.
+//! The trigger file: `refresh_now` in the cache.
 //!
-//! It is taken by renaming it to a hidden name, which stays until the refresh that it asks for is over: what is written to
-//! `refresh_now` from then on is the next trigger, what a slow writer still adds to the taken file is seen at the end, and
-//! a scheduler that is killed meanwhile finds it when it starts again.
+//! It is taken by renaming it to a hidden name, which stays until its job is finished. So a new `refresh_now` is the next
+//! trigger, additions of a slow writer to the taken file are noticed at the end, and a restarted scheduler finds it.
 
-mod notice;
+mod folder_watch;
 
 use std::path::{Path, PathBuf};
 
 use r3e_common::runtime::fs::FsError;
 use r3e_common::runtime::fs::{self, FileId, FileSnapshot, Kind};
 
-pub(crate) use notice::Notice;
+pub(crate) use folder_watch::FolderWatch;
 
-/// What people and scripts make.
+/// Created by people and scripts.
 const NAME: &str = "refresh_now";
 
-/// What it is called from when it is taken until its refresh is over.
+/// Its name from when it is taken until its job is finished.
 const TAKEN: &str = ".refresh_now.taken";
 
-/// The most bytes of a trigger file: several times what names every board.
+/// Several times the size of a list of all boards.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What the trigger file asks for.
+/// What the trigger file requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// It is empty: everything.
+    /// All boards, because it is empty.
     Everything,
-    /// The boards that it names.
+    /// The boards it names.
     Boards,
 }
 
-/// What came of looking for the trigger file.
+/// The result of checking the trigger file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// There is none, or it was refused before.
+    /// There is none, or it was refused already.
     Nothing,
-    /// There is one that may still be written to: look again a moment later.
+    /// There is one that may still be written to: check again soon.
     Settling,
     /// It was taken.
     Taken(Wanted),
@@ -46,84 +45,82 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Trigger {
     cache: PathBuf,
-    /// As it was when it was last looked at, taken or not: it is read when it has stayed the same.
-    seen: Option<FileSnapshot>,
-    /// The one that was refused, so that it is told once.
+    /// The file, taken or not, at the last check. It is read if it has not changed since.
+    last: Option<FileSnapshot>,
+    /// The file that was refused, so that this is logged once.
     refused: Option<FileId>,
-    /// The taken file as it was when it was read.
+    /// The taken file when it was read.
     read: Option<FileSnapshot>,
-    /// The taken file whose refresh is over, and which could not be removed.
-    over: Option<FileSnapshot>,
+    /// The taken file whose job is finished, but which could not be removed.
+    finished: Option<FileSnapshot>,
 }
 
 impl Trigger {
     pub(crate) fn new(cache: &Path) -> Self {
-        Self { cache: cache.to_owned(), seen: None, refused: None, read: None, over: None }
+        Self { cache: cache.to_owned(), last: None, refused: None, read: None, finished: None }
     }
 
-    /// Where the content is once it is taken.
+    /// The path of the taken file.
     pub(crate) fn taken(&self) -> PathBuf {
         self.cache.join(TAKEN)
     }
 
-    /// Whether somebody has removed the taken file.
+    /// Whether the taken file was removed.
     pub(crate) fn was_removed(&self) -> bool {
-        // What cannot be looked at is still there, as far as is known.
+        // If that is unknown, assume that it exists.
         fs::snapshot(&self.taken()).is_ok_and(|it| it.is_none())
     }
 
-    /// Looks for what an earlier scheduler took and did not see through, and then for a new one.
-    ///
-    /// To be called when nothing that a trigger asked for is left to do; a file has to stay the same for two looks, which the
-    /// caller separates by a moment.
+    /// Checks for a file that was taken by an earlier scheduler, then for a new one. A file is taken if it is unchanged since the
+    /// last check, which must be a moment ago. Do not call this while the job of a taken file is unfinished.
     ///
     /// # Errors
-    /// When the file system refuses; the next look tries again.
-    pub(crate) fn look(&mut self) -> Result<Found, FsError> {
+    /// If the file system fails; the next check retries.
+    pub(crate) fn check(&mut self) -> Result<Found, FsError> {
         let taken = self.taken();
-        if let Some(seen) = fs::snapshot(&taken)? {
-            return self.look_at_taken(&taken, seen);
+        if let Some(now) = fs::snapshot(&taken)? {
+            return self.check_taken(&taken, now);
         }
         let path = self.cache.join(NAME);
-        let seen = fs::snapshot(&path)?;
-        let before = std::mem::replace(&mut self.seen, seen);
-        let Some(now) = seen else {
+        let current = fs::snapshot(&path)?;
+        let before = std::mem::replace(&mut self.last, current);
+        let Some(now) = current else {
             self.refused = None;
             return Ok(Found::Nothing);
         };
         if self.refused == Some(now.id) {
             return Ok(Found::Nothing);
         }
-        if let Err(why) = acceptable(now) {
-            return Ok(self.refuse(&path, now, &why));
+        if let Err(problem) = validate(now) {
+            return Ok(self.refuse(&path, now, &problem));
         }
-        if before != seen {
+        if before != current {
             return Ok(Found::Settling);
         }
-        // Whether it can be read is known before it is taken: what cannot stays where its owner sees it.
-        if let Err(why) = content(&path)? {
-            return Ok(self.refuse(&path, now, &why));
+        // Read it before taking it: an invalid file stays where its owner sees it.
+        if let Err(problem) = content(&path)? {
+            return Ok(self.refuse(&path, now, &problem));
         }
         fs::rename(&path, &taken)?;
-        // Written to in the last moment, it has to settle again.
+        // If it was written to just now, it has to settle again.
         match fs::snapshot(&taken)? {
-            Some(seen) => self.look_at_taken(&taken, seen),
+            Some(now) => self.check_taken(&taken, now),
             None => Ok(Found::Nothing),
         }
     }
 
-    fn look_at_taken(&mut self, path: &Path, now: FileSnapshot) -> Result<Found, FsError> {
-        if self.over == Some(now) {
+    fn check_taken(&mut self, path: &Path, now: FileSnapshot) -> Result<Found, FsError> {
+        if self.finished == Some(now) {
             fs::remove(path)?;
-            (self.over, self.seen) = (None, None);
+            (self.finished, self.last) = (None, None);
             return Ok(Found::Settling);
         }
-        if self.seen.replace(now) != Some(now) {
+        if self.last.replace(now) != Some(now) {
             return Ok(Found::Settling);
         }
-        let text = match acceptable(now) {
+        let text = match validate(now) {
             Ok(()) => content(path)?,
-            Err(why) => Err(why),
+            Err(problem) => Err(problem),
         };
         match text {
             Ok(text) => {
@@ -131,57 +128,57 @@ impl Trigger {
                 let wanted = if text.trim().is_empty() { Wanted::Everything } else { Wanted::Boards };
                 Ok(Found::Taken(wanted))
             }
-            Err(why) => {
+            Err(problem) => {
                 let aside = fs::unused(&self.cache.join(".refresh_now.refused"))?;
-                tracing::error!("{} is no trigger file: {why}; it is moved to {}", path.display(), aside.display());
+                tracing::error!(path = %path.display(), problem, aside = %aside.display(), "invalid trigger file; moving it aside");
                 fs::rename(path, &aside)?;
                 Ok(Found::Settling)
             }
         }
     }
 
-    /// The refresh that the taken file asked for is over, well or not. Says whether something was written to it meanwhile: it is
-    /// then found by the next look.
+    /// Removes the taken file, because its job is finished. Returns `true` if it was written to since it was read; it then stays
+    /// for the next check.
     ///
     /// # Errors
-    /// When it cannot be looked at or removed. Unless something is written to it, it asks for nothing any more.
-    pub(crate) fn done(&mut self) -> Result<bool, FsError> {
+    /// If it cannot be examined or removed. It then requests nothing more, unless it is written to.
+    pub(crate) fn finish(&mut self) -> Result<bool, FsError> {
         let path = self.taken();
         let now = fs::snapshot(&path)?;
         if now.is_some() && now != self.read {
             return Ok(true);
         }
-        self.over = self.read.take();
+        self.finished = self.read.take();
         fs::remove(&path)?;
-        (self.over, self.seen) = (None, None);
+        (self.finished, self.last) = (None, None);
         Ok(false)
     }
 
-    fn refuse(&mut self, path: &Path, seen: FileSnapshot, why: &str) -> Found {
-        tracing::error!("{}: refused: {why}; expected a file of tracks (1693) and boards (5276-8600)", path.display());
-        self.refused = Some(seen.id);
+    fn refuse(&mut self, path: &Path, file: FileSnapshot, problem: &str) -> Found {
+        tracing::error!(path = %path.display(), %problem, "invalid trigger file; expected a list of tracks (1693) and boards (5276-8600)");
+        self.refused = Some(file.id);
         Found::Nothing
     }
 }
 
-/// Its text; what is wrong with it, where it is none.
+/// The file's text, or what is wrong with it.
 ///
 /// # Errors
-/// When it cannot be read now; it may be later.
+/// If it cannot be read now, but perhaps later.
 fn content(path: &Path) -> Result<Result<String, String>, FsError> {
     match fs::read_text(path, MAX_BYTES) {
         Ok(text) => Ok(Ok(text)),
-        // No error of the system: it is not UTF-8, or has grown meanwhile.
+        // Not an error of the system: not UTF-8, or too large.
         Err(error) if error.cause.raw_os_error().is_none() => Ok(Err(error.cause.to_string())),
         Err(error) => Err(error),
     }
 }
 
-/// Whether it may be a trigger file, going by what can be seen from outside.
-fn acceptable(seen: FileSnapshot) -> Result<(), String> {
-    match seen.kind {
-        Kind::File if seen.bytes <= MAX_BYTES => Ok(()),
-        Kind::File => Err(format!("{} bytes, expected at most {MAX_BYTES}", seen.bytes)),
+/// Checks kind and size.
+fn validate(file: FileSnapshot) -> Result<(), String> {
+    match file.kind {
+        Kind::File if file.bytes <= MAX_BYTES => Ok(()),
+        Kind::File => Err(format!("{} bytes, expected at most {MAX_BYTES}", file.bytes)),
         Kind::Folder => Err("a folder".to_owned()),
         Kind::Link => Err("a symbolic link".to_owned()),
         Kind::Other => Err("a pipe, socket or device".to_owned()),
@@ -198,37 +195,37 @@ mod tests {
         (cache, trigger, path)
     }
 
-    /// What comes of looking twice.
+    /// The result of the second check.
     fn settled(trigger: &mut Trigger) -> Found {
-        assert_eq!(trigger.look().unwrap(), Found::Settling);
-        trigger.look().unwrap()
+        assert_eq!(trigger.check().unwrap(), Found::Settling);
+        trigger.check().unwrap()
     }
 
     #[test]
-    fn it_is_taken_when_it_has_stayed_the_same() {
+    fn an_unchanged_file_is_taken() {
         let (_cache, mut trigger, path) = trigger();
-        assert_eq!(trigger.look().unwrap(), Found::Nothing);
+        assert_eq!(trigger.check().unwrap(), Found::Nothing);
         std::fs::write(&path, "").unwrap();
-        assert_eq!(trigger.look().unwrap(), Found::Settling);
+        assert_eq!(trigger.check().unwrap(), Found::Settling);
         std::fs::write(&path, "1693").unwrap();
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
         assert!(!path.exists());
         assert_eq!(std::fs::read_to_string(trigger.taken()).unwrap(), "1693");
-        assert!(!trigger.done().unwrap() && !trigger.taken().exists());
+        assert!(!trigger.finish().unwrap() && !trigger.taken().exists());
     }
 
     #[test]
-    fn nothing_but_white_space_asks_for_everything() {
+    fn white_space_requests_everything() {
         let (_cache, mut trigger, path) = trigger();
         for text in ["", "\n", " \t\r\n"] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Everything), "{text:?}");
-            assert!(!trigger.done().unwrap());
+            assert!(!trigger.finish().unwrap());
         }
     }
 
     #[test]
-    fn one_of_an_editor_of_windows_is_read() {
+    fn a_byte_order_mark_and_crlf_are_accepted() {
         let (_cache, mut trigger, path) = trigger();
         for (text, wanted) in [
             ("\u{feff}", Wanted::Everything),
@@ -237,7 +234,7 @@ mod tests {
         ] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(settled(&mut trigger), Found::Taken(wanted), "{text:?}");
-            assert!(!trigger.done().unwrap());
+            assert!(!trigger.finish().unwrap());
         }
         std::fs::write(&path, b"\xff\xfe1\x006\x009\x003\x00").unwrap();
         assert_eq!(settled(&mut trigger), Found::Nothing, "UTF-16 is refused");
@@ -245,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_meanwhile_is_not_lost() {
+    fn nothing_written_during_a_job_is_lost() {
         use std::io::Write as _;
         let (_cache, mut trigger, path) = trigger();
         let mut slow = std::fs::File::create(&path).unwrap();
@@ -253,15 +250,15 @@ mod tests {
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
         std::fs::write(&path, "5276-8600").unwrap();
         slow.write_all(b"1778").unwrap();
-        assert!(trigger.done().unwrap());
+        assert!(trigger.finish().unwrap());
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        assert!(!trigger.done().unwrap());
+        assert!(!trigger.finish().unwrap());
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
         assert_eq!(std::fs::read_to_string(trigger.taken()).unwrap(), "5276-8600");
     }
 
     #[test]
-    fn what_a_killed_scheduler_took_is_found() {
+    fn a_restarted_scheduler_finds_the_taken_file() {
         let (cache, mut trigger, path) = trigger();
         std::fs::write(&path, "1693").unwrap();
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
@@ -269,32 +266,32 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_written_anew_under_its_taken_name_is_read_again() {
+    fn a_rewritten_taken_file_is_read_again() {
         let (_cache, mut trigger, path) = trigger();
         std::fs::write(&path, "5276-8600").unwrap();
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
         std::fs::write(trigger.taken(), "1693").unwrap();
-        assert!(trigger.done().unwrap(), "shorter, and not the same");
+        assert!(trigger.finish().unwrap(), "it changed");
         assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        assert!(!trigger.done().unwrap());
+        assert!(!trigger.finish().unwrap());
     }
 
     #[test]
-    fn what_is_no_file_of_text_is_refused_and_stays() {
+    fn an_invalid_file_is_refused_and_stays() {
         let (cache, mut trigger, path) = trigger();
         let secret = cache.path().join("secret");
         std::fs::write(&secret, "1693").unwrap();
         std::os::unix::fs::symlink(&secret, &path).unwrap();
-        assert_eq!((trigger.look().unwrap(), trigger.look().unwrap()), (Found::Nothing, Found::Nothing));
+        assert_eq!((trigger.check().unwrap(), trigger.check().unwrap()), (Found::Nothing, Found::Nothing));
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        assert_eq!((trigger.look().unwrap(), trigger.look().unwrap()), (Found::Nothing, Found::Nothing));
+        assert_eq!((trigger.check().unwrap(), trigger.check().unwrap()), (Found::Nothing, Found::Nothing));
         std::fs::remove_dir(&path).unwrap();
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!((trigger.look().unwrap(), trigger.look().unwrap()), (Found::Nothing, Found::Nothing));
+        assert_eq!((trigger.check().unwrap(), trigger.check().unwrap()), (Found::Nothing, Found::Nothing));
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, vec![b' '; 1 + usize::try_from(MAX_BYTES).unwrap()]).unwrap();
-        assert_eq!((trigger.look().unwrap(), trigger.look().unwrap()), (Found::Nothing, Found::Nothing));
+        assert_eq!((trigger.check().unwrap(), trigger.check().unwrap()), (Found::Nothing, Found::Nothing));
         std::fs::write(&path, b"\xff\xfe").unwrap();
         assert_eq!(settled(&mut trigger), Found::Nothing);
         assert!(path.exists() && !trigger.taken().exists());
@@ -304,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_in_the_place_of_the_taken_file_is_put_aside() {
+    fn an_invalid_taken_file_is_moved_aside() {
         let (cache, mut trigger, _) = trigger();
         std::os::unix::fs::symlink("/etc/passwd", trigger.taken()).unwrap();
         assert_eq!(settled(&mut trigger), Found::Settling);
-        assert_eq!(trigger.look().unwrap(), Found::Nothing);
+        assert_eq!(trigger.check().unwrap(), Found::Nothing);
         assert!(cache.path().join(".refresh_now.refused").is_symlink());
     }
 }

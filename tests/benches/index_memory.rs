@@ -65,7 +65,6 @@ fn measure(entries: usize, limit_mb: u64) -> anyhow::Result<()> {
 
 /// Runs the loader there, and gives its peak in bytes and the processor time that it took, in seconds.
 fn export(folder: &Path, limit_mb: Option<u64>) -> anyhow::Result<(u64, f64)> {
-    // Building it is not to be counted.
     let mut loader = programs::command(&programs::program("r3e-loader")?);
     // The kernel's account of children that have ended tells what this one took.
     let (before, begun) = (children_cpu()?, Instant::now());

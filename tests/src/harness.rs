@@ -10,6 +10,7 @@ mod cache;
 mod conditions;
 mod control_group;
 mod disk;
+mod events;
 mod expected;
 mod faults;
 mod index;
@@ -21,18 +22,19 @@ mod running;
 mod wait;
 
 pub use cache::{
-    BoardFile, Snapshot, age, board_at, board_file, board_files, gunzip, gzip, read_json, read_status, snapshot,
-    top_combinations,
+    BoardFile, Snapshot, age, board_at, board_file, board_files, distinct_drivers, gunzip, gzip, read_json,
+    read_status, snapshot, top_combinations,
 };
 pub use conditions::NOBODY;
 pub use control_group::{Ballast, ControlGroup};
 pub use disk::{BindMount, ReadOnlyFolder, SmallDisk, may_mount};
+pub use events::{Event, events, events_at, events_with, names};
 pub use expected::{Differences, assert_serves};
 pub use faults::{Call, What, was_struck};
 pub use index::{DriverIndex, Row, driver_index, driver_index_and_generation, parse_driver_index};
 pub use leaky::Leaky;
 pub use moment::Moment;
-pub use place::{Place, grid, shared_folder};
-pub use processes::{REAPER, command, processes_of, program_beside, reap, signal};
+pub use place::{Place, grid, shared_folder, simulated};
+pub use processes::{REAPER, command, processes_of, program, program_beside, reap, signal};
 pub use running::{Ended, Invocation, Running};
 pub use wait::{BOUND, until};

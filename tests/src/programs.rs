@@ -1,41 +1,63 @@
 //! The programs under test, as they ship: built in release mode, started with nothing of the caller's configuration.
+#![expect(clippy::disallowed_methods, reason = "for tests: looks at what cargo has built")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-use std::{env, io};
+use std::process::Command;
+use std::time::SystemTime;
+use std::{env, fs, io};
 
-/// The programs that are tested from outside, each the package of its name.
-const PROGRAMS: [&str; 4] = ["r3e-loader", "r3e-refresher", "r3e-scheduler", "r3e-monitor"];
+/// What builds the programs; the errors name it.
+const BUILD: &str = "cargo build --release";
 
-/// The release build of a program, built with the others when one is first asked for. The end-to-end tests run what ships,
-/// not what is built for tests, and cargo gives one package no other way to another's program.
+/// A program of this package, which cargo builds with every test and benchmark.
 ///
 /// # Errors
-/// When they do not build (cargo's messages go to standard error), or there is no such program.
-pub fn program(name: &str) -> io::Result<PathBuf> {
-    static BUILT: OnceLock<Result<Vec<PathBuf>, String>> = OnceLock::new();
-    let built = BUILT.get_or_init(build).as_ref().map_err(|error| io::Error::other(error.clone()))?;
-    let found = built.iter().find(|path| path.file_name().is_some_and(|it| it == name));
-    found.cloned().ok_or_else(|| io::Error::other(format!("cargo built no program {name}")))
+/// If cargo does not run this process as a test or a benchmark.
+pub fn program_beside(name: &str) -> io::Result<PathBuf> {
+    let path = env::var_os(format!("CARGO_BIN_EXE_{name}")).map(PathBuf::from);
+    path.ok_or_else(|| io::Error::other(format!("CARGO_BIN_EXE_{name} is not set: expected cargo test or cargo bench")))
 }
 
-fn build() -> Result<Vec<PathBuf>, String> {
-    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let packages = PROGRAMS.iter().flat_map(|name| ["--package", name, "--bin", name]);
-    let arguments = ["build", "--release", "--quiet", "--message-format=json"].into_iter().chain(packages);
-    let built = Command::new(cargo).args(arguments).current_dir(workspace).stderr(Stdio::inherit()).output();
-    let output = built.map_err(|error| format!("cannot run cargo: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("building {PROGRAMS:?} ended with {}", output.status));
+/// The release build of a program, such as `r3e-loader`. The end-to-end tests run what ships, and do not build it.
+///
+/// # Errors
+/// If there is none, or if one of its sources is newer.
+pub fn program(name: &str) -> io::Result<PathBuf> {
+    // `target/debug/r3e-sim` in tests, `target/release/r3e-sim` in benchmarks.
+    let ours = program_beside("r3e-sim")?;
+    let profiles = ours.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    let program = profiles.join("release").join(name);
+    check(&program).map_err(|why| {
+        let path = program.display();
+        io::Error::other(format!("{path}: {why}: run `{BUILD}` first, with the same CARGO_TARGET_DIR"))
+    })?;
+    Ok(program)
+}
+
+/// Compares a program with the sources in cargo's record of them, which is beside it.
+fn check(program: &Path) -> Result<(), String> {
+    let built = written(program)?;
+    let record = program.with_extension("d");
+    let text = fs::read_to_string(&record).map_err(|error| format!("cannot read {}: {error}", record.display()))?;
+    for source in sources(&text) {
+        if written(&source)? > built {
+            return Err(format!("older than {}", source.display()));
+        }
     }
-    // One message of JSON a line; those of the programs tell where they are.
-    let executable = |line: &str| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
-    };
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(executable).collect())
+    Ok(())
+}
+
+/// When a file was written.
+fn written(path: &Path) -> Result<SystemTime, String> {
+    path.metadata().and_then(|it| it.modified()).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// The paths of a rule of make, `PROGRAM: SOURCE SOURCE …`, in which a space of a path is `\ `.
+fn sources(rule: &str) -> Vec<PathBuf> {
+    let sources = rule.lines().next().and_then(|line| line.split_once(": ")).map_or("", |(_, sources)| sources);
+    let paths = sources.replace("\\ ", "\0");
+    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    paths.split_whitespace().map(|path| workspace.join(path.replace('\0', " "))).collect()
 }
 
 /// A command that inherits nothing of the caller's configuration: no `R3E_…`, no memory limit, no proxy.
@@ -49,4 +71,33 @@ pub fn command(program: &Path) -> Command {
         }
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_older_than_a_source_or_without_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (program, source) = (path("r3e-some"), path("a source.rs"));
+        assert!(check(&program).unwrap_err().contains("r3e-some"));
+        for file in [&program, &source] {
+            fs::write(file, "").unwrap();
+        }
+        assert!(check(&program).unwrap_err().contains("r3e-some.d"));
+        let escaped = source.to_str().unwrap().replace(' ', "\\ ");
+        fs::write(path("r3e-some.d"), format!("{}: {escaped}\n", program.display())).unwrap();
+        let set = |hour: u64| {
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_hours(hour);
+            fs::File::options().write(true).open(&source).unwrap().set_modified(time).unwrap();
+        };
+        set(1);
+        assert_eq!(check(&program), Ok(()));
+        set(24 * 365 * 200);
+        assert!(check(&program).unwrap_err().contains("a source.rs"));
+        fs::remove_file(&source).unwrap();
+        assert!(check(&program).unwrap_err().contains("a source.rs"));
+    }
 }

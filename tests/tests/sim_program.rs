@@ -67,15 +67,14 @@ fn what_was_asked_wrongly_is_told_and_exits_2_and_a_taken_port_1() {
     let place = Place::new();
     let (_running, address) = ready(&place, &[]);
     let cases: [(&[&str], &str, i32); 4] = [
-        (&["--fault-rate", "2"], "invalid value '2' for '--fault-rate <RATE>': expected a number from 0 to 1", 2),
-        (&["--entries", "99999999999"], "--entries 99999999999: expected at most", 2),
-        (&["--catalog", "/nowhere"], "--catalog /nowhere: cannot open /nowhere: No such file", 2),
-        (&["--listen", &address], "cannot listen on", 1),
+        (&["--fault-rate", "2"], "--fault-rate", 2),
+        (&["--entries", "99999999999"], "--entries 99999999999", 2),
+        (&["--catalog", "/nowhere"], "--catalog /nowhere", 2),
+        (&["--listen", &address], &address, 1),
     ];
-    for (arguments, message, code) in cases {
+    for (arguments, named, code) in cases {
         let ended = program(&place, arguments).run().with_code(code);
-        assert!(ended.stderr.contains(message), "{arguments:?}: {}", ended.stderr);
-        assert_eq!(ended.stdout, "", "{arguments:?}");
+        assert_eq!(ended.naming(&[named]).stdout, "", "{arguments:?}");
     }
 }
 
@@ -92,7 +91,7 @@ async fn who_trusts_the_authority_that_it_writes_can_ask_over_https() {
     assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
     let refused = program(&place, &["--tls", "both", "--ca-file", "/nowhere/ca.pem"]).run().with_code(1);
     assert_eq!(refused.stdout, "");
-    assert!(refused.stderr.contains("--ca-file: cannot create /nowhere/"), "{}", refused.stderr);
+    let _named = refused.naming(&["--ca-file", "/nowhere/"]);
 }
 
 #[test]

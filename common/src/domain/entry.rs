@@ -9,8 +9,8 @@ use super::json;
 /// A view into an entry's raw text. A text field that is absent, null or no string is `""`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Entry<'a> {
-    /// `driver.name`, never empty.
-    pub name: Cow<'a, str>,
+    /// Whose it is; never without a name.
+    pub driver: Driver<'a>,
     /// `country.name`.
     pub country: Cow<'a, str>,
     /// `car_class.car.name`.
@@ -39,7 +39,7 @@ impl<'a> Entry<'a> {
     pub fn read(raw: &'a RawValue) -> Option<Self> {
         let mut entry = Self::default();
         json::members(raw.get(), |key, value| match key {
-            "driver" => set(&mut entry.name, member(value, "name")),
+            "driver" => entry.driver = Driver::read(value),
             "country" => set(&mut entry.country, member(value, "name")),
             "car_class" => {
                 let car = member(value, "car");
@@ -56,21 +56,52 @@ impl<'a> Entry<'a> {
             _ => {}
         })
         .ok()?;
-        (!entry.name.is_empty()).then_some(entry)
+        (!entry.driver.name.is_empty()).then_some(entry)
     }
+}
 
-    /// The driver's name alone; an entry that [`Entry::read`] does not read has none.
+/// Whose entry it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Driver<'a> {
+    /// `driver.name`.
+    pub name: Cow<'a, str>,
+    /// `driver.path`, which ends in the driver's id; [`path_id`] reads it.
+    pub path: Cow<'a, str>,
+    /// `driver.avatar`, a URL.
+    pub avatar: Cow<'a, str>,
+}
+
+impl<'a> Driver<'a> {
+    /// The driver of an entry; an entry that [`Entry::read`] does not read has none.
     #[must_use]
-    pub fn driver_name(raw: &'a RawValue) -> Option<Cow<'a, str>> {
-        let mut name = Cow::default();
+    pub fn of(raw: &'a RawValue) -> Option<Self> {
+        let mut driver = Self::default();
         json::members(raw.get(), |key, value| {
             if key == "driver" {
-                set(&mut name, member(value, "name"));
+                driver = Self::read(value);
             }
         })
         .ok()?;
-        (!name.is_empty()).then_some(name)
+        (!driver.name.is_empty()).then_some(driver)
     }
+
+    fn read(value: &'a RawValue) -> Self {
+        let mut driver = Self::default();
+        let read = json::members(value.get(), |key, value| match key {
+            "name" => set(&mut driver.name, Some(value)),
+            "path" => set(&mut driver.path, Some(value)),
+            "avatar" => set(&mut driver.avatar, Some(value)),
+            _ => {}
+        });
+        if read.is_ok() { driver } else { Self::default() }
+    }
+}
+
+/// The driver's id, which `driver.path` ends in (`…/users/info/435167/`); empty if it ends otherwise.
+#[must_use]
+pub fn path_id(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    &path[path.trim_end_matches(|c: char| c.is_ascii_digit()).len()..]
 }
 
 /// Whose lap an entry is: what stays when other entries move it to another position, or change its gap to the leader.
@@ -166,24 +197,38 @@ mod tests {
 
     #[test]
     fn every_field_is_read_from_its_place() {
-        let raw = raw(r#"{"driver":{"name":"Ludo Flender","path":"p"},"country":{"name":"Belgium","code":"BE"},
+        let raw =
+            raw(r#"{"driver":{"name":"Ludo Flender","path":"https://x/users/info/435167/","avatar":"https://x/a.png"},
+            "country":{"name":"Belgium","code":"BE"},
             "car_class":{"class":{"Name":"no"},"car":{"name":"Porsche 911 RSR 2019","class-name":"GTE"}},
             "laptime":"1m 25.301s, +01.887s","relative_laptime":"+01.887s","rank":"S","team":"T",
             "driving_model":"Get Real","index":7,"date_time":"2025-01-15T14:30:00"}"#);
         let entry = Entry::read(&raw).unwrap();
-        let texts = [&entry.name, &entry.country, &entry.car, &entry.car_class, &entry.laptime, &entry.rank];
+        let texts = [&entry.driver.name, &entry.country, &entry.car, &entry.car_class, &entry.laptime, &entry.rank];
         let expected = ["Ludo Flender", "Belgium", "Porsche 911 RSR 2019", "GTE", "1m 25.301s, +01.887s", "S"];
         assert_eq!(texts.map(AsRef::<str>::as_ref), expected);
         let texts = [&entry.team, &entry.difficulty, &entry.date_time, &entry.relative_laptime];
         assert_eq!(texts.map(AsRef::<str>::as_ref), ["T", "Get Real", "2025-01-15T14:30:00", "+01.887s"]);
-        assert_eq!(entry.index, Some(7));
+        assert_eq!((entry.index, entry.driver.avatar.as_ref()), (Some(7), "https://x/a.png"));
+        assert_eq!(path_id(&entry.driver.path), "435167");
+        assert_eq!(Driver::of(&raw), Some(entry.driver));
+    }
+
+    #[test]
+    fn an_id_is_the_digits_that_a_path_ends_in() {
+        for (path, id) in [("/users/info/7/", "7"), ("x/12", "12"), ("", ""), ("/users/info/", ""), ("7/x", "")] {
+            assert_eq!(path_id(path), id, "{path}");
+        }
     }
 
     #[test]
     fn unexpected_types_cost_the_field_only() {
         let raw =
             raw(r#"{"driver":{"name":"x"},"country":[],"car_class":{"car":7},"laptime":{},"team":null,"index":"7"}"#);
-        assert_eq!(Entry::read(&raw), Some(Entry { name: "x".into(), ..Entry::default() }));
+        assert_eq!(
+            Entry::read(&raw),
+            Some(Entry { driver: Driver { name: "x".into(), ..Driver::default() }, ..Entry::default() })
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::domain::{Catalog, Combination};
+use crate::domain::{Catalog, Combination, Track};
 use crate::runtime::fs::FileId;
 use crate::store::Damage;
 
@@ -73,9 +73,9 @@ impl Built {
     }
 
     /// Track layouts that have a cached board.
-    #[must_use]
-    pub fn tracks(&self, catalog: &Catalog) -> usize {
-        let cached = |row: &&[BoardState]| row.iter().any(|state| *state != BoardState::Missing);
-        self.states.chunks(catalog.classes().len()).filter(cached).count()
+    pub fn tracks<'a>(&'a self, catalog: &'a Catalog) -> impl Iterator<Item = &'a Track> {
+        let cached = |row: &[BoardState]| row.iter().any(|state| *state != BoardState::Missing);
+        let rows = catalog.tracks().iter().zip(self.states.chunks(catalog.classes().len()));
+        rows.filter(move |(_, row)| cached(row)).map(|(track, _)| track)
     }
 }

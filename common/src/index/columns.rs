@@ -1,5 +1,6 @@
 //! What every kind of published file is written from: rows, and the order of the index.
 
+use super::keying::Keying;
 use super::order::{self, Order, Placed};
 use super::rows::Fields;
 use super::shard::Shard;
@@ -13,9 +14,15 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(mut shards: Vec<Shard>) -> Self {
-        let order = order::order(&mut shards);
+    pub(super) fn new(mut shards: Vec<Shard>, keying: Keying<'_>) -> Self {
+        let order = order::order(&mut shards, keying);
         Self { shards, order }
+    }
+
+    /// The same rows in the order of other keys.
+    pub(super) fn reordered(self, keying: Keying<'_>) -> Self {
+        drop(self.order);
+        Self::new(self.shards, keying)
     }
 
     /// Bytes held.
@@ -23,9 +30,18 @@ impl Columns {
         self.shards.iter().map(Shard::bytes).sum::<usize>() + self.order.bytes()
     }
 
-    /// A name whose lower case is that key.
-    pub(super) fn key_name(&self, key: usize) -> &str {
-        self.order.key_name(&self.shards, key)
+    pub(super) fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    /// A name or an id that has that key.
+    pub(super) fn key_text(&self, key: usize) -> &str {
+        self.order.key_text(&self.shards, key)
+    }
+
+    /// The row at that place of the order, where it lies.
+    pub(super) fn placed(&self, place: usize) -> Placed<'_> {
+        self.order.row(&self.shards, place)
     }
 
     /// The row at that place of the order, with the combination that it belongs to.
@@ -34,7 +50,7 @@ impl Columns {
         place: usize,
         catalog: &'a Catalog,
     ) -> Option<((&'a Track, &'a Class), Fields<'a>)> {
-        let Placed { shard, row } = self.order.row(&self.shards, place);
+        let Placed { shard, row, .. } = self.placed(place);
         // Boards are read by walking the catalogue, so each has its place in it.
         catalog.at(shard.boards[row.board as usize].ordinal).map(|place| (place, shard.fields(row)))
     }

@@ -2,51 +2,93 @@
 
 use std::path::Path;
 
-use super::driver_index::DriverIndex;
+use super::blocks::Workers;
+use super::combinations::Combinations;
+use super::drivers::Drivers;
 use super::error::IndexError;
-use super::ranges::{Ranges, Source};
-use super::top_combinations::TopCombinations;
+use super::metadata;
+use super::mirror;
+use super::ranges::Ranges;
+use super::row_objects::{DriverIndex, Entries};
+use super::staged::Staged;
+use super::stale;
+use super::statistics::Statistics;
+use super::teams;
 use super::writer::{Exported, Range, Writer};
+use crate::runtime::config::IndexFormat;
+use crate::runtime::timestamp;
 
-/// The kinds of published files: the driver index is first, for others name its generation.
-fn writers(folder: &Path, plain: bool) -> Result<Vec<Box<dyn Writer>>, IndexError> {
-    Ok(vec![Box::new(DriverIndex::create(folder, plain)?), Box::new(TopCombinations::create(folder)?)])
-}
-
-/// Writes all exports into `folder`; files whose bytes are the same already are left alone.
+/// Writes all exports into `folder`; files whose bytes are the same already are left alone. The files appear together, when
+/// all are complete.
 ///
 /// # Errors
 /// When the file system refuses, the headroom is too small, a board was replaced meanwhile or it was stopped; no file is then
-/// half written, or half replaced.
+/// half written.
 pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Exported, IndexError> {
-    let mut writers = writers(folder, plain)?;
-    let Source { catalog, threads, stop, .. } = ranges.source;
-    let mut is_first = true;
+    let source = ranges.source;
+    let workers = Workers { threads: source.threads, plan: ranges.plan, stop: source.stop };
+    let mut staged = Staged::new(folder);
+    let mut exported = Exported::default();
+    let combinations = Combinations::of(&ranges.columns);
+
+    let mut driver_index = source.has(IndexFormat::February2026).then(|| DriverIndex::new(plain));
+    let mut drivers = source.has(IndexFormat::April2026).then(Drivers::new);
+    let writers = [driver_index.as_mut().map(|it| it as &mut dyn Writer), drivers.as_mut().map(|it| it as _)];
+    let held = combinations.bytes();
+    write(&mut ranges, &mut writers.into_iter().flatten().collect::<Vec<_>>(), workers, held, &mut staged)?;
+    if let Some(driver_index) = driver_index {
+        driver_index.describe(&mut exported);
+    }
+    if let Some(mut drivers) = drivers {
+        drivers.sort();
+        ranges.free_if_limited();
+        exported.teams = Some(teams::write(&drivers, &workers, held + drivers.held_bytes(), &mut staged)?);
+        metadata::remember_previous(folder, &mut drivers);
+        let held = held + drivers.held_bytes();
+        exported.ids = Some(drivers.count());
+        let mut ranges = ranges.by_driver(&drivers, held)?;
+        let (mut entries, mut statistics) = (Entries::new(), Statistics::new(&drivers, source.catalog));
+        write(&mut ranges, &mut [&mut entries, &mut statistics], workers, held, &mut staged)?;
+        drop(ranges);
+        let held = held + statistics.held_bytes();
+        metadata::write(&drivers, &workers, held, &mut staged)?;
+        mirror::write(&drivers, &workers, held, &mut staged)?;
+        statistics.write(&timestamp(source.now), &workers, held, &mut staged)?;
+    }
+    combinations.write(&source, &exported, &mut staged)?;
+    let (written, names) = staged.promote()?;
+    (exported.written, exported.files) = (written, names.len());
+    stale::remove(folder, &names)?;
+    Ok(exported)
+}
+
+/// Hands the columns of all ranges to all writers, while `held` bytes are held beside those that they tell of.
+fn write(
+    ranges: &mut Ranges<'_>,
+    writers: &mut [&mut dyn Writer],
+    workers: Workers<'_>,
+    held: usize,
+    staged: &mut Staged,
+) -> Result<(), IndexError> {
+    let catalog = ranges.source.catalog;
+    let held_with = |writers: &[&mut dyn Writer]| held + writers.iter().map(|it| it.held_bytes()).sum::<usize>();
     loop {
         let is_last = ranges.is_last();
-        let range = Range { columns: &ranges.columns, catalog, threads, plan: ranges.plan, stop, is_first, is_last };
-        for writer in &mut writers {
-            writer.range(&range)?;
+        for number in 0..writers.len() {
+            let held = held_with(writers);
+            let (columns, keying) = (&ranges.columns, ranges.keying);
+            writers[number].range(&Range { columns, catalog, keying, workers, held, is_last }, staged)?;
         }
         if is_last {
-            break;
+            return Ok(());
         }
-        ranges.advance(writers.iter().map(|it| it.held_bytes()).sum())?;
-        is_first = false;
+        ranges.advance(held_with(writers))?;
     }
-    let mut exported = Exported::default();
-    for writer in &mut writers {
-        writer.finish(&mut exported, catalog)?;
-    }
-    for writer in writers {
-        exported.changed |= writer.commit()?;
-    }
-    Ok(exported)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Generation, Headroom, TOP_COMBINATIONS, build};
+    use super::super::{Generation, Headroom, Source, TOP_COMBINATIONS, build};
     use super::*;
     use crate::domain::{Catalog, Validators};
     use crate::runtime::fs;
@@ -65,8 +107,9 @@ mod tests {
         fs::create_folders(fs::parent(&path)).unwrap();
         fs::write_whole(&path, &encoder.finish("2026-11-23T04:00:11Z").bytes).unwrap();
 
-        let headroom = Headroom { bytes: None, give_back: || {} };
-        let source = Source { cache: &cache, catalog: &catalog, threads: 2, headroom, stop: &stop };
+        let (headroom, formats) = (Headroom { bytes: None, give_back: || {} }, &IndexFormat::ALL);
+        let now = std::time::UNIX_EPOCH;
+        let source = Source { cache: &cache, catalog: &catalog, threads: 2, headroom, formats, now, stop: &stop };
         let export_it = || export(build(&source).unwrap().1, folder.path(), false).unwrap();
         let exported = export_it();
         let file = std::fs::read(folder.path().join("driver_index.json.gz")).unwrap();
@@ -74,10 +117,12 @@ mod tests {
         let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
         assert_eq!(exported.generation, Generation { crc: word(trailer), json_bytes: u64::from(word(last)) });
         assert_eq!(exported.generation.json_bytes, exported.json_bytes);
+        assert_eq!(exported.gzip_bytes, file.len() as u64);
         let top = fs::read_text(&folder.path().join(TOP_COMBINATIONS), 1 << 20).unwrap();
         let top: serde_json::Value = serde_json::from_str(&top).unwrap();
         assert_eq!(top["generation"], exported.generation.to_string());
         assert_eq!((top["count"].as_u64(), top["results"][0]["entry_count"].as_u64()), (Some(1), Some(1)));
-        assert_eq!(export_it(), Exported { changed: false, ..exported });
+        assert_eq!((exported.written, exported.changed()), (exported.files, true));
+        assert_eq!(export_it(), Exported { written: 0, ..exported });
     }
 }

@@ -3,8 +3,11 @@
 use serde_json::value::RawValue;
 
 use super::columns::Columns;
-use super::driver_index::write_rows;
 use super::key::KeyRange;
+use super::keying::Keying;
+use super::objects::{Keyed as _, write_items};
+use super::row_objects::Rows;
+use super::rows::Form;
 use super::shard::Shard;
 use crate::domain::{Catalog, Entry, Ordinal};
 
@@ -16,7 +19,7 @@ pub fn driver_index<'a>(
     name: &str,
     entries: impl Iterator<Item = &'a RawValue>,
 ) -> Vec<u8> {
-    let (mut shard, mut count) = (Shard::new(KeyRange::default()), 0);
+    let (mut shard, mut count) = (Shard::new(KeyRange::default(), false), 0);
     for raw in entries {
         count += 1;
         if let Some(entry) = Entry::read(raw) {
@@ -24,9 +27,10 @@ pub fn driver_index<'a>(
         }
     }
     shard.end_board(board, name, count);
-    let columns = Columns::new(vec![shard]);
+    let columns = Columns::new(vec![shard], Keying::Name);
+    let rows = Rows { columns: &columns, catalog, keying: Keying::Name, form: Form::DriverIndex };
     let mut text = vec![b'{'];
-    write_rows(&columns, catalog, 0, 0..columns.order.rows(), &mut text);
+    write_items(&rows, &[0..rows.items(), 0..0], 0..rows.items(), true, &mut text);
     text.push(b'}');
     text
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Tells one driver index from another: the checksum and the length of its JSON, which the gzip format stores at the end
 /// of the file and `gzip -lv` prints. The index has no room for a key of its own, for a reader would take it for a driver.
@@ -26,6 +26,16 @@ impl Serialize for Generation {
     }
 }
 
+impl<'de> Deserialize<'de> for Generation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let read = |(crc, json_bytes): (&str, &str)| {
+            Some(Self { crc: u32::from_str_radix(crc, 16).ok()?, json_bytes: json_bytes.parse().ok()? })
+        };
+        text.split_once('-').and_then(read).ok_or_else(|| D::Error::custom("expected a checksum and a length"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +45,6 @@ mod tests {
         let generation = Generation { crc: 0xbeef, json_bytes: (1 << 32) + 7 };
         assert_eq!(generation.to_string(), "0000beef-4294967303");
         assert_eq!(serde_json::to_string(&generation).unwrap(), r#""0000beef-4294967303""#);
+        assert_eq!(serde_json::from_str::<Generation>(r#""0000beef-4294967303""#).unwrap(), generation);
     }
 }

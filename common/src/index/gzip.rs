@@ -19,6 +19,8 @@ const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 pub(super) struct Block {
     /// The deflate stream, up to a byte boundary.
     pub(super) bytes: Vec<u8>,
+    /// How long its text is.
+    pub(super) text_bytes: usize,
     sum: Hasher,
 }
 
@@ -42,7 +44,7 @@ impl Block {
         let bytes = compressed(text, step)?;
         let mut sum = Hasher::new();
         sum.update(text);
-        Ok(Self { bytes, sum })
+        Ok(Self { bytes, text_bytes: text.len(), sum })
     }
 }
 

@@ -167,6 +167,13 @@ impl Plan {
         self.work.saturating_sub(columns)
     }
 
+    /// Fails if the bytes held leave columns so little memory that the index would take a huge number of passes.
+    pub(super) fn check_held(&self, largest: usize, held: usize) -> Result<(), IndexError> {
+        let fits = |plan: &Self, share: usize| plan.columns(largest, held) >= plan.columns(largest, 0) / share;
+        // The error names a headroom with some reserve.
+        if fits(self, 32) { Ok(()) } else { Err(self.too_small(|plan| fits(plan, 16))) }
+    }
+
     /// The error for columns of so many bytes that cannot be split.
     pub(super) fn too_small_for_columns(&self, bytes: usize, largest: usize, held: usize) -> IndexError {
         self.too_small(|plan| plan.columns(largest, held) >= bytes)

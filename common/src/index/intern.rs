@@ -52,6 +52,12 @@ impl Interner {
         Text(new)
     }
 
+    /// The number of a text that is stored; a frozen interner finds none.
+    pub(super) fn find(&self, text: &str) -> Option<Text> {
+        let Self { arena, ends, table, hasher } = self;
+        table.find(hasher.hash_one(text), |&other| slice(arena, ends, other) == text).map(|&found| Text(found))
+    }
+
     /// The text of a number.
     pub(super) fn get(&self, text: Text) -> &str {
         slice(&self.arena, &self.ends, text.0)
@@ -99,6 +105,7 @@ mod tests {
             for (text, &number) in texts.iter().zip(&numbers) {
                 prop_assert_eq!(interner.get(number), text.as_str());
                 prop_assert_eq!(interner.intern(text), number);
+                prop_assert_eq!(interner.find(text), Some(number));
             }
             let distinct: std::collections::HashSet<&str> = texts.iter().map(String::as_str).chain([""]).collect();
             prop_assert_eq!(interner.len(), distinct.len());

@@ -4,7 +4,7 @@
 //! with the rows only as a walk over them does.
 
 use super::intern::Text;
-use super::key::{compare_keys, key_prefix, push_key};
+use super::keying::Keying;
 use super::shard::{Row, Shard};
 use crate::domain::Ordinal;
 
@@ -23,17 +23,18 @@ pub(super) struct Order {
     shard_starts: Vec<usize>,
 }
 
-/// A key: the first name that has it, and where its rows end.
+/// A key: the first name or id that has it, and where its rows end.
 #[derive(Debug)]
 struct Key {
     shard: u32,
-    name: Text,
+    text: Text,
     rows_end: usize,
 }
 
 /// A row in its place.
 #[derive(Debug)]
 pub(super) struct Placed<'a> {
+    pub(super) number: usize,
     pub(super) shard: &'a Shard,
     pub(super) row: &'a Row,
 }
@@ -54,10 +55,10 @@ impl Order {
         self.keys.partition_point(|key| key.rows_end <= place)
     }
 
-    /// A name whose lower case is that key.
-    pub(super) fn key_name<'s>(&self, shards: &'s [Shard], key: usize) -> &'s str {
-        let Key { shard, name, .. } = self.keys[key];
-        shards[shard as usize].strings.get(name)
+    /// A name or an id that has that key.
+    pub(super) fn key_text<'s>(&self, shards: &'s [Shard], key: usize) -> &'s str {
+        let Key { shard, text, .. } = self.keys[key];
+        shards[shard as usize].strings.get(text)
     }
 
     /// Bytes held.
@@ -80,11 +81,11 @@ impl Order {
 fn locate<'a>(shards: &'a [Shard], starts: &[usize], number: RowNumber) -> Placed<'a> {
     let number = number.0 as usize;
     let shard = starts.partition_point(|&start| start <= number) - 1;
-    Placed { shard: &shards[shard], row: &shards[shard].rows[number - starts[shard]] }
+    Placed { number: shard, shard: &shards[shard], row: &shards[shard].rows[number - starts[shard]] }
 }
 
 /// Finds the order; the shards' strings are only read from then on.
-pub(super) fn order(shards: &mut [Shard]) -> Order {
+pub(super) fn order(shards: &mut [Shard], keying: Keying<'_>) -> Order {
     for shard in &mut *shards {
         shard.strings.freeze();
     }
@@ -95,13 +96,13 @@ pub(super) fn order(shards: &mut [Shard]) -> Order {
         starts.push(total);
         total += shard.rows.len();
     }
-    let Names { mut keys, key_of } = Names::of(shards);
-    let key = |shard: usize, name: Text| key_of[shard][name.0 as usize] as usize;
+    let Texts { mut keys, key_of } = Texts::of(shards, keying);
+    let key = |shard: usize, row: &Row| key_of[shard][keying.text(row.name, row.driver).0 as usize] as usize;
 
     // Count each key's rows, so that `rows_end` is where they begin …
     for (number, shard) in shards.iter().enumerate() {
         for row in shard.rows.iter() {
-            keys[key(number, row.name)].rows_end += 1;
+            keys[key(number, row)].rows_end += 1;
         }
     }
     let mut begin = 0;
@@ -112,7 +113,7 @@ pub(super) fn order(shards: &mut [Shard]) -> Order {
     let mut sequence = vec![RowNumber(0); total];
     for (_, number, board) in boards(shards) {
         for row in shards[number].rows_of(board) {
-            let end = &mut keys[key(number, shards[number].rows[row].name)].rows_end;
+            let end = &mut keys[key(number, &shards[number].rows[row])].rows_end;
             // `build` refuses more rows than 32 bits can number.
             sequence[*end] = RowNumber(u32::try_from(starts[number] + row).unwrap_or(u32::MAX));
             *end += 1;
@@ -138,7 +139,7 @@ fn by_position(mut order: Order, shards: &[Shard]) -> Order {
     for key in 0..order.keys() {
         let rows = &mut sequence[order.key_rows(key)];
         let rank = |number: &RowNumber| {
-            let Placed { shard, row } = locate(shards, &order.shard_starts, *number);
+            let Placed { shard, row, .. } = locate(shards, &order.shard_starts, *number);
             (shard.boards[row.board as usize].ordinal, row.position)
         };
         if !rows.is_sorted_by_key(rank) {
@@ -149,34 +150,32 @@ fn by_position(mut order: Order, shards: &[Shard]) -> Order {
     order
 }
 
-/// The distinct keys in order, and each shard's way from a name to its key.
-struct Names {
+/// The distinct keys in order, and each shard's way from a name or an id to its key.
+struct Texts {
     keys: Vec<Key>,
     key_of: Vec<Vec<u32>>,
 }
 
-impl Names {
-    fn of(shards: &[Shard]) -> Self {
+impl Texts {
+    fn of(shards: &[Shard], keying: Keying<'_>) -> Self {
         let used = |shard: &Shard| {
             let mut used = vec![false; shard.strings.len()];
-            shard.rows.iter().for_each(|row| used[row.name.0 as usize] = true);
+            shard.rows.iter().for_each(|row| used[keying.text(row.name, row.driver).0 as usize] = true);
             used
         };
         let used: Vec<Vec<bool>> = shards.iter().map(used).collect();
         let text = |shard: u32, name: Text| shards[shard as usize].strings.get(name);
         let count = used.iter().flatten().filter(|it| **it).count();
         let mut names = Vec::with_capacity(count);
-        let mut key = String::new();
+        let mut buffer = String::new();
         for (shard, used) in (0..).zip(&used) {
             for (name, _) in (0..).zip(used).filter(|(_, used)| **used) {
-                key.clear();
-                push_key(text(shard, Text(name)), &mut key);
-                names.push((key_prefix(&key), shard, Text(name)));
+                names.push((keying.rank(text(shard, Text(name)), &mut buffer), shard, Text(name)));
             }
         }
         drop(used);
         let compare = |a: &(u64, u32, Text), b: &(u64, u32, Text)| {
-            a.0.cmp(&b.0).then_with(|| compare_keys(text(a.1, a.2), text(b.1, b.2)))
+            a.0.cmp(&b.0).then_with(|| keying.compare_ranked(text(a.1, a.2), text(b.1, b.2)))
         };
         names.sort_unstable_by(compare);
         let distinct = names.chunk_by(|a, b| compare(a, b).is_eq());
@@ -187,7 +186,7 @@ impl Names {
                 // There are no more keys than rows.
                 key_of[shard as usize][name.0 as usize] = u32::try_from(keys.len()).unwrap_or(u32::MAX);
             }
-            keys.push(Key { shard: same[0].1, name: same[0].2, rows_end: 0 });
+            keys.push(Key { shard: same[0].1, text: same[0].2, rows_end: 0 });
         }
         Self { keys, key_of }
     }

@@ -1,64 +1,67 @@
-//! Blocks of JSON on their way into the files of the driver index.
+//! One published file while it is written, block by block.
 
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
 
+use super::generation::Generation;
 use super::gzip::{self, Block, HEADER, Trailer};
-use super::writer::Exported;
+use super::staged::Staged;
 use crate::runtime::fs::{FsError, NewFile};
 
-/// The files of the driver index, while they are written.
+/// A file of one gzip member, and its text where that is published too.
 #[derive(Debug)]
 pub(super) struct Output {
+    name: String,
     gzip: NewFile,
     plain: Option<NewFile>,
-    folder: PathBuf,
     trailer: Trailer,
     json_bytes: u64,
     gzip_bytes: u64,
 }
 
-impl Output {
-    pub(super) fn new(mut gzip: NewFile, plain: Option<NewFile>, folder: &Path) -> Result<Self, FsError> {
-        gzip.write_all(&HEADER).map_err(|error| cannot_write(folder, error))?;
-        let (folder, trailer) = (folder.to_owned(), Trailer::default());
-        Ok(Self { gzip, plain, folder, trailer, json_bytes: 0, gzip_bytes: HEADER.len() as u64 })
-    }
-
-    /// Whether the text of blocks is written too.
-    pub(super) fn takes_text(&self) -> bool {
-        self.plain.is_some()
-    }
-
-    /// Writes the next block; `length` is that of its text, which may be left out where it is not taken.
-    pub(super) fn block(&mut self, block: &Block, length: usize, text: &[u8]) -> Result<(), FsError> {
-        self.trailer.add(block);
-        self.json_bytes += length as u64;
-        self.gzip_bytes += block.bytes.len() as u64;
-        let plain = self.plain.as_mut().map_or(Ok(()), |plain| plain.write_all(text));
-        plain.and_then(|()| self.gzip.write_all(&block.bytes)).map_err(|error| cannot_write(&self.folder, error))
-    }
-
-    /// Ends the files.
-    pub(super) fn end(&mut self, exported: &mut Exported) -> Result<(), FsError> {
-        exported.json_bytes = self.json_bytes;
-        exported.generation = std::mem::take(&mut self.trailer).generation(self.json_bytes);
-        let ending = gzip::ending(exported.generation);
-        exported.gzip_bytes = self.gzip_bytes + ending.len() as u64;
-        self.gzip.write_all(&ending).map_err(|error| cannot_write(&self.folder, error))
-    }
-
-    /// Puts the files in their place; returns whether any differs from what was there.
-    pub(super) fn commit(self) -> Result<bool, FsError> {
-        let mut changed = self.gzip.commit_if_changed()?;
-        if let Some(plain) = self.plain {
-            changed |= plain.commit_if_changed()?;
-        }
-        Ok(changed)
-    }
+/// What a file came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    pub(super) generation: Generation,
+    pub(super) gzip_bytes: u64,
 }
 
-/// The error for a refusal while writing exports.
-pub(super) fn cannot_write(folder: &Path, cause: io::Error) -> FsError {
-    FsError::new("write an export into", folder, cause)
+impl Output {
+    /// Begins `{name}.gz`, and `{name}` too if its text is published.
+    pub(super) fn new(staged: &Staged, name: &str, plain: bool) -> Result<Self, FsError> {
+        let compressed = format!("{name}.gz");
+        let mut gzip = staged.create(&compressed)?;
+        gzip.write_all(&HEADER).map_err(|error| staged.cannot_write(&compressed, error))?;
+        let plain = if plain { Some(staged.create(name)?) } else { None };
+        let (name, trailer) = (name.to_owned(), Trailer::default());
+        Ok(Self { name, gzip, plain, trailer, json_bytes: 0, gzip_bytes: HEADER.len() as u64 })
+    }
+
+    /// Writes the next block; its text may be left out where it is not taken.
+    pub(super) fn block(&mut self, staged: &Staged, block: &Block, text: &[u8]) -> Result<(), FsError> {
+        self.trailer.add(block);
+        self.json_bytes += block.text_bytes as u64;
+        self.gzip_bytes += block.bytes.len() as u64;
+        if let Some(plain) = &mut self.plain {
+            plain.write_all(text).map_err(|error| staged.cannot_write(&self.name, error))?;
+        }
+        self.gzip.write_all(&block.bytes).map_err(|error| staged.cannot_write(&format!("{}.gz", self.name), error))
+    }
+
+    /// Ends the file. What blocks after the first `up_to` bytes say does not count as a change of it.
+    pub(super) fn end(mut self, staged: &mut Staged, up_to: Option<u64>) -> Result<Written, FsError> {
+        let generation = self.trailer.generation(self.json_bytes);
+        let ending = gzip::ending(generation);
+        let compressed = format!("{}.gz", self.name);
+        self.gzip.write_all(&ending).map_err(|error| staged.cannot_write(&compressed, error))?;
+        staged.add(compressed, self.gzip, up_to)?;
+        if let Some(plain) = self.plain {
+            staged.add(self.name, plain, None)?;
+        }
+        Ok(Written { generation, gzip_bytes: self.gzip_bytes + ending.len() as u64 })
+    }
+
+    /// Bytes of the compressed file by now.
+    pub(super) fn gzip_bytes(&self) -> u64 {
+        self.gzip_bytes
+    }
 }

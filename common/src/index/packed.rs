@@ -83,6 +83,24 @@ pub(super) fn write_date(packed: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&text);
 }
 
+/// Year, month, day, hour, minute and second of a date that [`pack_date`] packed; they may be no day of the calendar.
+pub(super) fn date_fields(packed: u64) -> [i16; 6] {
+    let mut digits = packed & !US_DATE;
+    let mut last = |count| {
+        let field = digits % count;
+        digits /= count;
+        i16::try_from(field).unwrap_or_default()
+    };
+    let (second, minute, hour) = (last(100), last(100), last(100));
+    if packed & US_DATE == 0 {
+        let (day, month) = (last(100), last(100));
+        [last(10_000), month, day, hour, minute, second]
+    } else {
+        let (year, day) = (last(10_000), last(100));
+        [year, last(100), day, hour, minute, second]
+    }
+}
+
 /// Packs seconds that are whole milliseconds below 2^31; other seconds are not packed.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the result is compared with what went in")]
 pub(super) fn pack_seconds(seconds: f64) -> Option<u32> {

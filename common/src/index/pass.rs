@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::boards::Damaged;
 use super::error::IndexError;
 use super::headroom::{Plan, RUN};
-use super::key::{KeyRange, push_key};
+use super::key::KeyRange;
+use super::keying::Keying;
 use super::parallel;
 use super::sample::Sample;
 use super::shard::Shard;
 use super::split;
-use crate::domain::{Catalog, Combination, Entry, Ordinal};
+use crate::domain::{Catalog, Combination, Driver, Entry, Ordinal};
 use crate::store::{Buffers, Cache, Entries, ReadError, Within};
 
 /// Keys in the sample that the ranges of further passes are chosen from.
@@ -60,6 +61,10 @@ pub(super) struct Setup<'a> {
     pub(super) give_back: fn(),
     /// What the export holds meanwhile.
     pub(super) held: usize,
+    /// What the range is one of.
+    pub(super) keying: Keying<'a>,
+    /// Whether rows need their drivers' ids.
+    pub(super) with_drivers: bool,
 }
 
 /// A pass at work.
@@ -81,7 +86,7 @@ impl<'a> Pass<'a> {
         let readers = setup.plan.map_or(setup.threads, |plan| plan.readers).max(1);
         Self {
             setup,
-            shards: (0..readers).map(|_| Mutex::new(Shard::new(range.clone()))).collect(),
+            shards: (0..readers).map(|_| Mutex::new(Shard::new(range.clone(), setup.with_drivers))).collect(),
             taken: AtomicUsize::new(0),
             limit: AtomicUsize::new(setup.plan.map_or(usize::MAX, |plan| plan.columns(largest, setup.held))),
             largest,
@@ -230,13 +235,16 @@ impl<'a> Pass<'a> {
             if taken <= limit {
                 break;
             }
-            let Some(upper) = split::upper(&shards, split::kept_share(taken, limit, done, self.setup.catalog.len()))
-            else {
+            let Some(upper) = split::upper(
+                &shards,
+                split::kept_share(taken, limit, done, self.setup.catalog.len()),
+                self.setup.keying,
+            ) else {
                 // One driver's rows, or the boards alone: what they will take in the end is not known.
                 return Err(plan.too_small_for_columns(taken.saturating_mul(2), self.largest, self.setup.held));
             };
             for shard in &mut shards {
-                shard.narrow(&upper);
+                shard.narrow(&upper, self.setup.keying);
             }
             self.taken.store(shards.iter().map(|shard| shard.reserved_bytes()).sum(), Relaxed);
             narrowed = true;
@@ -287,10 +295,10 @@ impl EntryFilter<'_> {
         }
     }
 
-    /// Takes the key of a name, and returns whether it is in the range.
-    fn is_wanted(&mut self, name: &str) -> bool {
+    /// Takes the key of a driver, and returns whether it is in the range.
+    fn is_wanted(&mut self, driver: &Driver<'_>) -> bool {
         self.key.clear();
-        push_key(name, self.key);
+        self.pass.setup.keying.push_key_of(driver, self.key);
         if let Some(sample) = self.sample {
             sample.add(self.key);
         }
@@ -312,13 +320,13 @@ impl<'b> Entries<'b> for EntryFilter<'_> {
         if self.pass.setup.plan.is_none() || lock(self.shard).range.is_all() {
             let Some(entry) = Entry::read(raw) else { return };
             self.named += 1;
-            if self.pass.setup.plan.is_none() || self.is_wanted(&entry.name) {
+            if self.pass.setup.plan.is_none() || self.is_wanted(&entry.driver) {
                 self.add(&entry);
             }
-        } else if let Some(name) = Entry::driver_name(raw) {
-            // Of an entry outside of the range the name is all that is read.
+        } else if let Some(driver) = Driver::of(raw) {
+            // Of an entry outside of the range the driver is all that is read.
             self.named += 1;
-            if self.is_wanted(&name)
+            if self.is_wanted(&driver)
                 && let Some(entry) = Entry::read(raw)
             {
                 self.add(&entry);

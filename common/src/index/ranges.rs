@@ -1,16 +1,21 @@
 //! Reading the whole cache into columns: at once, or in passes over ranges of keys where memory is limited.
 
+use std::time::SystemTime;
+
 use tokio_util::sync::CancellationToken;
 
 use super::boards::{BoardState, Built};
 use super::columns::Columns;
+use super::drivers::Drivers;
 use super::error::{IndexError, MAX_ROWS};
 use super::headroom::{Headroom, Plan};
 use super::key::KeyRange;
+use super::keying::Keying;
 use super::pass::{Pass, Read, Reader, Setup};
 use super::sample::Distribution;
 use super::shard::Shard;
 use crate::domain::{Catalog, Ordinal};
+use crate::runtime::config::IndexFormat;
 use crate::store::Cache;
 
 /// How full the columns of a range should be.
@@ -30,16 +35,28 @@ pub struct Source<'a> {
     pub threads: usize,
     /// How much memory it may take.
     pub headroom: Headroom,
+    /// For which front ends files are published.
+    pub formats: &'a [IndexFormat],
+    /// The time of day, which some files name.
+    pub now: SystemTime,
     /// Ends it early.
     pub stop: &'a CancellationToken,
 }
 
-/// The columns of one range of keys after another. Together they are all rows, in the order of the index.
+impl Source<'_> {
+    /// Whether files of that format are published.
+    pub(super) fn has(&self, format: IndexFormat) -> bool {
+        self.formats.contains(&format)
+    }
+}
+
+/// The columns of one range of keys after another. Together they are all rows, in the order of their keys.
 #[derive(Debug)]
 pub struct Ranges<'a> {
     pub(super) source: Source<'a>,
     pub(super) plan: Option<Plan>,
     pub(super) columns: Columns,
+    pub(super) keying: Keying<'a>,
     range: KeyRange,
     /// What was found in the first pass: later ones have to find the same.
     trailers: Vec<Option<[u8; 8]>>,
@@ -67,13 +84,27 @@ pub fn build<'a>(source: &Source<'a>) -> Result<(Built, Ranges<'a>), IndexError>
 
 /// The same, with memory shared out as the plan says.
 pub(super) fn build_in<'a>(source: &Source<'a>, plan: Option<Plan>) -> Result<(Built, Ranges<'a>), IndexError> {
-    let mut pass = Pass::new(setup(source, plan, 0), &KeyRange::default(), 0);
+    let mut ranges = Ranges {
+        source: *source,
+        plan,
+        columns: Columns::default(),
+        keying: Keying::Name,
+        range: KeyRange::default(),
+        trailers: Vec::new(),
+        large: Vec::new(),
+        largest: 0,
+        distribution: Distribution::default(),
+        row_bytes: ROW_BYTES,
+        #[cfg(test)]
+        count: std::rc::Rc::default(),
+    };
+    let mut pass = Pass::new(ranges.setup(0), &KeyRange::default(), 0);
     let mut readers = pass.read(true, |_| true)?;
-    let mut large: Vec<Ordinal> = readers.iter().flat_map(|it| &it.large).copied().collect();
-    large.sort_unstable();
+    ranges.large = readers.iter().flat_map(|it| &it.large).copied().collect();
+    ranges.large.sort_unstable();
     // The buffers for boards are free for the large ones.
     readers.iter_mut().for_each(Reader::free);
-    readers.push(pass.read_large(&large, true)?);
+    readers.push(pass.read_large(&ranges.large, true)?);
 
     let mut states = vec![BoardState::Missing; source.catalog.len()];
     let mut trailers = vec![None; if plan.is_some() { states.len() } else { 0 }];
@@ -83,35 +114,25 @@ pub(super) fn build_in<'a>(source: &Source<'a>, plan: Option<Plan>) -> Result<(B
             *place = Some(trailer);
         }
     }
+    ranges.trailers = trailers;
     let entries = readers.iter().map(|it| it.entries).sum();
     let nameless = readers.iter().map(|it| it.nameless).sum();
     let mut damaged: Vec<_> = readers.iter_mut().flat_map(|it| std::mem::take(&mut it.damaged)).collect();
     damaged.sort_by_key(|(ordinal, _)| *ordinal);
     let damaged = damaged.into_iter().map(|(_, it)| it).collect();
-    let distribution = Distribution::of(readers.into_iter().filter_map(|it| it.sample));
-    let mut ranges = Ranges {
-        source: *source,
-        plan,
-        columns: Columns::default(),
-        range: KeyRange::default(),
-        trailers,
-        large,
-        largest: 0,
-        distribution,
-        row_bytes: ROW_BYTES,
-        #[cfg(test)]
-        count: std::rc::Rc::default(),
-    };
+    ranges.distribution = Distribution::of(readers.into_iter().filter_map(|it| it.sample));
     ranges.take(pass)?;
     Ok((Built { states, damaged, entries, nameless }, ranges))
 }
 
-fn setup<'a>(source: &Source<'a>, plan: Option<Plan>, held: usize) -> Setup<'a> {
-    let Source { cache, catalog, threads, headroom, stop } = *source;
-    Setup { cache, catalog, stop, threads, plan, give_back: headroom.give_back, held }
-}
+impl<'a> Ranges<'a> {
+    fn setup(&self, held: usize) -> Setup<'a> {
+        let Source { cache, catalog, threads, headroom, stop, .. } = self.source;
+        let with_drivers = self.source.has(IndexFormat::April2026);
+        let (plan, keying, give_back) = (self.plan, self.keying, headroom.give_back);
+        Setup { cache, catalog, stop, threads, plan, give_back, held, keying, with_drivers }
+    }
 
-impl Ranges<'_> {
     /// How many ranges there were by now.
     #[cfg(test)]
     pub(super) fn count(&self) -> std::rc::Rc<std::cell::Cell<usize>> {
@@ -133,16 +154,52 @@ impl Ranges<'_> {
         let rows = FILLED * limit as f64 / self.row_bytes;
         let upper = self.distribution.upper(&lower, rows).map(ToOwned::to_owned);
         self.range = KeyRange { lower: Some(lower), upper };
-        let mut pass = Pass::new(setup(&self.source, self.plan, held), &self.range, self.largest);
+        self.read_again(held, false)
+    }
+
+    /// Frees the columns if they have to be read again anyway.
+    pub(super) fn free_if_limited(&mut self) {
+        if self.plan.is_some() {
+            self.columns = Columns::default();
+            self.give_back();
+        }
+    }
+
+    /// Goes through all rows once more, in the order of their drivers' keys, while the export holds so many bytes.
+    pub(super) fn by_driver<'d>(self, drivers: &'d Drivers, held: usize) -> Result<Ranges<'d>, IndexError>
+    where
+        'a: 'd,
+    {
+        let mut ranges: Ranges<'d> = self;
+        ranges.keying = Keying::Driver(drivers);
+        if ranges.plan.is_none() {
+            ranges.columns = std::mem::take(&mut ranges.columns).reordered(ranges.keying);
+            return Ok(ranges);
+        }
+        ranges.range = KeyRange::default();
+        ranges.read_again(held, true)?;
+        Ok(ranges)
+    }
+
+    /// Reads the boards of the first pass again, and keeps the columns of the range.
+    fn read_again(&mut self, held: usize, sampled: bool) -> Result<(), IndexError> {
+        if let Some(plan) = self.plan {
+            plan.check_held(self.largest, held)?;
+        }
+        let mut pass = Pass::new(self.setup(held), &self.range, self.largest);
         let usual = |ordinal: Ordinal| {
             self.trailers[ordinal.0 as usize].is_some() && self.large.binary_search(&ordinal).is_err()
         };
-        let mut readers = pass.read(false, usual)?;
+        let mut readers = pass.read(sampled, usual)?;
         readers.iter_mut().for_each(Reader::free);
         let large: Vec<_> = self.large.iter().copied().filter(|it| self.trailers[it.0 as usize].is_some()).collect();
-        readers.push(pass.read_large(&large, false)?);
+        readers.push(pass.read_large(&large, sampled)?);
         self.compare(&pass, &readers)?;
-        drop(readers);
+        if sampled {
+            self.distribution = Distribution::of(readers.into_iter().filter_map(|it| it.sample));
+        } else {
+            drop(readers);
+        }
         self.take(pass)
     }
 
@@ -185,7 +242,7 @@ impl Ranges<'_> {
         self.largest = largest;
         // What boards were read into is free for the order of the rows, and what that took on the way for the export.
         self.give_back();
-        self.columns = Columns::new(shards);
+        self.columns = Columns::new(shards, self.keying);
         self.give_back();
         #[cfg(test)]
         self.count.set(self.count.get() + 1);

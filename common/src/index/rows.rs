@@ -1,5 +1,7 @@
 //! One row of the index as JSON.
 
+use serde::Serialize;
+
 use std::io::Write as _;
 
 use super::packed;
@@ -14,9 +16,21 @@ pub(super) enum Stored<'a> {
     Text(&'a str),
 }
 
+/// The files that have rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The driver index.
+    DriverIndex,
+    /// The shards of entries.
+    Entries,
+}
+
 /// What a row says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a> {
+    /// The driver's id, and an avatar; empty where no export needs them.
+    pub(super) driver: &'a str,
+    pub(super) avatar: &'a str,
     pub(super) name: &'a str,
     pub(super) position: u32,
     pub(super) laptime: Stored<'a>,
@@ -36,11 +50,14 @@ pub(super) struct Fields<'a> {
 
 impl Fields<'_> {
     /// Appends the row. What is packed has no character that JSON escapes.
-    pub(super) fn write(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
-        let text = |key: &str, value, out: &mut Vec<u8>| {
-            out.extend_from_slice(key.as_bytes());
-            write_text(value, out);
-        };
+    pub(super) fn write(&self, form: Form, board: (&Track, &Class), out: &mut Vec<u8>) {
+        match form {
+            Form::DriverIndex => self.write_result(board, out),
+            Form::Entries => self.write_entry(board, out),
+        }
+    }
+
+    fn write_result(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
         text(r#"{"name":"#, self.name, out);
         number(r#","position":"#, self.position, out);
         out.extend_from_slice(br#","laptime":"#);
@@ -61,14 +78,39 @@ impl Fields<'_> {
         out.push(b'}');
     }
 
+    fn write_entry(&self, (track, class): (&Track, &Class), out: &mut Vec<u8>) {
+        text(r#"{"path_id":"#, self.driver, out);
+        number(r#","position":"#, self.position, out);
+        out.extend_from_slice(br#","laptime":"#);
+        write_stored(self.laptime, packed::write_laptime, out);
+        text(r#","car":"#, self.car, out);
+        text(r#","car_class":"#, self.car_class, out);
+        text(r#","difficulty":"#, self.difficulty, out);
+        number(r#","track_id":""#, track.id, out);
+        number(r#"","class_id":""#, class.id, out);
+        out.extend_from_slice(br#"","date_time":"#);
+        write_stored(self.date_time, packed::write_date, out);
+        number(r#","total_entries":"#, self.total_entries, out);
+        out.push(b'}');
+    }
+
     /// No fewer bytes than [`Fields::write`] appends, and a comma.
     pub(super) fn max_bytes(&self) -> usize {
         let stored = |stored| match stored {
             Stored::Text(text) => text_bytes(text),
             Stored::Packed(_) => 0,
         };
-        let texts =
-            [self.name, self.country, self.car, self.car_class, self.team, self.rank, self.difficulty, self.track];
+        let texts = [
+            self.driver,
+            self.name,
+            self.country,
+            self.car,
+            self.car_class,
+            self.team,
+            self.rank,
+            self.difficulty,
+            self.track,
+        ];
         AROUND_ROW + stored(self.laptime) + stored(self.date_time) + texts.into_iter().map(text_bytes).sum::<usize>()
     }
 }
@@ -93,15 +135,21 @@ fn number(key: &str, value: impl std::fmt::Display, out: &mut Vec<u8>) {
     debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
 }
 
-/// Appends a text as a JSON string.
-pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
-    let written = serde_json::to_writer(out, text);
+/// Appends a key, and a text as its value.
+fn text(key: &str, value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    write_json(value, out);
+}
+
+/// Appends a value as JSON.
+pub(super) fn write_json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    let written = serde_json::to_writer(out, value);
     debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
 }
 
 fn write_stored(stored: Stored<'_>, unpack: impl Fn(u64, &mut Vec<u8>), out: &mut Vec<u8>) {
     match stored {
-        Stored::Text(text) => write_text(text, out),
+        Stored::Text(text) => write_json(text, out),
         Stored::Packed(value) => {
             out.push(b'"');
             unpack(value, out);

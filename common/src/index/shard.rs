@@ -1,8 +1,10 @@
-//! What one thread has read: rows of 56 bytes, the boards they belong to, and the strings that both refer to.
+//! What one thread has read: rows of 64 bytes, the boards they belong to, and the strings that both refer to.
 
 use super::chunks::Chunks;
+use super::drivers::{self, id_of};
 use super::intern::{Interner, Text};
-use super::key::{KeyRange, push_key};
+use super::key::KeyRange;
+use super::keying::Keying;
 use super::packed;
 use super::rows::{Fields, Stored};
 use crate::domain::{Entry, Ordinal, seconds_behind};
@@ -30,6 +32,9 @@ pub(super) struct Row {
     team: Text,
     rank: Text,
     difficulty: Text,
+    /// The driver's id, and an avatar; empty where no export needs them.
+    pub(super) driver: Text,
+    avatar: Text,
 }
 
 /// A board that was read.
@@ -54,10 +59,13 @@ pub(super) struct Shard {
     pub(super) range: KeyRange,
     /// The first row of the board that is being read.
     begun: usize,
+    /// Whether rows have drivers' ids and avatars, and what a table of these drivers may take.
+    with_drivers: bool,
+    driver_bytes: usize,
 }
 
 impl Shard {
-    pub(super) fn new(range: KeyRange) -> Self {
+    pub(super) fn new(range: KeyRange, with_drivers: bool) -> Self {
         Self {
             strings: Interner::new(),
             rows: Chunks::new(),
@@ -65,6 +73,8 @@ impl Shard {
             odd_seconds: Vec::new(),
             range,
             begun: 0,
+            with_drivers,
+            driver_bytes: 0,
         }
     }
 
@@ -94,7 +104,7 @@ impl Shard {
     /// Bytes held, and set apart for what it takes to grow and to be sorted.
     pub(super) fn reserved_bytes(&self) -> usize {
         let lists = self.odd_seconds.capacity() * size_of::<f64>() * 3;
-        self.rows.bytes() + self.rows.len() * ORDER_BYTES + self.strings.reserved_bytes() + lists
+        self.rows.bytes() + self.rows.len() * ORDER_BYTES + self.strings.reserved_bytes() + lists + self.driver_bytes
     }
 
     /// Bytes held of rows and strings.
@@ -103,7 +113,7 @@ impl Shard {
     }
 
     /// Ends the range at `upper`: drops the rows from there on, and the strings that only they refer to.
-    pub(super) fn narrow(&mut self, upper: &str) {
+    pub(super) fn narrow(&mut self, upper: &str, keying: Keying<'_>) {
         self.range.upper = Some(upper.to_owned());
         self.strings.freeze();
         let (mut strings, mut odd_seconds) = (Interner::new(), Vec::new());
@@ -112,15 +122,16 @@ impl Shard {
         let apart = |value: u64, strings: &mut Interner| {
             if value & APART == 0 { value } else { APART | u64::from(renew(lower_half(value), strings).0) }
         };
-        // Whether a name is kept; found once each, for boards begin anew with every driver.
-        let mut kept_names = vec![None; old.len()];
+        // Whether a name or an id is kept; found once each, for boards begin anew with every driver.
+        let mut kept_texts = vec![None; old.len()];
         let mut key = String::new();
         let (boards, mut counts) = (self.boards.len(), vec![0; self.boards.len() + 1]);
-        let odd = &self.odd_seconds;
+        let (odd, mut driver_bytes) = (&self.odd_seconds, 0);
         self.rows.filter_map(|mut row| {
-            let kept = *kept_names[row.name.0 as usize].get_or_insert_with(|| {
+            let text = keying.text(row.name, row.driver);
+            let kept = *kept_texts[text.0 as usize].get_or_insert_with(|| {
                 key.clear();
-                push_key(old.get(row.name), &mut key);
+                keying.push_key(old.get(text), &mut key);
                 key.as_str() < upper
             });
             if !kept {
@@ -135,8 +146,14 @@ impl Shard {
                 &mut row.team,
                 &mut row.rank,
                 &mut row.difficulty,
+                &mut row.avatar,
             ] {
                 *text = renew(*text, &mut strings);
+            }
+            let known = strings.len();
+            row.driver = renew(row.driver, &mut strings);
+            if strings.len() > known {
+                driver_bytes += drivers::max_bytes([row.driver, row.name, row.avatar].map(|it| strings.get(it)));
             }
             row.laptime = apart(row.laptime, &mut strings);
             row.date_time = apart(row.date_time, &mut strings);
@@ -153,7 +170,7 @@ impl Shard {
             start += count;
         }
         self.begun = self.rows.len() - counts[boards];
-        (self.strings, self.odd_seconds) = (strings, odd_seconds);
+        (self.strings, self.odd_seconds, self.driver_bytes) = (strings, odd_seconds, driver_bytes);
     }
 
     /// Adds an entry of the board being read.
@@ -170,12 +187,21 @@ impl Shard {
             APART_SECONDS | u32::try_from(self.odd_seconds.len() - 1).unwrap_or_default()
         });
         let strings = &mut self.strings;
+        let (mut driver, mut avatar) = (Text(0), Text(0));
+        if self.with_drivers {
+            let (known, id) = (strings.len(), id_of(&entry.driver));
+            driver = strings.intern(&id);
+            if strings.len() > known {
+                self.driver_bytes += drivers::max_bytes([&id, &entry.driver.name, &entry.driver.avatar]);
+            }
+            avatar = strings.intern(&entry.driver.avatar);
+        }
         self.rows.push(Row {
             laptime,
             date_time,
             time_diff,
             board,
-            name: strings.intern(&entry.name),
+            name: strings.intern(&entry.driver.name),
             position: position(entry),
             country: strings.intern(&entry.country),
             car: strings.intern(&entry.car),
@@ -183,6 +209,8 @@ impl Shard {
             team: strings.intern(&entry.team),
             rank: strings.intern(&entry.rank),
             difficulty: strings.intern(&entry.difficulty),
+            driver,
+            avatar,
         });
     }
 
@@ -190,6 +218,8 @@ impl Shard {
     pub(super) fn fields(&self, row: &Row) -> Fields<'_> {
         let board = &self.boards[row.board as usize];
         Fields {
+            driver: self.strings.get(row.driver),
+            avatar: self.strings.get(row.avatar),
             name: self.strings.get(row.name),
             position: row.position,
             laptime: self.stored(row.laptime),
@@ -241,8 +271,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_takes_56_bytes() {
-        assert_eq!(size_of::<Row>(), 56);
+    fn a_row_takes_64_bytes() {
+        assert_eq!(size_of::<Row>(), 64);
     }
 
     fn push(shard: &mut Shard, text: &str) {
@@ -252,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_board_that_is_dropped_leaves_nothing() {
-        let mut shard = Shard::new(KeyRange::default());
+        let mut shard = Shard::new(KeyRange::default(), true);
         push(&mut shard, r#"{"driver":{"name":"x"}}"#);
         shard.end_board(Ordinal(0), "T", 1);
         push(&mut shard, r#"{"driver":{"name":"x"}}"#);
@@ -263,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_gap_finer_than_milliseconds_is_kept() {
-        let mut shard = Shard::new(KeyRange::default());
+        let mut shard = Shard::new(KeyRange::default(), true);
         push(&mut shard, r#"{"driver":{"name":"x"},"relative_laptime":"+01.88751s"}"#);
         shard.end_board(Ordinal(0), "T", 1);
         assert!((shard.time_diff(&shard.rows[0]) - 1.88751).abs() < f64::EPSILON);
@@ -277,7 +307,7 @@ mod tests {
                 r#"{{"driver":{{"name":"{name}"}},"relative_laptime":"+1.{name}5s","laptime":"about {name}","team":"{name}"}}"#
             )
         };
-        let [mut narrowed, mut whole] = [(); 2].map(|()| Shard::new(KeyRange::default()));
+        let [mut narrowed, mut whole] = [(); 2].map(|()| Shard::new(KeyRange::default(), true));
         for (board, names) in [["B", "a"], ["C", "c"], ["b", "A"]].iter().enumerate() {
             let end = |shard: &mut Shard| {
                 if board < 2 {
@@ -293,7 +323,7 @@ mod tests {
             end(&mut narrowed);
             end(&mut whole);
         }
-        narrowed.narrow("c");
+        narrowed.narrow("c", Keying::Name);
         for shard in [&mut narrowed, &mut whole] {
             // The third board was being read.
             shard.end_board(Ordinal(7), "T", 2);

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::key::{compare_keys, key_of};
+use super::keying::Keying;
 use super::shard::Shard;
 
 /// Keys that an upper end is chosen from.
@@ -16,21 +16,27 @@ pub(super) fn kept_share(taken: usize, limit: usize, done: usize, all: usize) ->
 
 /// A key such that this share of the rows, but never none, is below it; `None` where all have the same key.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
-pub(super) fn upper(shards: &[impl Deref<Target = Shard>], share: f64) -> Option<String> {
+pub(super) fn upper(shards: &[impl Deref<Target = Shard>], share: f64, keying: Keying<'_>) -> Option<String> {
     let names = |step: usize| {
         shards.iter().flat_map(move |shard| {
-            (0..shard.rows.len()).step_by(step).map(|row| shard.strings.get(shard.rows[row].name))
+            (0..shard.rows.len()).step_by(step).map(move |row| {
+                let row = &shard.rows[row];
+                shard.strings.get(keying.text(row.name, row.driver))
+            })
         })
     };
     let rows: usize = shards.iter().map(|shard| shard.rows.len()).sum();
     let mut candidates: Vec<&str> = names((rows / CANDIDATES).max(1)).collect();
-    candidates.sort_unstable_by(|a, b| compare_keys(a, b));
+    candidates.sort_unstable_by(|a, b| keying.compare(a, b));
     let chosen = *candidates.get((candidates.len() as f64 * share) as usize)?;
-    let lowest = names(1).min_by(|a, b| compare_keys(a, b))?;
-    if compare_keys(lowest, chosen).is_lt() {
-        return Some(key_of(chosen));
+    let lowest = names(1).min_by(|a, b| keying.compare(a, b))?;
+    if keying.compare(lowest, chosen).is_lt() {
+        return Some(keying.key_of(chosen));
     }
-    names(1).filter(|name| compare_keys(name, chosen).is_gt()).min_by(|a, b| compare_keys(a, b)).map(key_of)
+    names(1)
+        .filter(|name| keying.compare(name, chosen).is_gt())
+        .min_by(|a, b| keying.compare(a, b))
+        .map(|name| keying.key_of(name))
 }
 
 #[cfg(test)]
@@ -43,12 +49,12 @@ mod tests {
     #[test]
     fn a_range_is_split_between_two_keys() {
         let split = |names: &str, share| {
-            let mut shard = Shard::new(KeyRange::default());
+            let mut shard = Shard::new(KeyRange::default(), true);
             for name in names.split(' ') {
                 let raw = RawValue::from_string(format!(r#"{{"driver":{{"name":"{name}"}}}}"#)).unwrap();
                 shard.push(&Entry::read(&raw).unwrap());
             }
-            upper(&[Box::new(shard)], share)
+            upper(&[Box::new(shard)], share, Keying::Name)
         };
         assert_eq!(split("d B a C", 0.5).as_deref(), Some("c"));
         // Below the upper end there is always something, also where most rows have one key.

@@ -1,6 +1,11 @@
 //! An index made within a headroom has the same bytes as one held in memory, and as a slow model has.
 
+mod model;
+mod today;
+
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::Path;
 
 use fastrand::Rng;
 use flate2::Compression;
@@ -8,15 +13,14 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
-use super::driver_index::BLOCK_ROWS;
+use super::objects::BLOCK_ITEMS;
 use super::*;
 use crate::domain::{Catalog, Combination, Ordinal, Validators};
+use crate::runtime::config::IndexFormat;
 use crate::runtime::fs;
 use crate::store::{BoardEncoder, Cache};
 
-const EXPORTS: [&str; 3] = ["driver_index.json.gz", "driver_index.json", TOP_COMBINATIONS];
-
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 21] = [
     "Ludo Flender",
     "LUDO FLENDER",
     "ludo flender",
@@ -31,6 +35,11 @@ const NAMES: [&str; 16] = [
     "佐藤",
     "Ñandú \"el\" \\",
     "a",
+    "  ",
+    "[tag] Max",
+    "{tag} Max",
+    "José",
+    "Jose",
     "Ж\u{1}",
     "Ludo Flender the eighth of his name",
 ];
@@ -38,7 +47,7 @@ const NAMES: [&str; 16] = [
 fn catalog() -> Catalog {
     Catalog::from_toml(
         "[[track]]\nid = 5\nname = \"A\"\n[[track]]\nid = 3\nname = \"B\"\n[[track]]\nid = 9\nname = \"C\"\n\
-         [[class]]\nid = 2\nname = \"X\"\n[[class]]\nid = 1\nname = \"Y\"\n[[class]]\nid = 7\nname = \"Z\"\n",
+         [[class]]\nid = 2922\nname = \"X\"\n[[class]]\nid = 1703\nname = \"Y\"\n[[class]]\nid = 7\nname = \"Z\"\n",
     )
     .unwrap()
 }
@@ -54,13 +63,27 @@ fn entry(random: &mut Rng) -> String {
     }
     let odd = ["+01.88751s", "+1m 02.345s", "soon", "+01.887s"][random.usize(..4)];
     let laptime = ["1m 23.414s", "1m 25.301s, +01.887s", "none", ""][random.usize(..4)];
-    let date = ["2025-01-15T14:30:00", "01/15/2025 14:30:00", "yesterday"][random.usize(..3)];
+    let (day, hour) = (random.u8(10..30), random.u8(10..24));
+    let date = match random.u8(..5) {
+        0 => format!("01/{day}/2025 {hour}:30:00"),
+        1 => format!("2025-01-{day}T{hour}:30:00+02:00"),
+        2 => "yesterday".to_owned(),
+        _ => format!("2025-01-{day}T{hour}:30:00"),
+    };
+    // So few ids that many drivers have several names.
+    let path = match random.u16(..300) {
+        id @ 60.. => format!("https://game.raceroom.com/users/info/{id}/"),
+        30.. => "https://game.raceroom.com/users/".to_owned(),
+        id => format!("/0{id}"),
+    };
+    let avatar = if random.bool() { format!("https://x/{}", random.u8(..9)) } else { String::new() };
+    let country = if random.u8(..4) == 0 { String::new() } else { format!("Land {}", random.u8(..3)) };
+    let team = ["", "", "Privateer", "T1", "T2", "T3"][random.usize(..6)];
     format!(
-        r#"{{"driver":{{"name":{name}}},"country":{{"name":"Land {}"}},"team":"T{}","index":{},"laptime":"{laptime}",
-            "relative_laptime":"{odd}","date_time":"{date}","rank":"A","driving_model":"Get Real"}}"#,
-        random.u8(..9),
-        random.u8(..3),
-        random.u8(..4),
+        r#"{{"driver":{{"name":{name},"path":"{path}","avatar":"{avatar}"}},"country":{{"name":"{country}"}},
+            "team":"{team}","index":{},"laptime":"{laptime}","relative_laptime":"{odd}","date_time":"{date}","rank":"A",
+            "car_class":{{"car":{{"name":"Car","class-name":"GT"}}}},"driving_model":"Get Real"}}"#,
+        random.u8(..7),
     )
 }
 
@@ -89,8 +112,22 @@ struct World {
     stop: CancellationToken,
 }
 
-/// The files that an index was exported to, and all else that is known of it.
-type Index = (Vec<Vec<u8>>, String);
+/// The files that an index was exported to, by their names, and all else that is known of it.
+type Index = (BTreeMap<String, Vec<u8>>, String);
+
+/// All files of a folder, by their names in it.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let (path, name) = entry.map(|it| (it.path(), it.file_name().into_string().unwrap())).unwrap();
+        if path.is_dir() {
+            found.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
+        } else {
+            found.insert(name, std::fs::read(path).unwrap());
+        }
+    }
+    found
+}
 
 impl World {
     /// A cache with boards of so many entries each.
@@ -106,7 +143,15 @@ impl World {
 
     fn source(&self, bytes: Option<u64>, threads: usize) -> Source<'_> {
         let headroom = Headroom { bytes, give_back: || {} };
-        Source { cache: &self.cache, catalog: &self.catalog, threads, headroom, stop: &self.stop }
+        Source {
+            cache: &self.cache,
+            catalog: &self.catalog,
+            threads,
+            headroom,
+            formats: &IndexFormat::ALL,
+            now: std::time::UNIX_EPOCH,
+            stop: &self.stop,
+        }
     }
 
     /// An index made in so many bytes.
@@ -126,13 +171,13 @@ impl World {
             built.nameless(),
             built.boards(),
             built.boards_with_entries(),
-            built.tracks(&self.catalog),
+            built.tracks(&self.catalog).count(),
             built.states,
             built.damaged
         );
-        let files = EXPORTS.map(|name| std::fs::read(folder.join(name)).unwrap());
+        let files = files(&folder);
         std::fs::remove_dir_all(&folder).unwrap();
-        Ok((files.into(), known))
+        Ok((files, known))
     }
 
     /// An index made with so many bytes for columns and for the boards that are read beside others; also how many
@@ -160,7 +205,12 @@ proptest! {
     ) {
         let world = World::new(seed, &boards);
         let (index, _) = world.index_in(columns, board, readers).unwrap();
-        prop_assert_eq!(world.index(None, 2).unwrap(), index);
+        let whole = world.index(None, 2).unwrap();
+        prop_assert_eq!(&whole.1, &index.1);
+        for (name, bytes) in &whole.0 {
+            prop_assert!(index.0.get(name) == Some(bytes), "{}", name);
+        }
+        model::check(&world, &whole);
     }
 }
 
@@ -174,7 +224,7 @@ fn little_memory_takes_many_ranges() {
         assert_eq!(index, whole);
         counts.push(count);
     }
-    assert!(counts[0] > counts[1] && counts[1] > 1 && counts[2] == 1, "{counts:?}");
+    assert!(counts[0] > counts[1] && counts[1] > 2 && counts[2] == 2, "{counts:?}");
 }
 
 #[test]
@@ -184,7 +234,7 @@ fn blocks_begin_where_they_do_in_memory() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, stop) = (Cache::new(&folder.path().join("cache")), CancellationToken::new());
         let world = World { cache, folder, catalog: catalog(), stop };
-        let entries: Vec<_> = (0..2 * BLOCK_ROWS + more).map(|number| number % 700).collect();
+        let entries: Vec<_> = (0..2 * BLOCK_ITEMS + more).map(|number| number % 700).collect();
         for (board, entries) in world.catalog.combinations().zip(entries.chunks(1500)) {
             let mut encoder = BoardEncoder::new(board, "T", &Validators::default());
             for number in entries {
@@ -241,7 +291,10 @@ fn a_slow_model_makes_the_same_index() {
     });
     let expected = format!("{{{}}}", drivers.collect::<Vec<_>>().join(","));
     let (index, count) = world.index_in(150_000, 8 << 20, 2).unwrap();
-    assert!(String::from_utf8(index.0[1].clone()).unwrap() == expected && count > 1, "{count} ranges");
+    assert!(
+        String::from_utf8(index.0["driver_index.json"].clone()).unwrap() == expected && count > 1,
+        "{count} ranges"
+    );
 }
 
 #[test]

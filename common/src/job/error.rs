@@ -1,4 +1,4 @@
-//! Why a job did not do its work, and the exit code that tells it.
+//! Why a job failed, and its exit code.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,10 @@ use crate::runtime::tasks::BlockingError;
 use crate::store::{LockError, StagingError};
 use crate::upstream::SetupError;
 
-/// Why a job did not do its work.
+/// Why a job failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// The catalogue cannot be used.
+    /// The catalogue is invalid.
     #[error("catalog.path = {}: {cause}", path.display())]
     Catalog {
         /// The catalogue's file.
@@ -28,40 +28,40 @@ pub enum JobError {
     /// The catalogue cannot be read.
     #[error("catalog.path: {0}")]
     CatalogFile(FsError),
-    /// Another writer is at work, or the lock could not be taken.
+    /// Another writer is at work, or locking failed.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The system gives no thread to keep the memory limit.
-    #[error("the memory limit cannot be kept: {0}")]
+    /// The system gives no thread for the memory limiter.
+    #[error("cannot enforce the memory limit: {0}")]
     MemoryLimiter(std::io::Error),
-    /// There is not enough memory for the index below the limits.
+    /// The memory limits leave too little for the index.
     #[error(transparent)]
     Memory(NotEnough),
-    /// How much memory is in use is not known, and there is a limit.
-    #[error("the memory limit cannot be kept: {0}")]
+    /// There is a memory limit, and memory use cannot be determined.
+    #[error("cannot enforce the memory limit: {0}")]
     Figures(MemoryError),
-    /// It was asked to stop while it waited for another writer.
+    /// Stopped while waiting for the writer's lock.
     #[error("stopped while waiting for another writer")]
     StoppedWaiting,
-    /// A newer version of these programs has written the staging folder.
+    /// A newer version wrote the staging folder.
     #[error(transparent)]
     Newer(StagingError),
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Store(#[from] FsError),
-    /// The file system refuses every board.
+    /// No board can be read.
     #[error(transparent)]
     NoBoards(PublishError),
-    /// There is no index.
+    /// The index cannot be made.
     #[error(transparent)]
     Index(#[from] IndexError),
     /// The client cannot be set up.
     #[error(transparent)]
     Client(#[from] SetupError),
-    /// The system gives no thread to work on.
+    /// The system gives no thread.
     #[error("cannot start a thread: {cause} (hint: {THREADS_HINT})", cause = .0)]
     NoThread(std::io::Error),
-    /// A task of the job panicked; its message stands above.
+    /// A task panicked.
     #[error("a task panicked: {0}")]
     Panicked(String),
 }
@@ -106,7 +106,7 @@ impl From<StagingError> for JobError {
 impl Fatal for JobError {
     fn exit(&self) -> Exit {
         match self {
-            // Waiting does not make a limit larger.
+            // A later attempt would fail too.
             Self::Memory(NotEnough::LimitTooSmall { .. })
             | Self::Index(IndexError::HeadroomTooSmall { .. })
             | Self::Catalog { .. }
@@ -141,14 +141,14 @@ mod tests {
     use std::io;
     use std::path::Path;
 
-    /// The errors that there are: a new one does not compile here until it is in the table, too.
+    /// Fails to compile if a variant is missing, so that new errors get into the table.
     fn name(error: &JobError) -> &'static str {
         match error {
             JobError::Catalog { .. } => "Catalog",
             JobError::CatalogFile(_) => "CatalogFile",
             JobError::Lock(LockError::Busy { .. }) => "Lock(Busy)",
             JobError::Lock(LockError::Store(_)) => "Lock(Store)",
-            JobError::MemoryLimiter(_) => "Guard",
+            JobError::MemoryLimiter(_) => "MemoryLimiter",
             JobError::Memory(NotEnough::LimitTooSmall { .. }) => "Memory(LimitTooSmall)",
             JobError::Memory(NotEnough::InUse { .. }) => "Memory(InUse)",
             JobError::Figures(_) => "Figures",
@@ -229,10 +229,10 @@ mod tests {
          74 Lock(Store)
          74 NoBoards
          74 Store
-         75 Guard
          75 Index(Changed)
          75 Lock(Busy)
          75 Memory(InUse)
+         75 MemoryLimiter
          75 NoThread
          78 Catalog
          78 CatalogFile

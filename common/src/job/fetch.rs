@@ -1,4 +1,4 @@
-//! Fetching boards: as many workers as requests may be in flight, one queue, one token to stop them.
+//! Fetches boards with as many workers as requests may be in flight, one queue, and one token to stop them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,51 +21,51 @@ use crate::upstream::{Answer, Client, FetchError, LastPage};
 #[cfg(test)]
 mod tests;
 
-/// How many boards that were kept, or have shrunk, are named.
-const NAMED: usize = 10;
+/// How many kept or shrunk boards are named in the log.
+const MAX_NAMED: usize = 10;
 
-/// How often a board is fetched that is much smaller than the cached one, until two answers in a row agree.
-const MAX_ANSWERS: usize = 3;
+/// How often a board is fetched that is much smaller than the cached one, until two responses in a row agree.
+const MAX_RESPONSES: usize = 3;
 
-/// A board that could not be fetched, or not be stored.
+/// A board that could not be fetched or stored.
 #[derive(Debug, Clone)]
 pub struct FailedBoard {
-    /// Which.
+    /// The board.
     pub ordinal: Ordinal,
-    /// Why.
+    /// The error.
     pub error: String,
-    /// When it was given up.
+    /// When it failed.
     pub at: SystemTime,
 }
 
 /// How fetching ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// Every board was tried.
+    /// All boards were fetched or failed.
     Complete,
-    /// The time that it had is over.
+    /// The time limit was reached.
     TimeIsUp,
-    /// It was asked to stop.
+    /// It was stopped.
     Stopped,
-    /// The service is plainly down.
+    /// The service is down.
     Unavailable(String),
 }
 
-/// How many of the boards that were fetched are of each kind; see [`Arrival`].
+/// The number of fetched boards of each kind; see [`Arrival`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Arrivals {
-    /// Written, for their entries are not those that were cached.
+    /// Written, because their entries differ from the cached ones.
     pub changed: usize,
-    /// Not written, for their entries are those that are cached.
+    /// Not written, because their entries equal the cached ones.
     pub unchanged: usize,
-    /// Without entries, and without before.
+    /// Without entries, as before.
     pub empty: usize,
-    /// Without entries at the service; the cached ones stay.
+    /// Without entries at the service; the cached entries were kept.
     pub kept: usize,
 }
 
 impl Arrivals {
-    /// All of them.
+    /// The number of all fetched boards.
     #[must_use]
     pub fn total(&self) -> usize {
         let Self { changed, unchanged, empty, kept } = self;
@@ -92,23 +92,23 @@ impl std::ops::AddAssign for Arrivals {
     }
 }
 
-/// What fetching did.
+/// The result of fetching.
 #[derive(Debug)]
 pub struct Fetched {
-    /// The boards that arrived.
+    /// The fetched boards.
     pub boards: Vec<Ordinal>,
-    /// What they said.
+    /// How many of them are of each kind.
     pub arrivals: Arrivals,
-    /// Boards that could not be had.
+    /// The boards that failed.
     pub failed: Vec<FailedBoard>,
     /// How it ended.
     pub end: End,
 }
 
-/// Why fetching ended before its time.
+/// Why fetching failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchFault {
-    /// The disk refused a board.
+    /// The file system failed.
     #[error(transparent)]
     Store(#[from] FsError),
     /// A worker panicked.
@@ -116,51 +116,51 @@ pub enum FetchFault {
     Panicked(JoinError),
 }
 
-/// Why a board is not in the cache as the service has it.
+/// Why one board failed.
 #[derive(Debug, thiserror::Error)]
 enum NotFetched {
     #[error(transparent)]
     Upstream(#[from] FetchError),
     #[error(transparent)]
     Store(#[from] Refusal),
-    #[error("{MAX_ANSWERS} answers with far fewer entries than the {cached} cached, and no two in a row agree")]
+    #[error("{MAX_RESPONSES} responses have far fewer entries than the {cached} cached, and no two in a row agree")]
     Unsteady { cached: usize },
 }
 
-/// What fetching needs.
+/// Fetches boards.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     /// The service.
     pub client: Arc<Client>,
-    /// Where boards are taken in.
+    /// Accepts fetched boards.
     pub staging: Arc<Staging>,
-    /// Where those go that say something new.
+    /// Where changed boards are written.
     pub destination: Destination,
     /// The boards' names.
     pub catalog: Arc<Catalog>,
-    /// How far it is.
+    /// Counts fetched boards.
     pub progress: Arc<Progress>,
-    /// Boards fetched at a time.
+    /// The number of workers.
     pub concurrency: usize,
-    /// How many of them may be in flight now, where memory is short.
+    /// How many workers may have a board in flight, which is less if memory is short.
     pub concurrency_limit: ConcurrencyLimit,
-    /// When no further board is begun; with none, all are.
+    /// No board is started after this.
     pub until: Option<Instant>,
-    /// What every task is spawned on.
+    /// Tracks all tasks.
     pub tasks: Tasks,
     /// The time of day, for `cached_at`.
     pub clock: fn() -> SystemTime,
 }
 
-/// What the workers of one call share.
+/// Shared by the workers of one call.
 #[derive(Debug)]
 struct Queue {
     boards: Vec<Ordinal>,
     next: AtomicUsize,
     outcome: Mutex<Outcome>,
-    /// Cancelled by whoever finds that there is no use in going on.
+    /// Cancelled if fetching cannot continue.
     stop: CancellationToken,
-    /// Cancelled by whoever finds that there is no board left to begin: who waits to be allowed one waits in vain.
+    /// Cancelled when no board is left, so that workers stop waiting for a slot.
     drained: CancellationToken,
 }
 
@@ -177,11 +177,11 @@ struct Outcome {
 }
 
 impl Fetcher {
-    /// Fetches the boards, each once, in order, and returns when no worker is left. Boards that arrived are on disk
-    /// whatever the end was; of those in flight when it was stopped, nothing is.
+    /// Fetches the boards in order, and returns when all workers have ended. However it ends, fetched boards are on disk, and
+    /// nothing of boards in flight is.
     ///
     /// # Errors
-    /// When the disk refused a board, or a worker panicked.
+    /// If the file system fails for all boards, or a worker panics.
     pub async fn fetch(&self, boards: Vec<Ordinal>, stop: &CancellationToken) -> Result<Fetched, FetchFault> {
         self.progress.expect(boards.len());
         let workers = self.concurrency.min(boards.len());
@@ -209,9 +209,9 @@ impl Fetcher {
         if let Some(first) = outcome.kept.first() {
             let (boards, named) = (outcome.arrivals.kept, &outcome.kept);
             let named = named.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            tracing::warn!(boards, %first, named, "the service has no entries for boards that had some: they are kept");
+            tracing::warn!(boards, %first, named, "the service has no entries for boards that had some; they are kept");
         }
-        if outcome.shrunk > NAMED {
+        if outcome.shrunk > MAX_NAMED {
             tracing::warn!(boards = outcome.shrunk, "many boards are much smaller than the cached ones");
         }
         let complete = outcome.boards.len() + outcome.failed.len() == queue.boards.len();
@@ -224,28 +224,28 @@ impl Fetcher {
         Ok(Fetched { boards: outcome.boards, arrivals: outcome.arrivals, failed: outcome.failed, end })
     }
 
-    /// Fetches one board and takes it in. One that is much smaller than the cached board is fetched again, to its last entry and
-    /// unconditionally, and replaces it only if two answers in a row agree; the answer before is not held meanwhile.
+    /// Fetches one board and accepts it. If it is much smaller than the cached one, it is fetched again, unconditionally and to
+    /// its last entry, and accepted only if two responses in a row agree.
     async fn one(&self, board: Combination, name: &str, queue: &Queue) -> Result<(Arrival, usize), NotFetched> {
         let mut unless = self.staging.cache().validators(board);
         let mut last_page = LastPage::Short;
-        // How many entries the answers had that were too small.
-        let mut doubted = Vec::new();
+        // The numbers of entries of responses that were too small.
+        let mut suspicious = Vec::new();
         loop {
             let encoder: Box<BoardEncoder> = match self.client.fetch(board, name, &unless, last_page).await? {
                 Answer::Board(encoder) => encoder,
                 Answer::NotModified if self.staging.renew(board)? => return Ok((Arrival::Unchanged, 0)),
                 Answer::NotModified => {
-                    // Someone has removed the file meanwhile.
+                    // The cached file was removed in the meantime.
                     unless = Validators::default();
                     continue;
                 }
             };
-            // Compressing the rest, comparing and writing take the disk's time, which is not the runtime's.
+            // Compresses, compares and writes.
             let write = || {
                 let file = encoder.finish(&timestamp((self.clock)()));
                 let agrees = |before: &usize| !has_shrunk(*before, file.entries) && !has_shrunk(file.entries, *before);
-                let confirmed = doubted.last().is_some_and(agrees);
+                let confirmed = suspicious.last().is_some_and(agrees);
                 let shrinking = if confirmed { Shrinking::Accepted } else { Shrinking::Refused };
                 self.staging.accept(&file, self.destination, shrinking).map(|accepted| (accepted, file.entries))
             };
@@ -253,8 +253,8 @@ impl Fetcher {
                 (Ok(arrival), entries) => return Ok((arrival, entries)),
                 (Err(Shrunk { cached }), entries) => (cached, entries),
             };
-            doubted.push(entries);
-            if doubted.len() == MAX_ANSWERS {
+            suspicious.push(entries);
+            if suspicious.len() == MAX_RESPONSES {
                 return Err(NotFetched::Unsteady { cached });
             }
             queue.shrunk(board, cached, entries);
@@ -263,7 +263,7 @@ impl Fetcher {
     }
 }
 
-/// One worker: takes boards until there are none, or none are to be had.
+/// One worker: fetches boards until none are left or fetching cannot continue.
 async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
     loop {
         tokio::select! {
@@ -291,7 +291,7 @@ async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
                 let mut outcome = queue.outcome();
                 outcome.boards.push(ordinal);
                 outcome.arrivals.count(arrival);
-                if arrival == Arrival::Kept && outcome.kept.len() < NAMED {
+                if arrival == Arrival::Kept && outcome.kept.len() < MAX_NAMED {
                     outcome.kept.push(board);
                 }
                 drop(outcome);
@@ -316,14 +316,14 @@ async fn work(number: usize, fetcher: Fetcher, queue: Arc<Queue>) {
 }
 
 impl Queue {
-    /// A board is much smaller than the cached one. Said of the first few, so that a service that has lost much fills no log.
+    /// Counts a board that is much smaller than the cached one, and logs the first few.
     fn shrunk(&self, board: Combination, cached: usize, fetched: usize) {
         let mut outcome = self.outcome();
         outcome.shrunk += 1;
-        let named = outcome.shrunk <= NAMED;
+        let named = outcome.shrunk <= MAX_NAMED;
         drop(outcome);
         if named {
-            tracing::warn!(%board, cached, fetched, "a board is much smaller than the cached one, fetching it again");
+            tracing::warn!(%board, cached, fetched, "a board is much smaller than the cached one; fetching it again");
         }
     }
 

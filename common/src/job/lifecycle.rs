@@ -1,5 +1,4 @@
-//! The beginning and the end of a job: the writer's lock, the catalogue, the publisher, its tasks; and an end at which nothing of it is
-//! alive.
+//! How a job begins and ends: the writer's lock, catalogue, publisher and tasks, all gone at the end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,45 +25,44 @@ use crate::runtime::{fs, timestamp};
 use crate::store::{Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
 use crate::upstream::Client;
 
-/// The most bytes of a catalogue file.
 const MAX_CATALOG_BYTES: u64 = 64 << 20;
 
-/// How long the last tasks and connections may take to end when a job is over.
-const CLOSING: Duration = Duration::from_secs(5);
+/// How long the last tasks and connections may take to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a job that waits for another writer looks whether it is gone.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a waiting job tries to take the writer's lock.
+const LOCK_RETRY: Duration = Duration::from_millis(100);
 
-/// The catalogue that the configuration asks for.
+/// The configured catalogue.
 ///
 /// # Errors
-/// When its file cannot be read or is no catalogue.
+/// If its file cannot be read or is invalid.
 pub fn load_catalog(config: &Config) -> Result<Catalog, JobError> {
     let Some(path) = &config.catalog.path else { return Ok(Catalog::builtin()) };
     let text = fs::read_text(path, MAX_CATALOG_BYTES).map_err(JobError::CatalogFile)?;
     Catalog::from_toml(&text).map_err(|cause| JobError::Catalog { path: path.clone(), cause })
 }
 
-/// A job at work.
+/// A running job.
 #[derive(Debug)]
 pub struct Job {
-    /// The boards there are.
+    /// All boards.
     pub catalog: Arc<Catalog>,
-    /// The gate into the cache.
+    /// Publishes boards and index.
     pub publisher: Arc<Publisher>,
-    /// What every task is spawned on.
+    /// Tracks all tasks.
     pub tasks: Tasks,
-    /// How far it is.
+    /// Counts fetched boards.
     pub progress: Arc<Progress>,
     /// Ends the job.
     pub stop: CancellationToken,
-    /// What an interrupted run had left in staging.
+    /// What an interrupted run left in staging.
     pub leftovers: Leftovers,
-    /// When it began.
+    /// When the job began.
     pub begun: Instant,
-    /// What others are told of it.
+    /// What the control socket reports.
     pub facts: Arc<Facts>,
-    /// Keeps it below its memory limits.
+    /// Keeps the process below its memory limits.
     pub limiter: MemoryLimiter,
     limits: Option<Limits>,
     memory: Periodic,
@@ -72,11 +70,11 @@ pub struct Job {
 }
 
 impl Job {
-    /// Takes the writer's lock, checks what an interrupted run left, and begins to purge from time to time.
+    /// Takes the writer's lock, checks what an interrupted run left, and starts periodic purges.
     ///
     /// # Errors
-    /// When the memory limit is too small for any index, another writer is at work, the catalogue is no good, or the file
-    /// system refuses.
+    /// If the memory limit is too small for any index, another writer is at work, the catalogue is invalid, or the file system
+    /// fails.
     pub async fn open(config: &Config, options: &Options, stop: CancellationToken) -> Result<Self, JobError> {
         let begun = Instant::now();
         let tasks_before = Handle::current().metrics().num_alive_tasks();
@@ -85,7 +83,7 @@ impl Job {
         if let Some(limits) = &limits {
             check_limit(limits, &Cache::new(&config.cache.dir), &catalog)?;
         }
-        // From here on: what an interrupted run left may be large.
+        // Before checking leftovers, which may be large.
         let role = Role::Job { boards: config.upstream.concurrency };
         let limiter = MemoryLimiter::start(limits.clone(), role, Handle::current(), stop.clone())
             .map_err(JobError::MemoryLimiter)?;
@@ -95,13 +93,14 @@ impl Job {
         let (folder, now) = (&config.cache.staging_dir, (options.clock)());
         let (staging, leftovers) = Staging::open(lock, folder, Cache::new(cache), known, now, &stop)?;
         let status = StatusFile::new(cache);
-        // Whoever said so was killed: there is no other writer.
+        // A killed run may have left it true.
         status.update(&Status { fetch_in_progress: Some(false), ..Status::default() })?;
         let publisher = Publisher {
             staging: Arc::new(staging),
             catalog: Arc::clone(&catalog),
             status,
             plain: config.index.plain,
+            formats: config.index.formats.clone(),
             threads: threads(),
             headroom: headroom(limits.clone()),
             give_back: memory::give_back,
@@ -110,7 +109,7 @@ impl Job {
         };
         let (tasks, progress) = (Tasks::default(), Arc::new(Progress::new()));
         let facts = Arc::clone(&options.facts);
-        tell(&facts, &tasks, &progress);
+        report_progress(&facts, &tasks, &progress);
         let memory = memory::purge_periodically(&tasks, &stop, config.memory.purge_every);
         let publisher = Arc::new(publisher);
         Ok(Self {
@@ -129,18 +128,18 @@ impl Job {
         })
     }
 
-    /// The client that the configuration asks for.
+    /// Builds the client.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// If TLS cannot be set up.
     pub fn client(&self, config: &Config) -> Result<Client, JobError> {
         Ok(Client::new(&config.upstream, fastrand::u64(..), self.publisher.clock)?)
     }
 
-    /// Publishes what is staged; see [`Publisher::publish`]. Nothing where it was stopped before it was done.
+    /// Publishes staged boards; see [`Publisher::publish`]. Returns `None` if it was stopped.
     ///
     /// # Errors
-    /// When the file system refuses, or there is not enough memory.
+    /// If the file system fails, or there is not enough memory.
     pub async fn publish(&self) -> Result<Option<Vec<BoardState>>, JobError> {
         let (publisher, stop, runtime) = (Arc::clone(&self.publisher), self.stop.clone(), Handle::current());
         let publishing =
@@ -157,8 +156,7 @@ impl Job {
         }
     }
 
-    /// Publishes in that cadence until it is stopped. What goes wrong is logged: the last publication of the job tells it by
-    /// its exit code.
+    /// Publishes periodically until stopped. Failures are only logged, since the job publishes once more at its end.
     #[must_use]
     pub fn publish_periodically(&self, cadence: Cadence) -> Periodic {
         let (publisher, runtime) = (Arc::clone(&self.publisher), Handle::current());
@@ -166,15 +164,15 @@ impl Job {
         Periodic::start(&self.tasks, &self.stop, cadence, names, move |stop| {
             match publish_and_purge(&publisher, &runtime, stop) {
                 Ok(_) | Err(PublishError::Index(IndexError::Stopped)) => {}
-                Err(error) => tracing::error!(%error, "the periodic index was not exported"),
+                Err(error) => tracing::error!(%error, "cannot export the periodic index"),
             }
         })
     }
 
-    /// Ends all that is left: tasks, and connections of clients that were dropped before. Says so where one stays.
+    /// Waits for all tasks and connections to end, and logs if some do not.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system fails.
     pub async fn close(self) -> Result<(), JobError> {
         let Self { publisher, tasks, memory, facts, limiter, tasks_before, .. } = self;
         memory.stop().await;
@@ -183,37 +181,37 @@ impl Job {
         facts.set_tasks(None);
         let closing = async {
             tasks.ended().await;
-            // A connection's task ends by itself soon after its client was dropped, and nobody holds a handle of it.
+            // The task of a connection ends soon after its client is dropped; there is no handle to await.
             let metrics = Handle::current().metrics();
             while metrics.num_alive_tasks() > tasks_before {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        if tokio::time::timeout(CLOSING, closing).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
             let alive = Handle::current().metrics().num_alive_tasks().saturating_sub(tasks_before);
             let names: Vec<_> = tasks.list().iter().map(|it| it.name).collect();
-            tracing::error!(alive, ?names, "tasks or connections are still alive after {CLOSING:?}");
+            tracing::error!(alive, ?names, "tasks or connections did not end in time");
         }
         Ok(publisher.staging.tidy()?)
     }
 }
 
-/// The writer's lock, waited for as long as the options say.
+/// Takes the writer's lock, and waits for it as long as `options.wait`.
 async fn lock(config: &Config, options: &Options, stop: &CancellationToken) -> Result<WriterLock, JobError> {
     let Options { facts, doing, clock, wait, .. } = options;
     let (cache, staging) = (&config.cache.dir, &config.cache.staging_dir);
     let begun = Instant::now();
-    let mut told = false;
+    let mut logged = false;
     loop {
         let since = timestamp(clock());
         let holder =
             Holder { program: facts.program().to_owned(), pid: std::process::id(), since, doing: doing.clone() };
         match WriterLock::acquire(cache, staging, &holder) {
             Err(busy @ LockError::Busy { .. }) if begun.elapsed() < *wait => {
-                if !std::mem::replace(&mut told, true) {
-                    tracing::info!(wait = %humantime::format_duration(*wait), "waiting: {busy}");
+                if !std::mem::replace(&mut logged, true) {
+                    tracing::info!(wait = %humantime::format_duration(*wait), %busy, "waiting for the writer's lock");
                 }
-                let pause = tokio::time::sleep(LOOK_AGAIN.min(*wait));
+                let pause = tokio::time::sleep(LOCK_RETRY.min(*wait));
                 if stop.run_until_cancelled(pause).await.is_none() {
                     return Err(JobError::StoppedWaiting);
                 }
@@ -223,44 +221,43 @@ async fn lock(config: &Config, options: &Options, stop: &CancellationToken) -> R
     }
 }
 
-/// Publishes, then gives back what that took, where the older program forced a collection.
+/// Publishes, then purges memory.
 fn publish_and_purge(
     publisher: &Publisher,
     runtime: &Handle,
     stop: &CancellationToken,
 ) -> Result<Vec<BoardState>, PublishError> {
     let result = publisher.publish(stop);
-    // Also what was held for an index that was not to be.
+    // Even after a failure.
     if let Some(purged) = purge(runtime) {
-        publisher.tell(&status::of_memory(&purged.after));
+        publisher.update_status(&status::of_memory(&purged.after));
     }
     result
 }
 
 fn purge(runtime: &Handle) -> Option<Purged> {
-    memory::purge_all(runtime).inspect_err(|error| tracing::warn!(%error, "no purge")).ok()
+    memory::purge_all(runtime).inspect_err(|error| tracing::warn!(%error, "cannot purge memory")).ok()
 }
 
-/// What an index may take below the limits, each time it is asked. What was freed before is given back first.
+/// Determines the index's headroom, after returning freed memory to the kernel.
 fn headroom(limits: Option<Limits>) -> HeadroomNow {
     HeadroomNow(Arc::new(move || {
         let limits = limits.as_ref()?;
         memory::give_back();
-        let usage = limits.usage().inspect_err(|error| tracing::error!(%error, "cannot read how much memory is left"));
-        // Without the kernel's figures no limit can be kept, and nothing is to be held.
+        let usage = limits.usage().inspect_err(|error| tracing::error!(%error, "cannot determine the memory in use"));
+        // Then the limit cannot be enforced, so there is no headroom.
         Some(usage.map_or(0, |usage| usage.headroom_bytes()))
     }))
 }
 
-/// Refuses a limit in which no index of this catalogue can be made whatever happens, before there is anything to be stopped.
+/// Fails early if the memory limit is too small for any index of this catalogue.
 fn check_limit(limits: &Limits, cache: &Cache, catalog: &Catalog) -> Result<(), JobError> {
     let least = Headroom::least(catalog);
     let headroom = limits.usage().map_err(JobError::Figures)?.own.headroom_bytes();
     if headroom < least { Err(not_enough(limits, least, cache, catalog)) } else { Ok(()) }
 }
 
-/// The error for an index that takes so many bytes at least, which there are not. All boards are looked at, so that the limit that
-/// it names is enough for them.
+/// The error for an index that needs `needed` bytes. It examines all boards, so that the limit it names is enough for them.
 fn not_enough(limits: &Limits, needed: u64, cache: &Cache, catalog: &Catalog) -> JobError {
     let for_boards = match Headroom::least_for(cache, catalog, threads()) {
         Ok(bytes) => bytes,
@@ -272,13 +269,13 @@ fn not_enough(limits: &Limits, needed: u64, cache: &Cache, catalog: &Catalog) ->
     }
 }
 
-/// Threads that do what takes processor time.
+/// The number of threads for CPU-bound work.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, Into::into)
 }
 
-/// Lets the control socket tell what the job is at.
-fn tell(facts: &Facts, tasks: &Tasks, progress: &Arc<Progress>) {
+/// Reports tasks and progress on the control socket.
+fn report_progress(facts: &Facts, tasks: &Tasks, progress: &Arc<Progress>) {
     facts.list_tasks(tasks);
     let progress = Arc::clone(progress);
     facts.set_progress(Some(Arc::new(move || {

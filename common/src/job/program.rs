@@ -1,10 +1,10 @@
-//! A job from its command line to its exit code: what loader and refresher do alike.
+//! A job from its command line to its exit code.
 
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::progress_bar::Style;
 use super::{Job, JobError, Options, Outcome, Plan};
@@ -19,28 +19,27 @@ use crate::runtime::output::print;
 use crate::runtime::run_record::Run;
 use crate::runtime::shutdown::Shutdown;
 
-/// Files of a job beside those of boards: standard streams, locks, signals, the runtime's and the control socket's, with
-/// those who ask there.
+/// Open files besides those of boards: standard streams, locks, signals, the runtime, the control socket and its clients.
 const OPEN_FILES: usize = 48;
 
-/// Threads of a job beside workers: signals, control socket, purge, memory limit, publishing, looking up a name.
+/// Threads besides workers: signals, control socket, purge, memory limiter, publishing, DNS.
 const THREADS: usize = 6;
 
-/// Flags that every job has.
+/// The flags of every job.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct JobArgs {
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// Wait so long, such as 10m, for another writer to be done, instead of exiting with 75 at once
+    /// Wait up to this long for another writer (e.g. 10m); by default exit with 75 immediately
     #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub wait: Option<Duration>,
-    /// Stop in order when this process, which has to be the one that started this, is gone; the scheduler says so of itself
+    /// Stop when this process, which must be the parent, has ended; used by the scheduler
     #[arg(long, global = true, value_name = "PID")]
     pub parent: Option<u32>,
 }
 
-/// Runs a job (see [`run`](super::run)) and returns its exit code. `doing` describes it to a job that finds the cache locked.
+/// Runs a job (see [`run`](super::run)) and returns its exit code. Jobs that find the cache locked report `doing`.
 #[must_use]
 pub fn run_job(
     (program, doing): (&'static str, String),
@@ -50,8 +49,8 @@ pub fn run_job(
     plan: impl FnOnce(&Job, &[BoardState]) -> Result<Option<Plan>, JobError>,
 ) -> Exit {
     let config = &loaded.config;
-    let refused = |what: &str, error: std::io::Error| {
-        tracing::error!("{what}: {error}");
+    let failed = |message: &str, error: std::io::Error| {
+        tracing::error!(%error, "{message}");
         error.exit()
     };
     memory::warn_if_not_tuned();
@@ -61,7 +60,7 @@ pub fn run_job(
     }
     let shutdown = match Shutdown::listen(config.runtime.stop_grace) {
         Ok(shutdown) => shutdown,
-        Err(error) => return refused("cannot listen for signals", error),
+        Err(error) => return failed("cannot listen for signals", error),
     };
     if let Some(parent) = arguments.parent
         && let Err(exit) = stop_with(parent)
@@ -72,7 +71,7 @@ pub fn run_job(
         tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(memory::flush_if_asked).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return refused("cannot start the runtime", error),
+        Err(error) => return failed("cannot start the runtime", error),
     };
     let (begun, started) = (Instant::now(), SystemTime::now());
     let limits = Limits::of(loaded);
@@ -85,12 +84,12 @@ pub fn run_job(
     let options = Options { facts, doing, limits, wait, style, clock: SystemTime::now };
 
     let result = runtime.block_on(super::run::run(config, &options, shutdown.token().clone(), plan));
-    // A name that is being looked up cannot be called off.
+    // A DNS lookup cannot be cancelled.
     runtime.shutdown_timeout(Duration::from_secs(1));
     let (exit, outcome, boards) = match &result {
         Ok(summary) => {
             let outcome = summary.outcome.name().to_owned();
-            (summary.outcome.exit(shutdown.exit()), outcome, summary.boards.to_json())
+            (summary.outcome.exit(shutdown.exit()), outcome, json!(summary.boards))
         }
         Err(JobError::StoppedWaiting) => {
             (shutdown.exit().unwrap_or(Exit::Terminated), "stopped".to_owned(), Value::Null)
@@ -106,44 +105,43 @@ pub fn run_job(
         Err(error) => return Failure::from(error).report(),
     };
     match &summary.outcome {
-        Outcome::Unavailable(why) => tracing::error!("the service is unavailable: {why}"),
+        Outcome::Unavailable(why) => tracing::error!(reason = why, "the service is unavailable"),
         Outcome::MemoryLimit(why) => tracing::error!("{why}"),
         _ => {}
     }
     let result = if arguments.json { format!("{}\n", summary.to_json(program, exit)) } else { summary.to_string() };
     let exit = print(&result, exit);
-    // Until here a signal bounds the time that a reader of our output has.
+    // Until here, a stop is bounded even if nobody reads the output.
     drop(shutdown);
     exit
 }
 
-/// Makes sure that the system gives a job what it needs at its busiest.
+/// Checks that the system's limits are high enough.
 fn need(concurrency: usize) -> Result<(), LimitError> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    // A connection for each board in flight; and on each core, files of a board that is read, one that is compared and one
-    // that is written.
+    // A connection for each board in flight; on each core, a board that is read, one that is compared and one that is written.
     limits::need_open_files((OPEN_FILES + concurrency + 3 * cores) as u64)?;
-    // A worker for each core, and one more to take its place while it waits for the disk.
+    // A worker for each core, and one to replace it while it waits for the disk.
     limits::need_threads(THREADS + 2 * cores)
 }
 
-/// From now on this process gets SIGHUP when its parent is gone: a job does not outlive its scheduler as a second writer.
+/// Has the kernel send SIGHUP when the parent ends, so that a job does not outlive its scheduler.
 fn stop_with(parent: u32) -> Result<(), Exit> {
     if let Err(error) = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGHUP) {
-        tracing::error!("--parent {parent}: cannot ask for its death to be told: {error}");
+        tracing::error!("--parent {parent}: cannot watch the parent process: {error}");
         return Err(Exit::Unexpected);
     }
-    // It may have gone before it was asked for.
+    // It may have ended before that.
     let found = nix::unistd::getppid();
     if u32::try_from(found.as_raw()) == Ok(parent) {
         return Ok(());
     }
-    let there =
+    let exists =
         i32::try_from(parent).is_ok_and(|it| nix::sys::signal::kill(nix::unistd::Pid::from_raw(it), None).is_ok());
-    if there {
-        tracing::error!("--parent {parent}: is not what started this process: expected {found}");
+    if exists {
+        tracing::error!("--parent {parent}: not the parent process, expected {found}");
         return Err(Exit::Usage);
     }
-    tracing::error!("--parent {parent}: is gone already");
+    tracing::error!("--parent {parent}: that process has ended");
     Err(Exit::Terminated)
 }

@@ -1,4 +1,4 @@
-//! How far a job is: counters that whoever shows progress can read at any time.
+//! Counters of a job's progress, which can be read at any time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,21 +14,21 @@ pub struct Progress {
     changed: watch::Sender<usize>,
 }
 
-/// What the counters said at one moment.
+/// The counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Boards to be fetched.
+    /// Boards to fetch.
     pub total: usize,
     /// Boards fetched.
     pub fetched: usize,
-    /// Boards given up, for now.
+    /// Boards that failed; some may be retried.
     pub failed: usize,
     /// Entries of the boards fetched.
     pub entries: usize,
 }
 
 impl Progress {
-    /// At the beginning, with nothing to be fetched yet.
+    /// All counters at zero.
     #[must_use]
     pub fn new() -> Self {
         let zero = || AtomicUsize::new(0);
@@ -52,13 +52,13 @@ impl Progress {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many boards have changed, to be waited for.
+    /// The number of changed boards, as a channel that can be awaited.
     #[must_use]
     pub fn changed(&self) -> watch::Receiver<usize> {
         self.changed.subscribe()
     }
 
-    /// What the counters say now.
+    /// The current counters.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {

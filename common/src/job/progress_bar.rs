@@ -1,4 +1,4 @@
-//! Showing how far fetching is: a bar on a terminal, elsewhere a line every few seconds.
+//! Shows progress: a bar on a terminal, otherwise a log line every few seconds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,16 +13,16 @@ use crate::runtime::tasks::Tasks;
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Not at all.
+    /// Hidden.
     Hidden,
-    /// A bar on standard error, drawn anew several times a second.
+    /// A bar on standard error.
     Bar,
-    /// A line in the log.
+    /// Lines in the log.
     Lines,
 }
 
 impl Style {
-    /// What suits the standard error of this process.
+    /// The style for the standard error of this process.
     #[must_use]
     pub fn for_stderr(quiet: bool) -> Self {
         match (quiet, std::io::IsTerminal::is_terminal(&std::io::stderr())) {
@@ -33,7 +33,7 @@ impl Style {
     }
 }
 
-/// Progress being shown, until it is stopped.
+/// Shows progress until stopped.
 #[derive(Debug)]
 pub(super) struct ProgressDisplay {
     stop: CancellationToken,
@@ -41,7 +41,7 @@ pub(super) struct ProgressDisplay {
 }
 
 impl ProgressDisplay {
-    /// Begins to show `progress`.
+    /// Starts the display.
     #[must_use]
     pub(super) fn start(tasks: &Tasks, progress: Arc<Progress>, style: Style) -> Self {
         let stop = CancellationToken::new();
@@ -56,7 +56,7 @@ impl ProgressDisplay {
         Self { stop, task }
     }
 
-    /// Takes it away, and waits until it is gone.
+    /// Stops the display and waits until the bar is cleared.
     pub(super) async fn stop(self) {
         self.stop.cancel();
         if self.task.await.is_err() {
@@ -67,9 +67,9 @@ impl ProgressDisplay {
 
 async fn bar(progress: &Progress, stop: &CancellationToken) {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    // A template that cannot be read would leave indicatif's own.
+    // An invalid template would leave indicatif's default.
     if let Ok(style) = ProgressStyle::with_template(
-        "{bar:30} {pos}/{len} boards, {msg}, {per_sec}, {elapsed_precise} gone, {eta_precise} left",
+        "{bar:30} {pos}/{len} boards, {msg}, {per_sec}, {elapsed_precise} elapsed, {eta_precise} left",
     ) {
         bar.set_style(style);
     }
@@ -98,7 +98,7 @@ async fn lines(progress: &Progress, stop: &CancellationToken) {
     }
 }
 
-/// How long the rest takes at the rate so far, in whole seconds.
+/// The estimated time left at the rate so far, in whole seconds.
 fn time_left(done: usize, total: usize, gone: Duration) -> Option<Duration> {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let share = total.checked_sub(done)? as f64 / (done > 0).then_some(done)? as f64;

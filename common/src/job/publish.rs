@@ -1,4 +1,4 @@
-//! Publishing: staged boards into the cache, the cache into the index, the figures into `status.json`.
+//! Publishing: promotes staged boards to the cache, exports the index of the cache, and updates `status.json`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -6,71 +6,74 @@ use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalog, Combination};
-use crate::index::{self, BoardState, Built, Exported, Headroom, IndexError, Source};
+use crate::index::{self, BoardState, Built, Exported, Fingerprint, Headroom, IndexError, Source};
+use crate::runtime::config::IndexFormat;
 use crate::runtime::fs::FsError;
 use crate::runtime::timestamp;
-use crate::store::{Damage, Promoted, Staging, Status, StatusFile};
+use crate::store::{Damage, Promoted, Staging, Status, StatusFile, link_tracks};
 
-/// How often an export begins, where another program replaces boards while it is made.
-const ATTEMPTS: u32 = 3;
+/// How often an export is started because another program replaces boards in the meantime.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// Why nothing was published.
+/// Why publishing failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Store(#[from] FsError),
-    /// There is no index.
+    /// The index cannot be made.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// Not one board can be read, and this is why, of one: an index of none does not replace the one that is there.
+    /// No board can be read, with the error of one. An empty index does not replace the previous one.
     #[error("no board can be read: {0}")]
     NoBoards(String),
 }
 
-/// What was published.
+/// The result of publishing.
 #[derive(Debug, Clone)]
 pub struct Published {
     /// Boards in the cache.
     pub boards: usize,
-    /// Those with entries.
+    /// Boards with entries.
     pub boards_with_entries: usize,
     /// Distinct drivers.
     pub drivers: usize,
     /// Entries in the index.
     pub entries: usize,
-    /// Entries without a driver name, in no index.
+    /// Entries without a driver's name, which are not in the index.
     pub nameless: usize,
     /// What the export wrote.
     pub exported: Exported,
-    /// All that `status.json` is told of it.
+    /// What was written to `status.json`.
     pub status: Status,
 }
 
 /// Publishes one cache.
 #[derive(Debug)]
 pub struct Publisher {
-    /// The gate into the cache.
+    /// The staging folder.
     pub staging: Arc<Staging>,
-    /// Which boards there are.
+    /// All boards.
     pub catalog: Arc<Catalog>,
-    /// Where the figures go.
+    /// The status file.
     pub status: StatusFile,
-    /// Whether the index is written uncompressed too.
+    /// Whether to write the index uncompressed too.
     pub plain: bool,
-    /// Threads that read, format and compress.
+    /// The front ends to publish files for.
+    pub formats: Vec<IndexFormat>,
+    /// The number of threads that read, format and compress.
     pub threads: usize,
-    /// How much memory an index may take.
+    /// How much memory the index may take.
     pub headroom: HeadroomNow,
-    /// Gives what was freed back to the kernel.
+    /// Returns freed memory to the kernel.
     pub give_back: fn(),
     /// The time of day.
     pub clock: fn() -> SystemTime,
-    /// What was published by now. Held while publishing, for exports write to the same hidden names.
+    /// What was published so far. Locked while publishing, since exports share temporary files.
     pub totals: Mutex<Totals>,
 }
 
-/// Tells, each time it is asked, how many bytes of memory an index may take now; none for as many as it likes.
+/// Returns how many bytes of memory the index may take now; `None` means no limit.
 #[derive(Clone)]
 pub struct HeadroomNow(pub Arc<dyn Fn() -> Option<u64> + Send + Sync>);
 
@@ -83,46 +86,78 @@ impl std::fmt::Debug for HeadroomNow {
 /// What a job has published.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
-    /// What went into the cache, and what did not.
+    /// The result of all promotions.
     pub promoted: Promoted,
-    /// Damaged board files that were moved aside.
+    /// Damaged boards that were moved aside.
     pub damaged: Vec<Combination>,
-    /// What was published last.
+    /// The last publication.
     pub last: Option<Published>,
 }
 
 impl Publisher {
-    /// Promotes what is staged, then reads the whole cache and exports it: the index describes what is in the cache.
-    /// Damaged board files are moved aside. Tells what the cache holds of each combination, in catalogue order.
+    /// Promotes staged boards, then exports the index of the whole cache, and moves damaged boards aside. Returns the state of
+    /// each board, in catalogue order.
     ///
     /// # Errors
-    /// When the file system refuses or `stop` is cancelled; what was published before is still there, whole.
+    /// If the file system fails, or `stop` is cancelled. The files published before remain complete.
     pub fn publish(&self, stop: &CancellationToken) -> Result<Vec<BoardState>, PublishError> {
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         let kept_before = totals.promoted.kept.len();
         self.staging.promote(stop, &mut totals.promoted)?;
         for board in &totals.promoted.kept[kept_before..] {
-            tracing::warn!(%board, "the service has no entries for a board that had some: it is kept");
+            tracing::warn!(%board, "the service has no entries for a board that had some; it is kept");
         }
         let begun = Instant::now();
         let cache = self.staging.cache();
         let headroom = Headroom { bytes: (self.headroom.0)(), give_back: self.give_back };
-        let source = Source { cache, catalog: &self.catalog, threads: self.threads, headroom, stop };
-        let (built, exported) = self.export(&source)?;
+        let source = Source {
+            cache,
+            catalog: &self.catalog,
+            threads: self.threads,
+            headroom,
+            formats: &self.formats,
+            now: (self.clock)(),
+            stop,
+        };
+        let (fingerprint, unchanged) = match Fingerprint::of(&source, self.plain) {
+            Ok((fingerprint, unchanged)) => (Some(fingerprint), unchanged.filter(|_| self.status.path().exists())),
+            Err(error) => {
+                // Reading the boards, which follows, tells what that means for each of them.
+                tracing::debug!(%error, "cannot tell whether anything has changed");
+                (None, None)
+            }
+        };
+        let is_unchanged = unchanged.is_some();
+        let (built, exported) = match unchanged {
+            Some((built, exported)) => {
+                self.link_boards(&built)?;
+                (built, Ok(exported))
+            }
+            None => self.export(&source)?,
+        };
         self.set_aside(&built, &mut totals)?;
         let refused = self.staging.refused();
         if let Some((first, error)) = refused.first_key_value() {
-            tracing::warn!(boards = refused.len(), %first, error, "boards cannot be moved to where they belong");
+            tracing::warn!(boards = refused.len(), %first, error, "cannot move some boards to their final paths");
         }
         let exported = exported?;
         let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-        let status = self.figures(&built, &exported, took_ms);
-        self.tell(&status);
+        let mut status = self.figures(&built, &exported);
+        if !is_unchanged {
+            status.last_index_update = Some(timestamp((self.clock)()));
+            status.index_build_time_ms = Some(took_ms);
+            self.update_status(&status);
+            if let Some(Err(error)) = fingerprint.map(|it| it.keep(&source, &built, &exported)) {
+                tracing::warn!(%error, "cannot keep what was published; the next run reads all boards");
+            }
+        }
         tracing::info!(
             boards = built.boards(),
             drivers = exported.drivers,
             entries = built.entries(),
-            changed = exported.changed,
+            changed = exported.changed(),
+            written = exported.written,
+            files = exported.files,
             took_ms = took_ms.round(),
             "index exported"
         );
@@ -138,25 +173,25 @@ impl Publisher {
         Ok(built.states)
     }
 
-    /// Exports the index of the cache as it is. Under a limit the cache is read several times and has to stay the same: boards that go
-    /// to their final paths wait, and if another program replaces one, the export starts again.
+    /// Exports the index. Under a memory limit, the cache is read several times and must not change: boards that go to their
+    /// final paths wait, and the export starts again if another program replaces one.
     fn export(&self, source: &Source<'_>) -> Result<(Built, Result<Exported, IndexError>), PublishError> {
         let _unchanged = source.headroom.bytes.map(|_| self.staging.hold_final_paths());
-        let mut attempts = ATTEMPTS;
+        let mut attempts = MAX_ATTEMPTS;
         loop {
             attempts -= 1;
             match self.export_once(source) {
                 Err(PublishError::Index(IndexError::Changed(path))) | Ok((_, Err(IndexError::Changed(path))))
                     if attempts > 0 =>
                 {
-                    tracing::warn!(path = %path.display(), "a board changed while the index was made: starting again");
+                    tracing::warn!(path = %path.display(), "a board changed while the index was made; starting again");
                 }
                 result => return result,
             }
         }
     }
 
-    /// The result of reading, and that of writing: damaged boards are moved aside even if writing fails.
+    /// Returns the results of reading and of writing, since damaged boards are moved aside even if writing fails.
     fn export_once(&self, source: &Source<'_>) -> Result<(Built, Result<Exported, IndexError>), PublishError> {
         let (built, ranges) = index::build(source)?;
         let unreadable = |it: &index::Damaged| matches!(it.damage, Damage::Unreadable(_));
@@ -166,46 +201,52 @@ impl Publisher {
         {
             return Err(PublishError::NoBoards(format!("{}: {}", first.path.display(), first.damage)));
         }
+        self.link_boards(&built)?;
         let exported = index::export(ranges, source.cache.folder(), self.plain);
         Ok((built, exported))
+    }
+
+    /// Links boards to where today's front ends look for them.
+    fn link_boards(&self, built: &Built) -> Result<(), FsError> {
+        let is_wanted = self.formats.contains(&IndexFormat::April2026);
+        let tracks = built.tracks(&self.catalog).filter(|_| is_wanted);
+        link_tracks(self.staging.cache().folder(), tracks.map(|it| it.id))
     }
 
     /// Moves damaged boards aside.
     fn set_aside(&self, built: &Built, totals: &mut Totals) -> Result<(), FsError> {
         for index::Damaged { board, path, damage, file } in &built.damaged {
-            // Whoever fetches may have put another in its place since it was read.
             if let Some(aside) = self.staging.set_aside_file(*board, *file)? {
-                tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "damaged: moved aside");
+                tracing::warn!(%board, path = %path.display(), %damage, aside = %aside.display(), "a damaged board was moved aside");
                 totals.damaged.push(*board);
             }
         }
         Ok(())
     }
 
-    /// Tells `status.json` something that the job's last word tells again, or that is of the moment: where it cannot be
-    /// written, work goes on.
-    pub fn tell(&self, news: &Status) {
-        if let Err(error) = self.status.update(news) {
-            tracing::warn!(%error, "status.json is not up to date");
+    /// Updates `status.json` in passing: a failure is only logged.
+    pub fn update_status(&self, changes: &Status) {
+        if let Err(error) = self.status.update(changes) {
+            tracing::warn!(%error, "cannot update status.json");
         }
     }
 
-    /// What was published by now.
+    /// What was published so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn figures(&self, built: &Built, exported: &Exported, took_ms: f64) -> Status {
+    fn figures(&self, built: &Built, exported: &Exported) -> Status {
         Status {
             track_count: Some(built.boards_with_entries()),
             total_fetched_combinations: Some(built.boards()),
-            total_unique_tracks: Some(built.tracks(&self.catalog)),
-            total_drivers: Some(exported.drivers),
+            total_unique_tracks: Some(built.tracks(&self.catalog).count()),
+            // Today's front ends show a driver's place among as many.
+            total_drivers: Some(exported.ids.unwrap_or(exported.drivers)),
+            total_teams: exported.teams,
             total_entries: Some(built.entries()),
             generation: Some(exported.generation.to_string()),
-            last_index_update: Some(timestamp((self.clock)())),
-            index_build_time_ms: Some(took_ms),
             ..Status::default()
         }
     }

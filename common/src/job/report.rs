@@ -1,8 +1,9 @@
-//! What a run came to, for people and for scripts.
+//! The result of a run, for people and for scripts.
 
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::index::Exported;
@@ -11,26 +12,26 @@ use crate::runtime::memory::{Figures, mb};
 use crate::store::FailedFetch;
 use crate::upstream::Requests;
 
-/// So many failed boards are named to people; `status.json` and `--json` name all.
-const NAMED: usize = 10;
+/// How many failed boards the text names; `status.json` and `--json` name all.
+const MAX_NAMED: usize = 10;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// All that was due was fetched.
+    /// All due boards were fetched.
     Done,
-    /// All but some boards.
+    /// Some boards failed.
     SomeBoardsFailed,
     /// The service is down.
     Unavailable(String),
-    /// It was asked to stop before it was done.
+    /// It was stopped.
     Stopped,
-    /// It stopped because it would have held more than it may.
+    /// It reached the memory limit.
     MemoryLimit(String),
 }
 
 impl Outcome {
-    /// The exit code; `stopped` is that of the signal which asked to stop.
+    /// The exit code. `stopped` is that of the signal that stopped the run.
     #[must_use]
     pub fn exit(&self, stopped: Option<Exit>) -> Exit {
         match self {
@@ -42,7 +43,7 @@ impl Outcome {
         }
     }
 
-    /// Its name in results for scripts.
+    /// The outcome's name in JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -56,87 +57,46 @@ impl Outcome {
 }
 
 /// Counts of boards.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Boards {
     /// In the catalogue.
     pub catalogue: usize,
-    /// In the cache at the end, empty ones included.
+    /// In the cache at the end, including empty ones.
     pub cached: usize,
-    /// Those among them with entries.
+    /// Cached with entries.
     pub with_entries: usize,
     /// To be fetched by this run.
     pub due: usize,
-    /// Fetched by this run: the next four together.
+    /// Fetched by this run: the sum of the next four.
     pub fetched: usize,
-    /// Fetched, and written because their entries are not those that were cached.
+    /// Fetched with different entries, and written.
     pub changed: usize,
-    /// Fetched with the entries that are cached, and not written.
+    /// Fetched with the same entries as cached.
     pub unchanged: usize,
-    /// Fetched without entries, where there were none before.
+    /// Fetched without entries, as before.
     pub empty: usize,
-    /// With entries in the cache, where the service had none: not replaced.
+    /// Fetched without entries; the cached entries were kept.
     pub kept: usize,
-    /// Moved from staging into the cache.
+    /// Moved from staging to the cache.
     pub promoted: usize,
-    /// Found whole in staging, from a run that was interrupted.
+    /// Left complete in staging by an interrupted run.
     pub left_by_interrupted_run: usize,
-    /// Damaged files that were moved aside.
+    /// Damaged and moved aside.
     pub damaged: usize,
-    /// Tried once more at the end.
+    /// Retried at the end.
     pub retried: usize,
-    /// Tried, and not fetched or not stored.
+    /// Not fetched or not stored.
     pub failed: usize,
-    /// Not tried, because the run ended before.
+    /// Not attempted, because the run ended early.
     pub not_reached: usize,
 }
 
-impl Boards {
-    /// For scripts.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let Self {
-            catalogue,
-            cached,
-            with_entries,
-            due,
-            fetched,
-            changed,
-            unchanged,
-            empty,
-            kept,
-            promoted,
-            left_by_interrupted_run,
-            damaged,
-            retried,
-            failed,
-            not_reached,
-        } = self;
-        json!({
-            "catalogue": catalogue,
-            "cached": cached,
-            "with_entries": with_entries,
-            "due": due,
-            "fetched": fetched,
-            "changed": changed,
-            "unchanged": unchanged,
-            "empty": empty,
-            "kept": kept,
-            "promoted": promoted,
-            "left_by_interrupted_run": left_by_interrupted_run,
-            "damaged": damaged,
-            "retried": retried,
-            "failed": failed,
-            "not_reached": not_reached,
-        })
-    }
-}
-
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// How it ended.
     pub outcome: Outcome,
-    /// Where the files are.
+    /// The cache folder.
     pub cache: PathBuf,
     /// Counts of boards.
     pub boards: Boards,
@@ -144,22 +104,22 @@ pub struct Summary {
     pub drivers: usize,
     /// Entries in the index.
     pub entries: usize,
-    /// Entries that have no driver name, and so are in no index.
+    /// Entries without a driver's name, which are not in the index.
     pub entries_without_driver: usize,
     /// The boards that failed.
     pub failed: Vec<FailedFetch>,
-    /// What was asked of the service.
+    /// Statistics of requests.
     pub requests: Requests,
-    /// What the last export wrote; none where it was stopped before.
+    /// The last export, if there was one.
     pub index: Option<Exported>,
     /// How long it took.
     pub seconds: f64,
-    /// What the process holds at the end, and its peak.
+    /// Memory at the end, and the peak.
     pub memory: Option<Figures>,
 }
 
 impl Summary {
-    /// For scripts.
+    /// The result for scripts.
     #[must_use]
     pub fn to_json(&self, program: &str, exit: Exit) -> Value {
         let reason = match &self.outcome {
@@ -172,7 +132,7 @@ impl Summary {
             "reason": reason,
             "exit_code": exit.code(),
             "cache": self.cache,
-            "boards": self.boards.to_json(),
+            "boards": self.boards,
             "drivers": self.drivers,
             "entries": self.entries,
             "entries_without_driver": self.entries_without_driver,
@@ -184,7 +144,7 @@ impl Summary {
                 "results_left_out": self.requests.left_out,
             },
             "index": self.index.map(|it| json!({
-                "changed": it.changed,
+                "changed": it.changed(),
                 "generation": it.generation.to_string(),
                 "json_bytes": it.json_bytes,
                 "gzip_bytes": it.gzip_bytes,
@@ -205,10 +165,10 @@ impl fmt::Display for Summary {
             }
             Outcome::Unavailable(why) => writeln!(f, "The service is unavailable: {why}")?,
             Outcome::MemoryLimit(why) => {
-                writeln!(f, "Stopped after {:.1} s: {why}. The next run goes on from here.", self.seconds)?;
+                writeln!(f, "Stopped after {:.1} s: {why}. The next run resumes from here.", self.seconds)?;
             }
             Outcome::Stopped => {
-                writeln!(f, "Stopped after {:.1} s; the next run goes on from here.", self.seconds)?;
+                writeln!(f, "Stopped after {:.1} s; the next run resumes from here.", self.seconds)?;
             }
         }
         writeln!(
@@ -220,10 +180,10 @@ impl fmt::Display for Summary {
         writeln!(f, "  fetched  {fetched} of {due} due: {changed} changed, {unchanged} unchanged, {empty} empty")?;
         for (count, what) in [
             (boards.not_reached, "not reached"),
-            (boards.left_by_interrupted_run, "taken over from an interrupted run"),
-            (boards.kept, "kept, where the service had no entries any more"),
+            (boards.left_by_interrupted_run, "left by an interrupted run"),
+            (boards.kept, "kept, because the service no longer has entries"),
             (boards.damaged, "damaged files moved aside"),
-            (boards.retried, "tried once more"),
+            (boards.retried, "retried at the end"),
         ] {
             if count > 0 {
                 writeln!(f, "           {count} {what}")?;
@@ -231,12 +191,16 @@ impl fmt::Display for Summary {
         }
         writeln!(f, "  index    {} drivers, {} entries", self.drivers, self.entries)?;
         if self.entries_without_driver > 0 {
-            writeln!(f, "           {} entries without a driver name are in no index", self.entries_without_driver)?;
+            writeln!(
+                f,
+                "           {} entries without a driver name are not in the index",
+                self.entries_without_driver
+            )?;
         }
         let Requests { sent, retries, body_bytes, left_out } = self.requests;
-        writeln!(f, "  service  {sent} requests, {retries} of them repeated, {} MB received", mb(body_bytes))?;
+        writeln!(f, "  service  {sent} requests, {retries} of them retries, {} MB received", mb(body_bytes))?;
         if left_out > 0 {
-            writeln!(f, "           {left_out} results were no entries, and are in no board")?;
+            writeln!(f, "           {left_out} results were not usable entries")?;
         }
         if let Some(figures) = &self.memory {
             let Figures { peak_rss_bytes, rss_bytes, allocated_bytes, .. } = figures;
@@ -249,12 +213,12 @@ impl fmt::Display for Summary {
             )?;
         }
         writeln!(f, "  files    {}", self.cache.display())?;
-        for failed in self.failed.iter().take(NAMED) {
+        for failed in self.failed.iter().take(MAX_NAMED) {
             let FailedFetch { track_id, class_id, track_name, error, .. } = failed;
             writeln!(f, "  failed   {track_id}-{class_id} {track_name}: {error}")?;
         }
-        if self.failed.len() > NAMED {
-            writeln!(f, "           … and {} more, see status.json", self.failed.len() - NAMED)?;
+        if self.failed.len() > MAX_NAMED {
+            writeln!(f, "           … and {} more, see status.json", self.failed.len() - MAX_NAMED)?;
         }
         Ok(())
     }
@@ -266,24 +230,16 @@ mod tests {
 
     #[test]
     fn every_outcome_has_its_exit_code() {
-        let code = |outcome: &Outcome| match outcome {
-            Outcome::Done => 0,
-            Outcome::SomeBoardsFailed => 3,
-            Outcome::Unavailable(_) => 69,
-            Outcome::Stopped => 130,
-            Outcome::MemoryLimit(_) => 75,
-        };
-        let why = String::new;
-        let outcomes = [
-            Outcome::Done,
-            Outcome::SomeBoardsFailed,
-            Outcome::Unavailable(why()),
-            Outcome::Stopped,
-            Outcome::MemoryLimit(why()),
-        ];
-        for outcome in outcomes {
-            assert_eq!(outcome.exit(Some(Exit::Interrupted)).code(), code(&outcome), "{outcome:?}");
+        let interrupted = Some(Exit::Interrupted);
+        for (outcome, stopped, code) in [
+            (Outcome::Done, interrupted, 0),
+            (Outcome::SomeBoardsFailed, interrupted, 3),
+            (Outcome::Unavailable(String::new()), interrupted, 69),
+            (Outcome::MemoryLimit(String::new()), interrupted, 75),
+            (Outcome::Stopped, interrupted, 130),
+            (Outcome::Stopped, None, 143),
+        ] {
+            assert_eq!(outcome.exit(stopped).code(), code, "{outcome:?}");
         }
-        assert_eq!(Outcome::Stopped.exit(None), Exit::Terminated);
     }
 }

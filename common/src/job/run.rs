@@ -1,4 +1,4 @@
-//! The way of every job: publish what is there, plan, fetch, publish that, say what it came to.
+//! The course of every job: publish staged boards, plan, fetch, publish, summarise.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use crate::runtime::timestamp;
 use crate::store::{Destination, Status};
 use crate::upstream::Requests;
 
-/// What a job is told by its command line.
+/// Options from the command line and the environment.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What others are told of this process.
+    /// What the control socket reports.
     pub facts: Arc<Facts>,
-    /// What it was started to do, as another writer is told it.
+    /// What the job does, as reported to other writers.
     pub doing: String,
-    /// The most that it may hold.
+    /// The memory limits.
     pub limits: Option<Limits>,
-    /// How long to wait for another writer to be done.
+    /// How long to wait for another writer.
     pub wait: Duration,
     /// How progress is shown.
     pub style: Style,
@@ -42,84 +42,84 @@ pub struct Options {
 /// What a job fetches, and how.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The boards, in the order in which they are asked for.
+    /// The boards, in the order of fetching.
     pub boards: Vec<Ordinal>,
-    /// The boards that the run is about: what earlier runs had to say of their failures is over. With none, all are.
-    pub about: Option<BTreeSet<Ordinal>>,
-    /// Where boards go that say something new.
+    /// The boards whose earlier failures this run replaces; `None` means all.
+    pub scope: Option<BTreeSet<Ordinal>>,
+    /// Where changed boards are written.
     pub destination: Destination,
-    /// When the index is exported meanwhile.
+    /// How often the index is exported during the run.
     pub cadence: Cadence,
-    /// How long boards may be begun; with none, until all are.
-    pub budget: Option<Duration>,
-    /// Whether `status.json` is told when fetching began and ended.
+    /// No board is started after this time.
+    pub time_limit: Option<Duration>,
+    /// What is recorded in `last_scrape_start` and `last_scrape_end`.
     pub scrape: Scrape,
 }
 
-/// What a run is in `last_scrape_start` and `last_scrape_end`.
+/// What a run records in `last_scrape_start` and `last_scrape_end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scrape {
-    /// Nothing: a part of the boards is fetched.
+    /// Nothing, because it fetches only some boards.
     No,
     /// A load.
     Load,
-    /// A full refresh that began then, perhaps in an earlier run. Until it is over the staging folder says so.
+    /// A full refresh that began at this time, perhaps in an earlier run. It is also recorded in staging until it is finished.
     FullRefresh(SystemTime),
 }
 
-/// Runs a job. `plan` is asked once the cache is published as it is; with no plan that was all. When this returns, no task,
-/// connection or timer of it is alive.
+/// Runs a job. `plan` is called after staged boards are published; without a plan, nothing is fetched. When this returns, no
+/// task, connection or timer of the job is alive.
 ///
-/// Needs a runtime of several threads. Cancelling `stop` ends it soon, with what arrived kept for the next run.
+/// Needs a multi-threaded runtime. Cancelling `stop` ends the job soon; fetched boards are kept for the next run.
 ///
 /// # Errors
-/// When another writer is at work, the catalogue is no good, or the disk fails. A service that is down, boards that
-/// failed and being stopped are outcomes, not errors.
+/// If another writer is at work, the catalogue is invalid, or the file system fails. An unavailable service, failed boards and
+/// a stop are outcomes, not errors.
 pub async fn run(
     config: &Config,
     options: &Options,
     stop: CancellationToken,
     plan: impl FnOnce(&Job, &[BoardState]) -> Result<Option<Plan>, JobError>,
 ) -> Result<Summary, JobError> {
-    // Its own, that others do not take a memory limit for a signal.
+    // A child, so that the caller does not mistake the memory limit for a signal.
     let stop = stop.child_token();
     options.facts.set_phase("opening");
     let job = Job::open(config, options, stop).await?;
-    tell_leftovers(&job);
+    log_leftovers(&job);
     let result = work(&job, config, options, plan).await;
-    // However it went: nobody is fetching any more, and nothing stays alive.
+    // Whatever the result.
     options.facts.set_phase("closing");
-    let held = result.as_ref().ok().and_then(|it| it.memory);
-    let held = held.as_ref().map_or_else(Status::default, of_memory);
-    let told = job.publisher.status.update(&Status { fetch_in_progress: Some(false), ..held });
+    let memory = result.as_ref().ok().and_then(|it| it.memory);
+    let memory = memory.as_ref().map_or_else(Status::default, of_memory);
+    let updated = job.publisher.status.update(&Status { fetch_in_progress: Some(false), ..memory });
     let closed = job.close().await;
     let summary = result?;
-    told?;
+    updated?;
     closed?;
     Ok(summary)
 }
 
-fn tell_leftovers(job: &Job) {
+fn log_leftovers(job: &Job) {
     let leftovers = &job.leftovers;
     if leftovers.whole > 0 {
-        tracing::info!(boards = leftovers.whole, "going on where an interrupted run was: its boards are promoted");
+        tracing::info!(boards = leftovers.whole, "resuming an interrupted run: promoting its boards");
     }
     if leftovers.outdated > 0 {
         tracing::info!(
             boards = leftovers.outdated,
-            "left by an interrupted run and older than the cache by now: removed"
+            "removed boards of an interrupted run that are older than the cached ones"
         );
     }
     for damaged in &leftovers.damaged {
-        tracing::warn!("left in staging by an interrupted run, and moved aside: {damaged}");
+        tracing::warn!(%damaged, "moved a damaged file of an interrupted run aside");
     }
     if let Some(first) = leftovers.foreign.first() {
         let (files, first) = (leftovers.foreign.len(), first.display());
-        tracing::warn!(files, %first, "files in staging that are no boards of the catalogue: left alone");
+        tracing::warn!(files, %first, "ignoring files in staging that are not boards of the catalogue");
     }
 }
 
-/// What fetching came to, retries included.
+/// The result of fetching, including retries.
 #[derive(Debug, Default)]
 struct Fetch {
     due: BTreeSet<Ordinal>,
@@ -132,7 +132,7 @@ struct Fetch {
 }
 
 impl Fetch {
-    /// Counts boards that the file system refused as failed: those that arrived, and could not be put where they belong.
+    /// Counts fetched boards that could not be stored as failed.
     fn fail_refused(&mut self, job: &Job, at: SystemTime) {
         for (board, error) in job.publisher.staging.refused() {
             let Some(ordinal) = job.catalog.ordinal(board) else { continue };
@@ -149,7 +149,7 @@ impl Fetch {
         self.failed.binary_search_by_key(&ordinal, |failed| failed.ordinal).is_ok()
     }
 
-    /// The boards that were due and are neither fetched nor failed.
+    /// The due boards that were neither fetched nor failed.
     fn not_reached(&self) -> BTreeSet<Ordinal> {
         self.due.iter().copied().filter(|it| !self.boards.contains(it) && !self.has_failed(*it)).collect()
     }
@@ -173,12 +173,12 @@ async fn work(
     }
     let mut fetch = Fetch { end: Some(End::Complete), ..Fetch::default() };
     if !plan.boards.is_empty() {
-        job.publisher.tell(&Status { fetch_in_progress: Some(true), ..Status::default() });
+        job.publisher.update_status(&Status { fetch_in_progress: Some(true), ..Status::default() });
         options.facts.set_phase("fetching");
         fetch = self::fetch(job, config, options, &plan).await?;
     }
     staging.at_work()?;
-    // What arrived in staging before a stop stays there: the next run goes on from there.
+    // After a stop, staged boards stay for the next run.
     if fetch.arrivals.total() > 0 && fetch.end != Some(End::Stopped) {
         options.facts.set_phase("publishing");
         if job.publish().await?.is_none() {
@@ -193,25 +193,25 @@ async fn work(
         Scrape::Load => Some(begun),
         Scrape::FullRefresh(since) => Some(since),
     };
-    let about = |ordinal| plan.about.as_ref().is_none_or(|it| it.contains(&ordinal)) || fetch.has_failed(ordinal);
-    tell_status(job, options, about, since, &fetch)?;
+    let in_scope = |ordinal| plan.scope.as_ref().is_none_or(|it| it.contains(&ordinal)) || fetch.has_failed(ordinal);
+    update_status(job, options, in_scope, since, &fetch)?;
     if fetch.end == Some(End::Complete) && matches!(plan.scrape, Scrape::FullRefresh(_)) {
         staging.set_full_refresh(None)?;
     }
     Ok(summary(job, config, &fetch))
 }
 
-/// The end of a job that asks the service for nothing.
+/// Ends a job without a plan.
 fn export_only(job: &Job, config: &Config, options: &Options) -> Result<Summary, JobError> {
     let mut fetch = Fetch::default();
     fetch.fail_refused(job, (options.clock)());
     if !fetch.failed.is_empty() {
-        tell_status(job, options, |ordinal| fetch.has_failed(ordinal), None, &fetch)?;
+        update_status(job, options, |ordinal| fetch.has_failed(ordinal), None, &fetch)?;
     }
     Ok(summary(job, config, &fetch))
 }
 
-/// Fetches what is planned, and what failed once more, with the index exported from time to time meanwhile.
+/// Fetches the planned boards, retries failed ones once, and exports the index periodically.
 async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Result<Fetch, JobError> {
     let fetcher = Fetcher {
         client: Arc::new(job.client(config)?),
@@ -221,14 +221,14 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
         progress: Arc::clone(&job.progress),
         concurrency: config.upstream.concurrency,
         concurrency_limit: job.limiter.concurrency().clone(),
-        until: plan.budget.and_then(|budget| tokio::time::Instant::now().checked_add(budget)),
+        until: plan.time_limit.and_then(|limit| tokio::time::Instant::now().checked_add(limit)),
         tasks: job.tasks.clone(),
         clock: options.clock,
     };
     let indexing = job.publish_periodically(plan.cadence.clone());
     let display = ProgressDisplay::start(&job.tasks, Arc::clone(&fetcher.progress), options.style);
     let result = fetch_twice(&fetcher, plan.boards.clone(), &job.stop).await;
-    // Both end with the fetch, whatever became of it.
+    // Whatever the result.
     display.stop().await;
     indexing.stop().await;
     Ok(Fetch { requests: fetcher.client.requests(), ..result? })
@@ -239,13 +239,13 @@ async fn fetch_twice(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationTo
     let Fetched { boards, mut arrivals, mut failed, mut end } = fetcher.fetch(due, stop).await?;
     let (mut boards, mut retried) = (BTreeSet::from_iter(boards), 0);
     if end == End::Complete && !failed.is_empty() {
-        tracing::info!(boards = failed.len(), "trying once more what failed");
+        tracing::info!(boards = failed.len(), "retrying failed boards");
         retried = failed.len();
         let again = fetcher.fetch(failed.iter().map(|it| it.ordinal).collect(), stop).await?;
         boards.extend(again.boards);
         arrivals += again.arrivals;
         end = again.end;
-        // The newer error counts; a board that was not reached again keeps its first.
+        // A newer error replaces the first one.
         let failed_again: BTreeSet<Ordinal> = again.failed.iter().map(|it| it.ordinal).collect();
         failed.retain(|it| !boards.contains(&it.ordinal) && !failed_again.contains(&it.ordinal));
         failed.extend(again.failed);
@@ -254,24 +254,24 @@ async fn fetch_twice(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationTo
     Ok(Fetch { due: all_due, boards, arrivals, failed, retried, end: Some(end), requests: Requests::default() })
 }
 
-/// Tells what was fetched, and what was not; of a scrape that is complete, when it began. What is known of boards that this
-/// run was not about, or did not reach, stays.
-fn tell_status(
+/// Writes failures to `status.json`, and `since` if a scrape is complete. Earlier failures of boards that are out of scope or
+/// were not reached stay.
+fn update_status(
     job: &Job,
     options: &Options,
-    about: impl Fn(Ordinal) -> bool,
+    in_scope: impl Fn(Ordinal) -> bool,
     since: Option<SystemTime>,
     fetch: &Fetch,
 ) -> Result<(), JobError> {
     let mut failed = failed_fetches(&job.catalog, &fetch.failed);
-    failed.extend(earlier_failures(job, about, &fetch.not_reached())?);
+    failed.extend(earlier_failures(job, in_scope, &fetch.not_reached())?);
     let status = Status {
         last_scrape_start: since.map(timestamp),
         last_scrape_end: since.map(|_| timestamp((options.clock)())),
         failed_fetch_count: Some(failed.len()),
         failed_fetches: Some(failed),
         retried_fetch_count: Some(fetch.retried),
-        // Told before, where that could be written.
+        // Again, in case writing it failed before.
         ..job.publisher.totals().last.map(|it| it.status).unwrap_or_default()
     };
     Ok(job.publisher.status.update(&status)?)
@@ -285,7 +285,8 @@ fn summary(job: &Job, config: &Config, fetch: &Fetch) -> Summary {
         _ if fetch.failed.is_empty() => Outcome::Done,
         _ => Outcome::SomeBoardsFailed,
     };
-    let figures = memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).ok();
+    let figures =
+        memory::figures().inspect_err(|error| tracing::warn!(%error, "cannot determine the memory in use")).ok();
     let totals = job.publisher.totals();
     let count = |of: fn(&Published) -> usize| totals.last.as_ref().map_or(0, of);
     let Arrivals { changed, unchanged, empty, kept } = fetch.arrivals;

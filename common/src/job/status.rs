@@ -1,4 +1,4 @@
-//! What a job has to say in `status.json`.
+//! What a job writes to `status.json`.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::runtime::memory::{self, Figures};
 use crate::runtime::timestamp;
 use crate::store::{FailedFetch, Status};
 
-/// The memory figures as `status.json` has them.
+/// The memory figures.
 pub(super) fn of_memory(figures: &Figures) -> Status {
     Status {
         memory_alloc_mb: Some(memory::mb(figures.allocated_bytes)),
@@ -20,7 +20,7 @@ pub(super) fn of_memory(figures: &Figures) -> Status {
     }
 }
 
-/// The boards that failed, as `status.json` and the summary name them.
+/// The failed boards, for `status.json` and the summary.
 pub(super) fn failed_fetches(catalog: &Catalog, failed: &[FailedBoard]) -> Vec<FailedFetch> {
     let describe = |failed: &FailedBoard| {
         let (track, class) = catalog.at(failed.ordinal)?;
@@ -35,15 +35,15 @@ pub(super) fn failed_fetches(catalog: &Catalog, failed: &[FailedBoard]) -> Vec<F
     failed.iter().filter_map(describe).collect()
 }
 
-/// Of the failures told by earlier runs, those that still hold: of boards that this run was not about, or did not reach.
+/// The failures of earlier runs that still hold: boards out of this run's scope, or not reached.
 pub(super) fn earlier_failures(
     job: &Job,
-    about: impl Fn(Ordinal) -> bool,
+    in_scope: impl Fn(Ordinal) -> bool,
     not_reached: &BTreeSet<Ordinal>,
 ) -> Result<Vec<FailedFetch>, FsError> {
     let holds = |it: &FailedFetch| {
         let ordinal = it.board().and_then(|board| job.catalog.ordinal(board));
-        ordinal.is_some_and(|it| !about(it) || not_reached.contains(&it))
+        ordinal.is_some_and(|it| !in_scope(it) || not_reached.contains(&it))
     };
     Ok(job.publisher.status.failed_fetches()?.into_iter().filter(holds).collect())
 }

@@ -7,6 +7,7 @@ mod args;
 mod environment;
 mod error;
 mod file;
+mod index_format;
 mod kind;
 mod paths;
 mod settings;
@@ -23,6 +24,7 @@ use toml::{Table, Value};
 pub use args::ConfigArgs;
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors};
+pub use index_format::IndexFormat;
 pub use settings::{
     Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Section, Upstream, sections,
 };

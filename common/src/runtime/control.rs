@@ -1,8 +1,8 @@
-//! The control socket: reports what a live process holds and does, and makes it return free memory.
+//! The control socket: reports the figures of a live process, and makes it return unused memory.
 //!
 //! HTTP/1.1 on `{runtime_dir}/{program}-{pid}.sock` (`{program}-{pid}.2.sock` if that name is taken), so that
 //! `curl --unix-socket` works; [`Endpoint`] lists the requests. It runs on a thread and a runtime of its own, so that a
-//! program that is stuck still answers. It answers only this user and root, and everything is bounded.
+//! stuck program still answers. It answers only this user and root, and everything is bounded.
 
 mod endpoint;
 mod facts;
@@ -68,7 +68,7 @@ impl Control {
         Self::open_with(folder, facts, Bounds::default())
     }
 
-    /// Like [`Control::open`]; where that fails, says so in the log: a program works on without.
+    /// Like [`Control::open`], but a failure is only logged: the program runs without a socket.
     #[must_use]
     pub fn open_or_say(folder: &Path, facts: Arc<Facts>) -> Option<Self> {
         let opened = Self::open(folder, facts);
@@ -85,7 +85,7 @@ impl Control {
         Ok(Self { socket, stop, thread: Some(thread) })
     }
 
-    /// Where the socket is.
+    /// The path of the socket.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.socket.path()

@@ -1,5 +1,4 @@
-//! Cron expressions: which civil minutes one means. A civil minute is what a clock on the wall shows, on a date and in no zone;
-//! what becomes of it where clocks are changed is not known here.
+//! Cron expressions, which match minutes of civil time. Time zones and clock changes are the scheduler's concern.
 
 mod field;
 #[cfg(test)]
@@ -25,7 +24,6 @@ const MONTH: Field = Field {
 const WEEKDAY: Field =
     Field { name: "day of week", min: 0, max: 7, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
 
-/// What may stand for five fields.
 const MACROS: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
@@ -36,37 +34,34 @@ const MACROS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
-/// Why a text is no cron expression that is ever due.
+/// Why a cron expression is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
-    /// Not as many fields as there have to be.
+    /// The wrong number of fields.
     #[error("expected five fields (minute, hour, day of month, month, day of week), found {0}")]
     Fields(usize),
-    /// A macro that is not known.
+    /// An unknown macro.
     #[error("unknown macro: expected @yearly, @annually, @monthly, @weekly, @daily, @midnight or @hourly")]
     Macro,
-    /// A part of a field is wrong.
+    /// An invalid part of a field.
     #[error("invalid {field} field: expected {expected}, found {found:?}")]
     Part {
         /// The field.
         field: &'static str,
         /// The part, between two commas.
         found: String,
-        /// What a part can be.
+        /// The valid forms.
         expected: String,
     },
-    /// No month that it names has a day that it names.
-    #[error("never due: none of its months has such a day")]
+    /// None of its months has any of its days.
+    #[error("never due: none of its months has any of its days")]
     Never,
 }
 
-/// A cron expression of five fields: minute, hour, day of month, month, day of week. Each is `*`, a number, a range `1-5`, one
-/// of `*` and ranges with a step `*/15`, or several of these with commas. Months and days of the week have names as well.
+/// A cron expression of five fields: minute, hour, day of month, month, day of week. Each is a comma-separated list of `*`,
+/// numbers, ranges (`1-5`) and steps (`*/15`, `1-5/2`). Months and days of the week may be names.
 ///
-/// Where neither day of month nor day of week begins with `*`, a day on which either of them is met is meant, else one on
-/// which both are: as cron itself has it.
-///
-/// Equal are those that mean the same and are written the same.
+/// As in cron, a day must match either day of month or day of week if neither field begins with `*`, else both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     text: String,
@@ -75,7 +70,7 @@ pub struct Cron {
     days: Set,
     months: Set,
     weekdays: Set,
-    /// Whether a day on which one of `days` and `weekdays` is met will do.
+    /// Whether a day needs to match only one of `days` and `weekdays`.
     either: bool,
 }
 
@@ -88,9 +83,9 @@ impl FromStr for Cron {
         if let [word] = words[..]
             && word.starts_with('@')
         {
-            let (_, meant) =
+            let (_, fields) =
                 MACROS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).ok_or(CronError::Macro)?;
-            words = meant.split(' ').collect();
+            words = fields.split(' ').collect();
         }
         let [minute, hour, day, month, weekday] = words[..] else { return Err(CronError::Fields(words.len())) };
         let cron = Self {
@@ -102,7 +97,7 @@ impl FromStr for Cron {
             either: !day.starts_with('*') && !weekday.starts_with('*'),
             text,
         };
-        if cron.is_ever() { Ok(cron) } else { Err(CronError::Never) }
+        if cron.is_ever_due() { Ok(cron) } else { Err(CronError::Never) }
     }
 }
 
@@ -113,14 +108,14 @@ impl fmt::Display for Cron {
 }
 
 impl Cron {
-    /// The first minute that is meant, from the one that `from` is in; none after the last year there is, which is 9999.
+    /// The first matching minute, starting with that of `from`; `None` after the year 9999.
     ///
-    /// Looks at days one by one, in months that are meant: for the rarest, a leap day on a certain day of the week, at those
-    /// of 40 Februaries.
+    /// Tests the days of matching months one by one. The rarest match, a leap day on a given weekday, takes the days of 40
+    /// Februaries.
     #[must_use]
     pub fn first_from(&self, from: DateTime) -> Option<DateTime> {
         let (today, time) = (from.date(), from.time());
-        if self.means(today)
+        if self.matches(today)
             && let Some(time) = self.time_from(time.hour(), time.minute())
         {
             return Some(today.to_datetime(time));
@@ -129,7 +124,7 @@ impl Cron {
         Some(day.to_datetime(self.time_from(0, 0)?))
     }
 
-    /// The first time of day that is meant, from that one.
+    /// The first matching time of day, starting with the given minute.
     fn time_from(&self, hour: i8, minute: i8) -> Option<Time> {
         let this_hour = if self.hours.has(hour) { self.minutes.first_from(minute) } else { None };
         let (hour, minute) = match this_hour {
@@ -140,21 +135,21 @@ impl Cron {
     }
 
     fn day_from(&self, mut day: Date) -> Option<Date> {
-        while !self.means(day) {
+        while !self.matches(day) {
             let passed = if self.months.has(day.month()) { day } else { day.last_of_month() };
             day = passed.tomorrow().ok()?;
         }
         Some(day)
     }
 
-    fn means(&self, day: Date) -> bool {
+    fn matches(&self, day: Date) -> bool {
         let of_month = self.days.has(day.day());
         let of_week = self.weekdays.has(day.weekday().to_sunday_zero_offset());
         self.months.has(day.month()) && if self.either { of_month || of_week } else { of_month && of_week }
     }
 
-    /// Whether there is any day that is meant. In 400 years each date falls on each day of the week, 29 February too.
-    fn is_ever(&self) -> bool {
+    /// Whether any day matches. Weekdays do not matter: every date, even 29 February, falls on each of them within 400 years.
+    fn is_ever_due(&self) -> bool {
         let longest = |month: &i8| match *month {
             2 => 29,
             4 | 6 | 9 | 11 => 30,

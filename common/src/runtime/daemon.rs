@@ -1,4 +1,4 @@
-//! The life of a daemon, from its control socket to the record it leaves: what scheduler, `watch` and `serve` do alike.
+//! The life of a daemon, from its control socket to its run record: what scheduler, `watch` and `serve` have in common.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -40,13 +40,13 @@ pub struct Services {
 }
 
 impl Daemon<'_> {
-    /// Opens the control socket, keeps the process below its memory limits, and runs `body` to its end, which has to come soon once
-    /// a shutdown is asked for. Leaves a run record.
+    /// Opens the control socket, keeps the process below its memory limits, and runs `body`, which must end soon after a shutdown is
+    /// requested. Leaves a run record, even if `body` fails.
     ///
-    /// Returns the exit code beside what `body` returned: 75 if the memory limit was reached and nothing helped but to stop.
+    /// Returns the exit code and the result of `body`. The exit code is 75 if the memory limit stopped the daemon.
     ///
     /// # Errors
-    /// If the system gives no thread, or `body` fails; then there is no record.
+    /// If the system gives no thread, or `body` fails.
     pub fn run<T>(
         self,
         runtime: &Runtime,
@@ -62,12 +62,13 @@ impl Daemon<'_> {
         facts.list_tasks(&tasks);
         let limiter = MemoryLimiter::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
         let control = Control::open_or_say(runtime_dir, Arc::clone(&facts));
-        let result = runtime.block_on(body(&Services { facts, tasks }))?;
+        let result = runtime.block_on(body(&Services { facts, tasks }));
         drop(control);
         let reached = limiter.reached();
-        let (outcome, exit) = match reached {
-            Some(_) => ("memory limit", Exit::TryAgain),
-            None => ("done", Exit::Done),
+        let (outcome, exit) = match (&result, &reached) {
+            (Err(failure), _) => (failure.to_string(), failure.exit()),
+            (Ok(_), Some(_)) => ("memory limit".to_owned(), Exit::TryAgain),
+            (Ok(_), None) => ("done".to_owned(), Exit::Done),
         };
         let record = Run { program, doing: doing.to_owned(), started };
         record.leave(begun.elapsed(), outcome, exit, serde_json::Map::new(), runtime_dir);
@@ -75,6 +76,6 @@ impl Daemon<'_> {
             tracing::error!("{reached}");
         }
         shutdown.announced();
-        Ok((exit, result))
+        Ok((exit, result?))
     }
 }

@@ -1,9 +1,8 @@
-//! What this process holds, by the allocator's account and by the kernel's, and giving it back.
+//! Memory of this process: figures of the allocator and the kernel, and returning unused memory.
 //!
-//! Every program allocates with jemalloc, tuned small. Figures cost a tenth of a millisecond; a purge can take a tenth of a second,
-//! and runs on an async thread only in the scheduler, which holds little and has nothing else to do meanwhile. Facts about
-//! jemalloc: its manual, `jemalloc(3)`; about the kernel's account: `proc(5)`. What a process may hold, and how it gives way, is in
-//! [`limit`], [`pressure`] and [`limiter`]; what its code holds, function by function, in [`profile`].
+//! All programs use jemalloc with options for a small footprint. Reading figures takes 0.1 ms. A purge can take 100 ms, so only the
+//! scheduler, which has little memory and nothing else to do, purges on an async thread. Sources: `jemalloc(3)` and `proc(5)`. Limits
+//! are in [`limit`], [`pressure`] and [`limiter`], heap profiles in [`profile`].
 
 mod arenas;
 mod cgroup;
@@ -28,27 +27,32 @@ pub use tuning::{check_tuning, warn_if_not_tuned};
 
 use crate::runtime::fs;
 
-/// Why there are no figures, or nothing was given back.
+/// Why there are no figures, or nothing was returned.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
     /// The allocator refused.
     #[error("the allocator refused {what}: {why}")]
     Allocator {
-        /// What was asked of it.
-        what: &'static str,
-        /// What it said.
+        /// The request.
+        what: String,
+        /// Its error.
         why: String,
     },
-    /// The kernel's account could not be read.
+    /// The kernel's figures could not be read.
     #[error(transparent)]
     Kernel(#[from] fs::FsError),
 }
 
-fn refused<T>(what: &'static str, result: Result<T, impl std::fmt::Display>) -> Result<T, MemoryError> {
-    result.map_err(|why| MemoryError::Allocator { what, why: why.to_string() })
+fn refused<T>(what: &str, result: Result<T, impl std::fmt::Display>) -> Result<T, MemoryError> {
+    result.map_err(|why| MemoryError::Allocator { what: what.to_owned(), why: why.to_string() })
 }
 
-/// Whole megabytes of 2^20 bytes.
+/// Brings the allocator's statistics up to date.
+fn advance_epoch() -> Result<(), MemoryError> {
+    refused("epoch", jemalloc_ctl::epoch::advance()).map(|_| ())
+}
+
+/// Whole MiB.
 #[must_use]
 pub fn mb(bytes: u64) -> u64 {
     bytes >> 20

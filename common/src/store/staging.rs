@@ -2,52 +2,33 @@
 //!
 //! A staged file gets its name once it is complete, but is not synced: one sync covers thousands of boards before the first
 //! is moved to its final path. So a crash of the process leaves complete files only, and a crash of the machine may leave a
-//! truncated one, which its checksum reveals when the next run opens the folder. Promotion is a series of renames, and can be
+//! truncated one. The next run checks checksums when it opens the folder, and finds it. Promotion is a series of renames, and can be
 //! resumed at any point.
 
+mod leftovers;
+mod promotion;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::SystemTime;
 
-use tokio_util::sync::CancellationToken;
-
 use super::arrival::{self, Arrival, Comparison, Destination, Shrinking, Shrunk, has_shrunk};
 use super::board_encoder::EncodedBoard;
 use super::board_file::Damage;
-use super::cache::{Buffers, Cache, ReadError, board_of};
+use super::cache::{Cache, ReadError};
 use super::lock::WriterLock;
 use super::refusal::{Refusal, Refusals};
 use super::staging_state::{StagingError, StagingState};
 use crate::domain::Combination;
 use crate::runtime::fs::{self, At as _, FileId, FsError, NewFile};
 
-/// What an interrupted run left in the staging folder.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Leftovers {
-    /// Complete boards, to be promoted.
-    pub whole: usize,
-    /// Damaged files, with the reason. They were moved to `.damaged/` in the staging folder.
-    pub damaged: Vec<String>,
-    /// Boards older than the cached ones. They were removed.
-    pub outdated: usize,
-    /// Files that are not boards of this catalogue. They stay.
-    pub foreign: Vec<PathBuf>,
-}
-
-/// What a promotion did.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Promoted {
-    /// The number of promoted boards.
-    pub boards: usize,
-    /// Cached boards with entries, kept instead of an empty board.
-    pub kept: Vec<Combination>,
-}
+pub use leftovers::Leftovers;
+pub use promotion::Promoted;
 
 /// The staging folder of a cache. It holds the writer's lock.
 #[derive(Debug)]
@@ -76,83 +57,6 @@ pub struct FullRefresh {
 }
 
 impl Staging {
-    /// Opens the staging folder and checks what an interrupted run left there, and temporary files in the cache. `known` is
-    /// whether a board is in the catalogue. If `stop` is cancelled, the rest is left to the next run.
-    ///
-    /// # Errors
-    /// If a newer program wrote the folder, which is then left alone, or the file system fails.
-    pub fn open(
-        lock: WriterLock,
-        folder: &Path,
-        cache: Cache,
-        known: impl Fn(Combination) -> bool,
-        now: SystemTime,
-        stop: &CancellationToken,
-    ) -> Result<(Self, Leftovers), StagingError> {
-        StagingState::read(folder)?;
-        let staging = Self {
-            refusals: Refusals::new([cache.folder(), folder]),
-            folder: Cache::new(folder),
-            cache,
-            ready: Mutex::default(),
-            gate: RwLock::default(),
-            final_paths: RwLock::default(),
-            refreshing: AtomicBool::new(false),
-            _lock: lock,
-        };
-        StagingState::remove_unfinished(folder)?;
-        staging.tidy()?;
-        staging.remove_unfinished()?;
-        let mut leftovers = Leftovers::default();
-        let mut buffers = Buffers::default();
-        for path in staging.track_files(folder)? {
-            if stop.is_cancelled() {
-                break;
-            }
-            let name = |path: &Path| path.file_name().and_then(|it| it.to_str()).map(str::to_owned);
-            let board = name(fs::parent(&path)).zip(name(&path)).and_then(|(track, file)| board_of(&track, &file));
-            let Some(board) = board.filter(|&board| known(board)) else {
-                leftovers.foreign.push(path);
-                continue;
-            };
-            let checked = staging.check_leftover(board, path, now, &mut buffers, &mut leftovers);
-            staging.refusals.record(board, checked)?;
-        }
-        leftovers.whole = staging.ready().len();
-        Ok((staging, leftovers))
-    }
-
-    /// Checks a board that an interrupted run left.
-    fn check_leftover(
-        &self,
-        board: Combination,
-        path: PathBuf,
-        now: SystemTime,
-        buffers: &mut Buffers,
-        leftovers: &mut Leftovers,
-    ) -> Result<(), FsError> {
-        // A time in the future means that a clock was wrong, and does not say which board is newer.
-        let cached = fs::modified(&self.cache.board_path(board))?.filter(|cached| *cached <= now);
-        if cached > fs::modified(&path)? {
-            fs::remove(&path)?;
-            leftovers.outdated += 1;
-            return Ok(());
-        }
-        match self.folder.count_entries(board, buffers) {
-            Ok(Some(entries)) => {
-                self.ready().insert(board, entries);
-            }
-            Ok(None) => {}
-            Err(ReadError::Damaged { .. }) if !path.is_file() => leftovers.foreign.push(path),
-            Err(ReadError::Damaged { path, damage, file }) => {
-                self.folder.set_aside(board, file)?;
-                leftovers.damaged.push(ReadError::Damaged { path, damage, file }.to_string());
-            }
-            Err(ReadError::Store(error)) => return Err(error),
-        }
-        Ok(())
-    }
-
     /// The cache that boards are promoted to.
     #[must_use]
     pub fn cache(&self) -> &Cache {
@@ -271,97 +175,6 @@ impl Staging {
         Ok(())
     }
 
-    /// Moves staged boards into the cache: syncs their contents, then renames them. Adds the result to `done`. A board that
-    /// cannot be moved stays for later ([`Staging::refused`]). If `stop` is cancelled, the rest stays too.
-    ///
-    /// # Errors
-    /// If the file system fails for all boards. Those not moved stay in staging for the next run.
-    pub fn promote(&self, stop: &CancellationToken, done: &mut Promoted) -> Result<(), FsError> {
-        let mut ready = std::mem::take(&mut *self.ready());
-        if ready.is_empty() {
-            return Ok(());
-        }
-        let mut later = BTreeMap::new();
-        let result = self.promote_all(&mut ready, &mut later, stop, done);
-        ready.append(&mut later);
-        let mut now_ready = self.ready();
-        for (board, drivers) in ready {
-            now_ready.entry(board).or_insert(drivers);
-        }
-        result
-    }
-
-    fn promote_all(
-        &self,
-        ready: &mut BTreeMap<Combination, usize>,
-        later: &mut BTreeMap<Combination, usize>,
-        stop: &CancellationToken,
-        done: &mut Promoted,
-    ) -> Result<(), FsError> {
-        fs::sync_file_system(self.folder.folder())?;
-        self.at_work()?;
-        let mut buffers = Buffers::default();
-        while let Some((&board, &drivers)) = ready.last_key_value()
-            && !stop.is_cancelled()
-        {
-            let promoted = self.promote_one(board, drivers, &mut buffers);
-            match self.refusals.record(board, promoted)? {
-                Some(true) => done.boards += 1,
-                Some(false) => done.kept.push(board),
-                None => drop(later.insert(board, drivers)),
-            }
-            ready.pop_last();
-        }
-        fs::sync_file_system(self.cache.folder())
-    }
-
-    /// Moves a board into the cache and returns `true`, or removes it if it is empty and the cached one is not.
-    fn promote_one(&self, board: Combination, drivers: usize, buffers: &mut Buffers) -> Result<bool, FsError> {
-        let from = self.folder.board_path(board);
-        if drivers == 0 && self.has_entries(board, buffers)? {
-            fs::remove(&from)?;
-            return Ok(false);
-        }
-        let to = self.cache.board_path(board);
-        fs::publish_folders(fs::parent(&to))?;
-        self.put_in_place(board, &from, &to)?;
-        Ok(true)
-    }
-
-    /// Removes empty folders, which promotion and killed runs leave behind. Nothing may be staged at the same time. A folder
-    /// that cannot be removed does no harm.
-    ///
-    /// # Errors
-    /// If the file system fails for all boards.
-    pub fn tidy(&self) -> Result<(), FsError> {
-        for folder in fs::list(self.folder.folder())? {
-            if folder.is_dir() && !folder.is_symlink() {
-                self.refusals.tolerate(fs::remove_empty_folder(&folder))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the cached board has entries. A damaged one is moved aside and has none.
-    fn has_entries(&self, board: Combination, buffers: &mut Buffers) -> Result<bool, FsError> {
-        match self.cache.count_entries(board, buffers) {
-            Ok(entries) => Ok(entries.unwrap_or(0) > 0),
-            Err(ReadError::Damaged { damage, file, .. }) => self.set_aside(board, file, &damage).map(|()| false),
-            Err(ReadError::Store(error)) => Err(error),
-        }
-    }
-
-    /// Moves a board to its final path. A folder at that path is moved aside first.
-    fn put_in_place(&self, board: Combination, from: &Path, to: &Path) -> Result<(), FsError> {
-        match fs::rename(from, to) {
-            Err(error) if error.cause.kind() == ErrorKind::IsADirectory => {
-                self.set_aside(board, fs::identity(to)?, &error)?;
-                fs::rename(from, to)
-            }
-            result => result,
-        }
-    }
-
     /// Moves the damaged file of a cached board aside, unless another file has replaced it. Returns its new path. A failure
     /// that concerns this board only is recorded ([`Staging::refused`]).
     ///
@@ -384,30 +197,6 @@ impl Staging {
     #[must_use]
     pub fn refused(&self) -> BTreeMap<Combination, String> {
         self.refusals.boards()
-    }
-
-    /// Removes temporary files of killed writers. Nothing else does, since the next run may write other boards, or the same one
-    /// elsewhere.
-    fn remove_unfinished(&self) -> Result<(), FsError> {
-        let unfinished = |path: &PathBuf| path.file_name().is_some_and(|it| fs::is_temporary(&it.to_string_lossy()));
-        for folder in [&self.folder, &self.cache] {
-            for path in self.track_files(folder.folder())?.iter().filter(|path| unfinished(path)) {
-                self.refusals.tolerate(fs::remove(path))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The files in folders named `track_…`.
-    fn track_files(&self, folder: &Path) -> Result<Vec<PathBuf>, FsError> {
-        let mut files = Vec::new();
-        for track in fs::list(folder)? {
-            let is_track = track.file_name().is_some_and(|it| it.to_string_lossy().starts_with("track_"));
-            if is_track && track.is_dir() && !track.is_symlink() {
-                files.extend(self.refusals.tolerate(fs::list(&track))?);
-            }
-        }
-        Ok(files)
     }
 
     fn ready(&self) -> std::sync::MutexGuard<'_, BTreeMap<Combination, usize>> {

@@ -53,55 +53,40 @@ impl FailedFetch {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Status {
     /// Whether boards are being fetched.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch_in_progress: Option<bool>,
     /// When the last full refresh, or the last load that fetched, began.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_scrape_start: Option<String>,
     /// When it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_scrape_end: Option<String>,
     /// Boards with entries.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub track_count: Option<usize>,
     /// Cached boards, including empty ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_fetched_combinations: Option<usize>,
     /// Track layouts with a cached board.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_unique_tracks: Option<usize>,
-    /// Distinct drivers, which are the keys of the index.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Distinct drivers: their ids, or the keys of the driver index if only that is published.
     pub total_drivers: Option<usize>,
+    /// Teams that have drivers.
+    pub total_teams: Option<usize>,
     /// Entries in the index.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_entries: Option<usize>,
     /// The driver index of these figures, by the checksum and length that `gzip -lv` prints.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
     /// When the index was last exported.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_index_update: Option<String>,
     /// How long the export took, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub index_build_time_ms: Option<f64>,
     /// The allocator's allocated bytes, in MB.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_alloc_mb: Option<u64>,
     /// The allocator's resident bytes, in MB.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_sys_mb: Option<u64>,
     /// The process's peak resident memory, in MB, according to the kernel.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_peak_rss_mb: Option<u64>,
     /// How many boards failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_fetch_count: Option<usize>,
     /// The failed boards.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_fetches: Option<Vec<FailedFetch>>,
     /// How many boards were retried at the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retried_fetch_count: Option<usize>,
 }
 
@@ -115,10 +100,13 @@ fn initial() -> Map<String, Value> {
         "total_fetched_combinations": 0,
         "total_unique_tracks": 0,
         "total_drivers": 0,
+        "total_teams": 0,
         "total_entries": 0,
         "generation": "",
         "last_index_update": NEVER,
         "index_build_time_ms": 0,
+        "daily_sprint_races_count": 0,
+        "last_daily_race_refresh": NEVER,
         "memory_alloc_mb": 0,
         "memory_sys_mb": 0,
         "memory_peak_rss_mb": 0,
@@ -168,7 +156,7 @@ impl StatusFile {
         if let Value::Object(changes) =
             serde_json::to_value(changes).map_err(std::io::Error::other).at("write", &self.path)?
         {
-            status.extend(changes);
+            status.extend(changes.into_iter().filter(|(_, value)| !value.is_null()));
         }
         let mut file = NewFile::publish(&self.path)?;
         serde_json::to_writer_pretty(&mut file, &status).map_err(std::io::Error::from).at("write", &self.path)?;
@@ -237,7 +225,8 @@ mod tests {
     fn an_update_keeps_the_keys_of_others() {
         let folder = tempfile::tempdir().unwrap();
         let file = StatusFile::new(folder.path());
-        put(&file, r#"{"total_drivers":655,"someone_elses":{"key":[1]},"track_count":"wrong type"}"#);
+        // A byte order mark is not damage.
+        put(&file, "\u{feff}{\"total_drivers\":655,\"someone_elses\":{\"key\":[1]},\"track_count\":\"wrong type\"}");
         file.update(&Status { fetch_in_progress: Some(true), ..Status::default() }).unwrap();
         let status = read(&file);
         assert_eq!(status["total_drivers"], 655);
@@ -269,15 +258,5 @@ mod tests {
         file.update(&Status { track_count: Some(9), ..Status::default() }).unwrap();
         assert_eq!(read(&file)["track_count"], 9);
         assert!(folder.path().join(".damaged/status.json").exists());
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_not_damage() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = StatusFile::new(folder.path());
-        put(&file, "\u{feff}{\"total_drivers\":655}");
-        file.update(&Status { track_count: Some(9), ..Status::default() }).unwrap();
-        let status = read(&file);
-        assert_eq!((&status["total_drivers"], &status["track_count"]), (&json!(655), &json!(9)));
     }
 }

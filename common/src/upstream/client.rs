@@ -75,7 +75,7 @@ pub struct Client {
 /// The response for a board.
 #[derive(Debug)]
 pub enum Answer<S> {
-    /// The board with all its enrequest.
+    /// The board with all its entries.
     Board(Box<S>),
     /// It is still the version that was given.
     NotModified,

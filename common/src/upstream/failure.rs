@@ -1,4 +1,4 @@
-//! Why a request failed, in words that help whoever reads the log.
+//! Why a request failed.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -34,7 +34,7 @@ pub enum Failure {
     Status {
         /// The status code.
         code: u16,
-        /// What `Retry-After` asked for.
+        /// The requested pause (`Retry-After`).
         retry_after: Option<Duration>,
         /// The proxy that may have answered instead of the service.
         proxy: Option<Proxy>,

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use r3e_common::runtime::config::Config;
+use r3e_common::runtime::control::Endpoint;
 use r3e_common::runtime::exit::{Exit, Failure};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,19 +37,23 @@ impl Context<'_> {
     }
 
     /// Asks the selected programs. Stale sockets match no selector.
-    pub(super) async fn ask_selected<T>(&self, named: &[Selector], question: Question) -> Result<Vec<Reply<T>>, Failure>
+    pub(super) async fn ask_selected<T>(&self, named: &[Selector], endpoint: Endpoint) -> Result<Vec<Reply<T>>, Failure>
     where
         T: DeserializeOwned + Send + 'static,
     {
         let unknown = |names: Vec<Selector>| self.unknown(&names);
         let sockets = sockets::list(&self.config.runtime.dir)?;
-        let mut replies = ask_all(select(sockets, named, Socket::identity).map_err(unknown)?, question).await;
+        let mut replies = ask_all(select(sockets, named, Socket::identity).map_err(unknown)?, endpoint).await;
         replies.retain(|reply| !reply.is_dead());
         select(replies, named, Reply::identity).map_err(unknown)
     }
 
     /// Asks one program.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, socket: &Socket, question: Question) -> Result<T, Failure> {
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        socket: &Socket,
+        question: impl Into<Question>,
+    ) -> Result<T, Failure> {
         ask(&socket.path, question).await.map_err(|error| match error {
             NoAnswer::Dead => self.unknown(&[socket]),
             error => Failure::unexpected(format!("{socket} is not answering: {error}")),

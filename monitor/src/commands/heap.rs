@@ -1,18 +1,18 @@
 //! `heap` and `profile`: which functions of a program hold memory.
 
 use std::fmt::Display;
-use std::io::Write as _;
 use std::path::Path;
 
+use r3e_common::runtime::control::Endpoint;
 use r3e_common::runtime::exit::{Exit, Failure};
-use r3e_common::runtime::fs::{self, NewFile};
+use r3e_common::runtime::fs;
 use r3e_common::runtime::memory::profile::ProfileState;
 use serde_json::json;
 
 use super::context::Context;
 use crate::ask::{Question, ask_bytes};
 use crate::cli::{HeapArguments, One, ProfileArguments, Switch};
-use crate::heap::{self, Dump, NoSymbols, Profile};
+use crate::heap::{self, Dump, Profile};
 use crate::report::{self, units::signed_bytes};
 use crate::sockets::Socket;
 
@@ -32,16 +32,13 @@ impl Context<'_> {
     async fn heap_of(self, asked: &HeapArguments, one: &One) -> Result<Exit, Failure> {
         let socket = &self.one(one).await?;
         self.require_profiling(socket).await?;
-        let text = ask_bytes(&socket.path, Question::Heap).await;
+        let text = ask_bytes(&socket.path, Endpoint::Heap).await;
         let text =
             text.map_err(|error| Failure::unexpected(format!("cannot get a heap profile of {socket}: {error}")))?;
         let invalid = |error: &dyn Display| Failure::unexpected(format!("the heap profile of {socket}: {error}"));
         let text = std::str::from_utf8(&text).map_err(|error| invalid(&error))?;
         let dump: Dump = text.parse().map_err(|error| invalid(&error))?;
-        let (profile, summary, missing) = heap::symbolise(&dump);
-        for NoSymbols { file, reason } in missing {
-            tracing::warn!(file, reason, "a mapped file has no symbols");
-        }
+        let (profile, summary) = heap::symbolise(&dump);
         let (program, pid) = (&socket.program, socket.pid);
         if !dump.origin.active {
             if dump.samples.iter().all(|it| it.sampled == 0) {
@@ -80,7 +77,7 @@ impl Context<'_> {
     pub(crate) async fn profile(self, asked: &ProfileArguments) -> Result<Exit, Failure> {
         let socket = &self.one(&asked.one).await?;
         self.require_profiling(socket).await?;
-        let question = Question::SwitchProfile { active: asked.switch == Switch::On, reset: asked.reset };
+        let question = Question::switch_profile(asked.switch == Switch::On, asked.reset);
         let state: ProfileState = self.ask(socket, question).await?;
         let json = || {
             json!({ "program": socket.program, "pid": socket.pid.id, "active": state.active,
@@ -91,7 +88,7 @@ impl Context<'_> {
 
     /// Fails if the process cannot be profiled.
     async fn require_profiling(&self, socket: &Socket) -> Result<(), Failure> {
-        let state: ProfileState = self.ask(socket, Question::Profile).await?;
+        let state: ProfileState = self.ask(socket, Endpoint::Profile).await?;
         if state.available {
             return Ok(());
         }
@@ -120,9 +117,7 @@ fn read(path: &Path) -> Result<Profile, Failure> {
 fn save(asked: &HeapArguments, profile: &Profile, title: &str) -> Result<Vec<String>, Failure> {
     let mut written = Vec::new();
     let mut put = |path: &Path, bytes: &[u8]| -> Result<(), Failure> {
-        let mut file = NewFile::create(path)?;
-        file.write_all(bytes).map_err(|error| Failure::context(&format!("cannot write {}", path.display()), &error))?;
-        file.commit()?;
+        fs::write_whole(path, bytes)?;
         written.push(path.display().to_string());
         Ok(())
     };

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
+use r3e_common::runtime::control::{Endpoint, PurgeStats, Stats, TaskStats};
 use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::shutdown::Shutdown;
@@ -10,7 +10,6 @@ use r3e_common::runtime::tasks::Tasks;
 use serde_json::json;
 
 use super::context::{Context, comma_separated, print, selectors, try_print};
-use crate::ask::Question;
 use crate::cli::{One, Selected, StatsArguments};
 use crate::sockets::{Selector, Socket};
 use crate::survey::{self, ask_every_program};
@@ -23,7 +22,7 @@ impl Context<'_> {
     /// `list`
     pub(crate) async fn list(self) -> Result<Exit, Failure> {
         let folder = &self.config.runtime.dir;
-        let replies = ask_every_program::<Stats>(folder, Question::Stats).await?;
+        let replies = ask_every_program::<Stats>(folder, Endpoint::Stats).await?;
         let facts = |it: &Stats| {
             let Stats { phase, uptime_s, figures, version, started_at, schedule, .. } = it;
             json!({ "phase": phase, "uptime_s": uptime_s, "rss_bytes": figures.rss_bytes, "version": version,
@@ -54,7 +53,7 @@ impl Context<'_> {
     }
 
     async fn stats_once(&self, named: &[Selector]) -> Result<String, Failure> {
-        let mut replies = self.ask_selected::<Stats>(named, Question::Stats).await?;
+        let mut replies = self.ask_selected::<Stats>(named, Endpoint::Stats).await?;
         report::worst_first(&mut replies);
         Ok(self.render_stats(&replies))
     }
@@ -65,7 +64,7 @@ impl Context<'_> {
 
     /// `purge`
     pub(crate) async fn purge(self, asked: &Selected) -> Result<Exit, Failure> {
-        let replies = self.ask_selected::<PurgeStats>(&selectors(asked), Question::Purge).await?;
+        let replies = self.ask_selected::<PurgeStats>(&selectors(asked), Endpoint::Purge).await?;
         let printed = self.show(|| survey::to_json(&replies), || report::purges(&replies, &self.config.runtime.dir))?;
         let refused: Vec<&Socket> = replies.iter().filter(|it| it.answer.is_err()).map(|it| &it.socket).collect();
         if refused.is_empty() {
@@ -76,7 +75,7 @@ impl Context<'_> {
 
     /// `tasks`
     pub(crate) async fn tasks(self, asked: &One) -> Result<Exit, Failure> {
-        let tasks: Vec<TaskStats> = self.ask(&self.one(asked).await?, Question::Tasks).await?;
+        let tasks: Vec<TaskStats> = self.ask(&self.one(asked).await?, Endpoint::Tasks).await?;
         self.show(|| json!(tasks), || report::tasks(&tasks))
     }
 

@@ -1,13 +1,10 @@
-//! The files of the pages, as they lie in `assets/`. Nothing is built, and nothing comes from another host.
+//! The files of the pages, as they are in `assets/`. There is no build step, and nothing comes from another host.
 
-/// One file of the page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asset {
-    /// Where the page asks for it.
     pub(crate) path: &'static str,
-    /// Its media type.
+    /// The media type.
     pub(crate) kind: &'static str,
-    /// What is in it.
     pub(crate) text: &'static str,
 }
 
@@ -19,7 +16,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(crate) const PAGE: Asset =
     Asset { path: "/monitor", kind: HTML, text: include_str!("../../assets/index.html") };
 
-/// What the dashboard loads, in that order. The licence of the charts goes with them.
+/// What the dashboard loads, in this order. The licence of uPlot is in its script.
 pub(crate) const ASSETS: [Asset; 8] = [
     Asset { path: "/assets/uplot.css", kind: STYLE, text: include_str!("../../assets/vendor/uplot.css") },
     Asset { path: "/assets/page.css", kind: STYLE, text: include_str!("../../assets/page.css") },

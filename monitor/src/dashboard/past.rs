@@ -1,4 +1,4 @@
-//! What the programs held, from the history.
+//! Charts, from the history.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,11 +7,10 @@ use serde_json::{Value, json};
 
 use crate::history::{HistoryError, Point, Reader, Series, Thinned, whole_ms};
 
-/// A chart of any span has about so many points.
+/// A chart of any time span has about this many points.
 pub(crate) const SLOTS: u32 = 240;
 
-/// The series of a span that ends at that moment, in milliseconds since 1970. Where there are none, it says why. `every` is
-/// how often samples are taken.
+/// The series of the time span up to `now_ms`, or a note why there are none. `every` is the sampling interval.
 pub(crate) fn past(history: &Path, span: Duration, now_ms: i64, every: Duration) -> Result<Value, HistoryError> {
     let slot_ms = whole_ms(span / SLOTS).max(1);
     let from_ms = now_ms.saturating_sub(whole_ms(span));
@@ -30,7 +29,7 @@ pub(crate) fn past(history: &Path, span: Duration, now_ms: i64, every: Duration)
     }))
 }
 
-/// One series, column by column: a third of the bytes of an object for each point.
+/// One series by columns, which takes a third of the bytes of an object for each point.
 fn columns(Series { program, pid, started_ms, phase, points, .. }: &Series) -> Value {
     let column = |of: fn(&Point) -> Option<u64>| points.iter().map(of).collect::<Value>();
     json!({

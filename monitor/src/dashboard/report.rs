@@ -1,28 +1,27 @@
-//! `report`: the page as one file, with its answers in it. It opens from disk and asks nobody for anything.
+//! `report`: the page with its data as one file, which opens from disk and makes no requests.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::control::Stats;
+use r3e_common::runtime::control::{Endpoint, Stats};
 use r3e_common::runtime::exit::Failure;
 use r3e_common::runtime::fs;
 use serde_json::{Value, json};
 
 use super::assets::{ASSETS, PAGE};
 use super::{Work, now, past, verdicts};
-use crate::ask::Question;
 use crate::history::milliseconds;
 use crate::survey::ask_every_program;
 
-/// Writes the report of a span of time that ends now. It appears at its path whole, or not at all.
+/// Writes the report of the time span up to now.
 pub(crate) async fn write_report(
     config: &Config,
     file: &Path,
     span: Duration,
     clock: fn() -> SystemTime,
 ) -> Result<(), Failure> {
-    let replies = ask_every_program::<Stats>(&config.runtime.dir, Question::Stats).await?;
+    let replies = ask_every_program::<Stats>(&config.runtime.dir, Endpoint::Stats).await?;
     let now_ms = milliseconds(clock());
     let history = &config.monitor.history;
     let data = json!({
@@ -36,11 +35,11 @@ pub(crate) async fn write_report(
     Ok(())
 }
 
-/// No request leaves a report, whatever is in it.
+/// Blocks all requests, whatever the data contains.
 const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
     style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">";
 
-/// The page with everything it loads in the place where it loads it, and its data before.
+/// The page with everything that it loads inline, and its data first.
 fn whole(data: &Value) -> String {
     let mut page = PAGE.text.replacen("<meta charset=\"utf-8\">", &format!("<meta charset=\"utf-8\">\n{POLICY}"), 1);
     for asset in ASSETS {
@@ -48,19 +47,19 @@ fn whole(data: &Value) -> String {
         let style = format!("<link rel=\"stylesheet\" href=\"{path}\">");
         let script = format!("<script src=\"{path}\" defer></script>");
         page = page.replacen(&style, &format!("<style>\n{}</style>", asset.text), 1);
-        // A script within the page cannot be put off: it goes to the end of the body.
+        // Inline scripts cannot be deferred, so they go to the end of the body.
         page = page.replacen(&script, "", 1);
         if asset.kind.starts_with("text/javascript") {
             page = page.replacen("</body>", &format!("<script>\n{}</script>\n</body>", asset.text), 1);
         }
     }
-    let data = format!("<script type=\"application/json\" id=\"data\">{}</script>", in_a_page(data));
-    // The first script of the body is the place: the data is there when the others run.
+    let data = format!("<script type=\"application/json\" id=\"data\">{}</script>", escaped(data));
+    // Before the first script, so that the data is there when scripts run.
     page.replacen("<script>\n", &format!("{data}\n<script>\n"), 1)
 }
 
-/// JSON that ends no element of a page, and begins none, whatever its texts are.
-fn in_a_page(data: &Value) -> String {
+/// JSON escaped so that its texts cannot start or end an element of the page.
+fn escaped(data: &Value) -> String {
     data.to_string().replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 

@@ -1,4 +1,4 @@
-//! Leak or noise, of each process that was seen lately.
+//! Verdicts on the processes of the last two days.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,20 +8,19 @@ use serde_json::{Value, json};
 use crate::history::{AfterPurges, HistoryError, Process, Reader, whole_ms};
 use crate::verdict::{JUDGED, Verdict};
 
-/// How far back samples are judged.
 const SPAN: Duration = Duration::from_hours(48);
 
-/// So many processes are judged, those that began first.
-const MOST_PROCESSES: usize = 64;
+/// Upper bound of the processes that are judged.
+const MAX_PROCESSES: usize = 64;
 
-/// What is to be said of each process that was seen in the last two days, by what it held after its purges.
+/// A verdict on each process of the last two days, with the judgements of its figures.
 pub(crate) fn verdicts(history: &Path, now_ms: i64) -> Result<Value, HistoryError> {
     let Some(reader) = Reader::open(history)? else { return Ok(json!([])) };
     let from_ms = now_ms.saturating_sub(whole_ms(SPAN));
     let mut processes = reader.processes(from_ms)?;
-    // Those that have run for long are those that can be judged: jobs come and go by the hundred.
+    // Long-running processes can be judged; jobs come and go by the hundred.
     processes.sort_by_key(|it| it.started_ms);
-    processes.truncate(MOST_PROCESSES);
+    processes.truncate(MAX_PROCESSES);
     processes.reverse();
     let judged = |process: &Process| Ok(of(process, &reader.after_purges(process.id, from_ms, JUDGED)?));
     processes.iter().map(judged).collect()

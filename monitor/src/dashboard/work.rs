@@ -1,4 +1,4 @@
-//! What jobs did: the last runs, what the cache has, and which boards failed.
+//! What jobs did: the last runs, the state of the cache, and the boards that failed.
 
 use r3e_common::runtime::config::Config;
 use r3e_common::store::StatusView;
@@ -7,79 +7,45 @@ use serde_json::{Value, json};
 use crate::history::{Run, latest_runs};
 use crate::report::runs_json;
 
-/// So many of the last runs are shown as bands in the charts.
-const MOST_RUNS: u32 = 200;
+/// Upper bound of the runs, which are bands in the charts.
+const MAX_RUNS: u32 = 200;
 
-/// So many failed boards are shown; more are counted.
-const MOST_FAILED: usize = 100;
+/// Upper bound of the failed boards that are listed; more are only counted.
+const MAX_FAILED: usize = 100;
 
-/// Where what jobs did is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The history, and what finished jobs left.
-    Runs,
-    /// `status.json`.
-    Status,
-}
-
-impl Origin {
-    /// What it is called in metrics.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Runs => "runs",
-            Self::Status => "status",
-        }
-    }
-}
-
-/// What jobs did.
+/// What jobs did, each part as far as it can be read.
 #[derive(Debug)]
 pub(crate) struct Work {
     /// The latest last.
-    pub(crate) runs: Vec<Run>,
-    /// None where there is no `status.json`.
-    pub(crate) status: Option<StatusView>,
-    /// What could not be read, and why.
-    pub(crate) trouble: Vec<(Origin, String)>,
+    pub(crate) runs: Result<Vec<Run>, String>,
+    /// `None` if there is no `status.json`.
+    pub(crate) status: Result<Option<StatusView>, String>,
 }
 
 impl Work {
-    /// Reads it. What cannot be read is told in it, and the rest is there.
     pub(crate) fn read(config: &Config) -> Self {
-        Self::of(read_runs(config), read_status(config))
+        Self { runs: read_runs(config), status: read_status(config) }
     }
 
-    /// Of what was read of both, or why it could not be.
-    pub(crate) fn of(runs: Result<Vec<Run>, String>, status: Result<Option<StatusView>, String>) -> Self {
-        let mut trouble = Vec::new();
-        let runs = runs.unwrap_or_else(|error| {
-            trouble.push((Origin::Runs, error));
-            Vec::new()
-        });
-        let status = status.unwrap_or_else(|error| {
-            trouble.push((Origin::Status, error));
-            None
-        });
-        Self { runs, status, trouble }
+    /// Why parts cannot be read.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &str> {
+        self.runs.as_ref().err().into_iter().chain(self.status.as_ref().err()).map(String::as_str)
     }
 
-    /// For the page.
     pub(crate) fn to_json(&self) -> Value {
-        let status = self
-            .status
-            .as_ref()
-            .map(|it| json!({ "figures": it.figures, "failed": it.failed, "failed_count": it.failed_count }));
-        let trouble: Vec<&str> = self.trouble.iter().map(|(_, why)| why.as_str()).collect();
-        json!({ "runs": runs_json(&self.runs), "cache": status, "trouble": trouble })
+        let status = self.status.as_ref().ok().and_then(Option::as_ref);
+        let status =
+            status.map(|it| json!({ "figures": it.figures, "failed": it.failed, "failed_count": it.failed_count }));
+        let runs = runs_json(self.runs.as_deref().unwrap_or_default());
+        json!({ "runs": runs, "cache": status, "trouble": self.errors().collect::<Value>() })
     }
 }
 
-/// The last runs.
 pub(crate) fn read_runs(config: &Config) -> Result<Vec<Run>, String> {
-    latest_runs(&config.monitor.history, &config.runtime.dir, MOST_RUNS).map_err(|error| error.to_string())
+    latest_runs(&config.monitor.history, &config.runtime.dir, MAX_RUNS).map_err(|error| error.to_string())
 }
 
-/// What `status.json` tells; none where there is none.
+/// `None` if there is no `status.json`.
 pub(crate) fn read_status(config: &Config) -> Result<Option<StatusView>, String> {
-    StatusView::read(&config.cache.dir, MOST_FAILED).map_err(|error| error.to_string())
+    StatusView::read(&config.cache.dir, MAX_FAILED).map_err(|error| error.to_string())
 }

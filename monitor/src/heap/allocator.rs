@@ -1,4 +1,4 @@
-//! Tells the allocator's own functions, which stand innermost in each stack and say nothing about who holds memory.
+//! Recognises the allocator's own functions, which are innermost in each stack and do not tell who holds memory.
 
 use super::profile::Frame;
 

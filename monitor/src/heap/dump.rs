@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use r3e_common::runtime::memory::profile::{ORIGIN_MARK, Origin};
 
+use super::profile::Mapping;
+
 /// Upper bound for a dump: about a hundred thousand stacks.
 pub(crate) const MAX_DUMP_BYTES: usize = 64 << 20;
 
@@ -24,7 +26,7 @@ pub(crate) struct DumpError {
     found: String,
 }
 
-/// The live objects that were allocated from one call stack.
+/// Live objects that were allocated from one call stack.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
     /// Return addresses, innermost first.
@@ -33,28 +35,12 @@ pub(crate) struct Sample {
     pub(crate) sampled: u64,
     /// Estimated number of objects.
     pub(crate) objects: f64,
-    /// Estimated bytes in them.
+    /// Estimated size of all.
     pub(crate) bytes: f64,
-    /// Variance of the estimate, in bytes squared.
+    /// Variance of that estimate, in bytes squared.
     pub(crate) variance: f64,
 }
 
-/// An executable mapping of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mapping {
-    /// First address.
-    pub(crate) start: u64,
-    /// Address behind the last.
-    pub(crate) end: u64,
-    /// Offset in the file of the first address.
-    pub(crate) offset: u64,
-    /// Inode of the file.
-    pub(crate) inode: u64,
-    /// Path of the file.
-    pub(crate) path: String,
-}
-
-/// A heap dump.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dump {
     /// Mean number of bytes between two samples.
@@ -63,7 +49,6 @@ pub(crate) struct Dump {
     pub(crate) samples: Vec<Sample>,
     /// By address.
     pub(crate) mappings: Vec<Mapping>,
-    /// The process that was dumped.
     pub(crate) origin: Origin,
 }
 
@@ -82,9 +67,9 @@ impl FromStr for Dump {
         let (maps, origin) = rest.split_once(ORIGIN_MARK).ok_or_else(|| invalid("a line R3E_ORIGIN:", rest))?;
         // The totals come before the first stack.
         let samples = stacks.split('@').skip(1).map(|stack| sample(stack, sample_bytes)).collect::<Result<_, _>>()?;
-        let mut mappings: Vec<Mapping> = maps.lines().filter_map(mapping).collect();
+        let origin: Origin = serde_json::from_str(origin).map_err(|_| invalid("the origin as JSON", origin))?;
+        let mut mappings: Vec<Mapping> = maps.lines().filter_map(|line| mapping(line, &origin)).collect();
         mappings.sort_by_key(|it| it.start);
-        let origin = serde_json::from_str(origin).map_err(|_| invalid("the origin as JSON", origin))?;
         Ok(Self { sample_bytes, samples, mappings, origin })
     }
 }
@@ -109,14 +94,16 @@ fn hexadecimal(text: &str) -> Option<u64> {
 }
 
 /// `55d0-55d1 r-xp 00001000 fe:01 1234    /usr/bin/x`; `None` unless it is executable and of a file.
-fn mapping(line: &str) -> Option<Mapping> {
+fn mapping(line: &str, origin: &Origin) -> Option<Mapping> {
     let path = &line[line.find('/')?..];
+    let build_id = origin.build_ids.get(path).cloned().unwrap_or_default();
     let mut words = line.split_whitespace();
     let [range, permissions, offset, _device, inode] = std::array::from_fn(|_| words.next().unwrap_or_default());
     let (start, end) = range.split_once('-')?;
     let (start, end) = (hexadecimal(start)?, hexadecimal(end)?);
     let (offset, inode) = (hexadecimal(offset)?, inode.parse().ok()?);
-    (permissions.contains('x') && start < end).then(|| Mapping { start, end, offset, inode, path: path.to_owned() })
+    let is_executable = permissions.contains('x') && start < end;
+    is_executable.then(|| Mapping { start, end, offset, inode, path: path.to_owned(), build_id })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]

@@ -23,24 +23,14 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The file is not a heap profile.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PprofError {
-    /// It cannot be decompressed.
     #[error("not a gzip file: {0}")]
     Gzip(io::Error),
-    /// It is too large.
     #[error("not a profile: more than {MAX_BYTES} bytes when decompressed")]
     TooLarge,
-    /// It is not a protocol buffer.
     #[error("not a profile: {0}")]
     Decode(#[from] prost::DecodeError),
-    /// It refers to something that it does not contain.
     #[error("not a profile: {what} {id} is missing")]
-    Missing {
-        /// The kind of message.
-        what: &'static str,
-        /// Its id.
-        id: u64,
-    },
-    /// It is a profile of something else.
+    Missing { what: &'static str, id: u64 },
     #[error("not a heap profile: expected the values inuse_objects and inuse_space, found {0:?}")]
     SampleTypes(Vec<String>),
 }
@@ -179,8 +169,14 @@ fn decode(message: proto::Profile) -> Result<Profile, PprofError> {
     let mut mappings = Vec::new();
     for it in message.mapping {
         indices.insert(it.id, mappings.len());
-        let (start, end, offset) = (it.memory_start, it.memory_limit, it.file_offset);
-        mappings.push(Mapping { start, end, offset, path: text(it.filename)?, build_id: text(it.build_id)? });
+        mappings.push(Mapping {
+            start: it.memory_start,
+            end: it.memory_limit,
+            offset: it.file_offset,
+            inode: 0,
+            path: text(it.filename)?,
+            build_id: text(it.build_id)?,
+        });
     }
     let mut locations = HashMap::new();
     for it in message.location {
@@ -223,7 +219,7 @@ mod tests {
     fn a_written_profile_reads_back() {
         let mut example = profile(&[("main;é<b>::load", 3, 300), ("main;freed", -1, i64::MIN), ("", 0, 1)]);
         let (path, build_id) = ("/bin/x".to_owned(), "01fe".to_owned());
-        example.mappings = vec![Mapping { start: 0x1000, end: 0x9000, offset: 0x200, path, build_id }];
+        example.mappings = vec![Mapping { start: 0x1000, end: 0x9000, offset: 0x200, inode: 0, path, build_id }];
         let frames = example.samples[0].frames().cloned().collect();
         example.samples[0].stack[0] = Rc::new(Location { mapping: Some(0), address: 0x1000, frames });
         (example.time_ns, example.comments) = (5, vec!["r3e-test 1".to_owned()]);

@@ -6,13 +6,13 @@ use std::rc::Rc;
 /// A function at a source line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Frame {
-    /// The demangled name.
+    /// Demangled.
     pub(crate) name: String,
     /// The name in the symbol table.
     pub(crate) system_name: String,
-    /// The source file; empty if unknown.
+    /// Empty if unknown.
     pub(crate) file: String,
-    /// The line; 0 if unknown.
+    /// 0 if unknown.
     pub(crate) line: u32,
 }
 
@@ -32,13 +32,14 @@ pub(crate) struct Location {
 pub(crate) struct Mapping {
     /// First address.
     pub(crate) start: u64,
-    /// Address behind the last.
+    /// Address after the last.
     pub(crate) end: u64,
     /// Offset in the file of the first address.
     pub(crate) offset: u64,
-    /// Path of the file.
+    /// Inode of the file. Not saved with a profile.
+    pub(crate) inode: u64,
     pub(crate) path: String,
-    /// Its build id in hexadecimal; empty if it has none.
+    /// Build id of the file in hexadecimal; empty if it has none.
     pub(crate) build_id: String,
 }
 
@@ -47,9 +48,8 @@ pub(crate) struct Mapping {
 pub(crate) struct Sample {
     /// Innermost first.
     pub(crate) stack: Vec<Rc<Location>>,
-    /// Number of objects; of a difference negative if there are fewer.
+    /// Negative in a difference if there are fewer.
     pub(crate) objects: i64,
-    /// Bytes in them.
     pub(crate) bytes: i64,
 }
 
@@ -63,19 +63,15 @@ impl Sample {
 /// The totals of a profile beside the allocator's own figures. Not saved with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub(crate) struct Summary {
-    /// Estimated number of live objects.
     pub(crate) inuse_objects: i64,
-    /// Estimated bytes in them.
     pub(crate) inuse_bytes: i64,
     /// Standard error of `inuse_bytes`.
     pub(crate) standard_error_bytes: u64,
-    /// Objects that were sampled.
     pub(crate) sampled_objects: u64,
-    /// Bytes that the allocator counts as allocated, thread caches left out.
+    /// Allocated bytes by the allocator's count, without thread caches.
     pub(crate) live_bytes: u64,
 }
 
-/// A heap profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Profile {
     /// One for each call stack.

@@ -10,37 +10,26 @@ use r3e_common::runtime::fs;
 use r3e_common::runtime::memory::profile::Executable;
 
 use super::allocator::is_allocator;
-use super::dump::{self, Dump};
+use super::dump::Dump;
 use super::name::in_module;
 use super::profile::{Frame, Location, Mapping, Profile, Sample, Summary};
 
-/// A mapped file whose functions are not known, and why.
-#[derive(Debug)]
-pub(crate) struct NoSymbols {
-    /// Its path.
-    pub(crate) file: String,
-    /// Why there are none.
-    pub(crate) reason: String,
-}
-
-/// Symbolises a dump. Addresses without symbols are shown as their file.
-pub(crate) fn symbolise(dump: &Dump) -> (Profile, Summary, Vec<NoSymbols>) {
-    let mut missing = Vec::new();
+/// Symbolises a dump. Addresses without symbols are shown as their file. Logs a warning for each file without symbols.
+pub(crate) fn symbolise(dump: &Dump) -> (Profile, Summary) {
     let mut symbols: HashMap<&str, Option<Symbols>> = HashMap::new();
     let mut frames: HashMap<u64, Vec<Frame>> = HashMap::new();
     for address in dump.samples.iter().flat_map(|it| &it.addresses) {
         let call = call(*address);
         let Some(mapping) = mapping_of(dump, call).map(|index| &dump.mappings[index]) else { continue };
         let symbols = symbols.entry(&mapping.path).or_insert_with(|| {
-            let opened = Symbols::open(dump, mapping);
-            opened.map_err(|reason| missing.push(NoSymbols { file: mapping.path.clone(), reason })).ok()
+            let warn = |reason: &String| tracing::warn!(file = mapping.path, reason, "a mapped file has no symbols");
+            Symbols::open(dump.origin.pid, mapping).inspect_err(warn).ok()
         });
         if let Some(symbols) = symbols {
             frames.entry(call).or_insert_with(|| symbols.frames(call - mapping.start + mapping.offset));
         }
     }
-    let (profile, summary) = assemble(dump, &frames);
-    (profile, summary, missing)
+    assemble(dump, &frames)
 }
 
 /// A stack has return addresses; the byte before one belongs to the call.
@@ -60,12 +49,12 @@ struct Symbols {
 }
 
 impl Symbols {
-    fn open(dump: &Dump, mapping: &dump::Mapping) -> Result<Self, String> {
-        let path = mapped_file(dump.origin.pid, mapping)?;
+    fn open(pid: u32, mapping: &Mapping) -> Result<Self, String> {
+        let path = mapped_file(pid, mapping)?;
         let describe = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let executable = Executable::read(&path).map_err(|error| error.to_string())?;
         let executable = executable.ok_or_else(|| describe(&"not a 64-bit ELF file"))?;
-        let (found, expected) = (executable.build_id(), dump.origin.build_ids.get(&mapping.path).map_or("", |it| it));
+        let (found, expected) = (executable.build_id(), &mapping.build_id);
         if !expected.is_empty() && found != expected {
             return Err(describe(&format_args!("invalid build id: expected {expected}, found {found}")));
         }
@@ -104,9 +93,9 @@ impl Symbols {
     }
 }
 
-/// Where the file that is mapped can be read. The kernel keeps the executable of a process even if its path has another
-/// file by now; a library is read at its path if its inode is the same.
-fn mapped_file(pid: u32, mapping: &dump::Mapping) -> Result<PathBuf, String> {
+/// Where the mapped file can be read. The kernel keeps the executable of a process even if another file is at its path by now; a
+/// library is read at its path if its inode is the same.
+fn mapped_file(pid: u32, mapping: &Mapping) -> Result<PathBuf, String> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let executable = process.join("exe");
     if fs::link_target(&executable).ok().flatten().as_deref() == Some(Path::new(&mapping.path)) {
@@ -123,7 +112,7 @@ fn mapped_file(pid: u32, mapping: &dump::Mapping) -> Result<PathBuf, String> {
 /// Builds the profile, without the allocator's own functions at the innermost end of each stack.
 fn assemble(dump: &Dump, frames: &HashMap<u64, Vec<Frame>>) -> (Profile, Summary) {
     let origin = &dump.origin;
-    let is_program = |it: &dump::Mapping| Path::new(&it.path).file_name().is_some_and(|name| name == &*origin.program);
+    let is_program = |it: &Mapping| Path::new(&it.path).file_name().is_some_and(|name| name == &*origin.program);
     // Readers take the first mapping for the program.
     let mut order: Vec<usize> = (0..dump.mappings.len()).collect();
     order.sort_by_key(|index| !is_program(&dump.mappings[*index]));
@@ -147,14 +136,9 @@ fn assemble(dump: &Dump, frames: &HashMap<u64, Vec<Frame>>) -> (Profile, Summary
         }
         samples.push(Sample { stack, objects: rounded(sample.objects), bytes: rounded(sample.bytes) });
     }
-    let mapping = |index: &usize| {
-        let dump::Mapping { start, end, offset, path, .. } = &dump.mappings[*index];
-        let build_id = origin.build_ids.get(path).cloned().unwrap_or_default();
-        Mapping { start: *start, end: *end, offset: *offset, path: path.clone(), build_id }
-    };
     let profile = Profile {
         samples,
-        mappings: order.iter().map(mapping).collect(),
+        mappings: order.iter().map(|index| dump.mappings[*index].clone()).collect(),
         time_ns: i64::try_from(origin.at_ms).unwrap_or(0).saturating_mul(1_000_000),
         period: i64::try_from(dump.sample_bytes).unwrap_or(i64::MAX),
         comments: vec![format!("{} {} (process {})", origin.program, origin.version, origin.pid)],
@@ -172,7 +156,7 @@ fn assemble(dump: &Dump, frames: &HashMap<u64, Vec<Frame>>) -> (Profile, Summary
 }
 
 /// Stands for a function without a symbol.
-fn unknown(mapping: Option<&dump::Mapping>, address: u64) -> Frame {
+fn unknown(mapping: Option<&Mapping>, address: u64) -> Frame {
     let file = mapping.and_then(|it| Path::new(&it.path).file_name());
     let name = file.map_or_else(|| format!("{address:#x}"), |it| format!("[{}]", it.display()));
     Frame { name, ..Frame::default() }
@@ -227,21 +211,22 @@ mod tests {
         let origin = tail.split_once("\n\n").unwrap().1;
         let mut dump: Dump = format!("{head}MAPPED_LIBRARIES:\n{maps}\n{origin}").parse().unwrap();
         dump.origin.pid = std::process::id();
-        let (profile, _, missing) = symbolise(&dump);
+        let (profile, _) = symbolise(&dump);
         let found = profile.samples[0].frames().find(|it| it.name.contains("this_test_is_found")).unwrap();
         assert!(found.name.starts_with("r3e_monitor::heap::symbolise::tests::this_test"), "{found:?}");
-        assert!(found.file.ends_with("heap/symbolise.rs") && found.line > 100, "{found:?} {missing:?}");
+        assert!(found.file.ends_with("heap/symbolise.rs") && found.line > 100, "{found:?}");
     }
 
     #[test]
     fn a_replaced_file_and_another_build_give_no_symbols() {
         let mut dump = own_dump();
         let library = dump.mappings.pop().unwrap();
-        dump.mappings.push(dump::Mapping { path: "/etc/passwd".to_owned(), inode: 1, ..library });
-        let path = dump.mappings[0].path.clone();
-        dump.origin.build_ids.insert(path, "00".to_owned());
-        let (profile, _, missing) = symbolise(&dump);
-        assert_eq!(missing.len(), 2, "{missing:?}");
+        dump.mappings.push(Mapping { path: "/etc/passwd".to_owned(), inode: 1, ..library });
+        dump.mappings[0].build_id = "00".to_owned();
+        let reasons = dump.mappings.iter().map(|it| Symbols::open(dump.origin.pid, it).err().unwrap());
+        let reasons: Vec<String> = reasons.collect();
+        assert!(reasons[0].contains("invalid build id") && reasons[1].contains("replaced"), "{reasons:?}");
+        let (profile, _) = symbolise(&dump);
         assert!(profile.samples.iter().flat_map(Sample::frames).all(|it| it.name.starts_with('[')), "{profile:?}");
     }
 }

@@ -9,17 +9,15 @@ use super::profile::Profile;
 
 /// A function's totals; of a difference negative if they fell.
 #[expect(clippy::struct_field_names, reason = "as scripts read it")]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Function<'p> {
-    /// Its name.
     pub(crate) function: &'p str,
-    /// Its source file; empty if unknown.
+    /// Empty if unknown.
     pub(crate) file: &'p str,
-    /// Bytes that it allocated itself.
+    /// Allocated by the function itself.
     pub(crate) self_bytes: i64,
-    /// Objects that it allocated itself.
     pub(crate) self_objects: i64,
-    /// Bytes that it and the functions it called allocated.
+    /// Allocated by it and the functions that it called.
     pub(crate) cumulative_bytes: i64,
 }
 
@@ -29,13 +27,7 @@ pub(crate) fn functions(profile: &Profile) -> Vec<Function<'_>> {
     for sample in &profile.samples {
         let mut seen = HashSet::new();
         for (depth, frame) in sample.frames().enumerate() {
-            let empty = Function {
-                function: &frame.name,
-                file: &frame.file,
-                self_bytes: 0,
-                self_objects: 0,
-                cumulative_bytes: 0,
-            };
+            let empty = Function { function: &frame.name, file: &frame.file, ..Function::default() };
             let function = functions.entry(&frame.name).or_insert(empty);
             if depth == 0 {
                 function.self_bytes = function.self_bytes.saturating_add(sample.bytes);

@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::error::{At as _, HistoryError};
 use super::read::Reader;
+use super::read::amount;
 use super::records::namespace;
-use super::write::{Sample, Writer, amount, started_ms};
+use super::write::{Sample, Writer, started_ms};
 use crate::verdict::{Figure, Figures, Judgement, Moment, WARM_UP, judge};
 
 /// A process that was sampled.

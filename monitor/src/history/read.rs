@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 use super::error::{At as _, HistoryError};
 use super::records::Run;
 use super::schema;
-use super::write::amount;
 
 /// Samples read at a time.
 const PAGE: u32 = 1000;
@@ -176,3 +175,8 @@ const CONDENSED: &str = "
     ORDER BY s.at_ms / ?2, p.program, p.pid LIMIT ?3";
 
 const RUNS: &str = "SELECT * FROM runs ORDER BY ended_ms DESC, id DESC LIMIT ?1";
+
+/// Reads what [`stored`](super::records::stored) wrote.
+pub(super) fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|stored| u64::try_from(stored).unwrap_or(0))
+}

@@ -1,7 +1,6 @@
 //! The records of finished jobs: `{runtime.dir}/runs/{program}-{pid}-{started}.json`, one file for each run.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -9,9 +8,6 @@ use r3e_common::runtime::fs;
 use r3e_common::runtime::fs::FsError;
 use r3e_common::runtime::run_record::{MAX_BYTES, RunRecord};
 use serde_json::Value;
-
-use super::error::HistoryError;
-use super::read::Reader;
 
 /// Upper bound of the records that are read at a time.
 const MAX_RECORDS: usize = 1000;
@@ -76,28 +72,6 @@ pub(crate) enum RecordError {
     Unreadable(FsError),
     #[error("invalid run record {}: {why}", path.display())]
     Invalid { path: PathBuf, why: String },
-}
-
-/// The last `limit` runs, the latest last: those in the history, and those whose records are not in it yet.
-pub(crate) fn latest_runs(history: &Path, runtime_dir: &Path, limit: u32) -> Result<Vec<Run>, HistoryError> {
-    // Records first: one that a watch imports meanwhile is then seen twice, not never.
-    let mut runs = Vec::new();
-    for found in unread_records(runtime_dir)? {
-        match found.run {
-            Ok(run) => runs.push(run),
-            Err(error) => tracing::warn!("left out: {error}"),
-        }
-    }
-    if let Some(reader) = Reader::open(history)? {
-        runs.extend(reader.runs(limit)?);
-    }
-    // Of a run with a record the first one counts, which is the record.
-    let mut seen = HashSet::new();
-    runs.retain(|it| seen.insert((it.program.clone(), it.pid, it.pid_namespace, it.started_ms)));
-    runs.sort_by_key(|it| it.ended_ms);
-    let surplus = runs.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
-    runs.drain(..surplus);
-    Ok(runs)
 }
 
 /// The records in the runtime folder, the newest first.

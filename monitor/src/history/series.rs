@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::error::HistoryError;
 use super::read::Reader;
-use super::write::amount;
+use super::read::amount;
 
 /// Upper bound of the points of all processes. Beyond it, the processes that ended first are left out.
 const MAX_POINTS: usize = 12_000;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use r3e_common::runtime::control::Stats;
 use r3e_common::runtime::fs::{self, Inode};
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior, named_params, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, named_params, params};
 
 use super::age::Age;
 use super::error::{At as _, HistoryError};
@@ -229,11 +229,6 @@ pub(crate) fn started_ms(stats: &Stats) -> Option<i64> {
 
 /// The outcome of a run without a record.
 pub(crate) const KILLED: &str = "killed";
-
-/// Reads what [`stored`] wrote.
-pub(super) fn amount(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(|stored| u64::try_from(stored).unwrap_or(0))
-}
 
 /// Inserts a run, and returns whether it was new.
 fn insert(transaction: &Transaction<'_>, run: &Run) -> rusqlite::Result<bool> {

@@ -10,11 +10,11 @@ use crate::dashboard::Work;
 use crate::history::Run;
 use crate::survey::Reply;
 
-/// The text in that format. `sources` has the name of each source, and whether it could not be read.
+/// The text in that format. `sockets_failed` is whether the control sockets could not be listed.
 pub(super) fn render(
     replies: &[Reply<Stats>],
     work: &Work,
-    sources: &[(&'static str, bool)],
+    sockets_failed: bool,
     format: Format,
 ) -> Result<String, fmt::Error> {
     let mut text = Exposition::default();
@@ -27,11 +27,12 @@ pub(super) fn render(
     let answered = alive.iter().filter_map(|(reply, pid)| Some((pid.clone(), reply.answer.as_ref().ok()?)));
     text.processes(&answered.collect::<Vec<_>>());
     cache(&mut text, work);
-    runs(&mut text, &work.runs);
-    let unreadable = u32::try_from(work.trouble.len()).unwrap_or(u32::MAX).into();
+    runs(&mut text, work.runs.as_deref().unwrap_or_default());
+    let unreadable = flag(work.runs.is_err()) + flag(work.status.is_err());
     let help = "How many of run records and status cannot be read.";
     text.family("r3e_unreadable_sources", Gauge, help, [([], unreadable)]);
-    let failed = sources.iter().map(|&(source, failed)| ([("source", source.to_owned())], flag(failed)));
+    let sources = [("sockets", sockets_failed), ("runs", work.runs.is_err()), ("status", work.status.is_err())];
+    let failed = sources.map(|(source, failed)| ([("source", source.to_owned())], flag(failed)));
     let help = "Whether the source could not be read for this scrape and is left out.";
     text.family("r3e_scrape_error", Gauge, help, failed);
     text.encode(format)
@@ -43,7 +44,7 @@ fn flag(is_set: bool) -> f64 {
 
 /// The figures of `status.json`.
 fn cache(text: &mut Exposition, work: &Work) {
-    let Some(status) = &work.status else { return };
+    let Ok(Some(status)) = &work.status else { return };
     for (name, key, help) in [
         ("r3e_cache_boards", "total_fetched_combinations", "Boards in the cache, empty ones included."),
         ("r3e_cache_boards_with_entries", "track_count", "Boards in the cache that have entries."),
@@ -124,7 +125,6 @@ fn seconds(ms: i64) -> f64 {
 mod tests {
     use super::*;
     use crate::ask::NoAnswer;
-    use crate::dashboard::Origin;
     use crate::sockets::Socket;
     use r3e_common::store::StatusView;
     use serde_json::json;
@@ -163,17 +163,19 @@ mod tests {
             "last_index_update": "2026-11-23T04:00:00Z", "index_build_time_ms": 1500, "failed_fetch_count": 3});
         let status = StatusView { figures: figures.as_object().unwrap().clone(), ..StatusView::default() };
         let runs = vec![run(1_000_000, Some(0)), run(2_000_000, Some(3)), run(3_000_000, None)];
-        let work = Work { runs, status: Some(status), trouble: vec![(Origin::Runs, "x".into())] };
-        let text = render(&replies, &work, &[("runs", true), ("status", false)], Format::Text).unwrap();
-        let shown: Vec<&str> = text
-            .lines()
-            .filter(|it| {
-                ["cache", "fetching", "scrape", "index", "run", "success", "answers", "sources"]
-                    .iter()
-                    .any(|word| it.contains(word))
-            })
-            .filter(|it| !it.starts_with('#'))
-            .collect();
-        insta::assert_snapshot!(shown.join("\n"));
+        let shown = |work: &Work, words: &str| {
+            let text = render(&replies, work, true, Format::Text).unwrap();
+            let is_shown = |it: &&str| !it.starts_with('#') && words.split(' ').any(|word| it.contains(word));
+            text.lines().filter(is_shown).collect::<Vec<_>>().join("\n")
+        };
+        let work = Work { runs: Ok(runs), status: Ok(Some(status)) };
+        insta::assert_snapshot!(shown(&work, "cache fetching scrape index run success answers sources"));
+        let work = Work { runs: Err("x".into()), status: Ok(None) };
+        insta::assert_snapshot!(shown(&work, "scrape_error sources"), @r#"
+        r3e_unreadable_sources 1
+        r3e_scrape_error{source="sockets"} 1
+        r3e_scrape_error{source="runs"} 1
+        r3e_scrape_error{source="status"} 0
+        "#);
     }
 }

@@ -14,7 +14,7 @@ use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use r3e_common::runtime::config::Config;
-use r3e_common::runtime::control::{Format, Stats};
+use r3e_common::runtime::control::{Endpoint, Format, Stats};
 use serde_json::{Value, json};
 
 use super::cors;
@@ -26,8 +26,7 @@ use super::page::Page;
 use super::reply::{JSON, not_modified, precondition_failed, refusal, reply, secure, set};
 use super::source::Source;
 use super::ttl_cache::TtlCache;
-use crate::ask::Question;
-use crate::dashboard::{ASSETS, LOOKUP, Origin, PAGE, SLOTS, Work, now, past, read_runs, read_status, verdicts};
+use crate::dashboard::{ASSETS, LOOKUP, PAGE, SLOTS, Work, now, past, read_runs, read_status, verdicts};
 use crate::history::milliseconds;
 use crate::sockets;
 use crate::survey::{self, ask_all};
@@ -117,7 +116,7 @@ async fn check(State(site): SharedSite, request: Request, next: Next) -> Respons
 struct Snapshot {
     replies: Vec<survey::Reply<Stats>>,
     at_ms: i64,
-    trouble: Option<String>,
+    error: Option<String>,
 }
 
 /// The cached chart of one time span.
@@ -166,8 +165,8 @@ impl Site {
             verdicts: TtlCache::fallible(VERDICTS_TTL),
             pasts: SPANS.into_iter().map(past).collect(),
             sockets: Source::new("sockets"),
-            runs: Source::new(Origin::Runs.name()),
-            status: Source::new(Origin::Status.name()),
+            runs: Source::new("runs"),
+            status: Source::new("status"),
             history: Source::new("history"),
             config: Arc::new(config),
         }
@@ -200,19 +199,19 @@ impl Site {
         read: impl FnOnce(&Config) -> Result<T, E> + Send + 'static,
     ) -> Result<T, String> {
         let config = Arc::clone(&self.config);
-        let value = source.read(move || read(&config).map_err(|error| error.to_string())).await;
-        value.unwrap_or_else(|error| Err(error.to_string()))
+        let value = source.read(move || read(&config)).await.map_err(|error| error.to_string())?;
+        value.map_err(|error| error.to_string())
     }
 
     async fn now(&self) -> (Bytes, Arc<Snapshot>) {
         let ask = async {
             let sockets = self.read(&self.sockets, |config| sockets::list(&config.runtime.dir)).await;
-            let (replies, trouble) = match sockets {
-                Ok(sockets) => (ask_all::<Stats>(sockets, Question::Stats).await, None),
+            let (replies, error) = match sockets {
+                Ok(sockets) => (ask_all::<Stats>(sockets, Endpoint::Stats).await, None),
                 Err(error) => (Vec::new(), Some(error)),
             };
-            let snapshot = Snapshot { replies, at_ms: milliseconds((self.clock)()), trouble };
-            (json(&now(&snapshot.replies, snapshot.at_ms, snapshot.trouble.as_deref())), Arc::new(snapshot))
+            let snapshot = Snapshot { replies, at_ms: milliseconds((self.clock)()), error };
+            (json(&now(&snapshot.replies, snapshot.at_ms, snapshot.error.as_deref())), Arc::new(snapshot))
         };
         self.now.get(ask).await
     }
@@ -220,7 +219,7 @@ impl Site {
     async fn work(&self) -> (Bytes, Arc<Work>) {
         let read = async {
             let (runs, status) = tokio::join!(self.read(&self.runs, read_runs), self.read(&self.status, read_status));
-            let work = Work::of(runs, status);
+            let work = Work { runs, status };
             (json(&work.to_json()), Arc::new(work))
         };
         self.work.get(read).await
@@ -230,12 +229,7 @@ impl Site {
         let format = metrics_format(headers);
         let render = async {
             let ((_, snapshot), (_, work)) = tokio::join!(self.now(), self.work());
-            let failed = |source: &Source| match source.name() {
-                "sockets" => snapshot.trouble.is_some(),
-                name => work.trouble.iter().any(|(origin, _)| origin.name() == name),
-            };
-            let sources = [&self.sockets, &self.runs, &self.status].map(|it| (it.name(), failed(it)));
-            let text = metrics::render(&snapshot.replies, &work, &sources, format);
+            let text = metrics::render(&snapshot.replies, &work, snapshot.error.is_some(), format);
             text.map(Bytes::from).map_err(|error| error.to_string())
         };
         let [(first, open), (_, text)] = &self.metrics;

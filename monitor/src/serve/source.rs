@@ -4,27 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use r3e_common::runtime::tasks::{Blocking, BlockingError};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 /// The timeout of a read. The database waits no longer either.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The stack of the thread: reads are a few calls deep.
-const STACK_BYTES: usize = 512 << 10;
-
 /// Why a source could not be read.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
-    /// It hangs.
     #[error("{0}: no answer within {timeout}", timeout = humantime::format_duration(TIMEOUT))]
     Timeout(&'static str),
-    /// The system refuses to start a thread.
-    #[error("{0}: cannot start a thread: {1}")]
-    NoThread(&'static str, String),
-    /// A bug.
-    #[error("{0}: reading panicked")]
-    Panicked(&'static str),
+    #[error("{0}: {1}")]
+    Failed(&'static str, BlockingError),
 }
 
 /// A source that one thread at a time may read.
@@ -35,14 +28,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A source of that name.
     pub(super) fn new(name: &'static str) -> Self {
         Self { name, permit: Arc::new(Semaphore::new(1)) }
-    }
-
-    /// Its name.
-    pub(super) fn name(&self) -> &'static str {
-        self.name
     }
 
     /// Reads the source. The read runs to its end even if nobody waits for it any more.
@@ -53,20 +40,14 @@ impl Source {
         let until = Instant::now() + TIMEOUT;
         let permit = timeout_at(until, Arc::clone(&self.permit).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(ReadError::Timeout(self.name)) };
-        let (sender, receiver) = oneshot::channel();
-        let work = move || {
+        let reading = Blocking::start(self.name, move || {
             let value = read();
-            // First, so that whoever has the value may read again.
+            // Before the value is sent, so that whoever receives it may read again.
             drop(permit);
-            let _nobody_waits = sender.send(value);
-        };
-        let thread = std::thread::Builder::new().name(self.name.into()).stack_size(STACK_BYTES).spawn(work);
-        thread.map_err(|error| ReadError::NoThread(self.name, error.to_string()))?;
-        match timeout_at(until, receiver).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(_)) => Err(ReadError::Panicked(self.name)),
-            Err(_) => Err(ReadError::Timeout(self.name)),
-        }
+            value
+        });
+        let value = timeout_at(until, reading).await.map_err(|_| ReadError::Timeout(self.name))?;
+        value.map_err(|error| ReadError::Failed(self.name, error))
     }
 }
 
@@ -100,7 +81,10 @@ mod tests {
         assert_eq!(other.read(|| 7).await.unwrap(), 7);
         drop(end);
         assert_eq!(stuck.read(|| 8).await.unwrap(), 8, "it goes on when it can");
-        assert!(matches!(other.read(|| panic!("on purpose")).await, Err(ReadError::Panicked("kernel"))));
+        assert!(matches!(
+            other.read(|| panic!("on purpose")).await,
+            Err(ReadError::Failed("kernel", BlockingError::Panicked(_)))
+        ));
         assert_eq!(other.read(|| 9).await.unwrap(), 9);
     }
 }

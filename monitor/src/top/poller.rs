@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use r3e_common::runtime::control::{PurgeStats, Stats, TaskStats};
+use r3e_common::runtime::control::{Endpoint, PurgeStats, Stats, TaskStats};
 use r3e_common::runtime::fs::FsError;
 use r3e_common::runtime::memory::Arena;
 use r3e_common::runtime::tasks::Blocking;
@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::app::{Page, Tab};
 use super::update::Event;
-use crate::ask::{Question, ask};
+use crate::ask::ask;
 use crate::peer::peer;
 use crate::sockets::Socket;
 use crate::{kernel, report, sockets};
@@ -44,7 +44,7 @@ impl Poller {
             if self.asked.insert(socket.clone()) {
                 let socket = socket.clone();
                 self.open.spawn(async move {
-                    let answer = ask::<Stats>(&socket.path, Question::Stats).await;
+                    let answer = ask::<Stats>(&socket.path, Endpoint::Stats).await;
                     Event::Stats(socket, answer.map(Box::new))
                 });
             }
@@ -56,7 +56,7 @@ impl Poller {
     pub(super) fn purge(&mut self, sockets: Vec<Socket>) {
         for socket in sockets {
             self.open.spawn(async move {
-                let answer = ask::<PurgeStats>(&socket.path, Question::Purge).await;
+                let answer = ask::<PurgeStats>(&socket.path, Endpoint::Purge).await;
                 Event::Purged(socket, answer.map(Box::new))
             });
         }
@@ -111,16 +111,16 @@ impl Poller {
 
 async fn page(socket: &Path, tab: Tab) -> Page {
     let text = match tab {
-        Tab::Tasks => report::tasks(&answer::<Vec<TaskStats>>(socket, Question::Tasks).await?),
-        Tab::Arenas => report::arenas(&answer::<Vec<Arena>>(socket, Question::Arenas).await?),
+        Tab::Tasks => report::tasks(&answer::<Vec<TaskStats>>(socket, Endpoint::Tasks).await?),
+        Tab::Arenas => report::arenas(&answer::<Vec<Arena>>(socket, Endpoint::Arenas).await?),
         Tab::Descriptors => kernel(socket, |pid| Ok(report::descriptors(&kernel::descriptors(pid)?))).await?,
         Tab::Connections => kernel(socket, |pid| Ok(report::connections(&kernel::connections(pid)?))).await?,
     };
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-async fn answer<T: DeserializeOwned>(socket: &Path, question: Question) -> Result<T, String> {
-    ask(socket, question).await.map_err(|error| error.to_string())
+async fn answer<T: DeserializeOwned>(socket: &Path, endpoint: Endpoint) -> Result<T, String> {
+    ask(socket, endpoint).await.map_err(|error| error.to_string())
 }
 
 /// Reads `/proc` on a blocking thread: it takes milliseconds, and longer on a machine with many connections.

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use r3e_common::runtime::control::Stats;
 
-use super::app::Process;
 use super::eta;
+use super::process::Process;
 
 /// A sort key; the largest numbers come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

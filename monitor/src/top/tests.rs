@@ -12,7 +12,8 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
 
-use super::app::{App, Overlay, State, Tab};
+use super::app::{App, Overlay, Tab};
+use super::process::State;
 use super::theme::Theme;
 use super::update::{Action, Event};
 use super::view;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crossterm::event::{KeyCode as Key, KeyEvent, KeyModifiers};
 use r3e_common::runtime::control::{PurgeStats, Stats};
 
-use super::app::{App, Details, ENDED_SHOWN, MAX_ENDED, Overlay, Page, Process, Purging, State, Tab};
+use super::app::{App, Details, ENDED_SHOWN, MAX_ENDED, Overlay, Page, Purging, Tab};
+use super::process::{Process, State};
 use super::sort::Sort;
 use super::view;
 use crate::ask::NoAnswer;

@@ -1,37 +1,37 @@
-//! A series as it is judged: bounded in length, by cycle and by hour.
+//! A series as it is judged: with a bounded number of points, by cycle and by hour.
 
 /// One sample of one figure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Point {
     /// In milliseconds since 1970.
     pub at_ms: i64,
-    /// How much it was.
+    /// The value.
     pub value: u64,
 }
 
-/// So many points are compared with each other at most: 7,140 pairs. A longer series is made of the medians of neighbours.
-const MOST: usize = 120;
+/// Upper bound of the points, which make 7,140 pairs. Longer series are reduced to the medians of neighbours.
+const MAX_POINTS: usize = 120;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
-/// A place on the line of time, and how much there was.
+/// A time and a value.
 pub(super) type Spot = (f64, f64);
 
-/// The points that are compared.
+/// The points of a series.
 #[derive(Debug)]
 pub(super) struct Judged {
-    /// By number of the cycle.
+    /// Time is the number of the cycle.
     pub(super) by_cycle: Vec<Spot>,
-    /// By hours since the first.
+    /// Time is in hours since the first point.
     pub(super) by_hour: Vec<Spot>,
 }
 
 impl Judged {
-    /// Of all samples. Values are told from the least of them, so that where a series lies changes nothing.
+    /// Values are relative to the smallest one, so that an offset changes nothing.
     pub(super) fn new(samples: &[Point]) -> Self {
         let least = samples.iter().map(|it| it.value).min().unwrap_or_default();
         let first_ms = samples.first().map_or(0, |it| it.at_ms);
-        let at_once = samples.len().div_ceil(MOST).max(1);
+        let at_once = samples.len().div_ceil(MAX_POINTS).max(1);
         let (mut by_cycle, mut by_hour) = (Vec::new(), Vec::new());
         for (number, block) in samples.chunks(at_once).enumerate() {
             let mut values: Vec<u64> = block.iter().map(|it| it.value).collect();
@@ -47,12 +47,12 @@ impl Judged {
         Self { by_cycle, by_hour }
     }
 
-    /// How many cycles lie between the first and the last.
+    /// Number of cycles from the first point to the last.
     pub(super) fn cycles(&self) -> f64 {
         span(&self.by_cycle)
     }
 
-    /// How many hours lie between the first and the last.
+    /// Number of hours from the first point to the last.
     pub(super) fn hours(&self) -> f64 {
         span(&self.by_hour)
     }
@@ -64,13 +64,12 @@ impl Judged {
     }
 }
 
-/// What rose lies above so many of a hundred samples before.
-const ABOVE: usize = 85;
+/// See [`rose`].
+const ABOVE_PERCENT: usize = 85;
 
-/// Whether the last third of those that are judged, which are the last of all samples, lies above what there was before their
-/// later half, some of the warm-up included: what wanders within bounds has been as high before. Its lower quartile is asked,
-/// because what wanders falls back, also from a height that it never had before. Work in flight only adds, so that it does not
-/// lower that quartile.
+/// Whether the last third of the `judged` last samples lies above 85 % of those before their later half, part of the warm-up included:
+/// what wanders within bounds has been as high before. The last third counts by its lower quartile, because what wanders falls back,
+/// even from a new height. Work in flight only adds, so it does not lower the quartile.
 pub(super) fn rose(samples: &[Point], judged: usize) -> bool {
     let warm_up = samples.len() - judged;
     let before = &samples[warm_up / 2..warm_up + judged / 2];
@@ -78,7 +77,7 @@ pub(super) fn rose(samples: &[Point], judged: usize) -> bool {
     last.sort_unstable();
     let Some(low) = last.get(last.len() / 4) else { return false };
     let below = before.iter().filter(|it| it.value < *low).count();
-    below * 100 >= before.len() * ABOVE
+    below * 100 >= before.len() * ABOVE_PERCENT
 }
 
 fn span(spots: &[Spot]) -> f64 {

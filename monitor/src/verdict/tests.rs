@@ -38,13 +38,13 @@ fn what_does_not_grow_is_flat() {
 fn with_few_samples_nothing_or_less_is_said() {
     let grown = |count: u64| judge(Figure::Tasks, &series((0..count).map(|n| 3 * n)), WARM_UP).verdict;
     assert_eq!(grown(0), Verdict::TooFewSamples);
-    assert_eq!(grown(FEWEST as u64 - 1), Verdict::TooFewSamples);
-    assert_eq!(grown(FEWEST as u64), Verdict::Suspect);
-    assert_eq!(grown(FEWEST_FOR_LEAK as u64 - 1), Verdict::Suspect);
-    assert_eq!(grown(FEWEST_FOR_LEAK as u64), Verdict::Leak);
-    let samples = series(0..FEWEST as u64 + 15);
-    assert_eq!(judge(Figure::Tasks, &samples, 0).samples, FEWEST - 5, "a warm-up is dropped");
-    assert_eq!(judge(Figure::Tasks, &samples, 15).samples, FEWEST + 10, "but for what was before");
+    assert_eq!(grown(MIN_SAMPLES as u64 - 1), Verdict::TooFewSamples);
+    assert_eq!(grown(MIN_SAMPLES as u64), Verdict::Suspect);
+    assert_eq!(grown(MIN_SAMPLES_FOR_LEAK as u64 - 1), Verdict::Suspect);
+    assert_eq!(grown(MIN_SAMPLES_FOR_LEAK as u64), Verdict::Leak);
+    let samples = series(0..MIN_SAMPLES as u64 + 15);
+    assert_eq!(judge(Figure::Tasks, &samples, 0).samples, MIN_SAMPLES - 5, "a warm-up is dropped");
+    assert_eq!(judge(Figure::Tasks, &samples, 15).samples, MIN_SAMPLES + 10, "but for what was before");
 }
 
 #[test]

@@ -1,47 +1,46 @@
-//! The trend of a series: Theil and Sen's slope with its interval, and the test of Mann and Kendall, its variance widened for
-//! series in which each value depends on the one before.
+//! The trend of a series: the Theil-Sen slope with its interval, and the Mann-Kendall test, corrected for autocorrelation.
 //!
-//! Sen, 1968: the slope is the median of the slopes of all pairs. Kendall, 1975: variance with ties. Yue and Wang, 2004: the
-//! variance is widened by the autocorrelation of what is left when the slope is taken away; it is taken from ranks here,
-//! corrected for the shortness of the series (Marriott and Pope, 1954), and never narrows the interval.
+//! Sen, 1968: the slope is the median of the slopes of all pairs. Kendall, 1975: variance with ties. Yue and Wang, 2004: the variance
+//! is inflated by the autocorrelation of the residuals; here it is computed from ranks, corrected for short series (Marriott and Pope,
+//! 1954), and never narrows the interval.
 
 use super::series::{Spot, amount};
 
-/// Of 100 intervals 95 hold the slope.
+/// For an interval of 95 %.
 const INTERVAL_Z: f64 = 1.96;
 
-/// Of 100 slopes that are so far above what can be told from noise, 95 are told.
+/// For a power of 95 %.
 const POWER_Z: f64 = 1.645;
 
-/// Of a normal distribution: its standard deviation by the median distance from its middle.
+/// Standard deviation of a normal distribution relative to its median absolute deviation.
 const SPREAD: f64 = 1.4826;
 
-/// So many standard deviations are told where there is no deviation at all.
+/// Stands for the ratio of a slope without any residual.
 const CERTAIN: f64 = 1000.0;
 
-/// Residuals that differ by less than this share of a unit are the same: it is the arithmetic.
-const SAME: f64 = 1024.0;
+/// Residuals are compared to this fraction of a unit, as smaller differences are rounding errors.
+const PRECISION: f64 = 1024.0;
 
-/// More correlated than this nothing is taken to be: what wanders as much has no trend that could be told anyway.
-const MOST_CORRELATED: f64 = 0.95;
+/// Upper bound of the correlation: with more, no trend could be told anyway.
+const MAX_CORRELATION: f64 = 0.95;
 
-/// How a series grows.
+/// The growth of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Trend {
-    /// Theil and Sen's slope.
+    /// The Theil-Sen slope.
     pub(super) slope: f64,
-    /// The lower end of its interval.
+    /// Lower end of its interval.
     pub(super) low: f64,
-    /// The upper end.
+    /// Upper end of its interval.
     pub(super) high: f64,
-    /// The statistic of Mann and Kendall: how many standard deviations from no trend, above zero for growth.
+    /// The Mann-Kendall statistic: standard deviations from no trend, positive for growth.
     pub(super) z: f64,
-    /// How many standard deviations the slope is from none, by how far the values lie from the line.
+    /// The slope in standard deviations, by the residuals.
     pub(super) ratio: f64,
 }
 
 impl Trend {
-    /// Of points in the order of time; none of less than three, or where all are of one moment.
+    /// The trend of points in order of time. `None` for less than three, or if all have the same time.
     pub(super) fn of(spots: &[Spot]) -> Option<Self> {
         if spots.len() < 3 {
             return None;
@@ -66,8 +65,8 @@ impl Trend {
         let deviation = (variance(spots) * widening).sqrt();
         let z = if deviation > 0.0 { (sum - sign(sum)) / deviation } else { 0.0 };
         let (mut low, mut high) = interval(&slopes, INTERVAL_Z * deviation);
-        let beside = deviation_beside(spots, slope, widening);
-        // The wider the variance, the sooner the ranks come to their end: a few values far off then make all of it.
+        let beside = residual_deviation(spots, slope, widening);
+        // With a large variance the ranks reach the ends of the list, where a few outliers decide.
         if beside > 0.0 {
             low = low.max(slope - INTERVAL_Z * beside);
             high = high.min(slope + INTERVAL_Z * beside);
@@ -76,7 +75,7 @@ impl Trend {
         Some(Self { slope, low, high, z, ratio })
     }
 
-    /// The smallest slope that would have been seen in this noise, where `z` is asked for.
+    /// The smallest slope that would have been seen in this noise at a threshold of `z`.
     pub(super) fn visible(&self, z: f64) -> f64 {
         let deviation = (self.high - self.low) / 2.0 / INTERVAL_Z;
         deviation * (z + POWER_Z)
@@ -92,7 +91,7 @@ fn median(sorted: &[f64]) -> f64 {
     below.midpoint(above)
 }
 
-/// The slopes that lie so far from the middle, by rank.
+/// The slopes at that distance from the middle, by rank.
 fn interval(sorted: &[f64], width: f64) -> (f64, f64) {
     let most = sorted.len() - 1;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank; what is below 0 becomes 0")]
@@ -102,7 +101,7 @@ fn interval(sorted: &[f64], width: f64) -> (f64, f64) {
     (sorted[rank((middle - aside).floor())], sorted[rank((middle + aside).ceil())])
 }
 
-/// The variance of Mann and Kendall's sum where there is no trend, with ties.
+/// The variance of the Mann-Kendall sum without a trend, with ties.
 fn variance(spots: &[Spot]) -> f64 {
     let part = |count: usize| {
         let n = amount(count as u64);
@@ -114,9 +113,9 @@ fn variance(spots: &[Spot]) -> f64 {
     (part(values.len()) - ties) / 18.0
 }
 
-/// The standard deviation of the slope, by how far the values lie from the line. Where a trend is clear the test of Mann and
-/// Kendall cannot say so: its sum has an end, and what is left beside the line widens its variance however little that is.
-fn deviation_beside(spots: &[Spot], slope: f64, widening: f64) -> f64 {
+/// The standard deviation of the slope, by the residuals. The Mann-Kendall test cannot show a clear trend: its sum is bounded, and even
+/// tiny correlated residuals inflate its variance.
+fn residual_deviation(spots: &[Spot], slope: f64, widening: f64) -> f64 {
     let absolute = |middle: f64| move |it: f64| (it - middle).abs();
     let sorted = |values: Vec<f64>| {
         let mut values = values;
@@ -131,9 +130,9 @@ fn deviation_beside(spots: &[Spot], slope: f64, widening: f64) -> f64 {
     spread * (widening / squares).sqrt()
 }
 
-/// How much wider the variance is for autocorrelation; never less than 1.
+/// The factor by which autocorrelation inflates the variance, at least 1.
 fn widening(spots: &[Spot], slope: f64) -> f64 {
-    let left: Vec<f64> = spots.iter().map(|it| ((it.1 - slope * it.0) * SAME).round()).collect();
+    let left: Vec<f64> = spots.iter().map(|it| ((it.1 - slope * it.0) * PRECISION).round()).collect();
     let ranks = ranks(&left);
     let n = amount(ranks.len() as u64);
     let significant = INTERVAL_Z / n.sqrt();
@@ -143,8 +142,8 @@ fn widening(spots: &[Spot], slope: f64) -> f64 {
         if correlation <= significant {
             break;
         }
-        // A short series looks less correlated than it is.
-        let corrected = ((n * correlation + 2.0) / (n - 4.0).max(1.0)).min(MOST_CORRELATED);
+        // Short series look less correlated than they are.
+        let corrected = ((n * correlation + 2.0) / (n - 4.0).max(1.0)).min(MAX_CORRELATION);
         if lag == 1 {
             of_first_order = (1.0 + corrected) / (1.0 - corrected);
         }
@@ -153,7 +152,7 @@ fn widening(spots: &[Spot], slope: f64) -> f64 {
     summed.max(of_first_order)
 }
 
-/// The ranks, those of equal values averaged, around zero.
+/// Ranks around zero. Equal values share the average of their ranks.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
@@ -170,7 +169,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// How much each is like the one `lag` places before it.
+/// The autocorrelation at a lag.
 fn autocorrelation(ranks: &[f64], lag: usize) -> f64 {
     let all: f64 = ranks.iter().map(|it| it * it).sum();
     let shifted: f64 = ranks.iter().zip(&ranks[lag..]).map(|(a, b)| a * b).sum();

@@ -4,13 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use r3e_common::runtime::control::{PurgeStats, Stats};
+use r3e_common::runtime::control::{Endpoint, PurgeStats, Stats};
 use r3e_common::runtime::logging::RecurringError;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::pid_namespace::pid_namespace;
 use r3e_common::runtime::tasks::Blocking;
 
-use crate::ask::Question;
 use crate::history::{Batch, Sample, milliseconds, started_ms};
 use crate::kernel;
 use crate::sockets::Pid;
@@ -34,7 +33,7 @@ impl Sampler {
 
     /// Asks all programs for their figures. The batch is empty if the folder cannot be read.
     pub(super) async fn sample(&mut self) -> Batch {
-        let replies = match ask_every_program::<Stats>(&self.folder, Question::Stats).await {
+        let replies = match ask_every_program::<Stats>(&self.folder, Endpoint::Stats).await {
             Ok(replies) => replies,
             Err(error) => {
                 self.listing.failed(&error);
@@ -75,7 +74,7 @@ impl Sampler {
 /// Has all programs with a socket in that folder purge, and logs each purge. Returns samples taken right after.
 pub(super) async fn purge(folder: &Path, clock: fn() -> SystemTime) -> Batch {
     // The sampler logs if the folder cannot be read.
-    let replies = ask_every_program::<PurgeStats>(folder, Question::Purge).await.unwrap_or_default();
+    let replies = ask_every_program::<PurgeStats>(folder, Endpoint::Purge).await.unwrap_or_default();
     let (us, namespace) = (std::process::id(), pid_namespace());
     let mut samples = Vec::new();
     let mut purged_ourselves = false;

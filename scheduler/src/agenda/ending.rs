@@ -1,4 +1,4 @@
-//! How a job came to its end, and whether waiting can mend it: one table, of which a test has a snapshot.
+//! How a job ended, and whether a retry may help: one table, of which a test has a snapshot.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -7,23 +7,23 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 use r3e_common::runtime::exit::Exit;
 
-/// How a job came to its end.
+/// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Done, all boards or most of them.
+    /// It succeeded for all or most boards.
     Done,
-    /// Waiting can mend it: the service, the disk, another writer, whoever stopped or killed it.
+    /// Waiting may help: the service, the disk or another writer failed it, or it was stopped or killed.
     Transient,
-    /// Waiting may not mend it: a fault of the program, or more work than there is time for.
+    /// Waiting may not help: a bug, or too much work for the timeout.
     Fault,
-    /// Only another configuration or catalogue can mend it.
+    /// Only a change of configuration or catalogue can help.
     Misconfigured,
-    /// Nothing can mend it: what it was asked for makes no sense.
+    /// Nothing can help: the request is invalid.
     Hopeless,
 }
 
 impl Ending {
-    /// What this status says; `timed_out` where this process had to stop it.
+    /// Classifies an exit status. `timed_out` is whether the scheduler stopped the job.
     pub(crate) fn of(status: ExitStatus, timed_out: bool) -> Self {
         let Some(code) = status.code() else {
             let signal = Signal::try_from(status.signal().unwrap_or_default());
@@ -41,7 +41,7 @@ impl Ending {
         }
     }
 
-    /// Reason a job could not be started: the system may have had no memory or no process to give, or the program is not there.
+    /// Classifies a failure to start: the program is missing, or the system lacks memory or processes.
     pub(crate) fn of_start(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Self::Fault,
@@ -50,13 +50,13 @@ impl Ending {
     }
 }
 
-/// Whether it is a signal by which a program ends that has a fault, or meets a limit of its own.
+/// Whether the signal means a bug, or a resource limit of the process.
 fn is_fault(signal: Signal) -> bool {
     use Signal::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SIGXCPU, SIGXFSZ};
     matches!(signal, SIGABRT | SIGBUS | SIGFPE | SIGILL | SIGSEGV | SIGSYS | SIGTRAP | SIGXCPU | SIGXFSZ)
 }
 
-/// What a status means, in words.
+/// A status in words.
 pub(crate) fn describe(status: ExitStatus) -> String {
     let Some(code) = status.code() else {
         let signal = status.signal().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What waits, in which order it is started, and what follows from how it ended.
+//! Waiting jobs, their order, and what follows when they end.
 
 mod year;
 

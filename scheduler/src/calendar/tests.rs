@@ -33,7 +33,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The first few runs after that date's beginning, which has to be one of the zone.
+/// The first runs from the beginning of a date on.
 fn runs(calendar: &Calendar, from: Date, count: usize) -> String {
     let zone = calendar.zone();
     let mut instant = zone.instant(from.at(0, 0, 0, 0)).unwrap() - SignedDuration::from_nanos(1);
@@ -50,25 +50,35 @@ fn daily(zone: &str, at: Time) -> Calendar {
     Calendar::new(Zone::of_world(zone), at, &[])
 }
 
+/// The runs of daily calendars: zone, time of day, first date, number of runs.
+fn daily_runs(cases: &[(&str, Time, Date, usize)]) -> String {
+    let case = |&(zone, at, from, count)| format!("{zone}\n{}", runs(&daily(zone, at), from, count));
+    cases.iter().map(case).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
-fn a_time_that_is_skipped_is_due_at_the_end_of_what_is_skipped() {
-    insta::assert_snapshot!(runs(&daily("Europe/Berlin", time(2, 30, 0, 0)), date(2026, 3, 28), 3), @r"
+fn a_skipped_time_is_due_at_the_end_of_the_gap() {
+    let runs = daily_runs(&[
+        ("Europe/Berlin", time(2, 30, 0, 0), date(2026, 3, 28), 3),
+        ("Australia/Lord_Howe", time(2, 15, 0, 0), date(2026, 10, 3), 3),
+        ("America/Sao_Paulo", time(0, 0, 0, 0), date(2018, 11, 3), 3),
+        // 23:00 to 24:00 is skipped: the gap ends with the day.
+        ("America/Nuuk", time(23, 30, 0, 0), date(2026, 3, 27), 4),
+    ]);
+    insta::assert_snapshot!(runs, @r"
+    Europe/Berlin
     Sat 2026-03-28 02:30:00 +01:00
     Sun 2026-03-29 03:00:00 +02:00
     Mon 2026-03-30 02:30:00 +02:00
-    ");
-    insta::assert_snapshot!(runs(&daily("Australia/Lord_Howe", time(2, 15, 0, 0)), date(2026, 10, 3), 3), @r"
+    Australia/Lord_Howe
     Sat 2026-10-03 02:15:00 +10:30
     Sun 2026-10-04 02:30:00 +11:00
     Mon 2026-10-05 02:15:00 +11:00
-    ");
-    insta::assert_snapshot!(runs(&daily("America/Sao_Paulo", time(0, 0, 0, 0)), date(2018, 11, 3), 3), @r"
+    America/Sao_Paulo
     Sat 2018-11-03 00:00:00 -03:00
     Sun 2018-11-04 01:00:00 -02:00
     Mon 2018-11-05 00:00:00 -02:00
-    ");
-    // 23:00 to 24:00 is skipped: the end of it is the next day's beginning.
-    insta::assert_snapshot!(runs(&daily("America/Nuuk", time(23, 30, 0, 0)), date(2026, 3, 27), 4), @r"
+    America/Nuuk
     Fri 2026-03-27 23:30:00 -02:00
     Sun 2026-03-29 00:00:00 -01:00
     Sun 2026-03-29 23:30:00 -01:00
@@ -77,30 +87,34 @@ fn a_time_that_is_skipped_is_due_at_the_end_of_what_is_skipped() {
 }
 
 #[test]
-fn a_time_that_comes_twice_is_due_once() {
-    insta::assert_snapshot!(runs(&daily("Europe/Berlin", time(2, 30, 0, 0)), date(2026, 10, 24), 3), @r"
+fn a_repeated_time_is_due_once() {
+    let runs = daily_runs(&[
+        ("Europe/Berlin", time(2, 30, 0, 0), date(2026, 10, 24), 3),
+        ("America/New_York", time(1, 30, 0, 0), date(2026, 10, 31), 3),
+        // The last hour of a day is repeated.
+        ("Asia/Beirut", time(23, 30, 0, 0), date(2026, 10, 23), 3),
+        ("Asia/Beirut", time(0, 0, 0, 0), date(2026, 10, 24), 3),
+        // A whole day is repeated.
+        ("Pacific/Kwajalein", time(4, 0, 0, 0), date(1969, 9, 29), 4),
+    ]);
+    insta::assert_snapshot!(runs, @r"
+    Europe/Berlin
     Sat 2026-10-24 02:30:00 +02:00
     Sun 2026-10-25 02:30:00 +02:00
     Mon 2026-10-26 02:30:00 +01:00
-    ");
-    insta::assert_snapshot!(runs(&daily("America/New_York", time(1, 30, 0, 0)), date(2026, 10, 31), 3), @r"
+    America/New_York
     Sat 2026-10-31 01:30:00 -04:00
     Sun 2026-11-01 01:30:00 -04:00
     Mon 2026-11-02 01:30:00 -05:00
-    ");
-    // The day before comes back for an hour.
-    insta::assert_snapshot!(runs(&daily("Asia/Beirut", time(23, 30, 0, 0)), date(2026, 10, 23), 3), @r"
+    Asia/Beirut
     Fri 2026-10-23 23:30:00 +03:00
     Sat 2026-10-24 23:30:00 +03:00
     Sun 2026-10-25 23:30:00 +02:00
-    ");
-    insta::assert_snapshot!(runs(&daily("Asia/Beirut", time(0, 0, 0, 0)), date(2026, 10, 24), 3), @r"
+    Asia/Beirut
     Sat 2026-10-24 00:00:00 +03:00
     Sun 2026-10-25 00:00:00 +02:00
     Mon 2026-10-26 00:00:00 +02:00
-    ");
-    // A whole day comes twice: the first one counts.
-    insta::assert_snapshot!(runs(&daily("Pacific/Kwajalein", time(4, 0, 0, 0)), date(1969, 9, 29), 4), @r"
+    Pacific/Kwajalein
     Mon 1969-09-29 04:00:00 +11:00
     Tue 1969-09-30 04:00:00 +11:00
     Wed 1969-10-01 04:00:00 -12:00
@@ -109,7 +123,7 @@ fn a_time_that_comes_twice_is_due_once() {
 }
 
 #[test]
-fn a_day_that_is_skipped_as_a_whole_has_no_run() {
+fn a_skipped_day_has_no_run() {
     insta::assert_snapshot!(runs(&daily("Pacific/Apia", time(4, 0, 0, 0)), date(2011, 12, 28), 4), @r"
     Wed 2011-12-28 04:00:00 -10:00
     Thu 2011-12-29 04:00:00 -10:00
@@ -132,11 +146,11 @@ fn a_day_that_is_skipped_as_a_whole_has_no_run() {
     ");
     let of_that_day = Calendar::new(Zone::of_world("Pacific/Apia"), time(4, 0, 0, 0), &cron(&["15 5 30 12 *"]));
     let runs: Vec<_> = of_that_day.run_after(at("2011-12-30T14:00:00Z")).into_iter().collect();
-    assert_eq!(runs[0].1, [&Rule::Daily(time(4, 0, 0, 0))], "the expression means a day that there is not");
+    assert_eq!(runs[0].1, [&Rule::Daily(time(4, 0, 0, 0))], "the cron expression means the skipped day");
 }
 
 #[test]
-fn what_is_due_every_so_often_keeps_to_civil_time_as_well() {
+fn cron_expressions_follow_civil_time() {
     let hourly = Calendar::new(Zone::of_world("Europe/Berlin"), time(0, 0, 0, 0), &cron(&["0,30 1-3 * * *"]));
     insta::assert_snapshot!(runs(&hourly, date(2026, 3, 29), 6), @r"
     Sun 2026-03-29 00:00:00 +01:00
@@ -159,7 +173,7 @@ fn what_is_due_every_so_often_keeps_to_civil_time_as_well() {
 }
 
 #[test]
-fn rules_that_meet_are_one_run_that_names_them() {
+fn rules_due_together_are_one_run() {
     let rules = cron(&["0 4 * * mon", "@hourly", "59 3 * * *"]);
     let calendar = Calendar::new(Zone::of_world("Europe/Berlin"), time(4, 0, 0, 0), &rules);
     let (due, met) = calendar.run_after(at("2026-11-30T02:59:59Z")).unwrap();
@@ -170,7 +184,7 @@ fn rules_that_meet_are_one_run_that_names_them() {
 }
 
 #[test]
-fn the_configuration_decides_or_the_system() {
+fn the_zone_is_configured_or_the_systems() {
     use r3e_common::runtime::config::{ConfigArgs, Environment};
     let folder = tempfile::tempdir().unwrap();
     let of = |text: &str| {

@@ -1,10 +1,10 @@
-//! A time zone, and the one rule by which a civil time comes to an instant.
+//! A time zone, and how civil times map to instants.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-/// A time zone, and who chose it.
+/// A time zone, and whether it is the system's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone {
     zone: TimeZone,
@@ -12,25 +12,23 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// One that the configuration names.
+    /// A configured time zone.
     #[must_use]
     pub fn named(zone: TimeZone) -> Self {
         Self { zone, of_system: false }
     }
 
-    /// That of the system. Where it has none, which is told, that is UTC, as it is for the system's other programs.
+    /// The system's time zone. If it is unknown, which is logged, UTC.
     #[must_use]
     pub fn of_system() -> Self {
         let zone = TimeZone::try_system().unwrap_or_else(|error| {
-            tracing::warn!(
-                "the system's time zone is not known, so schedule.* are in UTC: {error} (hint: set schedule.time_zone)"
-            );
+            tracing::warn!(%error, "unknown system time zone; using UTC (hint: set schedule.time_zone)");
             TimeZone::UTC
         });
         Self { zone, of_system: true }
     }
 
-    /// Whether nobody chose it.
+    /// Whether it is the system's.
     #[must_use]
     pub fn is_of_system(&self) -> bool {
         self.of_system
@@ -66,7 +64,7 @@ impl Zone {
     }
 
     fn end_of_gap(&self, civil: DateTime, before: Offset, after: Offset) -> Option<Timestamp> {
-        // By the offset from before the change, the skipped time would come after it; the change is the last one until then.
+        // With the old offset, the skipped time is after the change; the change is the last one before that.
         let latest = before.to_timestamp(civil).ok()?;
         let earliest = after.to_timestamp(civil).ok()?;
         let changes = self.zone.following(earliest).take_while(|change| change.timestamp() <= latest);
@@ -80,7 +78,7 @@ impl Zone {
 
 #[cfg(test)]
 impl Zone {
-    /// That of tests, which check what the world's clocks really did.
+    /// For tests, which check what real clocks did.
     pub(crate) fn of_world(name: &str) -> Self {
         let zone = TimeZone::get(name).unwrap_or_else(|error| {
             panic!(

@@ -1,4 +1,4 @@
-//! The results as text and as JSON: pure functions of what was found.
+//! The results of the commands as text and as JSON. Pure functions.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::calendar::{Calendar, Rule, Zone};
 use crate::settled::Pending;
-use crate::timetable::{Due, What};
+use crate::timetable::{Action, Due};
 
 /// A run that is due.
 #[derive(Debug)]
@@ -16,12 +16,12 @@ pub(super) struct Run<'a> {
     at: Timestamp,
     in_seconds: i64,
     zone: &'a Zone,
-    /// The rules that meet in it.
+    /// The rules that are due then.
     rules: Vec<&'a Rule>,
 }
 
 impl<'a> Run<'a> {
-    /// The next runs after now, at most so many.
+    /// The next `count` runs after `now`.
     pub(super) fn following(calendar: &'a Calendar, now: Timestamp, count: u32) -> Vec<Self> {
         let (zone, mut last, mut runs) = (calendar.zone(), now, Vec::new());
         for _ in 0..count {
@@ -38,7 +38,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A refresh that was due and is not over, as the scheduler keeps it on disk.
+/// An unfinished due refresh, from the scheduler's saved state.
 #[derive(Debug)]
 pub(super) struct Waiting<'a> {
     pub(super) pending: Pending,
@@ -50,9 +50,9 @@ impl Waiting<'_> {
     fn text(&self) -> String {
         let Pending { attempt, not_before, .. } = self.pending;
         match not_before.map(|at| at.duration_since(self.now).as_secs()) {
-            Some(seconds) if seconds > 0 => format!("try {attempt} in {}", time_until(seconds)),
-            Some(_) => format!("try {attempt}, at work or waiting for another job"),
-            None => format!("try {attempt} when the configuration is read again"),
+            Some(seconds) if seconds > 0 => format!("attempt {attempt} in {}", time_until(seconds)),
+            Some(_) => format!("attempt {attempt}, running or waiting for another job"),
+            None => format!("attempt {attempt} when the configuration is reloaded"),
         }
     }
 
@@ -62,7 +62,7 @@ impl Waiting<'_> {
     }
 }
 
-/// What `next` shows.
+/// The result of `next`.
 #[derive(Debug)]
 pub(super) struct Upcoming<'a> {
     pub(super) waiting: Option<Waiting<'a>>,
@@ -71,7 +71,7 @@ pub(super) struct Upcoming<'a> {
 }
 
 impl Upcoming<'_> {
-    /// One line a run, and one on what becomes of one that fails.
+    /// One line per run, and one about retries.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         if let Some(waiting) = &self.waiting {
@@ -83,11 +83,11 @@ impl Upcoming<'_> {
             let (at, until, rules) = (local(run.zone, run.at), time_until(run.in_seconds), rules.join(" and "));
             let _infallible = writeln!(out, "{at}  in {until:<7}  {rules}");
         }
-        let _infallible = writeln!(out, "A refresh that fails is tried again {}.", retries(self.schedule));
+        let _infallible = writeln!(out, "A failed refresh is retried {}.", retries(self.schedule));
         out
     }
 
-    /// One line in all.
+    /// One line.
     pub(super) fn json(&self) -> String {
         let waiting = self.waiting.iter().map(|waiting| {
             let (zone, at) = (waiting.zone, waiting.pending.due_at);
@@ -100,24 +100,26 @@ impl Upcoming<'_> {
     }
 }
 
-/// When a refresh that failed is tried again.
+/// When a failed refresh is retried.
 fn retries(schedule: &Schedule) -> String {
     let Schedule { backoff_min, backoff_max, attempts, .. } = schedule;
     let (min, max) = (humantime::format_duration(*backoff_min), humantime::format_duration(*backoff_max));
-    format!("after {min} to {max}, until it succeeds or the next one is due ({attempts} tries if waiting may not help)")
+    format!(
+        "after {min} to {max}, until it succeeds or the next one is due (up to {attempts} times if waiting may not help)"
+    )
 }
 
-/// What a start would find.
+/// The result of `check`.
 #[derive(Debug)]
 pub(super) struct Summary<'a> {
     pub(super) calendar: &'a Calendar,
-    /// What is due at once.
+    /// What would be due at once.
     pub(super) due: Option<Due>,
     pub(super) waiting: Option<Waiting<'a>>,
     pub(super) next: Option<Run<'a>>,
     pub(super) schedule: &'a Schedule,
     pub(super) boards: usize,
-    /// The catalogue's file; none for the one that is built in.
+    /// The catalogue's file; `None` for the built-in one.
     pub(super) catalog: Option<String>,
     pub(super) cache: String,
     pub(super) staging: String,
@@ -128,15 +130,15 @@ impl Summary<'_> {
         let zone = self.calendar.zone();
         let chosen = if zone.is_of_system() { "the system's" } else { "schedule.time_zone" };
         let mut lines = vec![("time zone", format!("{} ({chosen})", name(zone)))];
-        let label = |place| if place == 0 { "rules" } else { "" };
-        lines.extend(self.calendar.rules().iter().enumerate().map(|(place, rule)| (label(place), rule.to_string())));
+        let label = |index| if index == 0 { "rules" } else { "" };
+        lines.extend(self.calendar.rules().iter().enumerate().map(|(index, rule)| (label(index), rule.to_string())));
         if let Some(waiting) = &self.waiting {
             let (at, state) = (local(zone, waiting.pending.due_at), waiting.text());
             lines.push(("waiting", format!("{at}: {state}; a start resumes it")));
         }
         if let Some(due) = &self.due {
             let further = if due.further > 0 { format!(", and {} before it", due.further) } else { String::new() };
-            let what = if due.what.starts() { "a start makes up for it" } else { "a start skips it" };
+            let what = if due.what.starts() { "a start catches up" } else { "a start skips it" };
             lines.push(("due", format!("{}{further}: {what}", local(zone, due.at))));
         }
         if let Some(next) = &self.next {
@@ -146,7 +148,7 @@ impl Summary<'_> {
         let catalog = self.catalog.as_deref().unwrap_or("built in");
         lines.push(("catalogue", format!("{} boards ({catalog})", self.boards)));
         lines.extend([("cache", self.cache.clone()), ("staging", self.staging.clone())]);
-        let mut out = "The configuration is right.\n".to_owned();
+        let mut out = "The configuration is valid.\n".to_owned();
         for (label, value) in lines {
             let _infallible = writeln!(out, "{label:<10} {value}");
         }
@@ -157,9 +159,9 @@ impl Summary<'_> {
         let zone = self.calendar.zone();
         let due = self.due.map(|due| {
             let what = match due.what {
-                What::Start => "start",
-                What::MakeUp => "make up",
-                What::Skip => "skip",
+                Action::Start => "start",
+                Action::CatchUp => "make up",
+                Action::Skip => "skip",
             };
             json!({"at": rfc3339(zone, due.at), "further": due.further, "what": what})
         });
@@ -191,10 +193,10 @@ fn rule_json(rule: &Rule) -> Value {
 }
 
 fn name(zone: &Zone) -> &str {
-    zone.name().unwrap_or("zone without a name")
+    zone.name().unwrap_or("unnamed zone")
 }
 
-/// An instant as people of the zone tell it.
+/// An instant in local time.
 fn local(zone: &Zone, at: Timestamp) -> String {
     let at = at.to_zoned_datetime(zone.time_zone().clone());
     format!("{} {}", at.strftime("%a %Y-%m-%d %H:%M %:z"), name(zone))

@@ -34,7 +34,7 @@ fn next_shows_one_run_a_line_with_all_that_makes_it_due() {
     Sun 2026-03-29 03:00 +02:00 Europe/Berlin  in 23h30m   daily at 02:30 and cron 30 2 * * sun
     Mon 2026-03-30 02:30 +02:00 Europe/Berlin  in 1d23h    daily at 02:30
     Tue 2026-03-31 02:30 +02:00 Europe/Berlin  in 2d23h    daily at 02:30
-    A refresh that fails is tried again after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help).
+    A failed refresh is retried after 1m to 30m, until it succeeds or the next one is due (up to 3 times if waiting may not help).
     ");
     next.runs = next.runs.drain(2..3).collect();
     insta::assert_snapshot!(next.json(), @r#"[{"at":"2026-03-29T03:00:00+02:00","in_seconds":84641,"rules":[{"daily_at":"02:30"},{"cron":"30 2 * * sun"}],"time_zone":"Europe/Berlin"}]"#);
@@ -53,19 +53,19 @@ fn next_shows_a_refresh_that_waits_first() {
         format!("{}{}", next.text(), next.json())
     });
     insta::assert_snapshot!(states.join("\n"), @r#"
-    Sat 2026-03-28 02:30 +01:00 Europe/Berlin  waiting     try 3 in 7m30s
+    Sat 2026-03-28 02:30 +01:00 Europe/Berlin  waiting     attempt 3 in 7m30s
     Sun 2026-03-29 03:00 +02:00 Europe/Berlin  in 23h00m   daily at 02:30
-    A refresh that fails is tried again after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help).
+    A failed refresh is retried after 1m to 30m, until it succeeds or the next one is due (up to 3 times if waiting may not help).
     [{"at":"2026-03-28T02:30:00+01:00","in_seconds":-1800,"rules":[],"time_zone":"Europe/Berlin","waiting":{"attempt":3,"not_before":"2026-03-28T03:07:30+01:00"}},{"at":"2026-03-29T03:00:00+02:00","in_seconds":82800,"rules":[{"daily_at":"02:30"}],"time_zone":"Europe/Berlin"}]
 
-    Sat 2026-03-28 02:30 +01:00 Europe/Berlin  waiting     try 3, at work or waiting for another job
+    Sat 2026-03-28 02:30 +01:00 Europe/Berlin  waiting     attempt 3, running or waiting for another job
     Sun 2026-03-29 03:00 +02:00 Europe/Berlin  in 23h00m   daily at 02:30
-    A refresh that fails is tried again after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help).
+    A failed refresh is retried after 1m to 30m, until it succeeds or the next one is due (up to 3 times if waiting may not help).
     [{"at":"2026-03-28T02:30:00+01:00","in_seconds":-1800,"rules":[],"time_zone":"Europe/Berlin","waiting":{"attempt":3,"not_before":"2026-03-28T02:59:00+01:00"}},{"at":"2026-03-29T03:00:00+02:00","in_seconds":82800,"rules":[{"daily_at":"02:30"}],"time_zone":"Europe/Berlin"}]
 
-    Sat 2026-03-28 02:30 +01:00 Europe/Berlin  waiting     try 3 when the configuration is read again
+    Sat 2026-03-28 02:30 +01:00 Europe/Berlin  waiting     attempt 3 when the configuration is reloaded
     Sun 2026-03-29 03:00 +02:00 Europe/Berlin  in 23h00m   daily at 02:30
-    A refresh that fails is tried again after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help).
+    A failed refresh is retried after 1m to 30m, until it succeeds or the next one is due (up to 3 times if waiting may not help).
     [{"at":"2026-03-28T02:30:00+01:00","in_seconds":-1800,"rules":[],"time_zone":"Europe/Berlin","waiting":{"attempt":3,"not_before":null}},{"at":"2026-03-29T03:00:00+02:00","in_seconds":82800,"rules":[{"daily_at":"02:30"}],"time_zone":"Europe/Berlin"}]
     "#);
 }
@@ -79,7 +79,7 @@ fn at_the_end_of_time_there_are_fewer() {
     Tue 9999-12-28 02:30 +00:00 UTC  in 2h30m    daily at 02:30
     Wed 9999-12-29 02:30 +00:00 UTC  in 1d02h    daily at 02:30
     Thu 9999-12-30 02:30 +00:00 UTC  in 2d02h    daily at 02:30
-    A refresh that fails is tried again after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help).
+    A failed refresh is retried after 1m to 30m, until it succeeds or the next one is due (up to 3 times if waiting may not help).
     ");
 }
 
@@ -91,7 +91,7 @@ fn summary<'a>(
     catch_up: bool,
     now: &str,
 ) -> Summary<'a> {
-    let due = Timetable::new(calendar.clone(), catch_up, settled.map(at), at(now)).look(at(now)).due;
+    let due = Timetable::new(calendar.clone(), catch_up, settled.map(at), at(now)).advance(at(now)).due;
     Summary {
         waiting: None,
         next: Run::following(calendar, at(now), 1).pop(),
@@ -110,11 +110,11 @@ fn check_shows_what_a_start_would_find() {
     let (every_day, schedule) = (calendar("Europe/Berlin", &[]), schedule());
     let found = summary(&every_day, &schedule, None, true, "2026-11-24T12:00:00Z");
     insta::assert_snapshot!(found.text(), @r"
-    The configuration is right.
+    The configuration is valid.
     time zone  Europe/Berlin (schedule.time_zone)
     rules      daily at 02:30
     next run   Wed 2026-11-25 02:30 +01:00 Europe/Berlin, in 13h30m
-    retries    after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help)
+    retries    after 1m to 30m, until it succeeds or the next one is due (up to 3 times if waiting may not help)
     catalogue  16110 boards (built in)
     cache      /var/lib/r3e/cache
     staging    /var/lib/r3e/cache_temp
@@ -127,15 +127,15 @@ fn check_shows_what_a_start_would_find() {
     let waiting = Some(Waiting { pending, zone: often.zone(), now: at("2026-11-24T12:00:00Z") });
     let missed = Summary { catalog: Some("/etc/r3e/catalog.toml".to_owned()), waiting, ..missed };
     insta::assert_snapshot!(missed.text(), @r"
-    The configuration is right.
+    The configuration is valid.
     time zone  Asia/Kathmandu (schedule.time_zone)
     rules      daily at 02:30
                cron @hourly
                cron 15 12 * * 1-5
-    waiting    Tue 2026-11-24 14:45 +05:45 Asia/Kathmandu: try 2 when the configuration is read again; a start resumes it
-    due        Tue 2026-11-24 17:00 +05:45 Asia/Kathmandu, and 2 before it: a start makes up for it
+    waiting    Tue 2026-11-24 14:45 +05:45 Asia/Kathmandu: attempt 2 when the configuration is reloaded; a start resumes it
+    due        Tue 2026-11-24 17:00 +05:45 Asia/Kathmandu, and 2 before it: a start catches up
     next run   Tue 2026-11-24 18:00 +05:45 Asia/Kathmandu, in 15m00s
-    retries    after 1m to 30m, until it succeeds or the next one is due (3 tries if waiting may not help)
+    retries    after 1m to 30m, until it succeeds or the next one is due (up to 3 times if waiting may not help)
     catalogue  16110 boards (/etc/r3e/catalog.toml)
     cache      /var/lib/r3e/cache
     staging    /var/lib/r3e/cache_temp

@@ -1,4 +1,4 @@
-//! What is due by the clock, and what is remembered of it.
+//! What is due by the clock, and saving that.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use super::{Engine, now};
 use crate::agenda::Try;
 use crate::job::{Job, Reason};
 use crate::settled::{self, Pending, Settled};
-use crate::timetable::{Due, Look};
+use crate::timetable::{Advance, Due};
 
 impl Engine<'_> {
-    /// Asks for what is due, or logs why not, and keeps what is settled by that.
-    pub(super) fn look_at_clock(&mut self) {
+    /// Starts or skips what is due, and saves that.
+    pub(super) fn check_clock(&mut self) {
         let now = now(self.context.clock);
         if let Some(saved) = self.saved {
-            self.timetable.believe_again(saved.at, now);
+            self.timetable.adopt(saved.at, now);
         }
-        let Look { due, next } = self.timetable.look(now);
+        let Advance { due, next } = self.timetable.advance(now);
         self.next = next;
         if let Some(due) = &due {
             self.due(due, now);
         }
-        // A clock that was set back unsettles nothing, unless a run is due by it.
+        // A clock that was set back changes nothing, unless a run is due.
         let kept = self.saved.filter(|_| due.is_none()).map_or(Timestamp::MIN, |saved| saved.at);
         self.save(kept);
     }
 
-    /// Keeps what is settled, up to `kept` at least, and what is pending.
+    /// Saves up to when runs are settled (at least `kept`), and the pending refresh.
     pub(super) fn save(&mut self, kept: Timestamp) {
         let settled = Settled { at: self.timetable.settled().max(kept), pending: self.pending };
         if self.saved == Some(settled) {
@@ -47,32 +47,32 @@ impl Engine<'_> {
         let Due { at, late, what, further } = *due;
         let late = humantime::format_duration(Duration::from_secs(late.as_secs()));
         if !what.starts() {
-            tracing::warn!(%at, %late, further, "a run was missed, and is not made up for: schedule.catch_up is off");
+            tracing::warn!(%at, %late, further, "a run was missed; skipping it (schedule.catch_up is off)");
             return;
         }
         let why = if what.is_missed() { Reason::Missed } else { Reason::Due };
         if what.is_missed() {
-            tracing::warn!(%at, %late, further, "a run was missed: it is made up for");
+            tracing::warn!(%at, %late, further, "a run was missed; catching up");
         }
         if let (Some(Pending { due_at, .. }), Some(failed)) =
             (self.pending, self.agenda.waiting(Job::Refresh(why)).filter(|it| it.attempt > 1))
         {
-            tracing::warn!(%due_at, attempts = failed.attempt - 1, next = %at, "a refresh that failed is not tried again: the next one is due");
+            tracing::warn!(%due_at, attempts = failed.attempt - 1, next = %at, "no longer retrying the refresh: the next one is due");
         }
-        let at_work = self.job.as_ref().map(|(Try { job, attempt, .. }, running)| (*job, *attempt, running.pid()));
-        let waits = self.agenda.due(why, at_work.map(|it| it.0), Instant::now());
-        if let Some((job, _, pid)) = at_work {
+        let running = self.job.as_ref().map(|(Try { job, attempt, .. }, running)| (*job, *attempt, running.pid()));
+        let waits = self.agenda.due(why, running.map(|it| it.0), Instant::now());
+        if let Some((job, _, pid)) = running {
             let (job, pid) = (job.phase(), pid.as_raw());
             if waits {
-                tracing::info!(%at, job, pid, "a due refresh waits for the job that is at work");
+                tracing::info!(%at, job, pid, "a due refresh waits for the running job");
             } else {
-                tracing::info!(%at, job, pid, "a full refresh that is at work does the work of a due one");
+                tracing::info!(%at, job, pid, "a due refresh is covered by the running full refresh");
             }
         }
-        if let Some((at_work, _)) = self.job.as_mut().filter(|_| !waits) {
-            at_work.forget_faults();
+        if let Some((attempt, _)) = self.job.as_mut().filter(|_| !waits) {
+            attempt.forget_faults();
         }
-        let attempt = at_work.filter(|_| !waits).map_or(1, |it| it.1);
+        let attempt = running.filter(|_| !waits).map_or(1, |it| it.1);
         self.pending = Some(Pending { due_at: at, attempt, not_before: Some(now) });
     }
 }

@@ -1,4 +1,4 @@
-//! The one job: starting it, having it end when it takes too long, and what follows from how it ended.
+//! The job: starting it, stopping it if it takes too long, and what follows when it ends.
 
 use std::io;
 use std::process::ExitStatus;
@@ -14,7 +14,7 @@ use crate::child::Running;
 use crate::job::Job;
 use crate::settled;
 
-/// Waits for the end of the job; for ever where there is none.
+/// Waits for the end of the job; forever if there is none.
 pub(super) async fn ended(job: &mut Option<(Try, Running)>) -> io::Result<ExitStatus> {
     match job {
         Some((_, running)) => running.wait().await,
@@ -23,7 +23,7 @@ pub(super) async fn ended(job: &mut Option<(Try, Running)>) -> io::Result<ExitSt
 }
 
 impl Engine<'_> {
-    /// Starts what is to be started, if nothing is at work.
+    /// Starts the next job, if none is running.
     pub(super) fn start_next(&mut self) {
         while self.job.is_none() && !self.context.shutdown.token().is_cancelled() {
             self.forget_removed_trigger();
@@ -34,49 +34,49 @@ impl Engine<'_> {
             let (group, tasks) = (self.context.group, self.context.tasks);
             match Running::start(command, job.program(), self.config.log.format, group, tasks) {
                 Ok(running) => {
-                    tracing::info!(program = job.program(), pid = running.pid().as_raw(), attempt, "starting a {job}");
+                    tracing::info!(%job, program = job.program(), pid = running.pid().as_raw(), attempt, "job started");
                     self.job = Some((tried, running));
                 }
                 Err(error) => {
-                    tracing::error!(program = job.program(), attempt, %error, "cannot start a {job}");
+                    tracing::error!(%job, program = job.program(), attempt, %error, "cannot start the job");
                     self.settle(tried, Ending::of_start(&error));
                 }
             }
         }
     }
 
-    /// How long ago the refresh was due that is not over.
+    /// How long ago the pending refresh was due.
     fn due_since(&self) -> Option<Duration> {
         let due_at = self.pending?.due_at;
-        // None by a clock that was set back: then all that was at work counts.
+        // `None` if the clock was set back: then any earlier refresh may be resumed.
         Duration::try_from(now(self.context.clock).duration_since(due_at)).ok()
     }
 
-    /// The job has ended by itself, or because it was pressed to.
+    /// Handles the end of the job.
     pub(super) async fn ended(&mut self, status: io::Result<ExitStatus>) {
         let Some((tried, running)) = self.job.take() else { return };
-        let timed_out = running.was_pressed();
+        let timed_out = running.was_asked_to_stop();
         let seconds = running.begun().elapsed().as_secs_f64();
         let pid = running.pid().as_raw();
         running.close().await;
-        let (ending, how) = match status {
+        let (ending, result) = match status {
             Ok(status) => (Ending::of(status, timed_out), describe(status)),
-            Err(error) => (Ending::Fault, format!("how it ended cannot be told: {error}")),
+            Err(error) => (Ending::Fault, format!("unknown: {error}")),
         };
         let Try { job, attempt, .. } = tried;
         if ending == Ending::Done {
-            tracing::info!(pid, seconds, "the {job} has ended: {how}");
+            tracing::info!(%job, %result, pid, seconds, "job ended");
         } else {
-            tracing::error!(pid, seconds, attempt, "the {job} has ended: {how}");
+            tracing::error!(%job, %result, pid, seconds, attempt, "job ended");
         }
         self.settle(tried, ending);
         memory::give_back();
     }
 
-    /// Draws the consequences of how a try has ended.
+    /// Decides what follows when an attempt has ended.
     fn settle(&mut self, tried: Try, ending: Ending) {
         let (job, attempt) = (tried.job, tried.attempt);
-        // What was asked for meanwhile was kept.
+        // A trigger file may have been written during the job.
         self.look_at = Instant::now();
         let next = self.agenda.ended(tried, ending, Instant::now(), fastrand::f64());
         let not_before = match next {
@@ -84,26 +84,23 @@ impl Engine<'_> {
                 let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
                 let not_before = now(self.context.clock).checked_add(pause).ok();
                 let (pause, attempt, to_drop) = (humantime::format_duration(pause), attempt + 1, self.to_drop(job));
-                tracing::info!(%pause, attempt, to_drop, "the {job} is tried again");
+                tracing::info!(%job, %pause, attempt, to_drop, "retrying the job");
                 not_before
             }
             Next::AtReload => {
                 let to_drop = self.to_drop(job);
-                tracing::error!(
-                    to_drop,
-                    "the {job} is not tried again until the configuration is read again, by SIGHUP or a start"
-                );
+                tracing::error!(%job, to_drop, "retrying the job when the configuration is reloaded (SIGHUP or restart)");
                 None
             }
             Next::Superseded => {
-                tracing::info!("the {job} is not tried again: a job that does its work waits");
+                tracing::info!(%job, "not retrying the job: a waiting job does its work");
                 return;
             }
             Next::GivenUp | Next::Over => {
                 if next == Next::GivenUp {
-                    tracing::error!(attempts = attempt, "the {job} is given up");
+                    tracing::error!(%job, attempts = attempt, "giving up on the job");
                 } else if ending == Ending::Hopeless {
-                    tracing::error!("the {job} is not tried again: it would end the same way");
+                    tracing::error!(%job, "not retrying the job: it would fail the same way");
                 }
                 self.over(job);
                 return;
@@ -114,18 +111,17 @@ impl Engine<'_> {
         }
     }
 
-    /// How an operator drops a job that waits to be tried again.
+    /// How an operator can drop a job that waits for a retry.
     fn to_drop(&self, job: Job) -> String {
         let (taken, settled) = (self.trigger.taken(), settled::path(&self.config.cache.staging_dir));
-        let due = "stop the scheduler and remove";
         match job {
             Job::Load => "set schedule.load_at_start = false and send SIGHUP".to_owned(),
-            Job::Refresh(_) if self.pending.is_some() => format!("{due} {}", settled.display()),
+            Job::Refresh(_) if self.pending.is_some() => format!("stop the scheduler and remove {}", settled.display()),
             Job::Refresh(_) | Job::Boards => format!("remove {}", taken.display()),
         }
     }
 
-    /// A job is over for good, and so is what asked for it.
+    /// Finishes a job for good, with its request.
     fn over(&mut self, job: Job) {
         if matches!(job, Job::Refresh(_)) {
             self.pending = None;
@@ -133,24 +129,24 @@ impl Engine<'_> {
         self.trigger_over(job);
     }
 
-    /// Has a job that takes too long end: first asked to, then killed.
-    pub(super) fn press_job(&mut self) {
+    /// Stops a job that takes too long: first asks it, then kills it.
+    pub(super) fn stop_overdue_job(&mut self) {
         let (timeout, grace) = (self.config.schedule.job_timeout, self.config.runtime.stop_grace);
         let Some((Try { job, .. }, running)) = &mut self.job else { return };
         if running.deadline(timeout).is_none_or(|it| it > Instant::now()) {
             return;
         }
         let pid = running.pid().as_raw();
-        if running.was_pressed() {
-            tracing::error!(pid, "the {job} has not stopped in time: it is killed");
+        if running.was_asked_to_stop() {
+            tracing::error!(%job, pid, "the job did not stop in time; killing it");
         } else {
             let timeout = humantime::format_duration(timeout);
-            tracing::error!(pid, job_timeout = %timeout, "the {job} takes too long: it is stopped");
+            tracing::error!(%job, pid, job_timeout = %timeout, "the job takes too long; stopping it");
         }
-        running.press(grace);
+        running.escalate(grace);
     }
 
-    /// Ends the job, if one is at work: asked with the signal that asked us, killed when its time is over.
+    /// Stops the job, if one is running, with the signal that stopped the scheduler; kills it after `runtime.stop_grace`.
     pub(super) async fn stop(&mut self) {
         let Some((Try { job, .. }, mut running)) = self.job.take() else { return };
         self.context.facts.set_phase("stopping");
@@ -162,14 +158,14 @@ impl Engine<'_> {
         running.close().await;
         match ended {
             Some(Ok(status)) => {
-                tracing::info!(pid, "the {job} has ended: {}", describe(status));
-                // It was done all the same: the next start does not repeat it.
+                tracing::info!(%job, result = describe(status), pid, "job ended");
+                // It succeeded, so the next start does not repeat it.
                 if Ending::of(status, false) == Ending::Done {
                     self.over(job);
                 }
             }
-            Some(Err(error)) => tracing::error!(pid, %error, "how the {job} ended cannot be told"),
-            None => tracing::error!(pid, "the {job} was killed, and the kernel has not ended it yet"),
+            Some(Err(error)) => tracing::error!(%job, pid, %error, "job ended with an unknown result"),
+            None => tracing::error!(%job, pid, "the job was killed, but has not ended yet"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the trigger file asks for.
+//! Jobs requested by the trigger file.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Engine;
 use crate::job::{Job, Reason};
 use crate::trigger::{Found, Wanted};
 
-/// How long a trigger file has to stay the same before it is taken.
+/// How long the trigger file must stay unchanged before it is taken.
 const SETTLING: Duration = Duration::from_millis(300);
 
 impl Wanted {
@@ -21,37 +21,37 @@ impl Wanted {
 }
 
 impl Engine<'_> {
-    /// Something has happened in the cache's folder.
-    pub(super) fn look_soon(&mut self) {
+    /// Checks the trigger file soon, because something changed in the cache folder.
+    pub(super) fn check_trigger_soon(&mut self) {
         self.look_at = self.look_at.min(Instant::now() + SETTLING);
     }
 
-    /// Drops what a trigger file asks for that an operator has removed after it was taken.
+    /// Drops the requested job if an operator has removed the taken trigger file.
     pub(super) fn forget_removed_trigger(&mut self) {
         let Some(wanted) = self.wanted else { return };
         if !self.trigger.was_removed() {
             return;
         }
-        tracing::info!(path = %self.trigger.taken().display(), "the taken trigger file was removed: what it asked for is dropped");
+        tracing::info!(path = %self.trigger.taken().display(), "the taken trigger file was removed; dropping its job");
         self.wanted = None;
-        // A refresh that is due is still to be done.
+        // A due refresh stays.
         if wanted == Wanted::Boards || self.pending.is_none() {
             self.agenda.drop(wanted.job());
         }
     }
 
-    /// Takes the trigger file, if there is one, no job is at work, and what an earlier one asked for is over.
-    pub(super) fn look_at_trigger(&mut self) {
+    /// Takes the trigger file, if no job is running and none of an earlier trigger file is unfinished.
+    pub(super) fn check_trigger(&mut self) {
         let now = Instant::now();
         if now < self.look_at {
             return;
         }
         self.look_at = now + self.config.schedule.trigger_poll;
-        self.notice.renew();
+        self.folder_watch.renew();
         if self.job.is_some() || self.wanted.is_some() {
             return;
         }
-        match self.trigger.look() {
+        match self.trigger.check() {
             Ok(found) => {
                 self.trigger_file.succeeded();
                 match found {
@@ -59,7 +59,7 @@ impl Engine<'_> {
                     Found::Settling => self.look_at = now + SETTLING,
                     Found::Taken(wanted) => {
                         let job = wanted.job();
-                        tracing::info!("the trigger file is taken: a {job}");
+                        tracing::info!(%job, "took the trigger file");
                         self.wanted = Some(wanted);
                         self.agenda.ask(job, now);
                     }
@@ -69,16 +69,16 @@ impl Engine<'_> {
         }
     }
 
-    /// A job is over for good; if it was what a trigger file asked for, so is that.
+    /// Removes the taken trigger file when its job is finished.
     pub(super) fn trigger_over(&mut self, job: Job) {
-        // A refresh of everything that was due does what a trigger asked for, too.
+        // A due refresh also does what a trigger file requests.
         if !self.wanted.is_some_and(|wanted| wanted.job().is_like(job)) {
             return;
         }
         self.wanted = None;
-        match self.trigger.done() {
+        match self.trigger.finish() {
             Ok(false) => {}
-            Ok(true) => tracing::info!("the trigger file was written to meanwhile: it is looked at again"),
+            Ok(true) => tracing::info!("the trigger file was written to during its job; reading it again"),
             Err(error) => self.trigger_file.failed(&error),
         }
     }

@@ -22,13 +22,13 @@ fn table(catch_up: bool, settled: Option<&str>, now: &str) -> Timetable {
     Timetable::new(calendar(&[]), catch_up, settled.map(at), at(now))
 }
 
-fn due(run: &str, late_seconds: u64, what: What, further: u32) -> Due {
+fn due(run: &str, late_seconds: u64, what: Action, further: u32) -> Due {
     Due { at: at(run), late: Duration::from_secs(late_seconds), what, further }
 }
 
 #[track_caller]
 fn looks(table: &mut Timetable, now: &str, due: impl Into<Option<Due>>, next: &str) {
-    assert_eq!(table.look(at(now)), Look { due: due.into(), next: Some(at(next)) }, "at {now}");
+    assert_eq!(table.advance(at(now)), Advance { due: due.into(), next: Some(at(next)) }, "at {now}");
 }
 
 #[test]
@@ -38,10 +38,10 @@ fn a_run_is_started_once_when_its_time_has_come() {
     looks(&mut it, "24T03:00:00", None, "24T04:00:00");
     looks(&mut it, "24T03:59:59.999", None, "24T04:00:00");
     assert_eq!(it.settled(), at("24T03:00:00"));
-    looks(&mut it, "24T04:00:00", due("24T04:00:00", 0, What::Start, 0), "25T04:00:00");
+    looks(&mut it, "24T04:00:00", due("24T04:00:00", 0, Action::Start, 0), "25T04:00:00");
     looks(&mut it, "24T04:00:00", None, "25T04:00:00");
     assert_eq!(it.settled(), at("24T04:00:00"));
-    looks(&mut it, "25T04:02:00", due("25T04:00:00", 120, What::Start, 0), "26T04:00:00");
+    looks(&mut it, "25T04:02:00", due("25T04:00:00", 120, Action::Start, 0), "26T04:00:00");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn at_the_first_start_ever_nothing_was_missed() {
 
 #[test]
 fn what_a_program_missed_that_was_not_running_is_made_up_for_once_or_told() {
-    for (catch_up, what) in [(true, What::MakeUp), (false, What::Skip)] {
+    for (catch_up, what) in [(true, Action::CatchUp), (false, Action::Skip)] {
         let mut it = table(catch_up, Some("20T04:00:00"), "24T12:00:00");
         looks(&mut it, "24T12:00:00", due("24T04:00:00", 8 * 3600, what, 3), "25T04:00:00");
         assert_eq!(it.settled(), at("24T04:00:00"), "skipped is settled too");
@@ -69,7 +69,7 @@ fn what_a_program_missed_that_was_not_running_is_made_up_for_once_or_told() {
 fn a_run_in_time_does_the_work_of_those_that_were_missed_before_it() {
     for catch_up in [true, false] {
         let mut it = table(catch_up, Some("21T04:00:00"), "24T04:01:00");
-        looks(&mut it, "24T04:01:00", due("24T04:00:00", 60, What::Start, 2), "25T04:00:00");
+        looks(&mut it, "24T04:01:00", due("24T04:00:00", 60, Action::Start, 2), "25T04:00:00");
     }
 }
 
@@ -86,30 +86,30 @@ fn a_start_between_two_runs_misses_nothing_that_was_settled() {
 fn a_machine_that_slept_or_a_clock_set_forward_missed_what_is_noticed_more_than_two_minutes_late() {
     let mut it = table(true, None, "24T03:59:00");
     looks(&mut it, "24T03:59:59", None, "24T04:00:00");
-    looks(&mut it, "24T04:02:01", due("24T04:00:00", 121, What::MakeUp, 0), "25T04:00:00");
+    looks(&mut it, "24T04:02:01", due("24T04:00:00", 121, Action::CatchUp, 0), "25T04:00:00");
     // Three days later, in one step.
-    looks(&mut it, "27T03:00:00", due("26T04:00:00", 23 * 3600, What::MakeUp, 1), "27T04:00:00");
+    looks(&mut it, "27T03:00:00", due("26T04:00:00", 23 * 3600, Action::CatchUp, 1), "27T04:00:00");
     let mut it = table(false, None, "24T03:59:00");
-    looks(&mut it, "24T04:02:01", due("24T04:00:00", 121, What::Skip, 0), "25T04:00:00");
+    looks(&mut it, "24T04:02:01", due("24T04:00:00", 121, Action::Skip, 0), "25T04:00:00");
 }
 
 #[test]
 fn a_clock_set_back_after_a_run_does_not_repeat_it() {
     let mut it = table(true, None, "24T03:00:00");
-    looks(&mut it, "24T04:00:00", due("24T04:00:00", 0, What::Start, 0), "25T04:00:00");
+    looks(&mut it, "24T04:00:00", due("24T04:00:00", 0, Action::Start, 0), "25T04:00:00");
     looks(&mut it, "24T03:30:00", None, "25T04:00:00");
     looks(&mut it, "24T04:00:00", None, "25T04:00:00");
     // Nor does a new start, which finds the settled time in the future.
     let mut it = table(true, Some("24T04:00:00"), "24T03:30:00");
     looks(&mut it, "24T03:30:00", None, "25T04:00:00");
     looks(&mut it, "24T04:00:01", None, "25T04:00:00");
-    looks(&mut it, "25T04:00:01", due("25T04:00:00", 1, What::Start, 0), "26T04:00:00");
+    looks(&mut it, "25T04:00:01", due("25T04:00:00", 1, Action::Start, 0), "26T04:00:00");
 }
 
 #[test]
 fn a_clock_that_was_a_day_ahead_is_forgiven_with_a_run_that_is_not_repeated() {
     let mut it = table(true, None, "24T05:00:00");
-    looks(&mut it, "25T05:00:00", due("25T04:00:00", 3600, What::MakeUp, 0), "26T04:00:00");
+    looks(&mut it, "25T05:00:00", due("25T04:00:00", 3600, Action::CatchUp, 0), "26T04:00:00");
     looks(&mut it, "24T05:00:01", None, "26T04:00:00");
     assert_eq!(it.settled(), at("25T04:00:00"));
 }
@@ -117,10 +117,10 @@ fn a_clock_that_was_a_day_ahead_is_forgiven_with_a_run_that_is_not_repeated() {
 #[test]
 fn a_clock_that_was_further_ahead_is_not_believed_neither_at_work_nor_at_the_start() {
     let mut it = table(true, None, "10T05:00:00");
-    looks(&mut it, "20T05:00:00", due("20T04:00:00", 3600, What::MakeUp, 9), "21T04:00:00");
+    looks(&mut it, "20T05:00:00", due("20T04:00:00", 3600, Action::CatchUp, 9), "21T04:00:00");
     looks(&mut it, "10T05:01:00", None, "11T04:00:00");
     assert_eq!(it.settled(), at("10T05:01:00"));
-    looks(&mut it, "11T04:00:00", due("11T04:00:00", 0, What::Start, 0), "12T04:00:00");
+    looks(&mut it, "11T04:00:00", due("11T04:00:00", 0, Action::Start, 0), "12T04:00:00");
     for (settled, believed) in [("25T06:00:00", true), ("25T06:00:00.001", false), ("30T00:00:00", false)] {
         let mut it = table(true, Some(settled), "24T05:00:00");
         assert_eq!(it.settled(), at(if believed { settled } else { "24T05:00:00" }));
@@ -136,15 +136,15 @@ fn however_many_runs_were_missed_it_is_soon_known_which_was_the_last() {
     // From the year -9999 on, once a minute; and once a minute in some nights only.
     for (cron, last) in [("* * * * *", "24T12:34:00"), ("* 1-2 * * sun", "24T04:00:00"), ("* * 3 2 *", "24T04:00:00")] {
         let mut it = Timetable::new(calendar(&[cron]), true, long_ago, at("24T12:34:56"));
-        let found = it.look(at("24T12:34:56")).due.unwrap();
-        assert_eq!((found.at, found.further), (at(last), MOST_COUNTED), "{cron}");
-        assert_eq!((it.look(at("24T12:34:56")).due, it.settled()), (None, at(last)));
+        let found = it.advance(at("24T12:34:56")).due.unwrap();
+        assert_eq!((found.at, found.further), (at(last), MAX_COUNTED), "{cron}");
+        assert_eq!((it.advance(at("24T12:34:56")).due, it.settled()), (None, at(last)));
     }
-    let count = |settled| table(true, Some(settled), "24T12:00:00").look(at("24T12:00:00")).due.unwrap();
+    let count = |settled| table(true, Some(settled), "24T12:00:00").advance(at("24T12:00:00")).due.unwrap();
     assert_eq!(count("24T03:59:59.5").further, 0);
     let mut it =
         Timetable::new(calendar(&[]), true, Some(Timestamp::UNIX_EPOCH), "1972-09-27T05:00:00Z".parse().unwrap());
-    let found = it.look("1972-09-27T05:00:00Z".parse().unwrap()).due.unwrap();
+    let found = it.advance("1972-09-27T05:00:00Z".parse().unwrap()).due.unwrap();
     assert_eq!((found.at.to_string().as_str(), found.further), ("1972-09-27T04:00:00Z", 1000));
 }
 
@@ -152,7 +152,7 @@ fn however_many_runs_were_missed_it_is_soon_known_which_was_the_last() {
 fn at_the_end_of_time_there_is_no_next_run() {
     let last_day: Timestamp = "9999-12-30T04:00:00Z".parse().unwrap();
     let mut it = Timetable::new(calendar(&[]), true, Some(last_day), Timestamp::MAX);
-    let Look { due, next } = it.look(Timestamp::MAX);
+    let Advance { due, next } = it.advance(Timestamp::MAX);
     assert!(next.is_none() && due.is_none(), "the last instant there is comes before the last day's 04:00");
 }
 
@@ -181,8 +181,8 @@ proptest! {
         for step in steps {
             now += SignedDuration::from_secs(step);
             let before = it.settled();
-            let believed = before.duration_since(now) <= BELIEVED_AHEAD;
-            let Look { due, next } = it.look(now);
+            let believed = before.duration_since(now) <= MAX_AHEAD;
+            let Advance { due, next } = it.advance(now);
             let from = if believed { before } else { now };
             match due {
                 None => {

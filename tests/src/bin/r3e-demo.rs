@@ -1,7 +1,7 @@
 //! The demonstration behind `cargo demo`: the real loader against the simulated service, with the whole catalogue.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 use r3e_tests::programs;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
-    let loader = programs::program("r3e-loader")?;
+    let loader = build_loader()?;
     clear(&folder)?;
     let folder = folder.canonicalize()?;
 
@@ -56,6 +56,22 @@ fn run() -> anyhow::Result<()> {
     let opened = first.connections_accepted;
     ensure!(opened <= CONCURRENCY + 2, "{opened} connections for {CONCURRENCY} requests at a time");
     Ok(())
+}
+
+/// Builds the loader beside this program, and returns its path.
+fn build_loader() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let target =
+        this.parent().and_then(Path::parent).with_context(|| format!("{}: no target folder", this.display()))?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "--bin", "r3e-loader", "--target-dir"])
+        .arg(target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "cargo build --release --bin r3e-loader: {status}");
+    Ok(target.join("release/r3e-loader"))
 }
 
 /// Runs the loader in `folder`, with its progress and its summary on this terminal.

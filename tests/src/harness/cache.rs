@@ -1,13 +1,13 @@
 //! Reading what the programs leave in a cache, strictly: what browsers and scripts would refuse is refused here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use flate2::bufread::GzDecoder;
-use r3e_common::domain::Combination;
+use r3e_common::domain::{Combination, Entry};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -70,6 +70,23 @@ pub fn board_files(folder: &Path) -> BTreeMap<Combination, BoardFile> {
         }
     }
     boards
+}
+
+/// How many drivers are on these boards, told apart by the number that a profile's address ends in, or else by name.
+///
+/// # Panics
+/// If an entry is not JSON.
+#[must_use]
+pub fn distinct_drivers<'b>(boards: impl IntoIterator<Item = &'b BoardFile>) -> usize {
+    let mut ids = BTreeSet::new();
+    for text in boards.into_iter().flat_map(|board| &board.entries) {
+        let raw: &RawValue = serde_json::from_str(text).unwrap();
+        let Some(Entry { driver, .. }) = Entry::read(raw) else { continue };
+        let path = driver.path.trim_end_matches('/');
+        let id = &path[path.trim_end_matches(|it: char| it.is_ascii_digit()).len()..];
+        ids.insert(if id.is_empty() { driver.name.to_lowercase() } else { id.to_owned() });
+    }
+    ids.len()
 }
 
 /// Reads one board of a cache or staging folder to its last byte; none where there is no such file.

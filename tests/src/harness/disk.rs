@@ -7,6 +7,8 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
+use super::wait::until;
+
 const NOTHING: Option<&str> = None;
 
 /// Whether this process may mount; a skipped test is recorded where not.
@@ -51,13 +53,13 @@ impl SmallDisk {
         &self.mounted.0
     }
 
-    /// Lets nothing be written any more, or lets it again. The system refuses the first while a file is open for writing.
+    /// Lets nothing be written any more, or lets it again, once no file is open for writing.
     ///
     /// # Panics
     /// When the system refuses.
     pub fn set_read_only(&self, read_only: bool) {
         let how = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
-        mount(NOTHING, self.path(), NOTHING, MsFlags::MS_REMOUNT | how, NOTHING).unwrap();
+        remount(self.path(), how);
     }
 
     /// Fills it, but for so many kilobytes; what fills it is at the path returned.
@@ -105,10 +107,19 @@ impl ReadOnlyFolder {
     #[must_use]
     pub fn mount(folder: &Path) -> Option<Self> {
         let mounted = BindMount::mount(folder, folder)?;
-        let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-        mount(NOTHING, folder, NOTHING, read_only, NOTHING).unwrap();
+        let read_only = MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+        remount(folder, read_only);
         Some(Self { _mounted: mounted })
     }
+}
+
+/// Mounts anew what is mounted there. A program that another test is just starting may have a handle of ours for a moment.
+fn remount(folder: &Path, how: MsFlags) {
+    until("the mount can be changed", || {
+        let mounted = mount(NOTHING, folder, NOTHING, MsFlags::MS_REMOUNT | how, NOTHING);
+        assert!(matches!(mounted, Ok(()) | Err(Errno::EBUSY)), "cannot mount {} anew: {mounted:?}", folder.display());
+        mounted.is_ok()
+    });
 }
 
 #[derive(Debug)]

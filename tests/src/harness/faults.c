@@ -1,10 +1,9 @@
 // Loaded into a program under test (LD_PRELOAD), so that a disk fails, a signal arrives or the clock is set at an exact
 // call, while the program is the one that ships.
 //
-//   FAULT_CALL   the call, or several split by commas: create, open, read, write, fsync, syncfs, rename, unlink, rmdir,
-//                mkdir, touch; `create` is every opening for writing
-//   FAULT_PATH   a text in its path; of a rename in the target's
-//   FAULT_NTH    which of these calls, counted from 1
+//   FAULT_AT     the call and the end of its path, of a rename of the target's, as in `rename cache/status.json`. Calls: create,
+//                open, read, write, fsync, syncfs, rename, unlink, rmdir, mkdir, touch; `create` is every opening for writing. After
+//                several lines: the first such call once each line before it has happened, in that order
 //   FAULT_DO     errno N: it fails so · signal N: the process gets that signal · clock S: the time of day moves by S seconds
 //   FAULT_THEN   with errno: these calls fail so from then on, on every path of a cache or staging folder
 //   FAULT_MARK   a file to which the call that was struck is written
@@ -30,20 +29,24 @@
 enum action { NOTHING, FAIL, RAISE, CLOCK };
 
 static enum action action;
-static const char *calls, *in_path, *then_calls, *mark;
-static long nth, number, ahead;
-static atomic_long seen;
-static atomic_int begun, told, stopping;
+static struct { const char *call, *path; } steps[16];
+static const char *then_calls, *mark;
+static long number, ahead;
+static int count;
+static atomic_int step, begun, told, stopping;
 
 __attribute__((constructor)) static void read_orders(void) {
-    const char *order = getenv("FAULT_DO"), *count = getenv("FAULT_NTH"), *clock = getenv("CLOCK_AHEAD");
-    calls = getenv("FAULT_CALL");
-    in_path = getenv("FAULT_PATH");
+    const char *order = getenv("FAULT_DO"), *at = getenv("FAULT_AT"), *clock = getenv("CLOCK_AHEAD");
     then_calls = getenv("FAULT_THEN");
     mark = getenv("FAULT_MARK");
     ahead = clock ? atol(clock) : 0;
-    if (!order || !count || !calls || !in_path || !mark) return;
-    nth = atol(count);
+    if (!order || !at || !mark) return;
+    char *rest = strdup(at), *line;
+    while (rest && (line = strsep(&rest, "\n"))) {
+        if (count == sizeof steps / sizeof *steps) abort();
+        steps[count].call = strsep(&line, " ");
+        if (!(steps[count++].path = line)) abort();
+    }
     if (sscanf(order, "errno %ld", &number) == 1) action = FAIL;
     else if (sscanf(order, "signal %ld", &number) == 1) action = RAISE;
     else if (sscanf(order, "clock %ld", &number) == 1) action = CLOCK;
@@ -71,8 +74,8 @@ static void tell(const char *call, const char *path) {
     syscall(SYS_close, file);
 }
 
-// A signal that is handled is handled on another thread: the call goes on only when the program has said that it stops, so
-// that what was struck is this very call.
+// A signal that is handled is handled on another thread: the call goes on only when the program has logged which signal stops it,
+// so that what was struck is this very call.
 static void raise_and_wait(void) {
     kill(getpid(), (int)number);
     for (int waits = 0; !atomic_load(&stopping); waits++) {
@@ -89,12 +92,23 @@ static int is_spared(const char *call, const char *path) {
     return there && among(call, "create,mkdir") && (number == ENOSPC || number == EACCES);
 }
 
+// Whether a call is the one that is struck: the last step, after all others.
+static int happens(const char *call, const char *path) {
+    int now = atomic_load(&step);
+    if (now == count || strcmp(call, steps[now].call)) return 0;
+    size_t length = strlen(path), ending = strlen(steps[now].path);
+    if (length < ending || strcmp(path + length - ending, steps[now].path)) return 0;
+    // One of several threads.
+    if (!atomic_compare_exchange_strong(&step, &now, now + 1) || now + 1 < count) return 0;
+    atomic_store(&begun, 1);
+    return 1;
+}
+
 // The errno that a call is to fail with, or 0.
 static int strike(const char *call, const char *path) {
     if (action == NOTHING) return 0;
     if (!atomic_load(&begun)) {
-        if (!among(call, calls) || !strstr(path, in_path) || atomic_fetch_add(&seen, 1) + 1 != nth) return 0;
-        atomic_store(&begun, 1);
+        if (!happens(call, path)) return 0;
         if (action != FAIL || !then_calls) tell(call, path);
         if (action == RAISE) raise_and_wait();
         if (action == FAIL && !then_calls) return (int)number;
@@ -108,7 +122,8 @@ static int strike(const char *call, const char *path) {
 }
 
 static int strike_file(const char *call, int file) {
-    if (action == NOTHING || !(among(call, calls) || among(call, then_calls))) return 0;
+    int now = atomic_load(&step);
+    if (action == NOTHING || !((now < count && !strcmp(call, steps[now].call)) || among(call, then_calls))) return 0;
     char name[32], path[PATH_MAX];
     snprintf(name, sizeof name, "/proc/self/fd/%d", file);
     ssize_t length = readlink(name, path, sizeof path - 1);
@@ -143,7 +158,7 @@ ssize_t read(int file, void *into, size_t most) {
 }
 
 static void listen_to(const void *text, size_t length) {
-    if (memmem(text, length, "stopping", 8)) atomic_store(&stopping, 1);
+    if (memmem(text, length, "SIGTERM", 7)) atomic_store(&stopping, 1);
 }
 
 ssize_t write(int file, const void *bytes, size_t count) {

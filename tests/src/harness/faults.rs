@@ -10,9 +10,8 @@ use super::running::Invocation;
 /// The library's source, which says what it can do.
 const SOURCE: &str = include_str!("faults.c");
 
-/// A call of a program: which, in whose path which text stands, and the how manieth of these, from 1.
-#[derive(Debug, Clone, Copy)]
-pub struct Call(pub &'static str, pub &'static str, pub u32);
+/// A call of a program: which, on which file, named by the end of its path.
+pub type Call<'a> = (&'a str, &'a str);
 
 /// What happens at a call.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +27,13 @@ pub enum What {
 }
 
 impl Invocation {
-    /// Struck at that call.
+    /// Struck at the last of these calls, once each before it has happened, in that order.
     ///
     /// # Panics
     /// When the library cannot be compiled.
     #[must_use]
-    pub fn struck(self, Call(call, path, nth): Call, what: What) -> Self {
+    pub fn struck(self, calls: &[Call<'_>], what: What) -> Self {
+        let lines: Vec<String> = calls.iter().map(|(call, path)| format!("{call} {path}")).collect();
         let mark = mark(self.folder());
         let (order, then) = match what {
             What::Fails(errno) => (format!("errno {errno}"), None),
@@ -43,9 +43,7 @@ impl Invocation {
         };
         let struck = self
             .variable("LD_PRELOAD", &library().to_string_lossy())
-            .variable("FAULT_CALL", call)
-            .variable("FAULT_PATH", path)
-            .variable("FAULT_NTH", &nth.to_string())
+            .variable("FAULT_AT", &lines.join("\n"))
             .variable("FAULT_DO", &order)
             .variable("FAULT_MARK", &mark.to_string_lossy());
         then.into_iter().fold(struck, |it, calls| it.variable("FAULT_THEN", calls))

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::processes::kill_all_of;
 use super::running::Invocation;
-use crate::sim::Simulator;
+use crate::sim::{SimOptions, Simulator};
 
 /// A folder that is gone when the test is over, and with it every process that was started there. The program runs in it.
 #[derive(Debug)]
@@ -109,6 +109,7 @@ impl Place {
             .set("upstream.requests_per_second", "100000")
             .set("upstream.backoff_min", "10ms")
             .set("upstream.backoff_max", "50ms")
+            .set("log.format", "json")
             .set("runtime.dir", &self.path("run").to_string_lossy());
         if self.has_catalog { job.set("catalog.path", "catalog.toml") } else { job }
     }
@@ -144,6 +145,17 @@ pub fn grid(tracks: u32, classes: u32) -> Catalog {
         }
     }
     Catalog::from_toml(&text).unwrap()
+}
+
+/// A service that has a [`grid`] of so many tracks and classes, and a place with that catalogue in force.
+///
+/// # Panics
+/// When the service cannot start.
+#[must_use]
+pub fn simulated(tracks: u32, classes: u32, options: SimOptions) -> (Simulator, Place) {
+    let catalog = grid(tracks, classes);
+    let place = Place::with_catalog(&catalog);
+    (Simulator::start(SimOptions { catalog, ..options }).unwrap(), place)
 }
 
 /// A file or folder beside the workspace, where trials to check against are kept; `R3E_SHARED` names another place.

@@ -56,14 +56,22 @@ fn start_reaper(run: &str) -> Child {
     reaper.unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()))
 }
 
-/// A program of this package, which cargo builds with every test and benchmark.
+/// A program of this package.
 ///
 /// # Panics
-/// Where cargo has not: outside of tests and benchmarks.
+/// See [`programs::program_beside`].
 #[must_use]
 pub fn program_beside(name: &str) -> PathBuf {
-    let path = std::env::var_os(format!("CARGO_BIN_EXE_{name}")).map(PathBuf::from);
-    path.unwrap_or_else(|| panic!("CARGO_BIN_EXE_{name} is not set: run this by cargo test or cargo bench"))
+    programs::program_beside(name).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The release build of a program under test.
+///
+/// # Panics
+/// See [`programs::program`].
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    programs::program(name).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What the program `r3e-reaper` does: waits for the end of standard input, then ends all processes of that run.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::conditions::Conditions;
-use super::processes::{command, signal};
+use super::events::{Event, events_with, names};
+use super::processes::{command, program, signal};
 use super::wait::{BOUND, until};
-use crate::programs;
 
 /// A program that is about to run.
 #[derive(Debug)]
@@ -76,8 +76,8 @@ impl Invocation {
     /// Started by another program, which gets the program and its arguments as its last arguments and becomes it.
     #[must_use]
     pub fn started_by(mut self, wrapper: &Path, arguments: &[&str]) -> Self {
-        let program = self.executable.replace(wrapper.to_owned()).unwrap_or_else(|| built(self.program));
-        let arguments = arguments.iter().map(OsString::from).chain([program.into_os_string()]);
+        let own = self.executable.replace(wrapper.to_owned()).unwrap_or_else(|| program(self.program));
+        let arguments = arguments.iter().map(OsString::from).chain([own.into_os_string()]);
         self.arguments.splice(..0, arguments);
         self
     }
@@ -125,8 +125,8 @@ impl Invocation {
     /// Starts it.
     #[must_use]
     pub fn spawn(&self) -> Running {
-        let program = self.executable.clone().unwrap_or_else(|| built(self.program));
-        let mut command = command(&program, &self.folder);
+        let executable = self.executable.clone().unwrap_or_else(|| program(self.program));
+        let mut command = command(&executable, &self.folder);
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         self.conditions.apply(&mut command);
         let [stdout, stderr] = self
@@ -141,10 +141,6 @@ impl Invocation {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         Running { child, output: Some([stdout.map(collect), stderr.map(collect)]) }
     }
-}
-
-fn built(program: &str) -> PathBuf {
-    programs::program(program).unwrap()
 }
 
 /// What comes out of a pipe.
@@ -270,6 +266,25 @@ impl Ended {
         let result: String = self.stdout.chars().take(LONGEST_SHOWN).collect();
         assert_eq!(self.code(), Some(code), "exit; it said:\n{}{result}", self.stderr);
         self
+    }
+
+    /// Checks that its standard error names each of these: keys, values, paths, fields of events.
+    ///
+    /// # Panics
+    /// When one is missing; the message has what it said.
+    #[track_caller]
+    #[must_use]
+    pub fn naming<T: AsRef<str>>(self, parts: &[T]) -> Self {
+        for part in parts {
+            assert!(names(&self.stderr, part.as_ref()), "{:?} is not named:\n{}", part.as_ref(), self.stderr);
+        }
+        self
+    }
+
+    /// The events that it logged, those with all of these fields.
+    #[must_use]
+    pub fn events_with(&self, fields: &[&str]) -> Vec<Event> {
+        events_with(&self.stderr, fields)
     }
 
     /// Its result, of `--json`: one line.

@@ -22,7 +22,7 @@ fn boards(world: &World) -> Vec<Combination> {
 #[test]
 fn the_default_world_is_of_the_services_size() {
     let world = World::new(&SimOptions::default()).unwrap();
-    assert_eq!((world.total_entries(), world.boards_with_entries()), (300_000, 6469));
+    assert_eq!((world.total_entries(), world.boards_with_entries()), (300_000, 7088));
     let served: u64 = world.boards().map(|board| u64::from(board.len())).sum();
     assert_eq!(served, 300_000);
     let keys = world.distinct_driver_keys();
@@ -88,7 +88,7 @@ fn an_entry_reads_as_the_world_tells_and_has_the_services_shape() {
         for (row, served) in (0..).zip(board.entries()) {
             let raw: &RawValue = serde_json::from_str(&served.json).unwrap();
             let entry = Entry::read(raw).unwrap();
-            assert_eq!(Some(entry.name.as_ref()), served.name.as_deref());
+            assert_eq!(Some(entry.driver.name.as_ref()), served.name.as_deref());
             assert_eq!((entry.index, served.index, served.position), (Some(row), Some(row), row + 1));
             assert!(entry.laptime.ends_with(entry.relative_laptime.as_ref()));
             assert!(seconds_behind(&entry.relative_laptime) >= behind);
@@ -109,7 +109,7 @@ fn odd_entries_are_valid_json_have_a_name_and_are_of_every_kind() {
     for served in world.boards().flat_map(|board| board.entries().collect::<Vec<_>>()) {
         let raw: &RawValue = serde_json::from_str(&served.json).unwrap();
         let entry = Entry::read(raw).unwrap();
-        assert_eq!((Some(entry.name.as_ref()), entry.index), (served.name.as_deref(), served.index));
+        assert_eq!((Some(entry.driver.name.as_ref()), entry.index), (served.name.as_deref(), served.index));
         if let Some(oddity) = served.oddity {
             odd += 1;
             kinds.insert(std::mem::discriminant(&oddity));
@@ -129,7 +129,7 @@ fn nameless_entries_are_counted_and_nothing_else_is_missing() {
         let mut here = 0;
         for served in board.entries() {
             let raw: &RawValue = serde_json::from_str(&served.json).unwrap();
-            let read = Entry::read(raw).map(|entry| entry.name.into_owned());
+            let read = Entry::read(raw).map(|entry| entry.driver.name.into_owned());
             assert_eq!(read, served.name);
             here += u32::from(read.is_none());
             names.extend(read.map(|name| name.to_lowercase()));

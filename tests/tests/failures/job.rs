@@ -27,12 +27,8 @@ impl Job {
         self == Self::Incremental
     }
 
-    /// How it names itself to another writer.
-    pub(crate) fn says(self) -> [&'static str; 2] {
-        match self {
-            Self::Load => ["r3e-loader (pid ", ": loading)"],
-            Self::Full => ["r3e-refresher (pid ", ": refreshing all boards)"],
-            Self::Incremental => ["r3e-refresher (pid ", ": refreshing the oldest boards)"],
-        }
+    /// The program that does it.
+    pub(crate) fn program(self) -> &'static str {
+        if self == Self::Load { "r3e-loader" } else { "r3e-refresher" }
     }
 }

@@ -67,19 +67,20 @@ fn kill(kind: &str, moment: Moment, place: &Place, sim: &Simulator, random: &mut
     in_time
 }
 
+/// At exact calls: see `matrix`.
 #[test]
 fn kills_across_all_jobs_lose_no_board_and_leave_no_half_file() {
-    kills_lose_nothing(24, 1);
+    kills_lose_nothing(8, 2, |_| Moment::Requests(BOARDS as u64 / 4));
 }
 
 #[test]
 #[ignore = "soak: takes minutes"]
 fn two_hundred_kills_across_all_jobs_lose_no_board_and_leave_no_half_file() {
-    kills_lose_nothing(200, 25);
+    kills_lose_nothing(200, 25, |random| Moment::draw(random, BOARDS));
 }
 
-/// Kills so many jobs at moments drawn from a fixed seed; of each kind, `at_work` at least are to be at work by then.
-fn kills_lose_nothing(count: u32, at_work: u32) {
+/// Kills so many jobs at such moments; of each kind, `at_work` at least are to be at work by then.
+fn kills_lose_nothing(count: u32, at_work: u32, draw: impl Fn(&mut fastrand::Rng) -> Moment) {
     let latency = Duration::from_millis(1);
     let options = SimOptions { catalog: grid(10, 10), entries: 1500, drivers: 400, latency, ..SimOptions::default() };
     let sim = Simulator::start(options).unwrap();
@@ -90,7 +91,7 @@ fn kills_lose_nothing(count: u32, at_work: u32) {
         let mut before = BTreeMap::new();
         for _ in 0..random.u32(2..=6) {
             let kind = KINDS[kills as usize % KINDS.len()];
-            let moment = Moment::draw(&mut random, BOARDS);
+            let moment = draw(&mut random);
             change_some(&sim, &mut random);
             *in_time.entry(kind).or_default() += u32::from(kill(kind, moment, &place, &sim, &mut random));
             kills += 1;

@@ -1,11 +1,11 @@
 //! {what goes wrong} × {phase of the job} × {which job} × {which is next}, with the fault at an exact call of the program.
 
-use r3e_tests::harness::{Call, Ended, Place, What, was_struck};
+use r3e_tests::harness::{Call, Ended, Event, Place, What, events_at, was_struck};
 
 use super::cells::run_all;
 use super::files::{self, damage};
 use super::job::{JOBS, Job};
-use super::world::{LEFT, WRITTEN, World, shift};
+use super::world::{PROMOTED, World, shift};
 
 const DAY: i64 = 24 * 3600;
 const KILL: i32 = 9;
@@ -15,69 +15,85 @@ const EACCES: i32 = 13;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
-/// A phase of a job, and the call at which it is struck there, where boards are staged and where they are written through.
+/// A phase of a job, and the call at which it is struck there, after those before it, where boards are staged and where they are
+/// written through.
 #[derive(Debug, Clone, Copy)]
 struct Phase {
     name: &'static str,
-    staged: Call,
-    through: Call,
+    staged: &'static [Call<'static>],
+    through: &'static [Call<'static>],
     /// Whether the job is done for all that a signal can still stop.
     too_late: bool,
 }
 
-const fn phase(name: &'static str, call: Call) -> Phase {
-    Phase { name, staged: call, through: call, too_late: false }
+const fn phase(name: &'static str, calls: &'static [Call<'static>]) -> Phase {
+    staged_or_through(name, calls, calls)
 }
 
-/// In the order of a run. Before `LEFT` boards were promoted, what is renamed into the cache are leftovers.
+const fn staged_or_through(
+    name: &'static str,
+    staged: &'static [Call<'static>],
+    through: &'static [Call<'static>],
+) -> Phase {
+    Phase { name, staged, through, too_late: false }
+}
+
+/// In the order of a run.
 const PHASES: [Phase; 6] = [
-    phase("opening", Call("create", "cache/.status.json.tmp", 1)),
-    phase("first publication", Call("rename", "cache/track_", 2)),
+    phase("opening", &[("create", "cache/.status.json.tmp")]),
+    phase("first publication", &[("rename", "cache/track_106/class_9004.json.gz")]),
+    staged_or_through(
+        "fetching",
+        &[("create", "cache_temp/track_104/.class_9004.json.gz.tmp")],
+        &[("create", "cache/track_104/.class_9004.json.gz.tmp")],
+    ),
+    phase("promoting", &[PROMOTED]),
+    phase("exporting the index", &[PROMOTED, ("create", "cache/.driver_index.json.gz.tmp")]),
     Phase {
-        staged: Call("create", "cache_temp/track_", 5),
-        through: Call("create", "cache/track_", 16),
-        ..phase("fetching", Call("", "", 0))
+        too_late: true,
+        ..phase("status.json", &[PROMOTED, EXPORTED, STATUS, STATUS, ("create", "cache/.status.json.tmp")])
     },
-    // What is written through was promoted one by one.
-    phase("promoting", Call("rename", "cache/track_", LEFT + 7)),
-    phase("exporting the index", Call("create", "cache/.driver_index.json.gz.tmp", 2)),
-    Phase { too_late: true, ..phase("status.json", Call("create", "cache/.status.json.tmp", 7)) },
 ];
+
+const EXPORTED: Call = ("rename", "cache/top_combinations.json");
+/// After the last export `status.json` is written with the figures of the index, of memory, of the job, and that the job is over.
+/// The first two may fail.
+const STATUS: Call = ("rename", "cache/status.json");
 
 /// More calls at which the disk may fail.
 const MORE_CALLS: [Phase; 10] = [
-    phase("opening: the lock", Call("create", "cache_temp/.writer.lock", 1)),
-    phase("first publication: syncing", Call("syncfs", "cache_temp", 1)),
-    phase("first publication: writing the index", Call("write", "cache/.driver_index.json.gz.tmp", 1)),
-    Phase {
-        staged: Call("write", "cache_temp/track_", 5),
-        through: Call("write", "cache/track_", 5),
-        ..phase("fetching: writing", Call("", "", 0))
-    },
-    Phase {
-        staged: Call("rename", "cache_temp/track_", WRITTEN),
-        through: Call("fsync", "cache/track_", 6),
-        ..phase("fetching: the end of a file", Call("", "", 0))
-    },
-    phase("fetching: renewing", Call("touch", "cache/track_", 3)),
-    phase("exporting: syncing", Call("fsync", "cache/.driver_index.json.gz.tmp", 2)),
-    phase("exporting: moving", Call("rename", "cache/driver_index.json.gz", 2)),
-    phase("exporting: between the files", Call("rename", "cache/top_combinations.json", 2)),
-    phase("status.json: the last word", Call("rename", "cache/status.json", 8)),
+    phase("opening: the lock", &[("create", "cache_temp/.writer.lock")]),
+    phase("first publication: syncing", &[("syncfs", "cache_temp")]),
+    phase("first publication: writing the index", &[("write", "cache/.driver_index.json.gz.tmp")]),
+    staged_or_through(
+        "fetching: writing",
+        &[("write", "cache_temp/track_104/.class_9004.json.gz.tmp")],
+        &[("write", "cache/track_104/.class_9004.json.gz.tmp")],
+    ),
+    staged_or_through(
+        "fetching: the end of a file",
+        &[("rename", "cache_temp/track_104/class_9004.json.gz")],
+        &[("fsync", "cache/track_104/.class_9004.json.gz.tmp")],
+    ),
+    phase("fetching: renewing", &[("touch", "cache/track_103/class_9007.json.gz")]),
+    phase("exporting: syncing", &[PROMOTED, ("create", "cache/.driver_index.json.gz.tmp"), ("syncfs", "cache")]),
+    phase("exporting: moving", &[PROMOTED, ("rename", "cache/driver_index.json.gz")]),
+    phase("exporting: between the files", &[PROMOTED, EXPORTED]),
+    phase("status.json: the last word", &[PROMOTED, EXPORTED, STATUS, STATUS, STATUS, STATUS]),
 ];
 
-/// Where a full refresh says that it is going on, and that it is over.
+/// When a full refresh records that it is in progress, and that it is over.
 const FULL_REFRESH: [Phase; 4] = [
-    phase("said to go on: writing", Call("create", "cache_temp/..staging.json.tmp", 1)),
-    phase("said to go on: moving", Call("rename", "cache_temp/.staging.json", 1)),
-    phase("said to be over: writing", Call("write", "cache_temp/..staging.json.tmp", 2)),
-    phase("said to be over: moving", Call("rename", "cache_temp/.staging.json", 2)),
+    phase("in progress: writing", &[("create", "cache_temp/..staging.json.tmp")]),
+    phase("in progress: moving", &[("rename", "cache_temp/.staging.json")]),
+    phase("over: writing", &[PROMOTED, ("write", "cache_temp/..staging.json.tmp")]),
+    phase("over: moving", &[PROMOTED, ("rename", "cache_temp/.staging.json")]),
 ];
 
 /// Reading one board that is cached, and one that is staged.
 const READING: [Phase; 2] = [
-    phase("reading the cache", Call("read", "cache/track_", 5)),
-    phase("reading staging", Call("read", "cache_temp/track_", 1)),
+    phase("reading the cache", &[("read", "cache/track_104/class_9004.json.gz")]),
+    phase("reading staging", &[("read", "cache_temp/track_106/class_9004.json.gz")]),
 ];
 
 /// What goes wrong.
@@ -100,10 +116,8 @@ fn disk_failed(_: &Phase, ended: &Ended, place: &Place) {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let target = name.strip_prefix('.').and_then(|it| it.strip_suffix(".tmp")).unwrap_or(&name);
     // Where calls after it fail too, that of another board, or of its folder, may be told first.
-    let named = |line: &str| {
-        line.contains("cannot ") && [target, "an export into cache", "/track_"].into_iter().any(|it| line.contains(it))
-    };
-    assert!(ended.stderr.lines().any(named), "{target} is not named: {}", ended.stderr);
+    let named = |it: &Event| [target, "cache:", "/track_"].into_iter().any(|part| it.names(part));
+    assert!(events_at(&ended.stderr, "ERROR").iter().any(named), "{target} is not named: {}", ended.stderr);
 }
 
 fn killed(_: &Phase, ended: &Ended, _: &Place) {
@@ -143,8 +157,8 @@ fn matrix_of(jobs: &[Job], failure: Failure, phases: &[Phase]) {
 
 fn cell(world: &World, failure: Failure, phase: &Phase, job: Job, next: Job) {
     let place = world.place();
-    let call = if job.writes_through() { phase.through } else { phase.staged };
-    let struck = job.at(&place, &world.sim).struck(call, failure.what).clock_ahead(failure.clock_ahead);
+    let calls = if job.writes_through() { phase.through } else { phase.staged };
+    let struck = job.at(&place, &world.sim).struck(calls, failure.what).clock_ahead(failure.clock_ahead);
     let ended = struck.run();
     assert!(was_struck(&place.path("")).is_some(), "not struck: {:?}, {}{}", ended.status, ended.stderr, ended.stdout);
     (failure.ended)(phase, &ended, &place);

@@ -35,8 +35,7 @@ fn read(place: &Place, boards: &[Combination], seen: &mut Observed) {
     let on_disk = |row: &r3e_tests::harness::Row| boards.contains(&row.board().parse().unwrap());
     assert!(index.rows().all(on_disk), "an entry of the index whose board is not there");
     if status["generation"] == generation {
-        let told = (&status["total_drivers"], &status["total_entries"]);
-        assert_eq!(told, (&index.0.len().into(), &index.rows().count().into()), "of generation {generation}");
+        assert_eq!(status["total_entries"], index.rows().count(), "of generation {generation}");
         seen.together += 1;
     }
     if top["generation"] == generation {

@@ -4,8 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use r3e_tests::harness::{Invocation, Place, until};
-use r3e_tests::programs;
+use r3e_tests::harness::{Invocation, Place, program, until};
 
 use super::job::JOBS;
 use super::world::{World, files};
@@ -58,7 +57,7 @@ fn what_exists_keeps_its_mode() {
 fn a_scheduler_and_its_jobs_publish_for_all() {
     let world = World::new();
     let place = Place::in_memory(world.sim.world().catalog());
-    let loader = programs::program("r3e-loader").unwrap();
+    let loader = program("r3e-loader");
     let scheduler = Invocation::new("r3e-scheduler", &place.path(""))
         .argument("--programs")
         .argument(loader.parent().unwrap())

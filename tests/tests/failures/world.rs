@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use r3e_common::domain::Combination;
 use r3e_tests::harness::{
-    BoardFile, Place, board_at, board_file, board_files, driver_index, driver_index_and_generation, grid, read_status,
-    top_combinations,
+    BoardFile, Call, Place, board_at, board_file, board_files, distinct_drivers, driver_index,
+    driver_index_and_generation, grid, read_status, top_combinations,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
 
@@ -17,7 +17,10 @@ use r3e_tests::sim::{SimOptions, Simulator};
 pub(crate) const LEFT: u32 = 3;
 
 /// How many boards a job that fetches all writes: those that have changed and those that are missing.
-pub(crate) const WRITTEN: u32 = 21;
+const WRITTEN: u32 = 21;
+
+/// The call that promotes one of these, which is cached and has changed: the 22nd board of the catalogue.
+pub(crate) const PROMOTED: Call = ("rename", "cache/track_104/class_9004.json.gz");
 
 pub(crate) type Boards = BTreeMap<Combination, BoardFile>;
 
@@ -82,9 +85,7 @@ impl World {
 
     /// Puts the cache as it is at first there.
     pub(crate) fn fill(&self, place: &Place) {
-        for folder in ["cache", "cache_temp"] {
-            copy(&self.template.path(folder), &place.path(folder));
-        }
+        copy_place(&self.template, place);
     }
 
     /// What holds after any failure: all that front ends read is whole, each board is the one that was there or the one that
@@ -126,7 +127,7 @@ impl World {
         assert_eq!(status["generation"], generation);
         assert_eq!(
             (&status["total_drivers"], &status["total_entries"]),
-            (&index.0.len().into(), &index.rows().count().into())
+            (&distinct_drivers(now.values()).into(), &index.rows().count().into())
         );
         assert_eq!((&status["fetch_in_progress"], &status["failed_fetch_count"]), (&false.into(), &0.into()));
         assert!(board_files(&place.staging()).is_empty(), "boards stay in staging");
@@ -148,9 +149,20 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
+        // Programs make links anew.
+        if path.is_symlink() {
+            continue;
+        }
         if path.is_dir() { files.extend(self::files(&path)) } else { files.push(path) }
     }
     files
+}
+
+/// Copies the cache and the staging folder of a place to another, with the files' times.
+pub(crate) fn copy_place(from: &Place, to: &Place) {
+    for folder in ["cache", "cache_temp"] {
+        copy(&from.path(folder), &to.path(folder));
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

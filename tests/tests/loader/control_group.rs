@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use r3e_tests::harness::{Ballast, ControlGroup, Invocation, Place, board_files, grid, program_beside, until};
+use r3e_tests::harness::{
+    Ballast, ControlGroup, Invocation, Place, board_files, events_at, events_with, grid, program_beside, until,
+};
 use r3e_tests::sim::{SimOptions, Simulator};
 
 const LIMIT_BYTES: u64 = 256 << 20;
@@ -19,7 +21,7 @@ fn the_smaller_of_the_configured_limit_and_the_groups_counts() {
     let in_force = |limit_mb: &str| {
         let loader = place.loader("http://127.0.0.1:9").argument("--cached-only").set("memory.limit_mb", limit_mb);
         let ended = within(&group, loader).run().with_code(0);
-        ended.stderr.lines().find(|line| line.contains("memory is limited")).unwrap().to_owned()
+        ended.events_with(&["limit_mb", "limit"])[0].field("limit").as_str().unwrap().to_owned()
     };
     let of_group = format!("{} = 268435456 (256 MB)", group.limit_file().display());
     assert!(in_force("500").contains(&of_group), "{}", in_force("500"));
@@ -37,10 +39,11 @@ fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
     let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));
     let log = place.path("watch.log");
     let run_dir = place.path("run").to_string_lossy().into_owned();
-    let watch = Invocation::new("r3e-monitor", &place.path("")).argument("watch").set("runtime.dir", &run_dir);
+    let watch = Invocation::new("r3e-monitor", &place.path("")).argument("watch").set("log.format", "json");
+    let watch = watch.set("runtime.dir", &run_dir);
     let mut watch = within(&group, watch.stderr_to(log.clone())).spawn();
     let watch_log = || fs::read_to_string(&log).unwrap();
-    until("the watch keeps to the group's limit", || watch_log().contains("memory is limited"));
+    until("the watch keeps to the group's limit", || !events_with(&watch_log(), &["limit_mb", "limit"]).is_empty());
     let mut ballast = Ballast::start(&group, &place.path(""));
 
     // Fetching, while others take what is left: an orderly stop.
@@ -53,10 +56,11 @@ fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
         loader.has_ended()
     });
     let ended = loader.wait().with_code(75);
-    assert!(ended.stderr.contains("near the memory limit: fewer boards in flight"), "{}", ended.stderr);
-    let reached = "memory limit reached: ";
-    let why = ended.stderr.lines().find(|line| line.contains(reached)).unwrap();
-    assert!(why.contains("in use by all processes of the control group"), "{why}");
+    assert_eq!(ended.json()["outcome"], "memory_limit");
+    let near = ended.events_with(&["used_mb", "limit", "percent"]);
+    assert!(near.iter().any(|it| it.level == "WARN" && it.has(&["boards"])), "fewer boards in flight: {near:?}");
+    let stopped = near.iter().find(|it| it.level == "ERROR").unwrap();
+    assert!(stopped.names(&group.limit_file().to_string_lossy()), "{stopped:?}");
     let left = board_files(&place.staging()).len();
     assert!(left > 20, "{left} boards are left in staging");
 
@@ -64,14 +68,15 @@ fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
     sim.answer_all();
     ballast.fill_to(85);
     let ended = within(&group, place.loader(&sim.base_url())).run().with_code(75);
-    assert!(ended.stderr.contains("not enough memory left to make the index"), "{}", ended.stderr);
+    let ended = ended.naming(&[group.limit_file().to_string_lossy()]);
+    assert_eq!(ended.stdout, "", "no boards were asked for");
 
-    until("the watch has purged", || watch_log().contains("near the memory limit: purging"));
+    until("the watch has purged", || !events_with(&watch_log(), &["used_mb", "limit", "percent"]).is_empty());
     assert!(!watch.has_ended(), "{}", watch_log());
     drop(ballast);
     let ended = within(&group, place.loader(&sim.base_url())).run().with_code(0);
     assert_eq!(ended.boards("cached"), 144);
     watch.signal("TERM");
     let _ended = watch.wait().with_code(0);
-    assert!(!watch_log().contains("memory limit reached"), "{}", watch_log());
+    assert!(events_at(&watch_log(), "ERROR").is_empty(), "{}", watch_log());
 }

@@ -10,7 +10,6 @@ mod down;
 mod faults;
 mod golden;
 mod hostile;
-mod killed;
 mod limits;
 mod network;
 mod periodic;

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use r3e_tests::harness::{Differences, Place, assert_serves, driver_index, grid, read_status, until};
-use r3e_tests::sim::{SimOptions, Simulator};
+use r3e_tests::harness::{Differences, assert_serves, driver_index, events_at, read_status, simulated, until};
+use r3e_tests::sim::SimOptions;
 
 #[test]
 fn the_index_grows_while_boards_are_fetched_and_the_closing_lines_come_once() {
-    let catalog = grid(12, 12);
-    let place = Place::with_catalog(&catalog);
     let latency = Duration::from_millis(20);
-    let options = SimOptions { catalog, entries: 3000, drivers: 500, latency, ..SimOptions::default() };
-    let sim = Simulator::start(options).unwrap();
+    let (sim, place) = simulated(12, 12, SimOptions { entries: 3000, drivers: 500, latency, ..SimOptions::default() });
     let loader = place.loader(&sim.base_url()).set("index.every", "200ms");
     sim.answer_only(72);
     let mut running = loader.spawn();
@@ -34,17 +31,15 @@ fn the_index_grows_while_boards_are_fetched_and_the_closing_lines_come_once() {
     for line in ["⏹️ Periodic indexing task exiting", "⏹️ Memory monitoring stopped"] {
         assert_eq!(ended.stderr.matches(line).count(), 1, "{line} in {}", ended.stderr);
     }
-    assert!(ended.stderr.matches("index exported").count() >= 3, "at first, meanwhile, at last: {}", ended.stderr);
-    assert!(!ended.stderr.contains("ERROR") && !ended.stderr.contains("still alive"), "{}", ended.stderr);
+    let exports = ended.events_with(&["boards", "drivers", "entries", "changed"]);
+    assert!(exports.len() >= 3, "at first, meanwhile, at last: {}", ended.stderr);
+    assert!(events_at(&ended.stderr, "ERROR").is_empty(), "{}", ended.stderr);
 }
 
 #[test]
 fn memory_is_given_back_from_time_to_time_with_the_line_that_operators_know() {
-    let catalog = grid(6, 6);
-    let place = Place::with_catalog(&catalog);
     let latency = Duration::from_millis(20);
-    let options = SimOptions { catalog, entries: 300, drivers: 50, latency, ..SimOptions::default() };
-    let sim = Simulator::start(options).unwrap();
+    let (sim, place) = simulated(6, 6, SimOptions { entries: 300, drivers: 50, latency, ..SimOptions::default() });
     let ended = place.loader(&sim.base_url()).set("memory.purge_every", "20ms").run().with_code(0);
     assert!(ended.stderr.contains("💾 Periodic GC: Alloc="), "{}", ended.stderr);
 }

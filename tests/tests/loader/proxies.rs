@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use r3e_tests::harness::{Differences, Invocation, Place, assert_serves, driver_index, grid};
+use r3e_tests::harness::{Differences, Invocation, Place, assert_serves, driver_index, simulated};
 use r3e_tests::sim::{SimOptions, Simulator, Tls};
 
 /// A proxy that opens tunnels, or refuses them with that status line. Its threads end with their connections.
@@ -65,10 +65,7 @@ fn tunnel(mut client: TcpStream, refusal: Option<&str>, heads: &Mutex<Vec<String
 }
 
 fn service() -> (Simulator, Place) {
-    let catalog = grid(6, 5);
-    let place = Place::with_catalog(&catalog);
-    let options = SimOptions { catalog, entries: 600, drivers: 90, tls: Some(Tls::Http2), ..SimOptions::default() };
-    (Simulator::start(options).unwrap(), place)
+    simulated(6, 5, SimOptions { entries: 600, drivers: 90, tls: Some(Tls::Http2), ..SimOptions::default() })
 }
 
 fn loader(place: &Place, sim: &Simulator, variable: &str, proxy: &str) -> Invocation {

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use r3e_tests::harness::{Place, board_files, grid, gunzip, gzip, until};
+use r3e_tests::harness::{Place, board_files, events_at, grid, gunzip, gzip, until};
 use r3e_tests::sim::{SimOptions, Simulator};
 
 use crate::http::Server;
+use crate::place::log;
 
 /// A cache that a loader made, of some hundred boards with entries.
 pub(crate) fn loaded() -> Place {
@@ -299,6 +300,6 @@ fn a_file_that_is_replaced_while_it_is_sent_comes_whole_and_a_damaged_one_breaks
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     let broken = server.get("/cache/driver_index.json", &[]);
     assert!(broken.status == 200 && !broken.whole, "whoever reads it sees that it is not whole");
-    until("it is told", || crate::place::log(&place).contains("could not be sent whole"));
+    until("it is logged", || events_at(&log(&place), "WARN").iter().any(|it| it.has(&["error"])));
     server.stop();
 }

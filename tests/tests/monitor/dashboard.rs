@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use r3e_tests::harness::{Place, grid, until};
+use r3e_tests::harness::{Place, simulated, until};
 use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
 
 use crate::chromium::Chromium;
@@ -22,10 +22,7 @@ const FITS: &str = "document.documentElement.scrollWidth <= innerWidth
     && [...document.querySelectorAll('td, dd, figure, h2')].every((it) => it.getBoundingClientRect().right <= innerWidth)";
 
 fn jobs() -> (Simulator, Place) {
-    let catalog = grid(30, 20);
-    let place = Place::with_catalog(&catalog);
-    let options = SimOptions { catalog, entries: 30_000, drivers: 4000, ..SimOptions::default() };
-    let sim = Simulator::start(options).unwrap();
+    let (sim, place) = simulated(30, 20, SimOptions { entries: 30_000, drivers: 4000, ..SimOptions::default() });
     let faults = Faults::only(FaultKind::InternalError, 0.15);
     sim.set_faults(faults).unwrap();
     let _ended = place.loader(&sim.base_url()).set("upstream.attempts", "1").run();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use r3e_tests::harness::{BOUND, Place, Running, until};
+use r3e_tests::harness::{BOUND, Place, Running, events_with, until};
 use serde_json::Value;
 
 use crate::place::{log, logged, monitor};
@@ -20,11 +20,7 @@ impl Server {
     pub(crate) fn start(place: &Place) -> Self {
         let serve = monitor(place, &["serve", "--listen", "127.0.0.1:0"]).set("cache.dir", "cache");
         let running = logged(serve);
-        let listening = || {
-            let log = log(place);
-            let (_, rest) = log.split_once("listening on http://")?;
-            rest.split_once('/')?.0.parse().ok()
-        };
+        let listening = || events_with(&log(place), &["address"]).first()?.field("address").as_str()?.parse().ok();
         until("it listens", || listening().is_some());
         Self { running, address: listening().unwrap() }
     }

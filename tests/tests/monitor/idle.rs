@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use r3e_tests::harness::{Invocation, Place, Running, until};
+use r3e_tests::harness::{Invocation, Place, until};
 
 use crate::http::Server;
-use crate::place::{busy_watch, history, leave_record, log, logged, monitor, waiting};
+use crate::place::{busy_watch, history, leave_record, logged, monitor, purges, stopped, waiting};
 
 /// What it holds of its own, in KB.
 fn rss_anon_kb(pid: u32) -> u64 {
@@ -20,11 +20,6 @@ fn settles_below(what: &str, pid: u32, most_mb: u64) {
     // It may be at work in just this moment, and gives back what that took.
     until(&format!("{what} has less than {most_mb} MB of its own"), || rss_anon_kb(pid) < most_mb << 10);
     println!("{what}: RssAnon {} KB", rss_anon_kb(pid));
-}
-
-fn stopped(running: Running) {
-    running.signal("TERM");
-    let _ended = running.wait().with_code(0);
 }
 
 #[test]
@@ -50,7 +45,7 @@ fn a_watch_that_has_worked_for_a_while_holds_less_than_4_mb() {
         leave_record(&place, number);
     }
     let running = logged(busy_watch(&place));
-    until("it has worked for a while", || waiting(&place) == 0 && log(&place).matches("💾").count() > 50);
+    until("it has worked for a while", || waiting(&place) == 0 && purges(&place) > 50);
     settles_below("the watch", running.pid(), 4);
     stopped(running);
 }

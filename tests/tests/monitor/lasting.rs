@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use r3e_tests::harness::{Place, Running, until};
+use r3e_tests::harness::{Place, Running, events_with, until};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::place::{busy_watch, history, leave_record, log, logged, sound_history, waiting};
+use crate::place::{busy_watch, errors, history, leave_record, log, logged, purges, sound_history, stopped, waiting};
 
 /// How many samples that file has; none where it is no history yet.
 fn samples(file: &Path) -> i64 {
@@ -20,13 +20,9 @@ fn beside(place: &Place, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", history(place).display()))
 }
 
-fn stopped(running: Running) {
-    running.signal("TERM");
-    let _ended = running.wait().with_code(0);
-}
-
-fn purges(place: &Place) -> usize {
-    log(place).matches("💾 Periodic GC: Alloc=").count()
+/// How often it was logged that the history was moved or replaced.
+fn replacements(place: &Place) -> usize {
+    events_with(&log(place), &["history"]).iter().filter(|it| it.level == "WARN").count()
 }
 
 /// A watch at work, and a run in its history.
@@ -43,7 +39,7 @@ fn a_history_that_is_moved_away_and_brought_back_is_noticed() {
     let running = at_work(&place);
     let moved = beside(&place, ".moved");
     let noticed = |times| {
-        until("it is noticed", || log(&place).matches("the history was moved or replaced").count() == times);
+        until("it is noticed", || replacements(&place) == times);
     };
     fs::rename(history(&place), &moved).unwrap();
     noticed(1);
@@ -60,7 +56,7 @@ fn a_history_that_is_moved_away_and_brought_back_is_noticed() {
     noticed(3);
     until("a third one is begun", || samples(&history(&place)) > 10);
     stopped(running);
-    assert!(!log(&place).contains("ERROR"), "{}", log(&place));
+    assert_eq!(errors(&place), 0, "{}", log(&place));
     assert_eq!(sound_history(&place), Vec::<u32>::new());
 }
 
@@ -73,7 +69,7 @@ fn what_was_brought_back_is_sound_and_has_what_it_had() {
     fs::remove_file(place.path("log")).unwrap();
     let running = at_work(&place);
     fs::rename(&backup, history(&place)).unwrap();
-    until("it is noticed", || log(&place).contains("the history was moved or replaced"));
+    until("it is noticed", || replacements(&place) > 0);
     leave_record(&place, 3);
     until("a run is taken in", || waiting(&place) == 0);
     stopped(running);
@@ -107,9 +103,8 @@ fn a_damaged_history_is_moved_aside_and_a_new_one_begun() {
         until(&format!("{what}: a new one is begun"), || waiting(&place) == 0 && samples(&history(&place)) > 10);
         stopped(running);
         assert!(fs::read(beside(&place, ".damaged")).unwrap() == was, "{what}: what was there is kept");
-        let said = log(&place);
-        assert_eq!(said.matches("the history is damaged").count(), 1, "{what}: {said}");
-        assert!(said.contains("monitor.db.damaged"), "{what}: {said}");
+        let [moved] = events_with(&log(&place), &["moved_to"]).try_into().unwrap();
+        assert!(moved.level == "ERROR" && moved.names("monitor.db.damaged"), "{what}: {moved:?}");
         assert_eq!(sound_history(&place), [2], "{what}");
     }
 }
@@ -122,13 +117,13 @@ fn a_file_that_is_no_history_is_left_alone_and_waited_for() {
     fs::write(history(&place), &text).unwrap();
     leave_record(&place, 1);
     let running = logged(busy_watch(&place));
-    until("it says so and goes on", || log(&place).contains("not a database") && purges(&place) > 10);
+    until("it says so and goes on", || errors(&place) > 0 && purges(&place) > 10);
     assert_eq!((fs::read_to_string(history(&place)).unwrap(), waiting(&place)), (text, 1));
     fs::remove_file(history(&place)).unwrap();
     until("there is a history", || waiting(&place) == 0);
     stopped(running);
-    assert_eq!(log(&place).matches("ERROR").count(), 1, "said once: {}", log(&place));
-    assert!(log(&place).contains("samples were lost"), "{}", log(&place));
+    assert_eq!(errors(&place), 1, "logged once: {}", log(&place));
+    assert!(!events_with(&log(&place), &["lost"]).is_empty(), "samples were lost: {}", log(&place));
     assert_eq!(sound_history(&place), [1]);
 }
 
@@ -143,11 +138,11 @@ fn where_it_may_not_write_a_watch_goes_on_and_waits() {
     fs::write(&folder, "").unwrap();
     leave_record(&place, 2);
     let running = logged(busy_watch(&place));
-    until("it says so and goes on", || log(&place).contains("ERROR") && purges(&place) > 10);
+    until("it says so and goes on", || errors(&place) > 0 && purges(&place) > 10);
     assert_eq!(waiting(&place), 1);
     fs::remove_file(&folder).unwrap();
     fs::rename(&away, &folder).unwrap();
-    until("it writes again", || waiting(&place) == 0 && log(&place).contains("the history is written again"));
+    until("it writes again", || waiting(&place) == 0);
     stopped(running);
     assert_eq!(sound_history(&place), [1, 2]);
 }

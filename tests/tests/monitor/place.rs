@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use r3e_tests::harness::{Invocation, Place, Running};
+use r3e_tests::harness::{Invocation, Place, Running, events_at, events_with};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use serde_json::json;
 pub(crate) fn monitor(place: &Place, arguments: &[&str]) -> Invocation {
     let bare = Invocation::new("r3e-monitor", &place.path(""));
     let bare = bare.set("runtime.dir", &place.path("run").to_string_lossy());
-    let bare = bare.set("monitor.history", &history(place).to_string_lossy());
+    let bare = bare.set("log.format", "json").set("monitor.history", &history(place).to_string_lossy());
     bare.arguments(arguments)
 }
 
@@ -36,6 +36,27 @@ pub(crate) fn logged(monitor: Invocation) -> Running {
 /// What was logged so far.
 pub(crate) fn log(place: &Place) -> String {
     fs::read_to_string(place.path("log")).unwrap_or_default()
+}
+
+/// How many errors were logged so far.
+pub(crate) fn errors(place: &Place) -> usize {
+    events_at(&log(place), "ERROR").len()
+}
+
+/// How often it has purged: the line that operators know.
+pub(crate) fn purges(place: &Place) -> usize {
+    log(place).matches("💾 Periodic GC: Alloc=").count()
+}
+
+/// Whether a watch has begun.
+pub(crate) fn is_watching(place: &Place) -> bool {
+    !events_with(&log(place), &["history", "every", "purge_every"]).is_empty()
+}
+
+/// Stops a daemon.
+pub(crate) fn stopped(running: Running) {
+    running.signal("TERM");
+    let _ended = running.wait().with_code(0);
 }
 
 /// The folder of what jobs leave.

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
-use r3e_tests::harness::{Place, command, until};
-use r3e_tests::programs;
+use r3e_tests::harness::{Place, command, program, until};
 
 /// A shell in a terminal of 80 by 24.
 pub(crate) struct Terminal<'a> {
@@ -107,7 +106,7 @@ impl<'a> Terminal<'a> {
     pub(crate) fn start_top(&self, variables: &str, arguments: &str) -> u32 {
         let pid = self.place.path("pid");
         let _none_before = fs::remove_file(&pid);
-        let program = programs::program("r3e-monitor").unwrap();
+        let program = program("r3e-monitor");
         // The shell's own process becomes the monitor's.
         let line = format!(
             "exec env R3E_RUNTIME__DIR='{}' {variables} '{}' top --every 100ms {arguments}",

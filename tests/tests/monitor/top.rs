@@ -6,7 +6,7 @@ use std::time::Duration;
 use r3e_tests::harness::{Place, grid, signal, until};
 use r3e_tests::sim::{SimOptions, Simulator};
 
-use crate::place::{log, logged, monitor};
+use crate::place::{is_watching, logged, monitor};
 use crate::terminal::Terminal;
 
 /// A place among the lines where that is.
@@ -30,11 +30,12 @@ fn programs_at_work_are_seen_looked_into_and_purged() {
     sim.set_latency(Duration::from_millis(100));
     sim.answer_only(40);
     let top = terminal.start_top("", "");
-    terminal.shows("no program runs that has a control socket in");
+    // Nothing runs: the folder is named.
+    terminal.shows(&place.path("run").to_string_lossy());
 
     // They come.
     let watch = logged(monitor(&place, &["watch"]));
-    until("it is at work", || log(&place).contains("watching"));
+    until("it is at work", || is_watching(&place));
     let loader = place.loader(&sim.base_url()).set("memory.limit_mb", "500").spawn();
     let pid = loader.pid().to_string();
     terminal.shows_all(&["r3e-monitor", "watching", "r3e-loader", &pid, "fetching", "█", "% of 500 MB", "▁"]);
@@ -134,7 +135,8 @@ fn is_coloured(styled: &str) -> bool {
 fn whatever_ends_it_the_terminal_is_as_it_was() {
     let place = Place::new();
     let Some(terminal) = Terminal::new(&place) else { return };
-    let nobody = "no program runs that has";
+    let folder = place.path("run").to_string_lossy().into_owned();
+    let nobody = folder.as_str();
     for ending in ["TERM", "INT", "HUP", "key"] {
         let pid = terminal.start_top("", "");
         terminal.shows(nobody);
@@ -187,7 +189,7 @@ fn without_a_terminal_there_is_no_view() {
     let place = Place::new();
     for (arguments, part) in [(&["top"][..], "standard output"), (&["top", "--json"], "stats --watch")] {
         let ended = monitor(&place, arguments).run().with_code(2);
-        assert!(ended.stderr.contains(part) && ended.stdout.is_empty(), "{}", ended.stderr);
+        assert!(ended.naming(&[part]).stdout.is_empty());
     }
     let _wrong = monitor(&place, &["top", "--every", "0s"]).run().with_code(2);
 }

@@ -56,7 +56,7 @@ fn a_board_is_at_its_final_path_when_it_has_arrived_and_the_index_follows_every_
     let ended = place.refresher(&sim.base_url(), &["incremental"]).run().with_code(0);
     assert_eq!(ended.boards("changed"), 250 - arrived);
     // At first, after a hundred and two hundred changed ones as far as there were so many left, at last.
-    let exports = ended.stderr.matches("index exported").count() as u64;
+    let exports = ended.events_with(&["boards", "drivers", "entries", "changed"]).len() as u64;
     let expected = 2 + (250 - arrived) / 100;
     assert!((expected - 1..=expected + 1).contains(&exports), "{exports} exports: {}", ended.stderr);
     assert!(exports >= 3, "also meanwhile");

@@ -4,13 +4,16 @@
 use std::collections::BTreeSet;
 
 use r3e_common::domain::Combination;
-use r3e_tests::harness::{Differences, assert_serves, board_files, driver_index, grid, read_status};
+use r3e_tests::harness::{Differences, Ended, Event, assert_serves, board_files, driver_index, grid, read_status};
 use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
+use serde_json::Value;
 
 use super::{filled, loaded, sized};
 
-/// What is said of a board that has shrunk.
-const SHRUNK: &str = "a board is much smaller than the cached one, fetching it again";
+/// The boards that are logged to have shrunk.
+fn shrunk(ended: &Ended) -> Vec<Event> {
+    ended.events_with(&["board", "cached", "fetched"])
+}
 
 fn large() -> Combination {
     grid(4, 4).combinations().nth(5).unwrap()
@@ -37,7 +40,7 @@ fn pages_that_are_capped_cost_no_entry() {
         let capped = Simulator::start(capped).unwrap();
         let ended = place.refresher(&capped.base_url(), &["full"]).run().with_code(0);
         assert_eq!((ended.boards("changed"), ended.boards("failed")), (0, 0), "{page_cap}");
-        assert!(!ended.stderr.contains(SHRUNK), "{}", ended.stderr);
+        assert!(shrunk(&ended).is_empty(), "{}", ended.stderr);
         assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
     }
 }
@@ -73,7 +76,7 @@ fn a_text_that_is_not_what_it_says_costs_no_name() {
     for it in failed {
         let board = format!("{}-{}", it["track_id"].as_str().unwrap(), it["class_id"].as_str().unwrap());
         assert!(plain.contains(&board.parse().unwrap()), "{board}");
-        assert_eq!(it["error"], "not text: not valid UTF-8 (after 2 attempts)");
+        assert!(it["error"].as_str().unwrap().contains("UTF-8"), "{it}");
     }
     assert!(entries() == before);
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
@@ -85,22 +88,14 @@ fn a_board_that_has_really_shrunk_is_fetched_twice_and_taken() {
     let smaller = Simulator::start(SimOptions { catalog: grid(4, 4), ..world(1000) }).unwrap();
     // Those boards whose share of the entries is smaller.
     let size = |sim: &Simulator, board| sim.world().entry_count(board);
-    let shrunk: Vec<_> =
+    let smaller_now: Vec<_> =
         filled(&sim).into_iter().filter(|&it| (1..size(&sim, it)).contains(&size(&smaller, it))).collect();
-    assert_eq!(shrunk, [large()]);
-    let refresher = || place.refresher(&smaller.base_url(), &["full"]).set("log.format", "json");
+    assert_eq!(smaller_now, [large()]);
+    let refresher = || place.refresher(&smaller.base_url(), &["full"]);
     let ended = refresher().run().with_code(0);
-    let said: Vec<serde_json::Value> = ended
-        .stderr
-        .lines()
-        .filter(|line| line.contains(SHRUNK))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(said.len(), 1, "{}", ended.stderr);
-    let told = said[0].to_string();
-    for part in [format!("\"board\":\"{}\"", large()), "\"cached\":3200".to_owned(), "\"fetched\":1000".to_owned()] {
-        assert!(told.contains(&part), "{part} in {told}");
-    }
+    let [logged] = shrunk(&ended).try_into().unwrap();
+    let fields = ["board", "cached", "fetched"].map(|it| logged.field(it).clone());
+    assert_eq!(fields, [large().to_string().into(), Value::from(3200), Value::from(1000)]);
     assert_serves(&driver_index(&place.cache()), smaller.world(), &Differences::default());
-    assert!(!refresher().run().with_code(0).stderr.contains(SHRUNK), "once it is cached, it is what it is");
+    assert!(shrunk(&refresher().run().with_code(0)).is_empty(), "once it is cached, it is what it is");
 }

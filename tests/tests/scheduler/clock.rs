@@ -3,10 +3,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use r3e_tests::harness::{Invocation, Place, until};
+use r3e_tests::harness::{Invocation, Place, events_with, until};
 use serde_json::{Value, json};
 
-use crate::place::{log, logged, started, stopped, trigger, with_told_jobs, working_in};
+use crate::place::{
+    Logged, job_said, log, logged, started, stopped, trigger, trigger_is_over, with_told_jobs, working_in,
+};
 
 /// Begins at that time of UTC, from which its time goes on; none, which is recorded, where there is no libfaketime.
 #[track_caller]
@@ -43,14 +45,14 @@ fn one_refresh_is_started_at_four_o_clock_in_winter_and_in_summer_and_on_the_day
         let place = Place::new();
         let Some(jobs) = at(quiet(&place), before_four) else { return };
         let running = jobs.spawn();
-        logged(&place, "the refresh has ended: exit 0: done", 1);
+        logged(&place, Logged::Done, 1);
         // A second look at the clock, which finds nothing more to do.
         running.signal("HUP");
-        logged(&place, "the configuration was read again", 1);
+        logged(&place, Logged::Reloaded, 1);
         let log = stopped(&place, running);
         let [refresh] = started(&place).try_into().unwrap();
         assert!(refresh.starts_with("r3e-refresher full "), "{refresh}");
-        assert!(!log.contains("missed"), "{log}");
+        assert!(Logged::Missed.events(&place).is_empty(), "{log}");
         let date = &before_four[..10];
         assert!(settled(&place).starts_with(date) && settled(&place).contains(":00:00"), "{}", settled(&place));
 
@@ -84,12 +86,12 @@ fn a_refresh_that_is_due_waits_for_a_load_or_a_trigger_at_work_and_runs_after_it
         }
         let Some(scheduler) = at(scheduler, "2026-11-24 03:59:48") else { return };
         let running = scheduler.spawn();
-        logged(&place, "a due refresh waits for the job that is at work", 1);
+        logged(&place, Logged::DueAtWork, 1);
         until("it is remembered", || remembered(&place)["pending"]["due_at"] == "2026-11-24T04:00:00Z");
         let next = Invocation::new("r3e-scheduler", &place.path("")).arguments(&["next", "--json"]).run().with_code(0);
         assert_eq!(next.json()[0]["waiting"]["attempt"], 1, "{}", next.stdout);
         fs::write(place.path("go"), "").unwrap();
-        logged(&place, "the refresh has ended: exit 0: done", 1);
+        logged(&place, Logged::Done, 1);
         until("it is over", || remembered(&place)["pending"].is_null());
         stopped(&place, running);
         assert_eq!(jobs(&place), [if load { "r3e-loader" } else { "r3e-refresher boards" }, "r3e-refresher full"]);
@@ -104,12 +106,11 @@ fn a_full_refresh_that_is_at_work_does_for_a_due_one_and_is_tried_again_where_it
     let scheduler = with_told_jobs(&place, &["held69", "0"]).set("schedule.load_at_start", "false");
     let Some(scheduler) = at(scheduler, "2026-11-24 03:59:48") else { return };
     let running = scheduler.spawn();
-    logged(&place, "a full refresh that is at work does the work of a due one", 1);
+    logged(&place, Logged::DueAtWork, 1);
     fs::write(place.path("go"), "").unwrap();
-    logged(&place, "has ended: exit 0: done", 1);
-    until("both are over", || {
-        remembered(&place)["pending"].is_null() && !place.cache().join(".refresh_now.taken").exists()
-    });
+    logged(&place, Logged::Done, 1);
+    until("the due one is over", || remembered(&place)["pending"].is_null());
+    trigger_is_over(&place);
     stopped(&place, running);
     assert_eq!(jobs(&place), ["r3e-refresher full", "r3e-refresher full"]);
 }
@@ -120,7 +121,7 @@ fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is
     let scheduler = || with_told_jobs(&place, &["held", "held", "0"]).set("schedule.catch_up", "false");
     let Some(first) = at(scheduler(), "2026-11-24 03:59:48") else { return };
     let running = first.spawn();
-    logged(&place, "a due refresh waits for the job that is at work", 1);
+    logged(&place, Logged::DueAtWork, 1);
     until("it is remembered", || remembered(&place)["pending"].is_object());
     let _killed = running.kill();
     fs::write(place.path("go"), "").unwrap();
@@ -128,14 +129,14 @@ fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is
     fs::remove_file(place.path("go")).unwrap();
 
     let running = at(scheduler(), "2026-11-24 04:10:00").unwrap().spawn();
-    logged(&place, "resuming a due refresh", 1);
-    logged(&place, "a word of number 2", 1);
+    logged(&place, Logged::Resumed, 1);
+    job_said(&place, 2);
     let _killed = running.kill();
     fs::write(place.path("go"), "").unwrap();
     until("its job is gone", || working_in(&place.path("")).is_empty());
 
     let running = at(scheduler(), "2026-11-24 04:20:00").unwrap().spawn();
-    logged(&place, "the refresh has ended: exit 0: done", 1);
+    logged(&place, Logged::Done, 1);
     until("it is over", || remembered(&place)["pending"].is_null());
     stopped(&place, running);
     assert_eq!(jobs(&place), ["r3e-loader", "r3e-refresher full", "r3e-refresher full"]);
@@ -145,13 +146,7 @@ fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is
     let socket = place.path(&format!("run/r3e-scheduler-{}.sock", running.pid()));
     until("it is at work", || socket.exists());
     let log = stopped(&place, running);
-    assert!(jobs(&place).len() == 3 && !log.contains("resuming"), "{log}");
-}
-
-/// The time of UTC that the log's first line with these words has.
-fn logged_at(place: &Place, words: &str) -> String {
-    let log = log(place);
-    log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{words:?} in {log}"))[..19].to_owned()
+    assert!(jobs(&place).len() == 3 && Logged::Resumed.events(&place).is_empty(), "{log}");
 }
 
 /// A minute takes half a second there. Only the scheduler lives in that time: its timers and its log.
@@ -160,6 +155,7 @@ fn a_service_that_is_down_from_a_minute_before_four_does_not_cost_the_night() {
     let place = Place::new();
     let bare = Invocation::new("r3e-scheduler", &place.path(""))
         .set("runtime.dir", &place.path("run").to_string_lossy())
+        .set("log.format", "json")
         .stderr_to(place.path("log"));
     let told = ["up"; 12];
     let _written = with_told_jobs(&place, &told);
@@ -167,12 +163,12 @@ fn a_service_that_is_down_from_a_minute_before_four_does_not_cost_the_night() {
     let Some(scheduler) = at(scheduler, "2026-11-24 03:59:00 x120") else { return };
     let running = scheduler.variable("FAKETIME_DONT_FAKE_MONOTONIC", "0").spawn();
     let begun = Instant::now();
-    logged(&place, "the refresh has ended: exit 69", 1);
+    logged(&place, Logged::Failed, 1);
     // 04:20 there: the service is down as long as the clock says, whatever the scheduler does meanwhile.
     until("the service is back", || begun.elapsed() * 120 >= Duration::from_mins(21));
     fs::write(place.path("up"), "").unwrap();
-    logged(&place, "the refresh has ended: exit 0: done", 1);
-    let done = logged_at(&place, "the refresh has ended: exit 0: done");
+    logged(&place, Logged::Done, 1);
+    let done = Logged::Done.events(&place)[0].timestamp.clone();
     assert!(("2026-11-24T04:20:00".."2026-11-24T05:00:00").contains(&done.as_str()), "{done}: {}", log(&place));
     stopped(&place, running);
     let log = log(&place);
@@ -188,11 +184,12 @@ fn a_run_that_was_missed_is_made_up_for_once_or_not_at_all() {
         let jobs = quiet(&place).set("schedule.catch_up", catch_up);
         let Some(jobs) = at(jobs, "2026-11-24 09:00:00") else { return };
         let running = jobs.spawn();
-        logged(&place, "a run was missed", 1);
-        logged(&place, "the refresh that was missed has ended", starts);
+        logged(&place, Logged::Missed, 1);
+        logged(&place, Logged::Done, starts);
         let log = stopped(&place, running);
         assert_eq!(started(&place).len(), starts, "{log}");
-        assert!(log.contains("at=2026-11-24T03:00:00Z") && log.contains("further=3"), "{log}");
+        let missed = &Logged::Missed.events(&place)[0];
+        assert_eq!((missed.field("at"), missed.field("further")), (&"2026-11-24T03:00:00Z".into(), &3.into()));
         assert_eq!(settled(&place), "2026-11-24T03:00:00Z");
     }
 }
@@ -204,11 +201,11 @@ fn a_missed_refresh_takes_the_place_of_the_load_at_the_start() {
     let jobs = with_told_jobs(&place, &[]).set("schedule.time_zone", "Europe/Berlin");
     let Some(jobs) = at(jobs, "2026-11-24 09:00:00") else { return };
     let running = jobs.spawn();
-    logged(&place, "the refresh that was missed has ended", 1);
+    logged(&place, Logged::Done, 1);
     let _log = stopped(&place, running);
     let [refresh] = started(&place).try_into().unwrap();
     assert!(refresh.starts_with("r3e-refresher full "), "a refresh does all that a load does: {refresh}");
-    assert_eq!(log(&place).matches("starting a").count(), 1);
+    assert_eq!(Logged::Started.events(&place).len(), 1);
 }
 
 #[test]
@@ -223,10 +220,10 @@ fn a_time_that_is_moved_to_the_past_makes_nothing_due() {
     // It may not listen yet to a signal that comes this early.
     until("the configuration is read again", || {
         running.signal("HUP");
-        log(&place).contains("the configuration was read again")
+        !Logged::Reloaded.events(&place).is_empty()
     });
     let log = stopped(&place, running);
-    assert!(!log.contains("missed") && started(&place).is_empty(), "{log}");
+    assert!(Logged::Missed.events(&place).is_empty() && started(&place).is_empty(), "{log}");
 }
 
 #[test]
@@ -235,7 +232,7 @@ fn a_clock_that_begins_in_1970_spoils_nothing() {
     set_settled(&place, "2026-11-24T03:00:00Z");
     let Some(jobs) = at(quiet(&place), "1970-01-01 00:00:10") else { return };
     let running = jobs.spawn();
-    logged(&place, "far into the future", 1);
+    until("it is logged", || !events_with(&log(&place), &["settled", "now"]).is_empty());
     until("it is at work", || place.staging().join(".scheduler.toml").exists());
     stopped(&place, running);
     assert_eq!(settled(&place), "2026-11-24T03:00:00Z");

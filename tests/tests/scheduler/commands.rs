@@ -14,10 +14,7 @@ fn asked(place: &Place, arguments: &[&str]) -> Invocation {
 
 #[track_caller]
 fn refused(invocation: &Invocation, code: i32, parts: &[&str]) -> Ended {
-    let ended = invocation.run().with_code(code);
-    for part in parts {
-        assert!(ended.stderr.contains(part), "{part:?} in {}", ended.stderr);
-    }
+    let ended = invocation.run().with_code(code).naming(parts);
     assert_eq!(ended.stdout, "");
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
     ended
@@ -28,7 +25,7 @@ fn next_shows_as_many_runs_as_are_asked_for() {
     let place = Place::new();
     let five = asked(&place, &["next"]).run().with_code(0).stdout;
     assert_eq!(five.lines().count(), 6);
-    assert!(five.lines().next_back().unwrap().contains("tried again after 1m to 30m, until"), "{five}");
+    assert!(five.lines().next_back().unwrap().contains(" 1m to 30m"), "{five}");
     let first = five.lines().next().unwrap();
     assert!(first.contains(" 04:00 +05:45 Asia/Kathmandu  in ") && first.ends_with("  daily at 04:00"), "{first}");
 
@@ -52,13 +49,7 @@ fn next_shows_as_many_runs_as_are_asked_for() {
 fn check_shows_what_a_start_would_find_and_changes_nothing() {
     let place = Place::with_catalog(&grid(3, 2));
     let ended = asked(&place, &["check"]).set("catalog.path", "catalog.toml").run().with_code(0);
-    for part in [
-        "The configuration is right.",
-        "Asia/Kathmandu (schedule.time_zone)",
-        "daily at 04:00",
-        "6 boards",
-        "/cache_temp",
-    ] {
+    for part in ["Asia/Kathmandu (schedule.time_zone)", "daily at 04:00", "6 boards", "/cache_temp"] {
         assert!(ended.stdout.contains(part), "{part:?} in {}", ended.stdout);
     }
     // Of what is kept from an earlier start, years ago.
@@ -70,8 +61,8 @@ fn check_shows_what_a_start_would_find_and_changes_nothing() {
     assert!(due["what"] == "make up" && due["further"] == 1000, "{due}");
     assert_eq!((&json["boards"], &json["catalog"]), (&serde_json::json!(16_110), &serde_json::Value::Null));
     assert!(json["next"]["in_seconds"].as_u64().unwrap() <= 86_400);
-    let skipping = asked(&place, &["check"]).set("schedule.catch_up", "false").run().with_code(0).stdout;
-    assert!(skipping.contains("a start skips it"), "{skipping}");
+    let skipping = asked(&place, &["--json", "check"]).set("schedule.catch_up", "false").run().with_code(0).json();
+    assert_eq!(skipping["due"]["what"], "skip", "{skipping}");
     let kept = fs::read_to_string(&settled).unwrap();
     assert!(
         kept.contains("2020-01-01") && !place.cache().exists() && !place.path("run").exists(),
@@ -106,17 +97,17 @@ fn check_exits_as_a_start_would_for_what_lies_beside_the_configuration() {
     let check = || asked(&place, &["check"]);
     refused(&check().set("catalog.path", "none.toml"), 78, &["catalog.path", "none.toml"]);
     fs::write(place.path("wrong.toml"), "[[track]]\nid = 0").unwrap();
-    refused(&check().set("catalog.path", "wrong.toml"), 78, &["catalog.path = wrong.toml"]);
+    refused(&check().set("catalog.path", "wrong.toml"), 78, &["catalog.path", "wrong.toml"]);
     fs::create_dir(place.staging()).unwrap();
     let settled = place.staging().join(".scheduler.json");
     fs::write(&settled, r#"{"format":9}"#).unwrap();
-    refused(&check(), 78, &[".scheduler.json is in format 9, newer than this program's 1", "hint"]);
+    refused(&check(), 78, &[".scheduler.json", "format 9"]);
     fs::write(&settled, "garbage").unwrap();
-    let told = check().run().with_code(0);
-    assert!(told.stderr.contains("begun anew") && !told.stdout.contains("makes up"), "{}{}", told.stderr, told.stdout);
+    let told = check().argument("--json").run().with_code(0).naming(&[".scheduler.json"]);
+    assert!(told.json()["due"].is_null(), "{}", told.stdout);
     fs::remove_file(&settled).unwrap();
     fs::create_dir(&settled).unwrap();
-    refused(&check(), 74, &["cannot read", ".scheduler.json"]);
+    refused(&check(), 74, &[".scheduler.json"]);
 }
 
 #[test]

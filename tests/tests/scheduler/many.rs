@@ -4,7 +4,7 @@ use std::fs;
 
 use r3e_tests::harness::{Invocation, Place, until};
 
-use crate::place::{logged, started, stopped, trigger, with_told_jobs};
+use crate::place::{Logged, logged, started, stopped, totals, trigger, with_told_jobs};
 
 /// What a process holds.
 #[derive(Debug, Clone, Copy)]
@@ -56,12 +56,12 @@ fn a_hundred_jobs_leave_what_two_did() {
     let jobs = with_told_jobs(&place, &told).set("schedule.attempts", "100").set("schedule.trigger_poll", "10ms");
     let running = jobs.set("schedule.job_timeout", "1s").set("runtime.stop_grace", "50ms").spawn();
     let pid = running.pid();
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, Logged::Done, 1);
     trigger(&place, "1693");
-    logged(&place, "has ended: exit 0: done", 2);
+    logged(&place, Logged::Done, 2);
     let second = resources(&place, pid);
     trigger(&place, "1693");
-    logged(&place, "has ended: exit 0: done", 3);
+    logged(&place, Logged::Done, 3);
     assert_eq!(started(&place).len(), 100);
     // The connection of whoever asked is closed a moment later.
     until("no more descriptors are open", || fds(pid) <= second.fds);
@@ -76,5 +76,5 @@ fn a_hundred_jobs_leave_what_two_did() {
     // It idles small: what answering the monitor needed is given back a few seconds later.
     until("it has less than 3 MB of its own again", || figure(pid, "RssAnon") < 3 << 10);
     let log = stopped(&place, running);
-    assert!(log.contains("started=100 failed=97"), "{log}");
+    assert_eq!(totals(&log), [100, 97], "{log}");
 }

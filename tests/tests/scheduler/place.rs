@@ -4,13 +4,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use r3e_tests::harness::{Invocation, Place, Running, program_beside, until};
+use r3e_tests::harness::{Event, Invocation, Place, Running, events, events_with, program_beside, until};
 
 /// A scheduler about to run there: it logs to `log`, finds nothing due today, and has no patience.
 pub(crate) fn scheduler(place: &Place) -> Invocation {
     Invocation::new("r3e-scheduler", &place.path(""))
         .set("runtime.dir", &place.path("run").to_string_lossy())
         .set("schedule.time_zone", "UTC")
+        .set("log.format", "json")
         .set("schedule.backoff_min", "1ms")
         .set("schedule.backoff_max", "2ms")
         // And so those of its jobs.
@@ -38,9 +39,81 @@ pub(crate) fn log(place: &Place) -> String {
     fs::read_to_string(place.path("log")).unwrap_or_default()
 }
 
+/// What it logs, told apart by level and fields.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Logged {
+    /// A job was started.
+    Started,
+    /// A job has ended and done its work.
+    Done,
+    /// A job has ended and has not.
+    Failed,
+    /// A job could not be started.
+    NotStarted,
+    /// A job will be tried again.
+    Retried,
+    /// A job will be tried again once the configuration is read again.
+    WaitsForReload,
+    /// A job was tried often enough.
+    GivenUp,
+    /// A job takes too long.
+    TimedOut,
+    /// The configuration was read again.
+    Reloaded,
+    /// A run was missed.
+    Missed,
+    /// A run is due while a job is at work.
+    DueAtWork,
+    /// A run that was due at the last stop is resumed.
+    Resumed,
+}
+
+impl Logged {
+    fn is(self, event: &Event) -> bool {
+        let (level, fields): (&str, &[&str]) = match self {
+            Self::Started => ("INFO", &["program", "pid", "attempt"]),
+            Self::Done => ("INFO", &["pid", "seconds"]),
+            Self::Failed => ("ERROR", &["pid", "seconds", "attempt"]),
+            Self::NotStarted => ("ERROR", &["program", "attempt", "error"]),
+            Self::Retried => ("INFO", &["pause", "attempt", "to_drop"]),
+            Self::WaitsForReload => ("ERROR", &["to_drop"]),
+            Self::GivenUp => ("ERROR", &["attempts"]),
+            Self::TimedOut => ("ERROR", &["pid", "job_timeout"]),
+            Self::Reloaded => ("INFO", &["next"]),
+            Self::Missed => ("WARN", &["at", "late", "further"]),
+            Self::DueAtWork => ("INFO", &["at", "job", "pid"]),
+            Self::Resumed => ("INFO", &["due_at"]),
+        };
+        event.job.is_none() && event.level == level && event.has(fields)
+    }
+
+    /// Those that were logged so far.
+    pub(crate) fn events(self, place: &Place) -> Vec<Event> {
+        events(&log(place)).into_iter().filter(|it| self.is(it)).collect()
+    }
+}
+
 /// Waits until it has logged that so often.
-pub(crate) fn logged(place: &Place, text: &str, times: usize) {
-    until(&format!("{text:?} is logged {times} times"), || log(place).matches(text).count() >= times);
+pub(crate) fn logged(place: &Place, what: Logged, times: usize) {
+    until(&format!("{what:?} is logged {times} times"), || what.events(place).len() >= times);
+}
+
+/// Waits until a job, the n-th that was started, has said its word.
+pub(crate) fn job_said(place: &Place, number: usize) {
+    let word = format!("a word of number {number}\"");
+    until(&word, || log(place).contains(&word));
+}
+
+/// How many jobs were started and how many have failed, as its log sums them up.
+pub(crate) fn totals(log: &str) -> [u64; 2] {
+    let summed = events_with(log, &["started", "failed"]).pop().unwrap();
+    ["started", "failed"].map(|it| summed.field(it).as_u64().unwrap())
+}
+
+/// Waits until the trigger file is done with.
+pub(crate) fn trigger_is_over(place: &Place) {
+    let files = ["refresh_now", ".refresh_now.taken"];
+    until("the trigger file is done with", || files.iter().all(|it| !place.cache().join(it).exists()));
 }
 
 /// The jobs that were told were started: program and arguments.
@@ -59,12 +132,22 @@ pub(crate) fn trigger(place: &Place, text: &str) {
 /// Stops it and checks that it went in order: its closing line, exit code 0, and no process of its left.
 pub(crate) fn stopped(place: &Place, running: Running) -> String {
     running.signal("TERM");
+    ended(place, running)
+}
+
+/// Checks that one that was asked to stop went in order: see [`stopped`].
+pub(crate) fn ended(place: &Place, running: Running) -> String {
     let _ended = running.wait().with_code(0);
     let log = log(place);
-    assert!(log.trim_end().ends_with("📅 Scheduler task exiting"), "{log}");
-    assert!(!log.contains("panicked") && !log.contains("ending at once"), "{log}");
+    assert!(events(&log).last().unwrap().names("📅 Scheduler task exiting"), "{log}");
+    assert!(!log.contains("panicked") && !was_forced(&log), "{log}");
     nothing_left(place);
     log
+}
+
+/// Whether it was ended before it had stopped: its time was over.
+pub(crate) fn was_forced(log: &str) -> bool {
+    events_with(log, &["signal"]).iter().any(|it| it.level == "ERROR")
 }
 
 /// No process works in that folder, and no socket is left.

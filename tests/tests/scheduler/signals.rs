@@ -4,9 +4,9 @@ use std::fs;
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
-use r3e_tests::harness::{Invocation, Place, Running, command, program_beside, until};
+use r3e_tests::harness::{Invocation, Place, Running, command, events_with, program_beside, until};
 
-use crate::place::{logged, started, stopped, with_told_jobs};
+use crate::place::{Logged, job_said, logged, started, stopped, with_told_jobs};
 
 #[test]
 fn signals_that_the_parent_had_blocked_or_ignored_do_not_matter() {
@@ -16,14 +16,15 @@ fn signals_that_the_parent_had_blocked_or_ignored_do_not_matter() {
     {
         let place = Place::new();
         let running = with_told_jobs(&place, &["3", "patient"]).blocking(blocked).ignoring(ignored).spawn();
-        logged(&place, "the load has ended: exit 3: done, but some boards failed", 1);
+        logged(&place, Logged::Done, 1);
         running.signal("HUP");
-        logged(&place, "the configuration was read again", 1);
+        logged(&place, Logged::Reloaded, 1);
         // A job can be stopped, too.
         crate::place::trigger(&place, "1693");
-        logged(&place, "a word of number 2", 1);
+        job_said(&place, 2);
         let log = stopped(&place, running);
-        assert!(log.contains("has ended: exit 143") && !log.contains("is killed"), "{blocked:?} {ignored:?}: {log}");
+        let ended = events_with(&log, &["pid"]).pop().unwrap();
+        assert!(ended.names("143"), "{blocked:?} {ignored:?}: {log}");
     }
 }
 
@@ -37,12 +38,12 @@ fn children(pid: u32) -> Vec<u32> {
 fn a_child_that_a_shell_left_when_it_became_the_scheduler_is_reaped() {
     let place = Place::new();
     let running = with_told_jobs(&place, &["held", "0"]).started_by(&program_beside("r3e-orphans"), &["1"]).spawn();
-    logged(&place, "a word of number 1", 1);
+    job_said(&place, 1);
     until("both are its children", || children(running.pid()).len() == 2);
     fs::write(place.path("over"), "").unwrap();
     until("the other one is reaped", || children(running.pid()).len() == 1);
     fs::write(place.path("go"), "").unwrap();
-    logged(&place, "the load has ended: exit 0: done", 1);
+    logged(&place, Logged::Done, 1);
     stopped(&place, running);
 }
 
@@ -70,11 +71,11 @@ fn the_first_process_of_a_container_reaps_orphans_and_still_learns_how_its_job_e
     let place = Place::new();
     let scheduler = with_told_jobs(&place, &["held3"]);
     let Some(running) = first_with_orphans(scheduler) else { return };
-    logged(&place, "a word of number 1", 1);
+    job_said(&place, 1);
     until("orphans and the job are its children", || children(running.pid()).len() == 6);
     fs::write(place.path("over"), "").unwrap();
     fs::write(place.path("go"), "").unwrap();
-    logged(&place, "the load has ended: exit 3: done, but some boards failed", 1);
+    logged(&place, Logged::Done, 1);
     until("all are reaped", || children(running.pid()).is_empty());
     stopped(&place, running);
     assert_eq!(started(&place).len(), 1);

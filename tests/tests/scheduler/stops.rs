@@ -5,9 +5,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use r3e_tests::harness::{Place, until};
+use r3e_tests::harness::{Place, events, events_with, until};
 
-use crate::place::{log, logged, nothing_left, started, stopped, trigger, with_told_jobs};
+use crate::place::{
+    Logged, ended, job_said, log, nothing_left, started, stopped, trigger, was_forced, with_told_jobs, working_in,
+};
 
 /// How many at a time: enough to keep both cores of a small machine busy.
 const AT_A_TIME: u32 = 4;
@@ -23,14 +25,29 @@ const TRIES: u32 = 20;
 fn it_gives_memory_back_from_time_to_time_with_the_line_that_operators_know() {
     let place = Place::new();
     let running = with_told_jobs(&place, &[]).set("memory.purge_every", "20ms").spawn();
-    logged(&place, "💾 Periodic GC: Alloc=", 3);
+    until("it has purged", || log(&place).matches("💾 Periodic GC: Alloc=").count() >= 3);
     let log = stopped(&place, running);
     assert_eq!(log.matches("⏹️ Memory monitoring stopped").count(), 1, "{log}");
 }
 
 #[test]
-fn stops_at_random_moments() {
-    stops(24);
+fn it_stops_in_order_whatever_its_job_does() {
+    for told in ["0", "69", "patient", "deaf"] {
+        for signal in ["TERM", "INT"] {
+            let place = Place::new();
+            // After 69 it waits for the next try.
+            let jobs =
+                with_told_jobs(&place, &[told]).set("schedule.backoff_min", "1h").set("schedule.backoff_max", "1h");
+            let running = jobs.set("runtime.stop_grace", "500ms").spawn();
+            until("the job is at work", || started(&place).len() == 1);
+            if ["0", "69"].contains(&told) {
+                until("the job is over", || working_in(&place.path("")) == [running.pid()]);
+            }
+            running.signal(signal);
+            ended(&place, running);
+            assert_eq!(started(&place).len(), 1, "{told}, {signal}");
+        }
+    }
 }
 
 #[test]
@@ -118,18 +135,18 @@ fn stop_once(seed: u64, stalls: &AtomicU32) -> Option<bool> {
     nothing_left(&place);
     if ended.status.signal().is_some() {
         // By the signal itself: it had not begun.
-        assert!(!log.contains("starting a"), "seed {seed}: {log}");
+        assert!(Logged::Started.events(&place).is_empty(), "seed {seed}: {log}");
         return Some(true);
     }
-    if log.contains("ending at once") && stalls.load(Ordering::Relaxed) > stalled {
+    if was_forced(&log) && stalls.load(Ordering::Relaxed) > stalled {
         return None;
     }
     assert_eq!(ended.code(), Some(0), "seed {seed}: {log}");
     // Its own watchdog ends it 0.8 s after `stop_grace`, and says so: in none of these it had to.
-    let (_, after) = log.split_once("📅 Scheduler task exiting\n").unwrap_or_else(|| panic!("seed {seed}: {log}"));
+    let (_, after) = log.split_once("📅 Scheduler task exiting").unwrap_or_else(|| panic!("seed {seed}: {log}"));
     // That a signal came is told by the thread that waits for signals, which may be late.
-    assert!(after.lines().all(|line| line.contains("r3e_common::runtime::shutdown")), "seed {seed}: {log}");
-    assert!(!log.contains("ending at once"), "seed {seed}: {log}");
+    assert!(after.lines().skip(1).all(|line| line.contains("r3e_common::runtime::shutdown")), "seed {seed}: {log}");
+    assert!(!was_forced(&log), "seed {seed}: {log}");
     assert!(!log.contains("panicked"), "seed {seed}: {log}");
     let sockets = fs::read_dir(place.path("run")).into_iter().flatten().count();
     assert!(sockets <= 1, "seed {seed}: only the folder of records is left");
@@ -141,14 +158,14 @@ fn a_second_signal_is_haste() {
     let place = Place::new();
     let jobs = with_told_jobs(&place, &["deaf"]).set("runtime.stop_grace", "1h");
     let running = jobs.spawn();
-    crate::place::logged(&place, "a word of number 1", 1);
+    job_said(&place, 1);
     running.signal("TERM");
-    crate::place::logged(&place, "stopping", 1);
+    let signals = || events_with(&log(&place), &["signal", "grace"]).len();
+    until("the first is logged", || signals() == 1);
     running.signal("INT");
     let _ended = running.wait().with_code(0);
-    let said = log(&place);
-    assert!(said.contains("hurrying") && said.contains("the job is to stop at once: it is killed"), "{said}");
-    assert!(said.ends_with("📅 Scheduler task exiting\n"), "{said}");
+    assert_eq!(signals(), 2, "{}", log(&place));
+    assert!(events(&log(&place)).iter().any(|it| it.names("📅 Scheduler task exiting")), "{}", log(&place));
     nothing_left(&place);
 }
 
@@ -165,10 +182,10 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
     let jobs = with_told_jobs(&place, &["talkative", "0"]).set("schedule.trigger_poll", "10ms");
     let running = jobs.spawn();
     let reader = reader.join().unwrap();
-    r3e_tests::harness::until("the loader has run", || started(&place).len() == 1);
+    until("the loader has run", || started(&place).len() == 1);
     // It goes on: what is triggered is started.
     trigger(&place, "1693");
-    r3e_tests::harness::until("the refresher has run", || started(&place).len() == 2);
+    until("the refresher has run", || started(&place).len() == 2);
     running.signal("TERM");
     let _ended = running.wait().with_code(0);
     drop(reader);

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 
-use r3e_tests::harness::{BindMount, Place, ReadOnlyFolder, signal, until};
+use r3e_tests::harness::{BindMount, Place, ReadOnlyFolder, events_at, events_with, signal, until};
 
-use crate::place::{log, logged, started, stopped, trigger, with_told_jobs, working_in};
+use crate::place::{
+    Logged, job_said, log, logged, started, stopped, trigger, trigger_is_over, with_told_jobs, working_in,
+};
 
 #[test]
 fn it_is_noticed_at_once_and_says_what_is_refreshed() {
@@ -18,11 +20,9 @@ fn it_is_noticed_at_once_and_says_what_is_refreshed() {
         place.cache().is_dir() && !log(&place).is_empty() || place.staging().join(".scheduler.json").exists()
     });
     trigger(&place, "1693 5276-8600\n");
-    logged(&place, "the trigger file is taken: a refresh of the boards that the trigger file names", 1);
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, Logged::Done, 1);
     trigger(&place, " \n");
-    logged(&place, "the trigger file is taken: a refresh of everything", 1);
-    logged(&place, "has ended: exit 0: done", 2);
+    logged(&place, Logged::Done, 2);
     stopped(&place, running);
     let [boards, full] = started(&place).try_into().unwrap();
     assert!(boards.starts_with("r3e-refresher boards --from=cache/.refresh_now.taken "), "{boards}");
@@ -42,7 +42,7 @@ fn it_is_found_where_nothing_is_noticed() {
     fs::create_dir(&other).unwrap();
     fs::write(other.join("refresh_now"), "1693").unwrap();
     let Some(mounted) = BindMount::mount(&other, &place.cache()) else { return };
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, Logged::Done, 1);
     stopped(&place, running);
     drop(mounted);
 }
@@ -57,7 +57,7 @@ fn it_is_taken_however_much_else_happens_in_the_cache() {
     trigger(&place, "1693");
     until("it is taken", || {
         fs::write(place.cache().join("neighbour"), "").unwrap();
-        log(&place).contains("has ended: exit 0: done")
+        !Logged::Done.events(&place).is_empty()
     });
     stopped(&place, running);
 }
@@ -70,11 +70,9 @@ fn one_refresh_does_for_a_run_that_was_missed_and_a_trigger_for_everything() {
     fs::write(place.staging().join(".scheduler.json"), r#"{"format":1,"settled_at":"2026-01-01T00:00:00Z"}"#).unwrap();
     // Whichever is asked for first, the other one joins it or comes after it with nothing to do.
     let running = with_told_jobs(&place, &["patient"]).set("schedule.job_timeout", "2s").spawn();
-    logged(&place, "is tried again", 1);
-    logged(&place, "has ended: exit 0: done", 1);
-    until("the trigger file is done with", || {
-        !place.cache().join("refresh_now").exists() && !place.cache().join(".refresh_now.taken").exists()
-    });
+    logged(&place, Logged::Retried, 1);
+    logged(&place, Logged::Done, 1);
+    trigger_is_over(&place);
     stopped(&place, running);
     assert!(started(&place).iter().all(|it| it.starts_with("r3e-refresher full ")), "{:?}", started(&place));
 }
@@ -87,11 +85,12 @@ fn a_taken_file_that_cannot_be_removed_starts_nothing_anew() {
     let Some(_mounted) = ReadOnlyFolder::mount(&place.cache()) else { return };
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10ms");
     let running = jobs.set("schedule.load_at_start", "false").spawn();
-    logged(&place, "cannot take the trigger file", 1);
+    let errors = || events_at(&log(&place), "ERROR").iter().filter(|it| it.names(".refresh_now.taken")).count();
+    until("the error is logged", || errors() == 1);
     // It goes on looking, as the clock of its log tells; a reload is answered meanwhile.
     for times in 1..=20 {
         running.signal("HUP");
-        logged(&place, "the configuration was read again", times);
+        logged(&place, Logged::Reloaded, times);
     }
     let log = stopped(&place, running);
     assert_eq!((started(&place).len(), log.matches("cannot take the trigger file").count()), (1, 1), "{log}");
@@ -107,21 +106,20 @@ fn while_a_job_is_at_work_it_is_kept_and_what_is_written_late_is_not_lost() {
         .set("runtime.stop_grace", "2s")
         .set("schedule.attempts", "1")
         .spawn();
-    logged(&place, "a word of number 1", 1);
+    job_said(&place, 1);
     let path = place.cache().join("refresh_now");
     let mut slow = fs::File::create(&path).unwrap();
     slow.write_all(b"1693\n").unwrap();
-    logged(&place, "the load takes too long", 1);
+    logged(&place, Logged::TimedOut, 1);
     assert!(path.exists(), "it is kept while the load is at work");
-    logged(&place, "a word of number 2", 1);
+    job_said(&place, 2);
     assert!(!path.exists(), "it is taken");
     slow.write_all(b"1778\n").unwrap();
     trigger(&place, "5276-8600");
     fs::write(place.path("go"), "").unwrap();
-    logged(&place, "a word of number 4", 1);
-    logged(&place, "has ended: exit 0: done", 3);
-    let log = stopped(&place, running);
-    assert!(log.contains("the trigger file was written to meanwhile"), "{log}");
+    job_said(&place, 4);
+    logged(&place, Logged::Done, 3);
+    stopped(&place, running);
     assert_eq!(started(&place).len(), 4);
 }
 
@@ -133,17 +131,20 @@ fn what_is_no_file_is_refused_once_and_what_follows_is_taken() {
     symlink("/etc/hostname", &path).unwrap();
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10ms");
     let running = jobs.set("schedule.load_at_start", "false").spawn();
-    logged(&place, "refused: a symbolic link", 1);
+    let refusals =
+        || events_at(&log(&place), "ERROR").into_iter().filter(|it| it.names("refresh_now")).collect::<Vec<_>>();
+    until("the symbolic link is refused", || refusals().len() == 1);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    logged(&place, "refused: a folder", 1);
+    until("the folder is refused", || refusals().len() == 2);
     fs::remove_dir(&path).unwrap();
     trigger(&place, &" ".repeat(2 << 20));
-    logged(&place, "refused: 2097152 bytes, expected at most 1048576", 1);
+    until("the large file is refused", || refusals().len() == 3);
+    assert!(refusals()[2].names("2097152") && refusals()[2].names("1048576"), "{:?}", refusals());
     trigger(&place, "1693");
-    logged(&place, "has ended: exit 0: done", 1);
-    let log = stopped(&place, running);
-    assert_eq!(log.matches("refused: ").count(), 3, "{log}");
+    logged(&place, Logged::Done, 1);
+    stopped(&place, running);
+    assert_eq!(refusals().len(), 3, "{:?}", refusals());
     assert_eq!(started(&place).len(), 1);
 }
 
@@ -153,11 +154,11 @@ fn a_scheduler_that_was_killed_sees_it_through_the_next_time() {
     trigger(&place, "1693");
     let patient = with_told_jobs(&place, &["patient", "0"]).set("schedule.load_at_start", "false");
     let running = patient.spawn();
-    logged(&place, "a word of number 1", 1);
+    job_said(&place, 1);
     let _killed = running.kill();
     place.kill_all();
     let running = patient.spawn();
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, Logged::Done, 1);
     stopped(&place, running);
     assert_eq!(started(&place).len(), 2);
     assert!(!place.cache().join(".refresh_now.taken").exists());
@@ -170,20 +171,18 @@ fn one_whose_job_somebody_else_stops_is_tried_again_until_it_is_done() {
     let jobs = with_told_jobs(&place, &["patient", "patient", "0"]).set("schedule.load_at_start", "false");
     let running = jobs.set("schedule.attempts", "1").spawn();
     for (times, name) in [(1, "TERM"), (2, "KILL")] {
-        logged(&place, &format!("a word of number {times}"), 1);
+        job_said(&place, times);
         // What the job has started has a later number.
         let job = working_in(&place.path("")).into_iter().filter(|pid| *pid != running.pid()).min();
         signal(job.unwrap(), name);
-        logged(&place, "is tried again", times);
+        logged(&place, Logged::Retried, times);
         assert!(place.cache().join(".refresh_now.taken").exists());
     }
-    logged(&place, "has ended: exit 0: done", 1);
-    until("the trigger file is done with", || !place.cache().join(".refresh_now.taken").exists());
+    logged(&place, Logged::Done, 1);
+    trigger_is_over(&place);
     let log = stopped(&place, running);
-    assert!(
-        log.contains("exit 143: stopped by a signal") && log.contains("to_drop=\"remove cache/.refresh_now.taken\""),
-        "{log}"
-    );
+    assert!(Logged::Failed.events(&place)[0].names("143"), "{log}");
+    assert!(Logged::Retried.events(&place)[0].field("to_drop").as_str().unwrap().contains("cache/.refresh_now.taken"));
 }
 
 #[test]
@@ -193,12 +192,12 @@ fn one_that_waits_to_be_tried_again_is_dropped_by_removing_the_taken_file() {
     let jobs = with_told_jobs(&place, &["143"]).set("schedule.load_at_start", "false");
     let jobs = jobs.set("schedule.backoff_min", "1h").set("schedule.backoff_max", "1h");
     let running = jobs.set("schedule.trigger_poll", "10ms").spawn();
-    logged(&place, "is tried again", 1);
+    logged(&place, Logged::Retried, 1);
     fs::remove_file(place.cache().join(".refresh_now.taken")).unwrap();
-    logged(&place, "the taken trigger file was removed", 1);
+    until("it is noticed", || events_with(&log(&place), &["path"]).iter().any(|it| it.names(".refresh_now.taken")));
     // The next one is taken.
     trigger(&place, "5276-8600");
-    logged(&place, "has ended: exit 0: done", 1);
+    logged(&place, Logged::Done, 1);
     stopped(&place, running);
     assert_eq!(started(&place).len(), 2);
 }

@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use r3e_tests::harness::{signal, until};
+use r3e_tests::harness::{events, events_with, signal, until};
 
 use crate::place::{Machine, service};
 
@@ -60,17 +60,18 @@ pub(crate) fn lives<S: Supervisor>() {
     // Start: both answer, the scheduler has the loader do its work, and each line is where it belongs.
     let first = answers(&machine, "r3e-scheduler", None);
     let monitor = answers(&machine, "r3e-monitor", None);
-    until("the loader is done", || log("scheduler").contains("the load has ended"));
-    until("the monitor is at work", || log("monitor").contains("watching"));
+    let loads = || events_with(&log("scheduler"), &["pid", "seconds"]).len();
+    until("the loader is done", || loads() >= 1);
+    until("the monitor is at work", || !events_with(&log("monitor"), &["every", "purge_every"]).is_empty());
     assert!(machine.place.path("state/cache/driver_index.json.gz").is_file());
     let scheduler = log("scheduler");
-    assert!(scheduler.lines().any(|line| line.starts_with("r3e-loader[")), "{scheduler}");
+    assert!(events(&scheduler).iter().any(|it| it.job.as_deref() == Some("r3e-loader")), "{scheduler}");
     assert!(!scheduler.contains("r3e_monitor") && !log("monitor").contains("r3e_scheduler"));
 
     // Crash: another takes its place, and the monitor goes on.
     signal(u32::try_from(first).unwrap(), "KILL");
     let second = answers(&machine, "r3e-scheduler", Some(first));
-    until("the loader is done again", || counted("scheduler", "the load has ended") >= 2);
+    until("the loader is done again", || loads() >= 2);
     assert_eq!(answers(&machine, "r3e-monitor", None), monitor);
     for pid in [second, monitor] {
         assert!(machine.processes().iter().any(|it| u64::from(*it) == pid), "{pid} is known to be of this machine");
@@ -79,7 +80,7 @@ pub(crate) fn lives<S: Supervisor>() {
     // Reload: the same process reads it.
     machine.configure("[schedule]\ndaily_at = \"05:30\"\n");
     S::reload(&machine, "r3e-scheduler");
-    until("it was read", || log("scheduler").contains("the configuration was read again"));
+    until("it was read", || !events_with(&log("scheduler"), &["next"]).is_empty());
     assert_eq!(answers(&machine, "r3e-scheduler", None), second);
 
     // A configuration that is wrong is not tried for ever, and mending it is enough.

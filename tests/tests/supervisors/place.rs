@@ -5,19 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use r3e_tests::harness::{Invocation, Place, command, grid, processes_of};
-use r3e_tests::programs;
+use r3e_tests::harness::{Invocation, Place, command, grid, processes_of, program};
 use r3e_tests::sim::{SimOptions, Simulator};
 use serde_json::Value;
 
 /// A shipped file or folder.
 pub(crate) fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
-}
-
-/// Where the programs under test are.
-pub(crate) fn program(name: &str) -> PathBuf {
-    programs::program(name).unwrap()
 }
 
 /// A small service.
@@ -47,7 +41,7 @@ impl Machine {
     pub(crate) fn configure(&self, more: &str) {
         let Self { place, upstream } = self;
         let text = format!(
-            "[catalog]\npath = \"{}\"\n[upstream]\nbase_url = {upstream:?}\nrequests_per_second = 10000\n[runtime]\ndir = \"{}\"\n{more}",
+            "[catalog]\npath = \"{}\"\n[upstream]\nbase_url = {upstream:?}\nrequests_per_second = 10000\n[runtime]\ndir = \"{}\"\n[log]\nformat = \"json\"\n{more}",
             place.path("catalog.toml").display(),
             place.path("run").display(),
         );

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use r3e_tests::harness::{Place, command};
+use r3e_tests::harness::{Place, command, program};
 
-use crate::place::{program, shipped};
+use crate::place::shipped;
 
 const SERVICES: [&str; 4] =
     ["r3e-scheduler.service", "r3e-monitor.service", "r3e-loader.service", "r3e-refresher.service"];

@@ -1,4 +1,4 @@
-//! What becomes of a board that is much smaller than the cached one.
+//! A board that is much smaller than the cached one.
 
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
@@ -16,16 +16,17 @@ const CATALOG: &str = "[[track]]\nid = 2\nname = 'N'\n[[class]]\nid = 3\nname = 
 struct World {
     service: Service,
     fetcher: Fetcher,
-    /// How often the board was asked for from its beginning.
-    readings: Arc<AtomicUsize>,
+    /// How often the board was requested from its beginning.
+    attempts: Arc<AtomicUsize>,
     _folder: tempfile::TempDir,
 }
 
 impl World {
-    /// The board has `cached` entries, and by the n-th answer those that `sent` says of n, on pages of as many as it says.
+    /// `cached` is the number of cached entries; `sent` returns the numbers of entries and of entries per page of the n-th
+    /// response.
     fn new(cached: u32, sent: impl Fn(usize) -> (u32, usize) + Send + 'static) -> Self {
-        let readings = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&readings);
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&attempts);
         let answer = move |Listing { start, count }: Listing| {
             counted.fetch_add(usize::from(start == 0), Ordering::Relaxed);
             let (entries, page_length) = sent(counted.load(Ordering::Relaxed));
@@ -55,7 +56,7 @@ impl World {
             tasks: Tasks::default(),
             clock: SystemTime::now,
         };
-        Self { service, fetcher, readings, _folder: folder }
+        Self { service, fetcher, attempts, _folder: folder }
     }
 
     fn fetch(&self) -> Fetched {
@@ -74,7 +75,7 @@ fn entries_of(count: u32) -> Vec<String> {
 }
 
 #[test]
-fn a_board_that_is_much_smaller_replaces_the_cached_one_only_when_two_answers_agree() {
+fn a_much_smaller_board_is_accepted_only_if_two_responses_agree() {
     const CHANGED: Arrivals = Arrivals { changed: 1, unchanged: 0, empty: 0, kept: 0 };
     const UNCHANGED: Arrivals = Arrivals { changed: 0, unchanged: 1, empty: 0, kept: 0 };
     const KEPT: Arrivals = Arrivals { changed: 0, unchanged: 0, empty: 0, kept: 1 };
@@ -91,23 +92,23 @@ fn a_board_that_is_much_smaller_replaces_the_cached_one_only_when_two_answers_ag
         (&[50, 20, 80], FAILED, 100),
     ];
     for (sent, arrivals, cached) in cases {
-        let world = World::new(100, move |reading| (sent[reading - 1], usize::MAX));
+        let world = World::new(100, move |number| (sent[number - 1], usize::MAX));
         let fetched = world.fetch();
         assert_eq!((fetched.arrivals, world.cached()), (arrivals, cached), "{sent:?}");
-        assert_eq!(world.readings.load(Ordering::Relaxed), sent.len(), "{sent:?}");
+        assert_eq!(world.attempts.load(Ordering::Relaxed), sent.len(), "{sent:?}");
         let errors: Vec<_> = fetched.failed.iter().map(|it| it.error.as_str()).collect();
-        let expected: &[&str] = &["3 answers with far fewer entries than the 100 cached, and no two in a row agree"];
+        let expected: &[&str] = &["3 responses have far fewer entries than the 100 cached, and no two in a row agree"];
         assert_eq!(errors, if arrivals == FAILED { expected } else { &[] }, "{sent:?}");
     }
 }
 
 #[test]
 fn a_limit_that_falls_during_a_run_costs_no_entry() {
-    // The first time pages are as long as asked for; then so short that the first one looks like the last.
-    let world = World::new(100, |reading| (100, if reading == 1 { 50 } else { 10 }));
-    for readings in [1, 3] {
+    // The first time, pages are full; then so short that the first one looks like the last.
+    let world = World::new(100, |number| (100, if number == 1 { 50 } else { 10 }));
+    for attempts in [1, 3] {
         let fetched = world.fetch();
         assert_eq!((fetched.arrivals.unchanged, world.cached()), (1, 100));
-        assert_eq!(world.readings.load(Ordering::Relaxed), readings);
+        assert_eq!(world.attempts.load(Ordering::Relaxed), attempts);
     }
 }

@@ -178,3 +178,20 @@ pub(super) fn choice<T: Copy + Display + 'static>(choices: &'static [T]) -> Kind
     let parse = |text: &str| choices.iter().copied().find(|choice| choice.to_string() == text);
     Kind { range: Some(names.clone()), ..text(format!("one of {names}"), parse) }
 }
+
+/// One or more of a few values, by their names: an array in the file, elsewhere separated by commas.
+pub(super) fn choices<T: Copy + Display + PartialEq + 'static>(choices: &'static [T]) -> Kind<Vec<T>> {
+    let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let parse = |value: &Value| {
+        let given = value
+            .as_array()?
+            .iter()
+            .map(|it| choices.iter().copied().find(|choice| Some(choice.to_string().as_str()) == it.as_str()));
+        given.collect::<Option<Vec<T>>>().filter(|given| !given.is_empty())
+    };
+    Kind {
+        range: Some(names.clone()),
+        from_text: |text| Some(text.to_str()?.split(',').map(str::trim).collect::<Vec<_>>().into()),
+        ..kind(format!("one or more of {names}, as an array, or separated by \",\" outside the file"), parse)
+    }
+}

@@ -11,9 +11,10 @@ use toml::Value;
 use url::Url;
 
 use super::error::ConfigError;
+use super::index_format::IndexFormat;
 use super::kind::{
-    base_url, boolean, choice, cron_list, duration, duration_or_zero, header, number, optional, path, path_value,
-    socket_address, time_of_day, time_zone,
+    base_url, boolean, choice, choices, cron_list, duration, duration_or_zero, header, number, optional, path,
+    path_value, socket_address, time_of_day, time_zone,
 };
 use super::paths;
 use super::values::{DefaultValue, Derive, Setting, Values};
@@ -132,6 +133,9 @@ settings! {
         every: Duration = duration(), "30m";
         /// Whether to write an uncompressed copy of the index too.
         plain: bool = boolean(), false;
+        /// For which front ends files are published: `2026-02` is the driver index, `2026-04` the index in shards, combinations,
+        /// teams and statistics.
+        formats: Vec<IndexFormat> = choices(&IndexFormat::ALL), toml::Value::from(IndexFormat::ALL.map(|it| it.to_string()).to_vec());
     }
 
     /// When r3e-scheduler starts jobs.

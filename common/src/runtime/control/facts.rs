@@ -1,7 +1,7 @@
-//! What only the program itself knows; the allocator, the kernel and the runtime know the rest.
+//! What only the program itself knows. The rest comes from the allocator, the kernel and the runtime.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
@@ -15,8 +15,8 @@ use crate::runtime::timestamp;
 
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 
-/// What a program reports about itself, shared with its control socket. Setting and reading take no longer than the clone
-/// of a pointer, so neither waits for the other.
+/// What a program reports about itself, shared with its control socket. Setting and reading clone a pointer at most, so neither waits
+/// for the other.
 pub struct Facts {
     program: &'static str,
     version: &'static str,
@@ -25,10 +25,15 @@ pub struct Facts {
     started_at: SystemTime,
     runtime: Handle,
     limit_bytes: Option<u64>,
-    phase: Mutex<&'static str>,
-    schedule: Mutex<Option<ScheduleFigures>>,
-    progress: Mutex<Option<Ask<BoardsProgress>>>,
-    tasks: Mutex<Option<Ask<Vec<TaskInfo>>>>,
+    changing: Mutex<Changing>,
+}
+
+/// What changes while the program runs.
+struct Changing {
+    phase: &'static str,
+    schedule: Option<ScheduleFigures>,
+    progress: Option<Ask<BoardsProgress>>,
+    tasks: Option<Ask<Vec<TaskInfo>>>,
 }
 
 impl fmt::Debug for Facts {
@@ -50,11 +55,12 @@ impl Facts {
             started_at,
             runtime,
             limit_bytes,
-            phase: Mutex::new("starting"),
-            schedule: Mutex::new(None),
-            progress: Mutex::new(None),
-            tasks: Mutex::new(None),
+            changing: Mutex::new(Changing { phase: "starting", schedule: None, progress: None, tasks: None }),
         }
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The program's name.
@@ -72,28 +78,28 @@ impl Facts {
     /// What the program is doing.
     #[must_use]
     pub fn phase(&self) -> &'static str {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changing().phase
     }
 
     /// Sets what the program is doing, such as `fetching`. A phase is a label of metrics, so it is one of a few words in the
     /// code, never text made at run time.
     pub fn set_phase(&self, phase: &'static str) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        self.changing().phase = phase;
     }
 
     /// Sets the figures of a scheduler.
     pub fn set_schedule(&self, schedule: ScheduleFigures) {
-        *self.schedule.lock().unwrap_or_else(PoisonError::into_inner) = Some(schedule);
+        self.changing().schedule = Some(schedule);
     }
 
     /// Sets the source of progress, which must not block.
     pub fn set_progress(&self, ask: Option<Arc<dyn Fn() -> BoardsProgress + Send + Sync>>) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+        self.changing().progress = ask;
     }
 
     /// Sets the source of the live tasks, which must not block.
     pub fn set_tasks(&self, ask: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
-        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+        self.changing().tasks = ask;
     }
 
     /// Lists these tasks.
@@ -102,7 +108,7 @@ impl Facts {
         self.set_tasks(Some(Arc::new(move || tasks.list())));
     }
 
-    /// What the program holds and does now.
+    /// The current figures of the program.
     ///
     /// # Errors
     /// If the allocator or the kernel fails to report.
@@ -112,7 +118,9 @@ impl Facts {
 
     /// The same, with figures that are already read.
     pub(super) fn stats_of(&self, figures: Figures, pss_bytes: u64) -> Stats {
-        let ask = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let changing = self.changing();
+        let (phase, schedule, ask) = (changing.phase, changing.schedule.clone(), changing.progress.clone());
+        drop(changing);
         Stats {
             program: self.program.to_owned(),
             pid: std::process::id(),
@@ -120,13 +128,13 @@ impl Facts {
             version: self.version.to_owned(),
             started_at: timestamp(self.started_at),
             uptime_s: seconds(self.started.elapsed()),
-            phase: self.phase().to_owned(),
+            phase: phase.to_owned(),
             figures,
             pss_bytes,
             limit_bytes: self.limit_bytes,
             tasks: self.runtime.metrics().num_alive_tasks() as u64,
             progress: ask.map(|ask| ask()),
-            schedule: self.schedule.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            schedule,
         }
     }
 
@@ -143,15 +151,15 @@ impl Facts {
     /// The live tasks, oldest first.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskStats> {
-        let ask = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ask = self.changing().tasks.clone();
         let mut tasks = ask.map(|ask| ask()).unwrap_or_default();
         tasks.sort_by_key(|task| task.since);
-        let told = |task: TaskInfo| TaskStats {
+        let stats = |task: TaskInfo| TaskStats {
             name: task.name.to_owned(),
             age_s: seconds(task.since.elapsed()),
             place: format!("{}:{}", task.place.file(), task.place.line()),
         };
-        tasks.into_iter().map(told).collect()
+        tasks.into_iter().map(stats).collect()
     }
 }
 

@@ -1,8 +1,8 @@
-//! One field of a cron expression, and the set of numbers that it stands for.
+//! One field of a cron expression, and the set of numbers it matches.
 
 use super::CronError;
 
-/// Some of the numbers from 0 to 63.
+/// A set of numbers from 0 to 63.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Set(u64);
 
@@ -11,7 +11,7 @@ impl Set {
         self.first_from(number) == Some(number)
     }
 
-    /// The least of them that is not less.
+    /// The smallest number in the set that is at least `number`.
     pub(super) fn first_from(self, number: i8) -> Option<i8> {
         let rest = u32::try_from(number).ok().and_then(|it| u64::MAX.checked_shl(it)).map_or(0, |from| self.0 & from);
         if rest == 0 { None } else { i8::try_from(rest.trailing_zeros()).ok() }
@@ -29,7 +29,7 @@ pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) min: i8,
     pub(super) max: i8,
-    /// Names of its numbers, from the least on.
+    /// The names of its numbers, from `min` on.
     pub(super) names: &'static [&'static str],
 }
 

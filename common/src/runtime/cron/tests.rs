@@ -154,9 +154,9 @@ fn what_is_wrong_is_told() {
     * jan * * *: invalid hour field: expected numbers 0 to 23, rising ranges, or * or ranges with steps up to 23, found "jan"
     * * L * *: invalid day of month field: expected numbers 1 to 31, rising ranges, or * or ranges with steps up to 31, found "L"
     ? * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "?"
-    0 0 31 2 *: never due: none of its months has such a day
-    0 0 31 4,6,9,11 *: never due: none of its months has such a day
-    0 0 30 feb */2: never due: none of its months has such a day
+    0 0 31 2 *: never due: none of its months has any of its days
+    0 0 31 4,6,9,11 *: never due: none of its months has any of its days
+    0 0 30 feb */2: never due: none of its months has any of its days
     1/2/3 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "1/2/3"
     ٣ * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "٣"
     99999999999999999999999999 * * * *: invalid minute field: expected numbers 0 to 59, rising ranges, or * or ranges with steps up to 59, found "99999999999999999999"

@@ -1,4 +1,4 @@
-//! What the file system refused, how far that reaches, and what the user can do about it.
+//! Errors of the file system: how far they reach, and what the user can do.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,32 +10,32 @@ use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::unistd::Uid;
 
-/// The file system refused something.
+/// The file system refused an operation.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {cause}{hint}", path.display())]
 pub struct FsError {
-    /// What was tried, as a verb: `read`, `write`, …
+    /// The operation, as a verb: `read`, `write`, …
     pub action: &'static str,
-    /// On which path.
+    /// Its path.
     pub path: PathBuf,
     /// The system's error.
     pub cause: io::Error,
-    /// What lies behind it, in parentheses; empty where nothing more is known.
+    /// An explanation in parentheses, or nothing.
     hint: String,
 }
 
-/// How far a refusal reaches.
+/// How far an error reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// This file or its folder. Others may be fine, if the folder of them all is.
+    /// This file or its folder. Others may be fine.
     Path,
-    /// This process: it has, or the system has, no more descriptors or memory.
+    /// This process: there are no more descriptors, threads or memory.
     Process,
-    /// The disk, as far as anybody knows.
+    /// The whole disk, presumably.
     Disk,
 }
 
-/// What was being done to a file.
+/// The kind of access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Reading it.
@@ -45,13 +45,13 @@ pub enum Access {
 }
 
 impl FsError {
-    /// An error that names the action and the path, with a hint where the path or a limit explains the cause.
+    /// Adds a hint if owners, modes or a limit explain the cause.
     #[must_use]
     pub fn new(action: &'static str, path: &Path, cause: io::Error) -> Self {
         Self::with_hint(action, path, cause, &[path])
     }
 
-    /// The error of moving a file, which either folder may have refused.
+    /// The error of a move, which either folder may have caused.
     pub(super) fn of_move(from: &Path, to: &Path, cause: io::Error) -> Self {
         Self::with_hint("move to", to, cause, &[from, to])
     }
@@ -61,23 +61,23 @@ impl FsError {
         Self { action, path: path.to_owned(), cause, hint }
     }
 
-    /// How far this reaches, where the file was accessed so.
+    /// How far the error reaches, for that kind of access.
     #[must_use]
     pub fn reach(&self, access: Access) -> Reach {
         reach(&self.cause, access)
     }
 }
 
-/// The one place that decides what is about a single file and what is about the disk.
+/// The one table of errors that concern a single file, and not the disk.
 fn reach(cause: &io::Error, access: Access) -> Reach {
     use Errno::{EACCES, EAGAIN, EBUSY, EEXIST, EIO, ELOOP, EMFILE, ENFILE, ENOMEM, ENOTDIR, ENOTEMPTY, EPERM, EROFS};
-    // Also where we found it ourselves, and the system gave no number.
+    // Also found by our own checks, without an error number.
     if cause.kind() == io::ErrorKind::IsADirectory {
         return Reach::Path;
     }
     match cause.raw_os_error().map(Errno::from_raw) {
         Some(EACCES | EPERM | EROFS | EBUSY | ELOOP | ENOTDIR | EEXIST | ENOTEMPTY) => Reach::Path,
-        // A bad sector is one file's; a disk that cannot be written to is everybody's.
+        // A bad sector affects one file, a failing write the whole disk.
         Some(EIO) if access == Access::Read => Reach::Path,
         Some(EMFILE | ENFILE | ENOMEM | EAGAIN) => Reach::Process,
         _ => Reach::Disk,
@@ -97,12 +97,12 @@ fn hint(involved: &[&Path], cause: &io::Error) -> Option<String> {
     }
 }
 
-/// The limit in force; none where there is none.
+/// The soft limit. `None` if there is none.
 fn limit(resource: Resource) -> Option<u64> {
     getrlimit(resource).ok().map(|(soft, _)| soft).filter(|it| *it != RLIM_INFINITY)
 }
 
-/// Who owns these files and their folders, as far as that can be seen, and who we are.
+/// The owners of these files and of their folders, and the user of this process.
 fn owners(involved: &[&Path]) -> Option<String> {
     let mut text = String::new();
     for (what, path) in involved.iter().flat_map(|path| [("", *path), ("folder ", super::parent(path))]) {
@@ -114,7 +114,7 @@ fn owners(involved: &[&Path]) -> Option<String> {
     (!text.is_empty()).then(|| format!("{text}this process runs as user {}", Uid::effective()))
 }
 
-/// Turns a system error into one that names the action and the path.
+/// Adds the action and the path to an error of the system.
 pub(crate) trait At<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, FsError>;
 }
@@ -131,27 +131,10 @@ mod tests {
 
     #[test]
     fn how_far_each_error_reaches() {
+        use Errno::*;
         let errors = [
-            Errno::EACCES,
-            Errno::EPERM,
-            Errno::EROFS,
-            Errno::EBUSY,
-            Errno::EISDIR,
-            Errno::ENOTDIR,
-            Errno::EEXIST,
-            Errno::ENOTEMPTY,
-            Errno::ELOOP,
-            Errno::EIO,
-            Errno::ENOSPC,
-            Errno::EDQUOT,
-            Errno::EFBIG,
-            Errno::ENOENT,
-            Errno::ESTALE,
-            Errno::EINVAL,
-            Errno::EMFILE,
-            Errno::ENFILE,
-            Errno::ENOMEM,
-            Errno::EAGAIN,
+            EACCES, EPERM, EROFS, EBUSY, EISDIR, ENOTDIR, EEXIST, ENOTEMPTY, ELOOP, EIO, ENOSPC, EDQUOT, EFBIG, ENOENT,
+            ESTALE, EINVAL, EMFILE, ENFILE, ENOMEM, EAGAIN,
         ];
         let row = |errno: Errno| {
             let cause = io::Error::from(errno);

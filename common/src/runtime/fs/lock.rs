@@ -1,20 +1,20 @@
-//! Files that only exist to hold a lock on, which the kernel takes back when the process dies.
+//! Lock files. The kernel releases a lock when the process dies.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::{At as _, FsError, NewFile, modes, unless_missing};
+use super::{At as _, FsError, Inode, NewFile, inode, modes};
 
-/// Opens a file for a lock to be held on it, creating it where it is missing; its content stays. One that this user may
-/// only read is opened so: that is enough for a lock.
+/// Opens a lock file, and creates it if it is missing. A file that this user may not write is opened for reading, which is enough
+/// for a lock.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn open_lock(path: &Path) -> Result<File, FsError> {
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(path);
     match opened {
@@ -25,10 +25,27 @@ pub fn open_lock(path: &Path) -> Result<File, FsError> {
     }
 }
 
-/// Likewise; one that is created can be opened by every user who works in the folder.
+/// Opens and locks a file. Returns `None` if another process holds the lock. If the file system does not support locks, that is
+/// logged, and the file is returned.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the file cannot be opened.
+pub fn lock_exclusively(path: &Path) -> Result<Option<File>, FsError> {
+    let file = open_lock(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, path = %path.display(), "cannot lock; a second instance would not be noticed");
+            Ok(Some(file))
+        }
+    }
+}
+
+/// Like [`open_lock`], but a file that is created can be opened by every user.
+///
+/// # Errors
+/// If the system refuses.
 pub fn open_published_lock(path: &Path) -> Result<File, FsError> {
     let created = File::options().read(true).write(true).create_new(true).mode(modes::FILE).open(path);
     match created {
@@ -41,34 +58,33 @@ pub fn open_published_lock(path: &Path) -> Result<File, FsError> {
     }
 }
 
-/// Whether an open file can be written to.
+/// Whether a file was opened for writing.
 ///
 /// # Errors
-/// When the system does not say.
+/// If the system refuses.
 pub fn is_writable(file: &File) -> io::Result<bool> {
     let flags = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
     Ok(flags & OFlag::O_ACCMODE != OFlag::O_RDONLY)
 }
 
-/// Whether a path leads to an open file, and not to another that has replaced it.
+/// Whether an open file is still at its path.
 ///
 /// # Errors
-/// When that cannot be told.
+/// If the system refuses.
 pub fn leads_to(path: &Path, file: &File) -> Result<bool, FsError> {
     let open = file.metadata().at("look at", path)?;
-    let found = unless_missing(std::fs::metadata(path)).at("look at", path)?;
-    Ok(found.is_some_and(|it| (it.dev(), it.ino()) == (open.dev(), open.ino())))
+    Ok(inode(path)? == Some(Inode::of(&open)))
 }
 
-/// Replaces a lock file that cannot be written to by one with that content, which is locked from the first moment on. To be
-/// called by whoever holds the lock of the old one, and goes on holding it.
+/// Replaces a lock file that cannot be written by one with that content, which is locked before it appears. The caller must hold
+/// the lock of the old file, and keep it.
 ///
 /// # Errors
-/// When the system refuses; the old one is then still there.
+/// If the system refuses. The old file is unchanged then.
 pub fn replace_lock(path: &Path, content: &[u8]) -> Result<File, FsError> {
     let mut new = NewFile::publish(path)?;
     new.write_all(content).at("write", path)?;
-    // A second handle of the same open file, which has the same lock.
+    // Another descriptor of the same open file, which shares its lock.
     let file = new.flushed()?.try_clone().at("open", path)?;
     file.try_lock().map_err(io::Error::from).at("lock", path)?;
     new.commit_unsynced()?;

@@ -1,6 +1,4 @@
-//! Modes of what is published: a web server of another user reads it, whatever the umask of the process that wrote it.
-//!
-//! What exists keeps the mode that it has. What is private is in `private`.
+//! Modes of published files: a web server of another user can read them, whatever the umask. Existing files keep their mode.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -9,22 +7,22 @@ use std::path::Path;
 
 use super::{At as _, FsError, parent};
 
-/// Of a published file: its owner writes it, all may read it.
+/// The mode of a published file.
 pub(super) const FILE: u32 = 0o644;
 
-/// Of a folder on the way to one.
+/// The mode of its folders.
 const FOLDER: u32 = 0o755;
 
-/// Gives a new file the bits that the umask took from it.
+/// Restores the bits of a new file that the umask has removed.
 pub(super) fn publish_file(file: &File) -> io::Result<()> {
     let mode = file.metadata()?.permissions().mode();
     if mode & FILE == FILE { Ok(()) } else { file.set_permissions(Permissions::from_mode(mode | FILE)) }
 }
 
-/// Makes a folder that all may read and enter, and those above it, where they are missing.
+/// Creates a folder that everybody may read and enter, and its parents, if they are missing.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn publish_folders(path: &Path) -> Result<(), FsError> {
     if path.is_dir() {
         return Ok(());
@@ -34,7 +32,7 @@ pub fn publish_folders(path: &Path) -> Result<(), FsError> {
     }
     match DirBuilder::new().mode(FOLDER).create(path) {
         Ok(()) => {}
-        // Somebody else has made it meanwhile.
+        // Another process has created it meanwhile.
         Err(_) if path.is_dir() => return Ok(()),
         Err(error) => return Err(error).at("create the folder", path),
     }

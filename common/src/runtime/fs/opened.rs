@@ -1,4 +1,4 @@
-//! A file that was opened to be read whole.
+//! Files opened for reading.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 
 use super::{At as _, FileId, FsError, unless_missing};
 
-/// A file that was opened, and nothing of it read yet.
+/// An open regular file.
 #[derive(Debug)]
 pub struct Opened<'p> {
     file: File,
@@ -20,12 +20,12 @@ pub struct Opened<'p> {
 }
 
 impl<'p> Opened<'p> {
-    /// Opens a file; `None` where there is none.
+    /// Opens a file. `None` if there is none.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// If it exists but cannot be read.
     pub fn new(path: &'p Path) -> Result<Option<Self>, FsError> {
-        // Opening a pipe or device may not wait for whoever is at its other end.
+        // Opening a pipe or device must not wait for its other end.
         let open = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
         let Some(file) = unless_missing(open).at("open", path)? else { return Ok(None) };
         let metadata = file.metadata().at("look at", path)?;
@@ -37,53 +37,53 @@ impl<'p> Opened<'p> {
         Err(why).at("read", path)
     }
 
-    /// Which file it is, whatever stands at its path by now.
+    /// Its identity, even if another file is at its path by now.
     #[must_use]
     pub fn id(&self) -> FileId {
         FileId::of(&self.metadata)
     }
 
-    /// How long it is.
+    /// Its length.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.metadata.len()
     }
 
-    /// When it was last written.
+    /// When it was last modified.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// If the system does not report it.
     pub fn modified(&self) -> Result<SystemTime, FsError> {
         self.metadata.modified().at("look at", self.path)
     }
 
-    /// Reads its beginning, at most `limit` bytes.
+    /// Reads at most `limit` bytes from its start.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn read_beginning(self, limit: usize) -> Result<Vec<u8>, FsError> {
         let mut bytes = Vec::with_capacity(limit);
         self.file.take(limit as u64).read_to_end(&mut bytes).at("read", self.path)?;
         Ok(bytes)
     }
 
-    /// Reads it into `into` (emptied before), at most `limit` bytes and one, so that a longer file shows.
+    /// Reads it into `into`, which is cleared first, up to one byte more than `limit`, so that the caller notices a larger file.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn read_into(self, into: &mut Vec<u8>, limit: u64) -> Result<(), FsError> {
         make_room(into, usize::try_from(self.bytes().min(limit)).unwrap_or(0) + 1);
         self.file.take(limit.saturating_add(1)).read_to_end(into).at("read", self.path).map(|_| ())
     }
 
-    /// Reads it in pieces.
+    /// A buffered reader.
     #[must_use]
     pub fn reader(self) -> BufReader<File> {
         BufReader::new(self.file)
     }
 }
 
-/// Empties a buffer and gives it room for that many bytes, never holding the room it had and the new one at once.
+/// Clears a buffer and makes room for that many bytes, without ever holding the old and the new allocation at once.
 pub fn make_room(buffer: &mut Vec<u8>, bytes: usize) {
     buffer.clear();
     if buffer.capacity() < bytes {

@@ -1,4 +1,4 @@
-//! Folders and files that are one user's alone.
+//! Folders and files that only their owner may use.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -9,15 +9,14 @@ use nix::unistd::Uid;
 
 use super::{At as _, FsError};
 
-/// Makes a folder that only this user can enter, and those above it, where they are missing. One that is there already
-/// stays as it is, if it is this user's and nobody else can write to it.
+/// Creates a folder that only this user can enter, and its parents, if they are missing. An existing folder is accepted if it belongs
+/// to this user and nobody else can write to it.
 ///
 /// # Errors
-/// When the system refuses; or when at that path there is a link, something that is no folder, or a folder that is someone
-/// else's or that others can write to.
+/// If the system refuses; or if a link, a file, another user's folder, or one that others can write to is at the path.
 pub fn private_folder(path: &Path) -> Result<(), FsError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).at("create the folder", path)?;
-    // A link is not followed: whoever made it could lead us anywhere.
+    // Never follow a link: another user may have made it.
     let found = fs::symlink_metadata(path).at("look at", path)?;
     let (uid, mode) = (found.uid(), found.mode() & 0o7777);
     let wrong = if !found.is_dir() {
@@ -32,10 +31,10 @@ pub fn private_folder(path: &Path) -> Result<(), FsError> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, wrong)).at("use the folder", path)
 }
 
-/// Lets only this user read or write a file.
+/// Lets only this user read and write a file.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn make_private(path: &Path) -> Result<(), FsError> {
     fs::set_permissions(path, Permissions::from_mode(0o600)).at("set the mode of", path)
 }

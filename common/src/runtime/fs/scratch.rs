@@ -1,4 +1,4 @@
-//! A file without a name, which is in memory of its own and not in that of the process.
+//! Memory files, which are not in the memory of the process.
 
 use std::fs::File;
 use std::io;
@@ -10,8 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{At as _, FsError};
 
-/// A file that is only reached through this handle: its memory is free again when the handle is dropped, and also when the
-/// process is killed, whatever kills it.
+/// A file in memory, freed when it is dropped or the process dies.
 #[derive(Debug)]
 pub struct Scratch {
     file: File,
@@ -19,27 +18,26 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a file that is on no disk, but in memory of its own, which is not that of the process. The name is only shown
-    /// by the kernel.
+    /// Creates a memory file. The kernel shows the name.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// If the system refuses.
     pub fn in_memory(name: &str) -> Result<Self, FsError> {
         let path = PathBuf::from(format!("memfd:{name}"));
         let file = memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(io::Error::from).at("create", &path)?;
         Ok(Self { file: file.into(), path })
     }
 
-    /// A path at which code that knows only paths can write this file, as long as it is here.
+    /// A path for code that can only write to paths, valid as long as the file.
     #[must_use]
     pub fn reachable_at(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
 
-    /// How long it is.
+    /// Its length.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// If the system refuses.
     pub fn bytes(&self) -> Result<u64, FsError> {
         Ok(self.file.metadata().at("look at", &self.path)?.len())
     }
@@ -47,15 +45,15 @@ impl Scratch {
     /// Writes `bytes` at `offset`.
     ///
     /// # Errors
-    /// When the system refuses: mostly, because memory is full.
+    /// If the system refuses, mostly because memory is full.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), FsError> {
         self.file.write_all_at(bytes, offset).at("write", &self.path)
     }
 
-    /// Fills `into` with what was written at `offset`.
+    /// Fills `into` with the bytes at `offset`.
     ///
     /// # Errors
-    /// When the system refuses, or the file ends before.
+    /// If the system refuses, or the file is too short.
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<(), FsError> {
         self.file.read_exact_at(into, offset).at("read", &self.path)
     }

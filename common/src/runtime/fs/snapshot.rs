@@ -1,4 +1,4 @@
-//! Looking at what stands at a path, without following a link and without opening it.
+//! Inspects paths without opening them.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use super::{At as _, FsError, unless_missing};
 
-/// Tells one file, in one state, from every other that stands or stood at its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Identifies one state of one file, among all that are or were at its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId {
     device: u64,
     number: u64,
@@ -21,41 +21,47 @@ impl FileId {
         Self { device: file.dev(), number: file.ino(), bytes: file.len(), written: file.modified().ok() }
     }
 
-    /// Its number on its file system, which the kernel tells elsewhere too: of what is mapped, for example.
+    /// When the file was last modified, if the system knows.
+    #[must_use]
+    pub fn written(self) -> Option<SystemTime> {
+        self.written
+    }
+
+    /// The inode number, which the kernel also shows for mapped files, for example.
     #[must_use]
     pub fn inode(self) -> u64 {
         self.number
     }
 }
 
-/// What kind of thing stands there.
+/// The type of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File,
     /// A folder.
     Folder,
-    /// A symbolic link, wherever it leads.
+    /// A symbolic link.
     Link,
     /// A pipe, a socket or a device.
     Other,
 }
 
-/// What stands at a path.
+/// What was found at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileSnapshot {
-    /// Which one it is.
+    /// Its identity.
     pub id: FileId,
-    /// What it is.
+    /// Its type.
     pub kind: Kind,
-    /// How long it is.
+    /// Its length.
     pub bytes: u64,
 }
 
-/// Looks at what stands there; `None` where nothing does.
+/// Inspects a path without following a link. `None` if nothing is there.
 ///
 /// # Errors
-/// When that cannot be told.
+/// If the system refuses.
 pub fn snapshot(path: &Path) -> Result<Option<FileSnapshot>, FsError> {
     let found = unless_missing(fs::symlink_metadata(path)).at("look at", path)?;
     Ok(found.map(|it| {
@@ -69,62 +75,65 @@ pub fn snapshot(path: &Path) -> Result<Option<FileSnapshot>, FsError> {
     }))
 }
 
-/// Which file, folder or link stands there; `None` where nothing does.
+/// The identity of the file, folder or link at a path. `None` if nothing is there.
 ///
 /// # Errors
-/// When that cannot be told.
+/// If the system refuses.
 pub fn identity(path: &Path) -> Result<Option<FileId>, FsError> {
     snapshot(path).map(|it| it.map(|it| it.id))
 }
 
-/// Whether that file stands there, or that a link there leads to it.
+/// The identity of the file or folder that a path leads to. `None` if nothing is there.
 ///
 /// # Errors
-/// When that cannot be told.
-pub fn stands_at(path: &Path, file: FileId) -> Result<bool, FsError> {
-    if identity(path)? == Some(file) {
-        return Ok(true);
-    }
-    let linked = unless_missing(fs::metadata(path)).at("look at", path)?;
-    Ok(linked.is_some_and(|it| FileId::of(&it) == file))
+/// If the system refuses.
+pub fn linked_identity(path: &Path) -> Result<Option<FileId>, FsError> {
+    Ok(unless_missing(fs::metadata(path)).at("look at", path)?.map(|it| FileId::of(&it)))
 }
 
-/// Whether a folder stands there.
+/// Whether that file, in that state, is at the path, or a link at the path leads to it.
 ///
 /// # Errors
-/// When that cannot be told.
+/// If the system refuses.
+pub fn stands_at(path: &Path, file: FileId) -> Result<bool, FsError> {
+    Ok(identity(path)? == Some(file) || linked_identity(path)? == Some(file))
+}
+
+/// Whether a folder is at the path. A link to one is none.
+///
+/// # Errors
+/// If the system refuses.
 pub fn is_folder(path: &Path) -> Result<bool, FsError> {
     snapshot(path).map(|it| it.is_some_and(|it| it.kind == Kind::Folder))
 }
 
-/// Tells one folder from another at the same path, whatever happens in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FolderId {
-    device: u64,
-    number: u64,
-}
-
-/// Which folder a path leads to, through links; `None` where it leads to none.
-///
-/// # Errors
-/// When that cannot be told.
-pub fn folder_id(path: &Path) -> Result<Option<FolderId>, FsError> {
-    let found = unless_missing(fs::metadata(path)).at("look at", path)?;
-    Ok(found.filter(Metadata::is_dir).map(|it| FolderId { device: it.dev(), number: it.ino() }))
-}
-
-/// Tells one file from another, whatever is written to it. A number comes again when the file is gone and nobody has it open.
+/// Identifies a file or folder, whatever is written to it. A number is reused once the file is deleted and closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inode {
     device: u64,
     number: u64,
 }
 
-/// Which file a path leads to, through links; `None` where it leads to none.
+impl Inode {
+    pub(super) fn of(file: &Metadata) -> Self {
+        Self { device: file.dev(), number: file.ino() }
+    }
+}
+
+/// The file or folder at a path, through links. `None` if there is none.
 ///
 /// # Errors
-/// When that cannot be told.
+/// If the system refuses.
 pub fn inode(path: &Path) -> Result<Option<Inode>, FsError> {
     let found = unless_missing(fs::metadata(path)).at("look at", path)?;
-    Ok(found.map(|it| Inode { device: it.dev(), number: it.ino() }))
+    Ok(found.as_ref().map(Inode::of))
+}
+
+/// The folder at a path, through links. `None` if there is none.
+///
+/// # Errors
+/// If the system refuses.
+pub fn folder_id(path: &Path) -> Result<Option<Inode>, FsError> {
+    let found = unless_missing(fs::metadata(path)).at("look at", path)?;
+    Ok(found.filter(Metadata::is_dir).as_ref().map(Inode::of))
 }

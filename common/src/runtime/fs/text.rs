@@ -1,37 +1,35 @@
-//! Bytes as text, whoever wrote them: editors of Windows put a byte order mark first.
+//! Text files, with the byte order mark that editors on Windows write.
 
-/// UTF-8's byte order mark.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// UTF-16's, in both byte orders.
 const UTF_16_BOMS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// Why bytes are no text.
+/// Why bytes are not text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotText {
-    /// They begin with the byte order mark of UTF-16.
+    /// They start with a byte order mark of UTF-16.
     #[error("UTF-16, expected UTF-8 (hint: save the file as UTF-8)")]
     Utf16,
-    /// They are in no Unicode encoding.
+    /// They are not UTF-8.
     #[error("byte {byte:#04x} at offset {offset} is not UTF-8")]
     NotUtf8 {
-        /// Where the first wrong byte is.
+        /// The offset of the first invalid byte.
         offset: usize,
         /// That byte.
         byte: u8,
     },
 }
 
-/// The bytes behind one byte order mark of UTF-8, if they begin with it.
+/// The bytes without their byte order mark.
 #[must_use]
 pub fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BOM).unwrap_or(bytes)
 }
 
-/// Reads bytes as UTF-8, leaving out one byte order mark.
+/// Decodes UTF-8, without its byte order mark.
 ///
 /// # Errors
-/// When they are not UTF-8.
+/// If the bytes are not UTF-8.
 pub fn text(bytes: &[u8]) -> Result<&str, NotText> {
     std::str::from_utf8(without_bom(bytes)).map_err(|error| {
         if UTF_16_BOMS.iter().any(|bom| bytes.starts_with(bom)) {

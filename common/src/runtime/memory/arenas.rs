@@ -1,57 +1,56 @@
-//! What each of the allocator's arenas holds: where memory is that a purge gives back, or cannot.
+//! Figures of each arena of the allocator: where the memory is that a purge returns, or cannot.
 
 use serde::{Deserialize, Serialize};
 
-use super::{MemoryError, raw, refused};
+use super::{MemoryError, advance_epoch, raw};
 
-/// One arena. What is not told of it is the sum's, in [`super::Figures`].
+/// The figures of an arena.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arena {
     /// Its number.
     pub arena: u32,
     /// Threads that allocate from it.
     pub threads: u32,
-    /// Given out and not yet taken back, thread caches included.
+    /// Allocated, thread caches included.
     pub allocated_bytes: u64,
-    /// Pages with anything allocated in them.
+    /// In pages with live allocations.
     pub active_bytes: u64,
-    /// Pages that are free and still in memory: a purge gives them back.
+    /// In free pages that are still resident: a purge returns them.
     pub dirty_bytes: u64,
-    /// Pages that are free and that the kernel may take.
+    /// In free pages that the kernel may reclaim.
     pub muzzy_bytes: u64,
-    /// What the allocator believes to be in memory.
+    /// Resident, as the allocator estimates.
     pub resident_bytes: u64,
-    /// Mapped by it.
+    /// Mapped.
     pub mapped_bytes: u64,
-    /// Address space kept without memory behind it.
+    /// Address space without memory.
     pub retained_bytes: u64,
-    /// The allocator's own.
+    /// The allocator's own data.
     pub metadata_bytes: u64,
 }
 
-/// The arenas that were ever used. Takes some 0.1 ms.
+/// The arenas that were ever used, in about 0.1 ms.
 ///
 /// # Errors
-/// When the allocator does not say.
+/// If the allocator does not report them.
 pub fn arenas() -> Result<Vec<Arena>, MemoryError> {
-    refused("its epoch", jemalloc_ctl::epoch::advance())?;
-    let count = refused("arenas.narenas", jemalloc_ctl::arenas::narenas::read())?;
-    let page = refused("arenas.page", raw::page_bytes())? as u64;
+    advance_epoch()?;
+    let page: usize = raw::read("arenas.page")?;
     let mut arenas = Vec::new();
-    for arena in 0..count {
-        if refused("arena.<i>.initialized", raw::is_arena_used(arena))? {
-            arenas.push(refused("stats.arenas.<i>", of(arena, page))?);
+    for arena in 0..raw::read("arenas.narenas")? {
+        if raw::read(&format!("arena.{arena}.initialized"))? {
+            arenas.push(read(arena, page as u64)?);
         }
     }
     Ok(arenas)
 }
 
-fn of(arena: u32, page: u64) -> jemalloc_ctl::Result<Arena> {
-    let bytes = |what| raw::arena_number::<usize>(arena, what).map(|bytes| bytes as u64);
+fn read(arena: u32, page: u64) -> Result<Arena, MemoryError> {
+    let bytes = |what| raw::read::<usize>(&format!("stats.arenas.{arena}.{what}")).map(|bytes| bytes as u64);
     let pages = |what| bytes(what).map(|pages| pages * page);
     Ok(Arena {
         arena,
-        threads: raw::arena_number(arena, "nthreads")?,
+        threads: raw::read(&format!("stats.arenas.{arena}.nthreads"))?,
         allocated_bytes: bytes("small.allocated")? + bytes("large.allocated")?,
         active_bytes: pages("pactive")?,
         dirty_bytes: pages("pdirty")?,

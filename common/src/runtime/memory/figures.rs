@@ -1,57 +1,57 @@
-//! The figures, each by its name in reports.
+//! The figures of a process, by their names in reports.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::kernel::{Account, Descriptors};
-use super::{MemoryError, kernel, mb, raw, refused};
+use super::{MemoryError, advance_epoch, kernel, mb, raw};
 
-/// How often this process has purged.
+/// Number of purges of this process.
 pub(super) static PURGES: AtomicU64 = AtomicU64::new(0);
 
-/// What a process holds.
+/// The figures of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Figures {
-    /// Given out by the allocator and not yet taken back, thread caches included.
+    /// Allocated, thread caches included.
     pub allocated_bytes: u64,
-    /// Of those, what threads' caches hold for their next allocations: what is really in use is the difference.
+    /// Of those, in thread caches, and so not in use.
     pub thread_cache_bytes: u64,
-    /// Pages with anything allocated in them.
+    /// In pages with live allocations.
     pub active_bytes: u64,
-    /// The allocator's own.
+    /// The allocator's own data.
     pub metadata_bytes: u64,
-    /// What the allocator believes to be in memory.
+    /// Resident, as the allocator estimates.
     pub resident_bytes: u64,
     /// Mapped by the allocator.
     pub mapped_bytes: u64,
-    /// Address space kept without memory behind it.
+    /// Address space without memory.
     pub retained_bytes: u64,
-    /// In memory, by the kernel's account (`VmRSS`).
+    /// Resident, from the kernel (`VmRSS`).
     pub rss_bytes: u64,
-    /// The most there ever was (`VmHWM`).
+    /// Maximum of that (`VmHWM`).
     pub peak_rss_bytes: u64,
-    /// Of what is in memory, the process's own (`RssAnon`): the rest are pages of files, which the kernel can drop and
-    /// read again. None where the kernel, or a program of an earlier version, does not report it.
+    /// Resident memory without pages of files, which the kernel can drop and read again (`RssAnon`). `None` if the kernel, or a
+    /// program of an earlier version, does not report it.
     pub rss_anon_bytes: Option<u64>,
-    /// The process's threads, those that wait included.
+    /// Threads.
     pub threads: u64,
-    /// Open descriptors.
+    /// Open file descriptors.
     pub open_fds: u64,
-    /// TCP sockets that have a peer, pooled ones included.
+    /// TCP sockets with a peer, pooled ones included.
     pub connections: u64,
-    /// How often this process has purged.
+    /// Number of purges.
     pub purges: u64,
 }
 
 impl Figures {
-    /// What is allocated and in use: without what threads' caches hold.
+    /// Allocated bytes without thread caches.
     #[must_use]
     pub fn live_bytes(&self) -> u64 {
         self.allocated_bytes.saturating_sub(self.thread_cache_bytes)
     }
 
-    /// The line that operators know from the older program, with the allocator's allocated and resident bytes.
+    /// The log line of a purge, as operators know it from the older program.
     #[must_use]
     pub fn periodic_line(&self) -> String {
         let Self { allocated_bytes, resident_bytes, purges, .. } = self;
@@ -59,24 +59,22 @@ impl Figures {
     }
 }
 
-/// What this process holds now. Takes some 0.1 ms; [`super::pss_bytes`] takes longer, and is not among them.
+/// The current figures of this process, in about 0.1 ms. [`super::pss_bytes`] takes longer and is not included.
 ///
 /// # Errors
-/// When the allocator or the kernel does not say.
+/// If the allocator or the kernel does not report them.
 pub fn figures() -> Result<Figures, MemoryError> {
-    use jemalloc_ctl::{epoch, stats};
-    refused("its epoch", epoch::advance())?;
-    let read = |what, result: jemalloc_ctl::Result<usize>| refused(what, result).map(|bytes| bytes as u64);
+    advance_epoch()?;
     let Account { rss_bytes, peak_rss_bytes, rss_anon_bytes, threads } = kernel::account()?;
     let Descriptors { open, connections } = kernel::descriptors()?;
     Ok(Figures {
-        allocated_bytes: read("stats.allocated", stats::allocated::read())?,
-        thread_cache_bytes: read("stats.arenas.4096.tcache_bytes", raw::thread_cache_bytes())?,
-        active_bytes: read("stats.active", stats::active::read())?,
-        metadata_bytes: read("stats.metadata", stats::metadata::read())?,
-        resident_bytes: read("stats.resident", stats::resident::read())?,
-        mapped_bytes: read("stats.mapped", stats::mapped::read())?,
-        retained_bytes: read("stats.retained", stats::retained::read())?,
+        allocated_bytes: statistic("stats.allocated")?,
+        thread_cache_bytes: statistic(THREAD_CACHES)?,
+        active_bytes: statistic("stats.active")?,
+        metadata_bytes: statistic("stats.metadata")?,
+        resident_bytes: statistic("stats.resident")?,
+        mapped_bytes: statistic("stats.mapped")?,
+        retained_bytes: statistic("stats.retained")?,
         rss_bytes,
         peak_rss_bytes,
         rss_anon_bytes,
@@ -87,13 +85,16 @@ pub fn figures() -> Result<Figures, MemoryError> {
     })
 }
 
-/// What the allocator has given out, thread caches included, and what these hold.
+/// Allocated bytes, thread caches included, and bytes in thread caches.
 pub(super) fn held() -> Result<(u64, u64), MemoryError> {
-    use jemalloc_ctl::{epoch, stats};
-    refused("its epoch", epoch::advance())?;
-    let allocated = refused("stats.allocated", stats::allocated::read())?;
-    let cached = refused("stats.arenas.4096.tcache_bytes", raw::thread_cache_bytes())?;
-    Ok((allocated as u64, cached as u64))
+    advance_epoch()?;
+    Ok((statistic("stats.allocated")?, statistic(THREAD_CACHES)?))
+}
+
+const THREAD_CACHES: &str = "stats.arenas.4096.tcache_bytes";
+
+fn statistic(name: &str) -> Result<u64, MemoryError> {
+    raw::read::<usize>(name).map(|bytes| bytes as u64)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Giving back what is free from time to time: `memory.purge_every`, the same way in every program that stays for a while.
+//! Periodic purges in long-running programs: `memory.purge_every`.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::{give_back, purge_all};
 use crate::runtime::periodic::{Cadence, Periodic};
 use crate::runtime::tasks::Tasks;
 
-/// Purges every so often until it is stopped or `stop` is cancelled, and logs the line that operators know. To be called within
-/// the runtime, whose workers' caches are emptied too.
+/// Purges at that interval until it is stopped or `stop` is cancelled, and logs each purge. Call it within the runtime, whose workers'
+/// caches are flushed too.
 #[must_use]
 pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
     let runtime = Handle::current();
@@ -21,7 +21,7 @@ pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Durati
     })
 }
 
-/// Like [`purge_periodically`], for commands that show something on a terminal: nothing is logged.
+/// Like [`purge_periodically`] without a log, for commands that use the terminal.
 #[must_use]
 pub fn purge_periodically_unlogged(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
     Periodic::start(tasks, stop, Cadence::Every(every), (NAME, None), |_| give_back())

@@ -1,7 +1,7 @@
-//! Giving back what is free: the pages of all arenas, and before that what threads keep in their caches.
+//! Returns unused memory to the kernel: flushes thread caches, then purges all arenas.
 //!
-//! A thread can empty only its own cache. Workers of a runtime do so where they park ([`flush_if_asked`]), and
-//! [`purge_all`] wakes those that are parked already.
+//! A thread can flush only its own cache. Workers of a runtime do so when they park ([`flush_if_asked`]), and [`purge_all`] wakes those
+//! that are parked already.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -11,54 +11,54 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::figures::{Figures, PURGES, figures};
-use super::{MemoryError, mb, raw, refused};
+use super::{MemoryError, mb, raw};
 
-/// How long workers are waited for, and at most kept from their work.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long to wait for workers, and to keep them from their work at most.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(50);
 
 thread_local! {
-    /// The number of purges when this thread last emptied its cache.
+    /// The number of purges when this thread last flushed its cache.
     static FLUSHED_AT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What a purge gave back.
+/// The result of a purge.
 #[derive(Debug, Clone, Copy)]
 pub struct Purged {
-    /// What the process held before.
+    /// The figures before.
     pub before: Figures,
-    /// What it holds now.
+    /// The figures after.
     pub after: Figures,
     /// How long it took.
     pub took: Duration,
-    /// How many workers of the runtime emptied their caches; those that were at work do so when they next park.
+    /// Number of workers that flushed their caches. Busy ones do so when they next park.
     pub workers: usize,
 }
 
 impl Purged {
-    /// By how much less is resident, by the kernel's account; below zero where the work took more meanwhile.
+    /// The reduction of resident memory; negative if the process allocated more meanwhile.
     #[must_use]
     pub fn given_back_bytes(&self) -> i64 {
         self.before.rss_bytes.cast_signed().wrapping_sub(self.after.rss_bytes.cast_signed())
     }
 }
 
-/// Gives all unused pages back to the kernel, the calling thread's cache included, and asks every other thread to
-/// empty its cache when it next parks. Takes up to a tenth of a second: not for async threads.
+/// Returns all unused pages to the kernel, the calling thread's cache included, and asks other threads to flush their caches when they
+/// next park. Takes up to 100 ms: not for async threads.
 ///
 /// # Errors
-/// When the allocator refuses.
+/// If the allocator refuses.
 pub fn purge() -> Result<Purged, MemoryError> {
     purge_after(|| 0)
 }
 
-/// Like [`purge`], with the caches of the runtime's workers, which are woken for it. Workers that are at work for more
-/// than 50 ms are not waited for. Threads that the runtime keeps for blocking calls empty their caches when
-/// they end, 10 s after their last call. Not for threads of that runtime, unless they are there to be blocked.
+/// Like [`purge`], with the caches of the runtime's workers, which are woken for it; those that stay busy for 50 ms are skipped.
+/// Threads for blocking calls flush when they end, 10 s after their last call. Not for the runtime's own threads, except those for
+/// blocking calls.
 ///
 /// # Errors
-/// When the allocator refuses.
+/// If the allocator refuses.
 pub fn purge_all(runtime: &Handle) -> Result<Purged, MemoryError> {
-    purge_after(|| flush_workers(runtime, PATIENCE))
+    purge_after(|| flush_workers(runtime, FLUSH_TIMEOUT))
 }
 
 fn purge_after(flush_others: impl FnOnce() -> usize) -> Result<Purged, MemoryError> {
@@ -67,7 +67,7 @@ fn purge_after(flush_others: impl FnOnce() -> usize) -> Result<Purged, MemoryErr
     PURGES.fetch_add(1, Ordering::Relaxed);
     let workers = flush_others();
     flush_if_asked();
-    refused("a purge", raw::purge_arenas())?;
+    raw::call(c"arena.4096.purge")?;
     let took = begun.elapsed();
     let purged = Purged { before, after: figures()?, took, workers };
     tracing::debug!(
@@ -80,66 +80,66 @@ fn purge_after(flush_others: impl FnOnce() -> usize) -> Result<Purged, MemoryErr
     Ok(purged)
 }
 
-/// Purges, for those whose work goes on without.
+/// Purges; an error is only logged.
 pub fn give_back() {
     if let Err(error) = purge() {
-        tracing::debug!(%error, "nothing was given back");
+        tracing::debug!(%error, "cannot purge");
     }
 }
 
-/// Empties the calling thread's cache if there was a purge since it last did: for a runtime to call where a thread
-/// parks. Costs a comparison otherwise.
+/// Flushes the calling thread's cache if there was a purge since the last flush, and else costs a comparison. Runtimes call it when a
+/// thread parks.
 pub fn flush_if_asked() {
     let purges = PURGES.load(Ordering::Relaxed);
     if FLUSHED_AT.replace(purges) != purges
-        && let Err(error) = raw::flush_thread_cache()
+        && let Err(error) = raw::call(c"thread.tcache.flush")
     {
-        tracing::debug!(%error, "a thread's cache was not emptied");
+        tracing::debug!(%error, "cannot flush the cache of a thread");
     }
 }
 
-/// Where tasks wait until each worker has one of them, so that no worker takes two.
+/// A barrier with a timeout, at which each worker is blocked by one task, so that none takes two.
 #[derive(Debug)]
-struct Round {
+struct Barrier {
     arrived: Mutex<usize>,
-    all_there: Condvar,
-    of: usize,
+    changed: Condvar,
+    workers: usize,
     until: Instant,
 }
 
-impl Round {
-    /// Waits until all have arrived or the time is over; says how many have.
+impl Barrier {
+    /// Waits until all have arrived or the time is over. Returns how many have.
     fn wait(&self, arriving: usize) -> usize {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         let left = self.until.saturating_duration_since(Instant::now());
-        // Who comes when the time is over may have been here before.
+        // After the timeout a worker may arrive twice.
         if !left.is_zero() {
             *arrived += arriving;
         }
-        if *arrived >= self.of {
-            self.all_there.notify_all();
+        if *arrived >= self.workers {
+            self.changed.notify_all();
         }
-        let waited = self.all_there.wait_timeout_while(arrived, left, |arrived| *arrived < self.of);
+        let waited = self.changed.wait_timeout_while(arrived, left, |arrived| *arrived < self.workers);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
-/// Has each worker of the runtime empty its cache, within a bound in time; says how many did.
-fn flush_workers(runtime: &Handle, patience: Duration) -> usize {
-    let of = runtime.metrics().num_workers();
-    let until = Instant::now() + patience;
-    let round = Arc::new(Round { arrived: Mutex::new(0), all_there: Condvar::new(), of, until });
-    let one = |_| {
-        let round = Arc::clone(&round);
+/// Has each worker of the runtime flush its cache. Returns how many did in time.
+fn flush_workers(runtime: &Handle, timeout: Duration) -> usize {
+    let workers = runtime.metrics().num_workers();
+    let until = Instant::now() + timeout;
+    let barrier = Arc::new(Barrier { arrived: Mutex::new(0), changed: Condvar::new(), workers, until });
+    let flush = |_| {
+        let barrier = Arc::clone(&barrier);
         runtime.spawn(async move {
             flush_if_asked();
-            // Blocks its worker, for no longer than the round: an idle worker then has to take the next of these tasks.
-            round.wait(1);
+            // Blocks this worker until the timeout at most, so that an idle one takes the next task.
+            barrier.wait(1);
         })
     };
-    let tasks: Vec<_> = (0..of).map(one).collect();
-    let arrived = round.wait(0);
-    // Those that no worker has come to yet have nothing left to do.
+    let tasks: Vec<_> = (0..workers).map(flush).collect();
+    let arrived = barrier.wait(0);
+    // Tasks that no worker has started are not needed any more.
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     arrived
 }

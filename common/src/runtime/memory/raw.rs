@@ -1,5 +1,5 @@
-//! The calls that have no safe interface, of jemalloc and of the kernel. The only unsafe code of the project.
-#![expect(unsafe_code, reason = "jemalloc reads its settings from a symbol, and purging has no safe interface")]
+//! Calls of jemalloc and the kernel without a safe interface: the only unsafe code of the project.
+#![expect(unsafe_code, reason = "jemalloc reads its options from a symbol, and purging has no safe interface")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::io;
@@ -9,106 +9,65 @@ use std::ptr;
 
 use nix::libc;
 
+use super::{MemoryError, refused};
+
 #[global_allocator]
 static ALLOCATOR: jemallocator::Jemalloc = jemallocator::Jemalloc;
 
 /// A pointer that jemalloc may read from any thread.
 #[repr(transparent)]
 pub(super) struct Settings(*const c_char);
-// SAFETY: it points to a constant of the program, which nobody writes to.
+// SAFETY: it points to a constant.
 unsafe impl Sync for Settings {}
 
-/// One background thread gives back what has been free for a second; two arenas are enough for two cores.
+/// One background thread returns what has been free for a second. Two arenas are enough for two cores.
 const TUNING: &CStr = c"background_thread:true,max_background_threads:1,narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
-// SAFETY: jemalloc, built with this prefix, declares `const char *_rjem_malloc_conf`, and this is one.
+// SAFETY: jemalloc, built with this prefix, declares `const char *_rjem_malloc_conf`.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub(super) static SETTINGS: Settings = Settings(TUNING.as_ptr());
 
-/// The settings compiled in.
+/// The compiled-in options.
 pub(super) fn tuning() -> &'static str {
     TUNING.to_str().unwrap_or_default()
 }
 
-/// Calls a control of jemalloc that takes and gives nothing.
-fn call(name: &CStr) -> io::Result<()> {
+/// The types of jemalloc's values that are read here.
+pub(super) trait Value: Copy {}
+impl Value for usize {}
+impl Value for c_uint {}
+impl Value for bool {}
+
+/// Reads a value of jemalloc, such as `stats.allocated`. Statistics are as of the last epoch, and 4096 stands for all arenas.
+pub(super) fn read<T: Value>(name: &str) -> Result<T, MemoryError> {
+    // SAFETY: the name ends with NUL. jemalloc refuses if its own type has another size, and its `bool` is 0 or 1.
+    refused(name, unsafe { jemalloc_ctl::raw::read(format!("{name}\0").as_bytes()) })
+}
+
+/// Whether allocations are sampled from now on.
+pub(super) fn set_profile_active(active: bool) -> Result<(), MemoryError> {
+    // SAFETY: the name ends with NUL, and jemalloc takes this value as a `bool`.
+    refused("prof.active", unsafe { jemalloc_ctl::raw::write(b"prof.active\0", active) })
+}
+
+/// Calls a control of jemalloc that has no value, such as `arena.4096.purge`.
+pub(super) fn call(name: &CStr) -> Result<(), MemoryError> {
     // SAFETY: the name ends with NUL, and a control without values takes null for all of them.
     let code = unsafe { jemalloc_sys::mallctl(name.as_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), 0) };
-    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+    accepted(&name.to_string_lossy(), code)
 }
 
-/// The bytes that all threads' caches hold, as of the last epoch; 4096 stands for all arenas.
-pub(super) fn thread_cache_bytes() -> jemalloc_ctl::Result<usize> {
-    // SAFETY: the name ends with NUL, and jemalloc has this value as a `size_t`.
-    unsafe { jemalloc_ctl::raw::read(b"stats.arenas.4096.tcache_bytes\0") }
-}
-
-/// A number of one arena, `stats.arenas.<i>.…`, as of the last epoch.
-pub(super) fn arena_number<T: ArenaNumber>(arena: u32, what: &str) -> jemalloc_ctl::Result<T> {
-    let name = format!("stats.arenas.{arena}.{what}\0");
-    // SAFETY: the name ends with NUL, and all bit patterns of these types are values; jemalloc writes no more than the
-    // type's size, and refuses where its own is another.
-    unsafe { jemalloc_ctl::raw::read(name.as_bytes()) }
-}
-
-/// The types that jemalloc has numbers of arenas in.
-pub(super) trait ArenaNumber: Copy {}
-impl ArenaNumber for usize {}
-impl ArenaNumber for c_uint {}
-
-/// Whether an arena was ever used; the others have no numbers.
-pub(super) fn is_arena_used(arena: u32) -> jemalloc_ctl::Result<bool> {
-    let name = format!("arena.{arena}.initialized\0");
-    // SAFETY: the name ends with NUL, and jemalloc has this value as a `bool`.
-    unsafe { jemalloc_ctl::raw::read(name.as_bytes()) }
-}
-
-/// The bytes of a page, as the allocator counts them.
-pub(super) fn page_bytes() -> jemalloc_ctl::Result<usize> {
-    // SAFETY: the name ends with NUL, and jemalloc has this value as a `size_t`.
-    unsafe { jemalloc_ctl::raw::read(b"arenas.page\0") }
-}
-
-/// Gives back all unused pages of all arenas; 4096 stands for all of them.
-pub(super) fn purge_arenas() -> io::Result<()> {
-    call(c"arena.4096.purge")
-}
-
-/// Empties the calling thread's cache of free objects into the arenas.
-pub(super) fn flush_thread_cache() -> io::Result<()> {
-    call(c"thread.tcache.flush")
-}
-
-/// Whether allocations are sampled now.
-pub(super) fn profile_active() -> jemalloc_ctl::Result<bool> {
-    // SAFETY: the name ends with NUL, and jemalloc has this value as a `bool`.
-    unsafe { jemalloc_ctl::raw::read(b"prof.active\0") }
-}
-
-/// Has allocations sampled from now on, or not.
-pub(super) fn set_profile_active(active: bool) -> jemalloc_ctl::Result<()> {
-    // SAFETY: the name ends with NUL, and jemalloc takes this value as a `bool`.
-    unsafe { jemalloc_ctl::raw::write(b"prof.active\0", active) }
-}
-
-/// The binary logarithm of the bytes between two samples.
-pub(super) fn profile_lg_sample() -> jemalloc_ctl::Result<usize> {
-    // SAFETY: the name ends with NUL, and jemalloc has this value as a `size_t`.
-    unsafe { jemalloc_ctl::raw::read(b"prof.lg_sample\0") }
-}
-
-/// Forgets all samples.
-pub(super) fn reset_profile() -> io::Result<()> {
-    call(c"prof.reset")
-}
-
-/// Writes all samples of objects that are still held into a file, which is there.
-pub(super) fn dump_profile(into: &CStr) -> io::Result<()> {
+/// Writes all samples of live objects into an existing file.
+pub(super) fn dump_profile(into: &CStr) -> Result<(), MemoryError> {
     let mut path = into.as_ptr();
     let (name, size) = (c"prof.dump".as_ptr(), size_of::<*const c_char>());
-    // SAFETY: both texts end with NUL and outlive the call; jemalloc takes a pointer to the path, and gives nothing.
+    // SAFETY: both texts end with NUL and outlive the call; jemalloc takes a pointer to the path and returns nothing.
     let code = unsafe { jemalloc_sys::mallctl(name, ptr::null_mut(), ptr::null_mut(), (&raw mut path).cast(), size) };
-    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+    accepted("a heap profile", code)
+}
+
+fn accepted(what: &str, code: c_int) -> Result<(), MemoryError> {
+    refused(what, if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a number, and an address of 128 bytes")]
@@ -116,7 +75,7 @@ const fn size_of_value<T>() -> libc::socklen_t {
     size_of::<T>() as libc::socklen_t
 }
 
-/// Whether the descriptor is a TCP socket that has a peer. One that is no socket, or was closed meanwhile, is not.
+/// Whether the descriptor is a TCP socket with a peer. `false` for other files, and if it was closed meanwhile.
 pub(super) fn is_tcp_with_peer(descriptor: RawFd) -> bool {
     let mut protocol: c_int = 0;
     let mut length = size_of_value::<c_int>();

@@ -129,11 +129,11 @@ fn the_watchdog_is_fed_at_half_its_timeout_if_it_is_ours() {
 fn each_problem_is_logged_once() {
     let folder = tempfile::tempdir().unwrap();
     let gone = folder.path().join("gone").to_string_lossy().into_owned();
-    let long = format!("/{}", "x".repeat(200));
+    let too_long = format!("/{}", "x".repeat(200));
     let invalid_watchdog = [("NOTIFY_SOCKET", "@nobody"), ("WATCHDOG_USEC", "soon")];
     for (variables, expected, lines) in [
         (&[("NOTIFY_SOCKET", "relative")][..], "NOTIFY_SOCKET=relative", 1),
-        (&[("NOTIFY_SOCKET", &long)], "NOTIFY_SOCKET=/xxx", 1),
+        (&[("NOTIFY_SOCKET", &too_long)], "NOTIFY_SOCKET=/xxx", 1),
         (&[("NOTIFY_SOCKET", &gone)], &gone, 1),
         (&invalid_watchdog, "variable=\"WATCHDOG_USEC\" value=\"soon\"", 2),
     ] {

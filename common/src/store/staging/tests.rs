@@ -1,7 +1,8 @@
 use super::*;
 use crate::domain::Validators;
-use crate::store::{BoardEncoder, Holder};
+use crate::store::{BoardEncoder, Buffers, Holder};
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
 struct Folders(tempfile::TempDir);
 
@@ -58,7 +59,7 @@ fn cached(staging: &Staging, name: &str) -> Option<usize> {
 }
 
 #[test]
-fn boards_reach_the_cache_by_promotion_only() {
+fn boards_reach_the_cache_only_by_promotion() {
     let folders = Folders::new();
     let (staging, _) = folders.open();
     stage(&staging, &board("1-1", 2));
@@ -84,7 +85,7 @@ fn an_empty_answer_never_replaces_entries() {
 }
 
 #[test]
-fn what_an_interrupted_run_left_is_checked_and_promoted() {
+fn leftovers_are_checked_and_promoted() {
     let folders = Folders::new();
     let (staging, _) = folders.open();
     stage(&staging, &board("1-1", 2));
@@ -116,7 +117,7 @@ fn what_an_interrupted_run_left_is_checked_and_promoted() {
 }
 
 #[test]
-fn a_damaged_cached_board_makes_room_for_an_empty_one_and_is_kept_aside() {
+fn an_empty_board_replaces_a_damaged_one_which_is_moved_aside() {
     let folders = Folders::new();
     folders.put("cache/track_1/class_1.json.gz", b"garbage");
     let (staging, _) = folders.open();
@@ -127,7 +128,7 @@ fn a_damaged_cached_board_makes_room_for_an_empty_one_and_is_kept_aside() {
 }
 
 #[test]
-fn what_a_promotion_could_not_move_stays_alone_and_is_moved_by_the_next() {
+fn a_board_that_cannot_be_promoted_is_promoted_next_time() {
     let folders = Folders::new();
     let (staging, _) = folders.open();
     for name in ["1-1", "2-1", "3-1"] {
@@ -166,7 +167,7 @@ fn a_leftover_older_than_the_cached_board_is_not_promoted() {
     let staged = std::fs::File::options().write(true).open(folders.path("cache_temp/track_1/class_1.json.gz"));
     staged.unwrap().set_modified(long_ago).unwrap();
     folders.put("cache/track_1/class_1.json.gz", &board("1-1", 2).bytes);
-    // By a clock that says that the cached board is from the future, nobody knows which is newer.
+    // If the cached board is from the future, it is unknown which is newer.
     let (staging, leftovers) = folders.open_at(long_ago);
     assert_eq!((leftovers.whole, leftovers.outdated), (1, 0));
     drop(staging);
@@ -177,7 +178,7 @@ fn a_leftover_older_than_the_cached_board_is_not_promoted() {
 }
 
 #[test]
-fn a_file_is_moved_aside_only_while_it_is_the_one_that_was_meant() {
+fn a_replaced_file_is_not_moved_aside() {
     let folders = Folders::new();
     let path = folders.path("cache/track_1/class_1.json.gz");
     folders.put("cache/track_1/class_1.json.gz", b"garbage");
@@ -195,7 +196,7 @@ fn a_file_is_moved_aside_only_while_it_is_the_one_that_was_meant() {
 }
 
 #[test]
-fn the_file_that_was_read_is_known_whatever_stands_at_its_path_by_now() {
+fn an_error_carries_the_identity_of_the_file_that_was_read() {
     let folders = Folders::new();
     let (path, aside) = ("cache/track_1/class_1.json.gz", folders.path("cache/.damaged/track_1/class_1.json.gz"));
     folders.put(path, b"garbage");
@@ -218,7 +219,7 @@ fn the_file_that_was_read_is_known_whatever_stands_at_its_path_by_now() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_board_is_moved_aside_by_promotion() {
+fn promotion_moves_a_folder_at_a_boards_path_aside() {
     let folders = Folders::new();
     for times in 1..=2 {
         let (staging, _) = folders.open();
@@ -236,7 +237,7 @@ fn a_folder_in_the_place_of_a_board_is_moved_aside_by_promotion() {
 }
 
 #[test]
-fn a_board_that_is_kept_counts_as_asked_for_now() {
+fn a_kept_board_counts_as_fetched_now() {
     let folders = Folders::new();
     let (staging, _) = folders.open();
     staging.accept(&board("1-1", 2), Destination::Cache, Shrinking::Refused).unwrap().unwrap();
@@ -249,7 +250,7 @@ fn a_board_that_is_kept_counts_as_asked_for_now() {
 }
 
 #[test]
-fn a_board_that_is_much_smaller_is_taken_in_only_where_that_is_accepted() {
+fn a_much_smaller_board_is_accepted_only_if_allowed() {
     for to in [Destination::Staging, Destination::Cache] {
         let folders = Folders::new();
         let (staging, _) = folders.open();

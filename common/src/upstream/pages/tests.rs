@@ -64,7 +64,7 @@ fn fetch(
     boards.extend(told.try_iter());
     let fetched = match fetched {
         Ok(Answer::Board(encoder)) => Ok(test_service::drivers(*encoder)),
-        Ok(Answer::NotModified) => panic!("nothing was said of a version"),
+        Ok(Answer::NotModified) => panic!("the request was not conditional"),
         Err(FetchError::Failed { failure, .. }) => Err(failure),
         Err(FetchError::Unavailable(why)) => panic!("{why}"),
     };
@@ -175,7 +175,7 @@ fn a_service_that_ignores_where_a_page_starts_fails_a_board_unless_it_had_given_
     let answer = |_: Listing| page(&(0..20).map(|driver| entry(driver, 0)).collect::<Vec<_>>()).into();
     let failure = Service::new(answer, 20, 2).failure();
     assert_eq!(failure, "the page from entry 19 on is the first page again (after 2 attempts)");
-    // It gave less than it was asked for.
+    // It sent fewer than requested.
     let Ok(Answer::Board(encoder)) = Service::new(answer, 50, 2).fetch(LastPage::Short) else { panic!("no board") };
     assert_eq!(test_service::drivers(*encoder).len(), 20);
     assert!(Service::new(answer, 50, 2).fetch(LastPage::Empty).is_err(), "of a board that is doubted");

@@ -7,7 +7,8 @@ use super::line::{left, right, sparkline};
 use super::list::of_limit;
 use crate::report::next_run;
 use crate::report::units::{bytes, or_dash, seconds};
-use crate::top::app::{App, Details, Process, State, Tab};
+use crate::top::app::{App, Details, Tab};
+use crate::top::process::{Process, State};
 
 use crate::top::series::Figure;
 use crate::top::sort::percent_done;

@@ -14,20 +14,20 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// As `schedule.job_timeout` is by default.
 const LONGEST: u64 = 12 * 60;
 
-/// What became of the refresh of a day.
+/// The result of a day's refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     /// It was done by a refresh that began when it was due or later.
     Done,
-    /// It was done by a full refresh that was at work when it was due.
+    /// Done by a full refresh that was running when it was due.
     DoneByAnother,
     /// It was tried, and failed until the next one was due.
     Superseded,
-    /// It failed as often as `schedule.attempts` says, in ways that waiting may not mend.
+    /// It failed `schedule.attempts` times in ways that waiting may not fix.
     GivenUp,
 }
 
-/// A scheduler, without what it is at work with.
+/// A scheduler without processes and files.
 struct World {
     random: fastrand::Rng,
     timetable: Timetable,
@@ -53,7 +53,7 @@ impl World {
             self.over(Some(Fate::Superseded));
             self.pending = Some((day, Fate::Done));
         } else {
-            // The refresh at work goes on for both: what it was begun for, and this.
+            // The running refresh does the work of both.
             self.over(Some(Fate::Superseded));
             self.pending = Some((day, Fate::DoneByAnother));
         }
@@ -112,7 +112,7 @@ fn each_day_has_one_refresh_or_a_reason_why_not() {
         world.agenda.ask(Job::Load, now);
         let end = date(2027, 1, 1).at(2, 0, 0, 0);
         while zone.civil(clock) < end {
-            if let Some(due) = world.timetable.look(clock).due {
+            if let Some(due) = world.timetable.advance(clock).due {
                 world.due(zone.civil(due.at).date(), now);
             }
             world.step(now);

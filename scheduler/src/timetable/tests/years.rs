@@ -61,10 +61,10 @@ fn a_run_is_started_once_on_each_day_that_there_is() {
                 random ^= random >> 7;
                 random ^= random << 17;
                 now = end.min(now + SignedDuration::from_millis(1 + i64::try_from(random % 119_000).unwrap()));
-                let Look { due, next } = table.look(now);
+                let Advance { due, next } = table.advance(now);
                 assert!(next.unwrap() > now);
                 if let Some(due) = due {
-                    assert_eq!((due.what, due.further), (What::Start, 0), "{name} {daily_at}: {due:?}");
+                    assert_eq!((due.what, due.further), (Action::Start, 0), "{name} {daily_at}: {due:?}");
                     fired.push(due.at);
                 }
             }

@@ -58,7 +58,7 @@ impl Dump {
         let path = file.reachable_at();
         let path = refused("a path", CString::new(path.as_os_str().as_bytes()))?;
         let (allocated_bytes, thread_cache_bytes) = figures::held()?;
-        refused("a heap profile", raw::dump_profile(&path))?;
+        raw::dump_profile(&path)?;
         let origin = Origin {
             program: program.to_owned(),
             version: version.to_owned(),

@@ -1,4 +1,4 @@
-//! Making a process one that can be profiled: the allocator reads its settings before `main`, so the program replaces itself.
+//! Enables heap profiling: the allocator reads its options before `main`, so the program executes itself again.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -8,19 +8,19 @@ use std::process::Command;
 
 use super::super::MemoryError;
 
-/// Whether heap profiles can be had of a program: `memory.profile`.
+/// Whether a program can be profiled: `memory.profile`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profiling {
-    /// No; it costs nothing.
+    /// Not at all, at no cost.
     Off,
-    /// They can be switched on while it runs, and then show what is allocated from then on.
+    /// Sampling can be switched on while it runs, and shows later allocations.
     Ready,
-    /// They are on from the first allocation.
+    /// Sampling is on from the first allocation.
     On,
 }
 
 impl Profiling {
-    /// All of them, the cheapest first.
+    /// All values, the cheapest first.
     pub const ALL: [Self; 3] = [Self::Off, Self::Ready, Self::On];
 }
 
@@ -34,19 +34,18 @@ impl fmt::Display for Profiling {
     }
 }
 
-/// Where the allocator looks for settings beside those compiled in.
+/// The variable with options for the allocator.
 const VARIABLE: &str = "_RJEM_MALLOC_CONF";
 
-/// A sample for each half a megabyte: of 50 MB in small objects, the profile's total is within 5 MB in two cases of three.
+/// One sample per half megabyte: for 50 MB in small objects, the estimate is within 5 MB in two cases of three.
 const READY: &str = "prof:true,prof_active:false,lg_prof_sample:19";
 const ON: &str = "prof:true,prof_active:true,lg_prof_sample:19";
 
-/// Makes this process one that can be profiled, if that is wanted and it is none yet: the program begins anew, as the same
-/// process with the same arguments, and this does not return. So nothing may be open or begun that matters. A process
-/// whose variable says so already is not begun again. Programs that this one starts inherit the variable.
+/// Enables profiling if it is wanted. If it is not enabled yet, this does not return: the program executes itself again, as the same
+/// process with the same arguments. So nothing that matters may be open. Child processes inherit the variable.
 ///
 /// # Errors
-/// When the program cannot begin anew, or did and the allocator still has no profiles.
+/// If the program cannot be executed again, or it was and the allocator still has no profiling.
 pub fn prepare(wanted: Profiling) -> Result<(), MemoryError> {
     let settings = match wanted {
         Profiling::Off => return Ok(()),
@@ -55,22 +54,22 @@ pub fn prepare(wanted: Profiling) -> Result<(), MemoryError> {
     };
     let state = super::state()?;
     if state.available {
-        // Who set the variable by hand has their own idea of when it is on, unless it is to be.
+        // If the user set the variable, it decides, unless sampling is to be on.
         return if wanted == Profiling::On && !state.active { super::set_active(true) } else { Ok(()) };
     }
-    let refused = |why: String| MemoryError::Allocator { what: "heap profiles", why };
+    let refused = |why: String| MemoryError::Allocator { what: "heap profiles".to_owned(), why };
     let set = std::env::var_os(VARIABLE).unwrap_or_default();
     let Some(settings) = with(&set, settings) else {
-        return Err(refused(format!("{VARIABLE} is {}, and did nothing", set.display())));
+        return Err(refused(format!("{VARIABLE} is {}, without effect", set.display())));
     };
-    let program = std::env::current_exe().map_err(|error| refused(format!("where is this program? {error}")))?;
+    let program = std::env::current_exe().map_err(|error| refused(format!("cannot find this program: {error}")))?;
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| program.clone().into_os_string());
     let error = Command::new(&program).arg0(name).args(arguments).env(VARIABLE, settings).exec();
-    Err(refused(format!("cannot begin anew as {}: {error}", program.display())))
+    Err(refused(format!("cannot execute {} again: {error}", program.display())))
 }
 
-/// These settings behind those that are set, so that they win; none where they are set already.
+/// Appends options, so that they take precedence. `None` if they are there already.
 fn with(set: &OsStr, settings: &str) -> Option<OsString> {
     if set.as_bytes().ends_with(settings.as_bytes()) {
         return None;

@@ -1,0 +1,80 @@
+//! When a lap was driven, as a number that can be compared, whatever form its date has.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::packed;
+use super::rows::Stored;
+
+/// Microseconds since 1970 in UTC; a date that cannot be read is older than all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(i64);
+
+const UNKNOWN: Moment = Moment(i64::MIN);
+
+impl Moment {
+    /// Of a stored date: RFC 3339, or without its offset, which is then UTC; or `MM/DD/YYYY`, also without the time.
+    pub(super) fn of(date: Stored<'_>) -> Self {
+        match date {
+            Stored::Packed(packed) => {
+                let [year, rest @ ..] = packed::date_fields(packed);
+                let [month, day, hour, minute, second] = rest.map(|it| i8::try_from(it).unwrap_or_default());
+                // A leap second is the one before it, as jiff reads it from text.
+                let time =
+                    DateTime::new(year, month, day, hour, minute, second.min(if second == 60 { 59 } else { 99 }), 0);
+                Self::in_utc(time.ok())
+            }
+            Stored::Text(text) => Self::read(text),
+        }
+    }
+
+    fn read(text: &str) -> Self {
+        let text = text.trim();
+        let civil = || {
+            let read = |format: &str| DateTime::strptime(format, text).ok();
+            let date = |format: &str| jiff::civil::Date::strptime(format, text).ok().map(|it| it.at(0, 0, 0, 0));
+            let time = text.parse::<DateTime>().ok();
+            let time = time.or_else(|| read("%m/%d/%Y %H:%M:%S")).or_else(|| read("%m/%d/%Y %H:%M"));
+            time.or_else(|| date("%m/%d/%Y"))
+        };
+        text.parse::<Timestamp>().map_or_else(|_| Self::in_utc(civil()), |it| Self(it.as_microsecond()))
+    }
+
+    fn in_utc(time: Option<DateTime>) -> Self {
+        let moment = time.and_then(|it| TimeZone::UTC.to_timestamp(it).ok());
+        moment.map_or(UNKNOWN, |it| Self(it.as_microsecond()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_forms_are_compared_as_times() {
+        let ascending = [
+            "soon",
+            "01/15/2024",
+            "2024-01-15T14:30:00",
+            "01/15/2024 14:30:01",
+            "2024-01-15T16:30:01.5+02:00",
+            "2024-01-15T14:30:02Z",
+            "12/31/2024 09:00",
+            "2025-01-01",
+        ];
+        let moments: Vec<Moment> = ascending.iter().map(|it| Moment::of(Stored::Text(it))).collect();
+        assert!(moments.is_sorted_by(|a, b| a < b), "{moments:?}");
+        for unknown in ["", "13/45/2025 00:00:00", "2025-02-30T00:00:00", "yesterday"] {
+            assert_eq!(Moment::of(Stored::Text(unknown)), UNKNOWN, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn packed_dates_are_the_same_moments() {
+        for text in ["2025-01-15T14:30:00", "01/15/2025 14:30:00", "2025-13-45T14:30:00"] {
+            let packed = Stored::Packed(packed::pack_date(text).unwrap());
+            assert_eq!(Moment::of(packed), Moment::of(Stored::Text(text)), "{text}");
+        }
+    }
+}

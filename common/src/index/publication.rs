@@ -1,0 +1,118 @@
+//! What was published last, and of what: if nothing has changed since, nothing is read and nothing is written.
+//!
+//! A file is identified by device, inode, length and time. That is enough because files are only ever replaced as a whole.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::boards::{BoardState, Built};
+use super::ranges::Source;
+use super::rows::write_json;
+use super::stale;
+use super::writer::Exported;
+use crate::runtime::fs::{self, FileId, FsError};
+
+/// Changes with everything that makes other files of the same boards.
+const FORMAT: u32 = 1;
+
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A state of the boards, the catalogue and the settings.
+#[derive(Debug)]
+pub struct Fingerprint(u64);
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    of: u64,
+    /// All published files.
+    files: u64,
+    exported: Exported,
+    nameless: usize,
+    entries: usize,
+    /// The entries of each board in the cache, in catalogue order.
+    boards: Vec<Option<u32>>,
+}
+
+impl Fingerprint {
+    /// The state as it is. Also what was published last, if that was of the same state and is still there.
+    ///
+    /// # Errors
+    /// If the file system fails.
+    pub fn of(source: &Source<'_>, plain: bool) -> Result<(Self, Option<(Built, Exported)>), FsError> {
+        let mut files: Vec<Option<FileId>> = Vec::with_capacity(source.catalog.len());
+        for board in source.catalog.combinations() {
+            files.push(fs::linked_identity(&source.cache.board_path(board))?);
+        }
+        let mut hasher = DefaultHasher::new();
+        (FORMAT, env!("CARGO_PKG_VERSION"), plain).hash(&mut hasher);
+        source.formats.iter().for_each(|it| it.to_string().hash(&mut hasher));
+        source.catalog.to_toml().hash(&mut hasher);
+        files.hash(&mut hasher);
+        let fingerprint = Self(hasher.finish());
+        let published = fingerprint.published(source, &files)?;
+        Ok((fingerprint, published))
+    }
+
+    fn published(&self, source: &Source<'_>, files: &[Option<FileId>]) -> Result<Option<(Built, Exported)>, FsError> {
+        let folder = source.cache.folder();
+        let mut bytes = Vec::new();
+        if fs::read_into(&path(folder), &mut bytes, MAX_BYTES)?.is_none() {
+            return Ok(None);
+        }
+        // Of another version, it may be anything.
+        let Ok(record) = serde_json::from_slice::<Record>(&bytes) else { return Ok(None) };
+        if record.of != self.0 || record.boards.len() != files.len() || record.files != published_files(folder)? {
+            return Ok(None);
+        }
+        let state = |(file, entries): (&Option<FileId>, &Option<u32>)| {
+            let written = file.and_then(FileId::written);
+            written
+                .zip(*entries)
+                .map_or(BoardState::Missing, |(written, entries)| BoardState::Cached { written, entries })
+        };
+        let Record { nameless, entries, exported, .. } = record;
+        let states = files.iter().zip(&record.boards).map(state).collect();
+        Ok(Some((Built { states, damaged: Vec::new(), entries, nameless }, Exported { written: 0, ..exported })))
+    }
+
+    /// Keeps what was published of this state. Boards that are damaged are read again, so that they are named again.
+    ///
+    /// # Errors
+    /// If the file system fails.
+    pub fn keep(&self, source: &Source<'_>, built: &Built, exported: &Exported) -> Result<(), FsError> {
+        let folder = source.cache.folder();
+        if !built.damaged.is_empty() {
+            return fs::remove(&path(folder));
+        }
+        let entries = |state: &BoardState| match state {
+            BoardState::Missing => None,
+            BoardState::Cached { entries, .. } => Some(*entries),
+        };
+        let record = Record {
+            of: self.0,
+            files: published_files(folder)?,
+            exported: *exported,
+            nameless: built.nameless,
+            entries: built.entries,
+            boards: built.states.iter().map(entries).collect(),
+        };
+        let mut text = Vec::new();
+        write_json(&record, &mut text);
+        fs::publish_whole(&path(folder), &text)
+    }
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join(".publication.json")
+}
+
+/// All published files: boards apart, and `status.json`, which other programs change too.
+fn published_files(folder: &Path) -> Result<u64, FsError> {
+    let mut hasher = DefaultHasher::new();
+    for path in stale::published(folder)? {
+        (&path, fs::identity(&path)?).hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
