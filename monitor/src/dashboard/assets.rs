@@ -13,8 +13,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The dashboard.
-pub(crate) const PAGE: Asset =
-    Asset { path: "/monitor", kind: HTML, text: include_str!("../../assets/index.html") };
+pub(crate) const PAGE: Asset = Asset { path: "/monitor", kind: HTML, text: include_str!("../../assets/index.html") };
 
 /// What the dashboard loads, in this order. The licence of uPlot is in its script.
 pub(crate) const ASSETS: [Asset; 8] = [

@@ -32,7 +32,8 @@ impl Page {
             bytes.shrink_to_fit();
             Ok((asset, Bytes::from(bytes)))
         };
-        let files = std::iter::once(PAGE).chain(ASSETS).chain(LOOKUP).map(compressed).collect::<std::io::Result<Vec<_>>>()?;
+        let files =
+            std::iter::once(PAGE).chain(ASSETS).chain(LOOKUP).map(compressed).collect::<std::io::Result<Vec<_>>>()?;
         let mut digest = crc32fast::Hasher::new();
         for (_, bytes) in &files {
             digest.update(bytes);

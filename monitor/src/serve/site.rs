@@ -70,7 +70,9 @@ pub(super) fn router(site: Arc<Site>) -> Router {
     router
         .method_not_allowed_fallback(not_allowed)
         .merge(files)
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "no such path: expected /, /monitor, /metrics, /api/… or /cache/…"))
+        .fallback(async || {
+            refusal(StatusCode::NOT_FOUND, "no such path: expected /, /monitor, /metrics, /api/… or /cache/…")
+        })
         .layer(from_fn_with_state(Arc::clone(&site), check))
         .with_state(site)
 }
