@@ -65,7 +65,7 @@ fn each_published_file_comes_as_front_ends_read_it() {
         &path,
         &linked,
     ] {
-        let is_json = !name.ends_with(".gz");
+        let is_json = Path::new(name).extension().is_some_and(|it| it == "json");
         let kind = if is_json { "application/json" } else { "application/gzip" };
         let answer = server.get(&format!("/cache/{name}"), &["Accept-Encoding: gzip"]);
         assert_eq!((answer.status, answer.header("content-type"), answer.header("content-encoding")), (200, kind, ""));
