@@ -236,5 +236,5 @@
   });
   addEventListener("visibilitychange", () => document.hidden || refresh());
   setInterval(refresh, 60_000);
-  refresh().then(focus);
+  refresh().then(() => by("drivers-view").hidden || focus());
 })();

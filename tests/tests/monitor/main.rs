@@ -6,6 +6,7 @@
 mod cache_files;
 mod chromium;
 mod dashboard;
+mod demo;
 mod full;
 mod heap;
 mod http;
