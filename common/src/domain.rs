@@ -13,7 +13,7 @@ mod validators;
 
 pub use board_sink::{BoardSink, MAX_BOARD_ENTRIES};
 pub use catalog::{Catalog, CatalogError, Class, Ordinal, Track};
-pub use entry::{Driver, Entry, Lap, path_id, seconds_behind};
+pub use entry::{Driver, Element, Entry, Lap, path_id, seconds_behind};
 pub use ids::{ClassId, Combination, IdError, TrackId};
 pub use import::{Imported, import_publisher_data};
 pub use selection::{Refused, Selection, TokenError};

@@ -15,7 +15,7 @@ mod run;
 mod status;
 
 pub use error::JobError;
-pub use fetch::{Arrivals, End, FailedBoard, FetchFault, Fetched, Fetcher};
+pub use fetch::{Arrivals, End, FailedBoard, Fetched, Fetcher, FetcherError};
 pub use lifecycle::{Job, load_catalog};
 pub use program::{JobArgs, run_job};
 pub use progress::{Progress, Snapshot};

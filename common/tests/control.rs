@@ -6,10 +6,11 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::control::{Control, Facts, Stats};
 use r3e_common::runtime::memory::{Figures, figures, purge_all};
+use r3e_needs::until;
 
 const NONSENSE: usize = 10_000;
 const COST_BYTES: u64 = 1 << 20;
@@ -34,14 +35,6 @@ fn kernel(file: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/self/{file}")).unwrap();
     let rest = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     rest.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never came: {what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

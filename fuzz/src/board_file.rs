@@ -35,6 +35,8 @@ static CATALOG: LazyLock<Catalog> = LazyLock::new(Catalog::builtin);
 struct Collected<'a>(Vec<&'a RawValue>);
 
 impl<'a> Entries<'a> for Collected<'a> {
+    type Entry = &'a RawValue;
+
     fn restart(&mut self) {
         self.0.clear();
     }

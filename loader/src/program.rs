@@ -10,7 +10,6 @@ use r3e_common::runtime::config::Config;
 use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::output::print;
 use r3e_common::runtime::program::{self, configure, parse};
-use r3e_common::runtime::signals;
 
 use crate::catalog;
 use crate::cli::{Arguments, Command};
@@ -18,7 +17,6 @@ use crate::plan::Choice;
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    signals::unblock();
     program::run(|| run(arguments))
 }
 

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_read_and_everything_else_is_told_apart() {
+    async fn answers_and_each_kind_of_failure_are_distinguished() {
         let folder = tempfile::tempdir().unwrap();
         let tasks = r#"[{"name": "x", "age_s": 1.5, "place": "a.rs:7"}]"#;
         let path = program(folder.path(), "good", Some(http("200 OK", tasks)));

@@ -9,9 +9,8 @@ use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::limits;
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::Supervisor;
-use r3e_common::runtime::output::say;
+use r3e_common::runtime::output::print_error;
 use r3e_common::runtime::program::{self, configure, parse};
-use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};
 use crate::commands::Context;
@@ -19,14 +18,13 @@ use crate::{serve, top, watch};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    signals::unblock();
     program::run(|| started(arguments))
 }
 
 fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
     if let Some(wrong) = arguments.out_of_place() {
-        say(&format!("error: {wrong}"));
+        print_error(&format!("error: {wrong}"));
         return Err(Exit::Usage);
     }
     let loaded = configure(&arguments.config, arguments.own_flags())?;
@@ -46,7 +44,7 @@ const THREADS: usize = BLOCKING_THREADS + 5;
 
 fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result<Exit, Failure> {
     let Some(command) = arguments.command else {
-        say(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
+        print_error(&format!("error: expected a command\n\n{}", Arguments::command().render_help()));
         return Ok(Exit::Usage);
     };
     memory::warn_if_not_tuned();

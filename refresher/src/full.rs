@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_stopped_goes_on_with_what_is_not_done() {
+    fn a_stopped_refresh_resumes_with_the_rest() {
         let states = [cached(99), BoardState::Missing, cached(89), cached(90), cached(101)];
         let full = plan(&states, Some(earlier(90, 95)), at(100), WITHIN);
         // The last is from the future: whoever wrote it had another clock.
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_is_when_it_was_last_at_work() {
+    fn its_last_progress_counts() {
         let resumed = |at_work: u32, now: u32| plan(&[cached(10)], Some(earlier(50, at_work)), at(now), WITHIN).resumed;
         assert!(resumed(60, 71) && !resumed(60, 72));
         assert!(resumed(10, 61) && !resumed(10, 62), "it was at work when it began, whatever a clock says");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn one_from_the_future_is_begun_anew() {
+    fn a_refresh_from_the_future_restarts() {
         let full = plan(&[cached(90)], Some(earlier(101, 101)), at(100), WITHIN);
         assert_eq!((full.since, full.resumed), (at(100), false));
     }

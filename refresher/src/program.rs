@@ -12,7 +12,6 @@ use r3e_common::runtime::config::Config;
 use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::periodic::Cadence;
 use r3e_common::runtime::program::{self, configure, parse};
-use r3e_common::runtime::signals;
 use r3e_common::store::Destination;
 
 use crate::cli::{Arguments, Command, IncrementalArguments};
@@ -24,7 +23,6 @@ const EXPORT_AFTER: usize = 100;
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    signals::unblock();
     program::run(|| run(arguments))
 }
 
@@ -79,7 +77,7 @@ impl Kind {
             destination: Destination::Staging,
             cadence: Cadence::Every(config.index.every),
             time_limit: None,
-            scrape: Scrape::No,
+            scrape: Scrape::Partial,
         };
         Ok(match self {
             Self::Full { fresh } => {

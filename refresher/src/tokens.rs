@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn prompt_and_file_choose_together_each_board_once() {
+    fn command_line_and_file_select_each_board_once() {
         let catalog = Catalog::builtin();
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"1693-1703\n\t5276-8600 nonsense\n").unwrap();

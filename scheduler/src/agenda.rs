@@ -1,6 +1,6 @@
 //! Which job is started next, and what follows when one ends. Pure: time and randomness are arguments.
 
-mod ending;
+mod outcome;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::job::{Job, Reason};
 
-pub(crate) use ending::{Ending, describe};
+pub(crate) use outcome::{Outcome, describe};
 
 /// When a failed job is retried.
 #[derive(Debug, Clone, Copy)]
@@ -46,15 +46,15 @@ pub(crate) struct Counts {
 
 /// An attempt at a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Try {
+pub(crate) struct Attempt {
     pub(crate) job: Job,
     /// The number of this attempt, from 1.
-    pub(crate) attempt: u32,
+    pub(crate) number: u32,
     /// How many earlier attempts failed in a way that waiting may not fix.
     faults: u32,
 }
 
-impl Try {
+impl Attempt {
     /// Resets the failures, because it now also does the work of a new job.
     pub(crate) fn forget_faults(&mut self) {
         self.faults = 0;
@@ -64,7 +64,7 @@ impl Try {
 /// A waiting attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Waiting {
-    what: Try,
+    attempt: Attempt,
     /// `None` until the configuration is reloaded.
     not_before: Option<Instant>,
 }
@@ -73,15 +73,15 @@ struct Waiting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The job is retried after this pause.
-    Again(Duration),
+    Retry(Duration),
     /// It is retried when the configuration is reloaded.
-    AtReload,
+    RetryAtReload,
     /// It has failed too often.
-    GivenUp,
+    GiveUp,
     /// A waiting job does its work.
     Superseded,
     /// It succeeded, or would fail the same way again.
-    Over,
+    Finished,
 }
 
 /// The waiting jobs, at most one of each kind.
@@ -98,41 +98,41 @@ impl Agenda {
     }
 
     /// Adds a job to be started at once. It replaces waiting jobs whose work it does.
-    pub(crate) fn ask(&mut self, job: Job, now: Instant) {
-        self.waiting.retain(|it| !job.does_the_work_of(it.what.job));
-        self.waiting.push(Waiting { what: Try { job, attempt: 1, faults: 0 }, not_before: Some(now) });
+    pub(crate) fn add(&mut self, job: Job, now: Instant) {
+        self.waiting.retain(|it| !job.covers(it.attempt.job));
+        self.waiting.push(Waiting { attempt: Attempt { job, number: 1, faults: 0 }, not_before: Some(now) });
     }
 
     /// Adds a due refresh, unless a full refresh is running, which does its work. Returns whether it was added.
-    pub(crate) fn due(&mut self, why: Reason, at_work: Option<Job>, now: Instant) -> bool {
-        let waits = !matches!(at_work, Some(Job::Refresh(_)));
+    pub(crate) fn due(&mut self, reason: Reason, running: Option<Job>, now: Instant) -> bool {
+        let waits = !matches!(running, Some(Job::Refresh(_)));
         if waits {
-            self.ask(Job::Refresh(why), now);
+            self.add(Job::Refresh(reason), now);
         }
         waits
     }
 
     /// Removes the job of this kind.
     pub(crate) fn drop(&mut self, job: Job) {
-        self.waiting.retain(|it| !it.what.job.is_like(job));
+        self.waiting.retain(|it| !it.attempt.job.is_like(job));
     }
 
     /// The waiting attempt at a job of this kind.
-    pub(crate) fn waiting(&self, job: Job) -> Option<Try> {
-        self.waiting.iter().map(|it| it.what).find(|it| it.job.is_like(job))
+    pub(crate) fn waiting(&self, job: Job) -> Option<Attempt> {
+        self.waiting.iter().map(|it| it.attempt).find(|it| it.job.is_like(job))
     }
 
     /// The first retry that waits.
-    pub(crate) fn again(&self) -> Option<Try> {
-        let again = self.waiting.iter().filter(|it| it.what.attempt > 1);
-        again.min_by_key(|it| (it.not_before.is_none(), it.not_before)).map(|it| it.what)
+    pub(crate) fn next_retry(&self) -> Option<Attempt> {
+        let retries = self.waiting.iter().filter(|it| it.attempt.number > 1);
+        retries.min_by_key(|it| (it.not_before.is_none(), it.not_before)).map(|it| it.attempt)
     }
 
     /// Takes the attempt to start now, if no job is running.
-    pub(crate) fn start(&mut self, now: Instant) -> Option<Try> {
+    pub(crate) fn start(&mut self, now: Instant) -> Option<Attempt> {
         let due = self.waiting.iter().position(|it| it.not_before.is_some_and(|at| at <= now))?;
         self.counts.started += 1;
-        Some(self.waiting.remove(due).what)
+        Some(self.waiting.remove(due).attempt)
     }
 
     /// When the next attempt may start.
@@ -149,19 +149,19 @@ impl Agenda {
     }
 
     /// Decides what follows when an attempt has ended.
-    pub(crate) fn ended(&mut self, tried: Try, ending: Ending, now: Instant, random: f64) -> Next {
-        let Try { job, attempt, faults } = tried;
-        self.counts.failed += u64::from(ending != Ending::Done);
-        let faults = faults + u32::from(ending == Ending::Fault);
-        match ending {
-            Ending::Done | Ending::Hopeless => return Next::Over,
-            _ if self.waiting.iter().any(|it| it.what.job.does_the_work_of(job)) => return Next::Superseded,
-            Ending::Fault if faults >= self.retries.attempts => return Next::GivenUp,
-            Ending::Transient | Ending::Fault | Ending::Misconfigured => {}
+    pub(crate) fn ended(&mut self, attempt: Attempt, outcome: Outcome, now: Instant, random: f64) -> Next {
+        let Attempt { job, number, faults } = attempt;
+        self.counts.failed += u64::from(outcome != Outcome::Done);
+        let faults = faults + u32::from(outcome == Outcome::Fault);
+        match outcome {
+            Outcome::Done | Outcome::Invalid => return Next::Finished,
+            _ if self.waiting.iter().any(|it| it.attempt.job.covers(job)) => return Next::Superseded,
+            Outcome::Fault if faults >= self.retries.attempts => return Next::GiveUp,
+            Outcome::Transient | Outcome::Fault | Outcome::Misconfigured => {}
         }
-        let pause = (ending != Ending::Misconfigured).then(|| self.retries.pause(attempt, random));
-        let what = Try { job, attempt: attempt.saturating_add(1), faults };
-        self.waiting.push(Waiting { what, not_before: pause.map(|pause| now + pause) });
-        pause.map_or(Next::AtReload, Next::Again)
+        let pause = (outcome != Outcome::Misconfigured).then(|| self.retries.pause(number, random));
+        let retry = Attempt { job, number: number.saturating_add(1), faults };
+        self.waiting.push(Waiting { attempt: retry, not_before: pause.map(|pause| now + pause) });
+        pause.map_or(Next::RetryAtReload, Next::Retry)
     }
 }

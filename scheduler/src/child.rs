@@ -68,7 +68,7 @@ impl Running {
     /// Starts a job. Call this on the main thread: the kernel signals the child when the thread that started it ends.
     ///
     /// # Errors
-    /// If the program is missing, or the system gives no process.
+    /// If the program is missing, or the system refuses a process.
     pub(crate) fn start(
         mut command: Command,
         program: &'static str,

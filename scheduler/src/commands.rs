@@ -14,7 +14,7 @@ use r3e_common::runtime::output::print;
 
 use crate::calendar::Calendar;
 use crate::cli::NextArguments;
-use crate::settled;
+use crate::saved_state;
 use crate::timetable::Timetable;
 
 use report::{Run, Summary, Upcoming, Waiting};
@@ -24,9 +24,9 @@ pub(crate) fn next(config: &Config, asked: &NextArguments, json: bool, now: Time
     let calendar = Calendar::of(&config.schedule);
     let runs = Run::following(&calendar, now, asked.count);
     // Upcoming runs do not depend on the saved state.
-    let settled = settled::load(&config.cache.staging_dir)
+    let state = saved_state::load(&config.cache.staging_dir)
         .inspect_err(|error| tracing::warn!(%error, "cannot determine whether a refresh waits"));
-    let pending = settled.ok().flatten().and_then(|it| it.pending);
+    let pending = state.ok().flatten().and_then(|it| it.pending);
     let waiting = pending.map(|pending| Waiting { pending, zone: calendar.zone(), now });
     let next = Upcoming { waiting, runs, schedule: &config.schedule };
     print(&if json { next.json() } else { next.text() }, Exit::Done)
@@ -38,14 +38,14 @@ pub(crate) fn check(config: &Config, json: bool, now: Timestamp) -> Exit {
         Ok(catalog) => catalog,
         Err(error) => return Failure::from(error).report(),
     };
-    let settled = match settled::load(&config.cache.staging_dir) {
-        Ok(settled) => settled,
+    let state = match saved_state::load(&config.cache.staging_dir) {
+        Ok(state) => state,
         Err(error) => return Failure::from(error).report(),
     };
     let calendar = Calendar::of(&config.schedule);
-    let settled_at = settled.map(|it| it.at);
+    let settled_at = state.map(|it| it.settled_at);
     let advance = Timetable::new(calendar.clone(), config.schedule.catch_up, settled_at, now).advance(now);
-    let pending = settled.and_then(|it| it.pending);
+    let pending = state.and_then(|it| it.pending);
     let summary = Summary {
         waiting: pending.map(|pending| Waiting { pending, zone: calendar.zone(), now }),
         schedule: &config.schedule,

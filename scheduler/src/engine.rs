@@ -22,14 +22,14 @@ use r3e_common::runtime::signals::{self, Reaper};
 use r3e_common::runtime::tasks::Tasks;
 use tokio::time::{Instant, sleep_until};
 
-use crate::agenda::{Agenda, Counts, Retries, Try};
+use crate::agenda::{Agenda, Attempt, Counts, Retries};
 use crate::calendar::Calendar;
 use crate::child::{ProcessGroup, Running};
 use crate::job::{Job, Programs, Reason};
 use crate::reload;
-use crate::settled::{self, Pending, Settled};
+use crate::saved_state::{self, Pending, SavedState};
 use crate::timetable::Timetable;
-use crate::trigger::{FolderWatch, Trigger, Wanted};
+use crate::trigger::{FolderWatch, Request, Trigger};
 
 /// The clock is checked at least this often, since it may be set, and the machine may sleep.
 const CHECK_CLOCK: Duration = Duration::from_secs(30);
@@ -57,17 +57,17 @@ pub(crate) struct Engine<'a> {
     trigger: Trigger,
     folder_watch: FolderWatch,
     reaper: Reaper,
-    job: Option<(Try, Running)>,
+    job: Option<(Attempt, Running)>,
     /// What the taken trigger file requests, until that is done.
-    wanted: Option<Wanted>,
+    request: Option<Request>,
     /// The due refresh that is not finished.
     pending: Option<Pending>,
     /// When the next run is due.
     next: Option<Timestamp>,
     /// The state as last saved.
-    saved: Option<Settled>,
+    saved: Option<SavedState>,
     /// When to look for the trigger file again.
-    look_at: Instant,
+    check_trigger_at: Instant,
     saving: RecurringError,
     trigger_file: RecurringError,
     last_status: String,
@@ -81,19 +81,19 @@ impl<'a> Engine<'a> {
     pub(crate) fn new(loaded: &Loaded, programs: Programs, context: Context<'a>) -> Result<Self, Failure> {
         let now = now(context.clock);
         let config = &loaded.config;
-        let saved = settled::load(&config.cache.staging_dir)?;
+        let saved = saved_state::load(&config.cache.staging_dir)?;
         Programs::write_configuration(loaded)?;
-        let settled = saved.map(|it| it.at);
+        let settled = saved.map(|it| it.settled_at);
         let timetable = Timetable::new(Calendar::of(&config.schedule), config.schedule.catch_up, settled, now);
         let mut agenda = Agenda::new(Retries::of(&config.schedule));
         if config.schedule.load_at_start {
-            agenda.ask(Job::Load, Instant::now());
+            agenda.add(Job::Load, Instant::now());
         }
         let pending = saved.and_then(|it| it.pending);
         let pending = pending.map(|it| Pending { attempt: 1, not_before: Some(now), ..it });
         if let Some(Pending { due_at, .. }) = pending {
             tracing::info!(%due_at, "resuming a due refresh that was unfinished when the scheduler stopped");
-            agenda.ask(Job::Refresh(Reason::Due), Instant::now());
+            agenda.add(Job::Refresh(Reason::Due), Instant::now());
         }
         let (trigger, folder_watch) = (Trigger::new(&config.cache.dir), FolderWatch::new(&config.cache.dir));
         Ok(Self {
@@ -106,11 +106,11 @@ impl<'a> Engine<'a> {
             folder_watch,
             reaper: Reaper::new()?,
             job: None,
-            wanted: None,
+            request: None,
             pending,
             next: None,
             saved,
-            look_at: Instant::now(),
+            check_trigger_at: Instant::now(),
             saving: RecurringError::new(
                 "cannot save the schedule; a restarted scheduler may repeat a run",
                 "the schedule is saved again",
@@ -160,7 +160,7 @@ impl<'a> Engine<'a> {
         }
         self.stop().await;
         // The result of the last job.
-        self.save(self.saved.map_or(Timestamp::MIN, |saved| saved.at));
+        self.save(self.saved.map_or(Timestamp::MIN, |saved| saved.settled_at));
         self.agenda.counts
     }
 
@@ -173,7 +173,7 @@ impl<'a> Engine<'a> {
         });
         let job = self.job.as_ref().and_then(|(_, job)| job.deadline(self.config.schedule.job_timeout));
         let idle = if self.job.is_none() { self.agenda.wake() } else { None };
-        [due, job, idle, alive, Some(self.look_at)].into_iter().flatten().fold(now + CHECK_CLOCK, Instant::min)
+        [due, job, idle, alive, Some(self.check_trigger_at)].into_iter().flatten().fold(now + CHECK_CLOCK, Instant::min)
     }
 
     /// Reloads the configuration. An invalid one is logged and changes nothing.
@@ -202,7 +202,7 @@ impl<'a> Engine<'a> {
                     pending.not_before = Some(now);
                 }
                 self.config = config;
-                self.look_at = Instant::now();
+                self.check_trigger_at = Instant::now();
                 self.check_clock();
                 let next = self.next.map(tracing::field::display);
                 tracing::info!(next, "configuration reloaded");
@@ -214,22 +214,24 @@ impl<'a> Engine<'a> {
 
     /// The current phase, in a word.
     fn phase(&self) -> &'static str {
-        self.job.as_ref().map_or("waiting", |(Try { job, .. }, _)| job.phase())
+        self.job.as_ref().map_or("waiting", |(Attempt { job, .. }, _)| job.phase())
     }
 
     /// The current status, in a line.
     fn status(&self) -> String {
-        if let Some((Try { job, attempt, .. }, running)) = &self.job {
+        if let Some((Attempt { job, number, .. }, running)) = &self.job {
             let line = running.last_line();
             let line = if line.is_empty() { line } else { format!(": {line}") };
-            let attempt = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            let attempt = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             return format!("{job}, pid {}{attempt}{line}", running.pid());
         }
         let Counts { started, failed } = self.agenda.counts;
-        let again =
-            self.agenda.again().map_or_else(String::new, |it| format!(", {} before attempt {}", it.job, it.attempt));
+        let retry = self
+            .agenda
+            .next_retry()
+            .map_or_else(String::new, |it| format!(", {} before attempt {}", it.job, it.number));
         let next = self.next.map_or_else(|| "no run is due".to_owned(), |next| format!("next run at {next}"));
-        format!("waiting{again}, {next}; {started} jobs started, {failed} failed")
+        format!("waiting{retry}, {next}; {started} jobs started, {failed} failed")
     }
 
     fn report_ready(&mut self) {
@@ -249,11 +251,11 @@ impl<'a> Engine<'a> {
 
     /// Reports to the control socket.
     fn report(&self) {
-        let attempt = self.job.as_ref().map(|(tried, _)| tried.attempt);
+        let attempt = self.job.as_ref().map(|(attempt, _)| attempt.number);
         self.context.facts.set_phase(self.phase());
         self.context.facts.set_schedule(ScheduleFigures {
             next_run_at: self.next.map(|next| next.to_string()),
-            attempt: attempt.or(self.agenda.again().map(|it| it.attempt)),
+            attempt: attempt.or(self.agenda.next_retry().map(|it| it.number)),
             jobs_started: self.agenda.counts.started,
             jobs_failed: self.agenda.counts.failed,
         });

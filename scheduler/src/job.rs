@@ -59,7 +59,7 @@ impl Job {
     }
 
     /// Whether this job also does the work of the other: a full refresh does all that a load does.
-    pub(crate) fn does_the_work_of(self, other: Self) -> bool {
+    pub(crate) fn covers(self, other: Self) -> bool {
         self.is_like(other) || (matches!(self, Self::Refresh(_)) && other == Self::Load)
     }
 }

@@ -12,7 +12,7 @@ mod life;
 mod output;
 mod program;
 mod reload;
-pub mod settled;
+pub mod saved_state;
 pub mod timetable;
 mod trigger;
 

@@ -55,7 +55,7 @@ pub(crate) fn run(
     let group = ProcessGroup::default();
     let shutdown = {
         let group = group.clone();
-        Shutdown::listen_as_daemon(config.runtime.stop_grace + CLOSING, move || group.kill())?
+        Shutdown::listen_with_child(config.runtime.stop_grace + CLOSING, move || group.kill())?
     };
     // A stalled reader of the log must not stall the scheduler.
     let background_writer = BackgroundWriter::start()?;

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use r3e_common::runtime::exit::{Exit, Failure};
 use r3e_common::runtime::memory;
 use r3e_common::runtime::notify::NOT_FOR_CHILDREN;
-use r3e_common::runtime::output::say;
+use r3e_common::runtime::output::print_error;
 use r3e_common::runtime::program::{self, configure, parse};
-use r3e_common::runtime::signals;
 
 use crate::cli::{Arguments, Command};
 use crate::job::Programs;
@@ -17,14 +16,13 @@ use crate::{commands, life};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    signals::unblock();
     program::run(|| run(arguments))
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
     if let Some(wrong) = arguments.out_of_place() {
-        say(&format!("error: {wrong}"));
+        print_error(&format!("error: {wrong}"));
         return Err(Exit::Usage);
     }
     let loaded = configure(&arguments.config, Vec::new())?;

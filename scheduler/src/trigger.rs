@@ -23,9 +23,9 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// What the trigger file requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum Request {
     /// All boards, because it is empty.
-    Everything,
+    All,
     /// The boards it names.
     Boards,
 }
@@ -38,7 +38,7 @@ pub(crate) enum Found {
     /// There is one that may still be written to: check again soon.
     Settling,
     /// It was taken.
-    Taken(Wanted),
+    Taken(Request),
 }
 
 /// The trigger file of a cache.
@@ -61,14 +61,14 @@ impl Trigger {
     }
 
     /// The path of the taken file.
-    pub(crate) fn taken(&self) -> PathBuf {
+    pub(crate) fn taken_path(&self) -> PathBuf {
         self.cache.join(TAKEN)
     }
 
     /// Whether the taken file was removed.
     pub(crate) fn was_removed(&self) -> bool {
         // If that is unknown, assume that it exists.
-        fs::snapshot(&self.taken()).is_ok_and(|it| it.is_none())
+        fs::snapshot(&self.taken_path()).is_ok_and(|it| it.is_none())
     }
 
     /// Checks for a file that was taken by an earlier scheduler, then for a new one. A file is taken if it is unchanged since the
@@ -77,7 +77,7 @@ impl Trigger {
     /// # Errors
     /// If the file system fails; the next check retries.
     pub(crate) fn check(&mut self) -> Result<Found, FsError> {
-        let taken = self.taken();
+        let taken = self.taken_path();
         if let Some(now) = fs::snapshot(&taken)? {
             return self.check_taken(&taken, now);
         }
@@ -125,8 +125,8 @@ impl Trigger {
         match text {
             Ok(text) => {
                 self.read = Some(now);
-                let wanted = if text.trim().is_empty() { Wanted::Everything } else { Wanted::Boards };
-                Ok(Found::Taken(wanted))
+                let request = if text.trim().is_empty() { Request::All } else { Request::Boards };
+                Ok(Found::Taken(request))
             }
             Err(problem) => {
                 let aside = fs::unused(&self.cache.join(".refresh_now.refused"))?;
@@ -143,7 +143,7 @@ impl Trigger {
     /// # Errors
     /// If it cannot be examined or removed. It then requests nothing more, unless it is written to.
     pub(crate) fn finish(&mut self) -> Result<bool, FsError> {
-        let path = self.taken();
+        let path = self.taken_path();
         let now = fs::snapshot(&path)?;
         if now.is_some() && now != self.read {
             return Ok(true);
@@ -186,126 +186,4 @@ fn validate(file: FileSnapshot) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn trigger() -> (tempfile::TempDir, Trigger, PathBuf) {
-        let cache = tempfile::tempdir().unwrap();
-        let (trigger, path) = (Trigger::new(cache.path()), cache.path().join(NAME));
-        (cache, trigger, path)
-    }
-
-    /// The result of the second check.
-    fn settled(trigger: &mut Trigger) -> Found {
-        assert_eq!(trigger.check().unwrap(), Found::Settling);
-        trigger.check().unwrap()
-    }
-
-    #[test]
-    fn an_unchanged_file_is_taken() {
-        let (_cache, mut trigger, path) = trigger();
-        assert_eq!(trigger.check().unwrap(), Found::Nothing);
-        std::fs::write(&path, "").unwrap();
-        assert_eq!(trigger.check().unwrap(), Found::Settling);
-        std::fs::write(&path, "1693").unwrap();
-        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        assert!(!path.exists());
-        assert_eq!(std::fs::read_to_string(trigger.taken()).unwrap(), "1693");
-        assert!(!trigger.finish().unwrap() && !trigger.taken().exists());
-    }
-
-    #[test]
-    fn white_space_requests_everything() {
-        let (_cache, mut trigger, path) = trigger();
-        for text in ["", "\n", " \t\r\n"] {
-            std::fs::write(&path, text).unwrap();
-            assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Everything), "{text:?}");
-            assert!(!trigger.finish().unwrap());
-        }
-    }
-
-    #[test]
-    fn a_byte_order_mark_and_crlf_are_accepted() {
-        let (_cache, mut trigger, path) = trigger();
-        for (text, wanted) in [
-            ("\u{feff}", Wanted::Everything),
-            ("\u{feff}\r\n", Wanted::Everything),
-            ("\u{feff}1693\r\n5276-8600\r\n", Wanted::Boards),
-        ] {
-            std::fs::write(&path, text).unwrap();
-            assert_eq!(settled(&mut trigger), Found::Taken(wanted), "{text:?}");
-            assert!(!trigger.finish().unwrap());
-        }
-        std::fs::write(&path, b"\xff\xfe1\x006\x009\x003\x00").unwrap();
-        assert_eq!(settled(&mut trigger), Found::Nothing, "UTF-16 is refused");
-        assert!(path.exists());
-    }
-
-    #[test]
-    fn nothing_written_during_a_job_is_lost() {
-        use std::io::Write as _;
-        let (_cache, mut trigger, path) = trigger();
-        let mut slow = std::fs::File::create(&path).unwrap();
-        slow.write_all(b"1693 ").unwrap();
-        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        std::fs::write(&path, "5276-8600").unwrap();
-        slow.write_all(b"1778").unwrap();
-        assert!(trigger.finish().unwrap());
-        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        assert!(!trigger.finish().unwrap());
-        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        assert_eq!(std::fs::read_to_string(trigger.taken()).unwrap(), "5276-8600");
-    }
-
-    #[test]
-    fn a_restarted_scheduler_finds_the_taken_file() {
-        let (cache, mut trigger, path) = trigger();
-        std::fs::write(&path, "1693").unwrap();
-        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        assert_eq!(settled(&mut Trigger::new(cache.path())), Found::Taken(Wanted::Boards));
-    }
-
-    #[test]
-    fn a_rewritten_taken_file_is_read_again() {
-        let (_cache, mut trigger, path) = trigger();
-        std::fs::write(&path, "5276-8600").unwrap();
-        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        std::fs::write(trigger.taken(), "1693").unwrap();
-        assert!(trigger.finish().unwrap(), "it changed");
-        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-        assert!(!trigger.finish().unwrap());
-    }
-
-    #[test]
-    fn an_invalid_file_is_refused_and_stays() {
-        let (cache, mut trigger, path) = trigger();
-        let secret = cache.path().join("secret");
-        std::fs::write(&secret, "1693").unwrap();
-        std::os::unix::fs::symlink(&secret, &path).unwrap();
-        assert_eq!((trigger.check().unwrap(), trigger.check().unwrap()), (Found::Nothing, Found::Nothing));
-        std::fs::remove_file(&path).unwrap();
-        std::fs::create_dir(&path).unwrap();
-        assert_eq!((trigger.check().unwrap(), trigger.check().unwrap()), (Found::Nothing, Found::Nothing));
-        std::fs::remove_dir(&path).unwrap();
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!((trigger.check().unwrap(), trigger.check().unwrap()), (Found::Nothing, Found::Nothing));
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(&path, vec![b' '; 1 + usize::try_from(MAX_BYTES).unwrap()]).unwrap();
-        assert_eq!((trigger.check().unwrap(), trigger.check().unwrap()), (Found::Nothing, Found::Nothing));
-        std::fs::write(&path, b"\xff\xfe").unwrap();
-        assert_eq!(settled(&mut trigger), Found::Nothing);
-        assert!(path.exists() && !trigger.taken().exists());
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(&path, "1693").unwrap();
-        assert_eq!(settled(&mut trigger), Found::Taken(Wanted::Boards));
-    }
-
-    #[test]
-    fn an_invalid_taken_file_is_moved_aside() {
-        let (cache, mut trigger, _) = trigger();
-        std::os::unix::fs::symlink("/etc/passwd", trigger.taken()).unwrap();
-        assert_eq!(settled(&mut trigger), Found::Settling);
-        assert_eq!(trigger.check().unwrap(), Found::Nothing);
-        assert!(cache.path().join(".refresh_now.refused").is_symlink());
-    }
-}
+mod tests;

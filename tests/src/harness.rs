@@ -19,7 +19,6 @@ mod moment;
 mod place;
 mod processes;
 mod running;
-mod wait;
 
 pub use cache::{
     BoardFile, Snapshot, age, board_at, board_file, board_files, distinct_drivers, gunzip, gzip, read_json,
@@ -34,7 +33,7 @@ pub use faults::{Call, What, was_struck};
 pub use index::{DriverIndex, Row, driver_index, driver_index_and_generation, parse_driver_index};
 pub use leaky::Leaky;
 pub use moment::Moment;
-pub use place::{Place, grid, shared_folder, simulated};
+pub use place::{Place, grid, simulated};
 pub use processes::{REAPER, command, processes_of, program, program_beside, reap, signal};
+pub use r3e_needs::{BOUND, until};
 pub use running::{Ended, Invocation, Running};
-pub use wait::{BOUND, until};

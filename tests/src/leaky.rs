@@ -82,7 +82,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let _entered = runtime.enter();
     let facts = Arc::new(Facts::new(PROGRAM, SystemTime::now(), runtime.handle().clone(), None));
     let tasks = Tasks::default();
-    facts.list_tasks(&tasks);
+    facts.set_tasks(Some(tasks.clone()));
     facts.set_phase("leaking");
     let control = Control::open(&arguments.runtime_dir, facts)?;
 

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::json;
+use super::json::{self, Members};
 
 /// A view into an entry's raw text. A text field that is absent, null or no string is `""`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,26 +38,40 @@ impl<'a> Entry<'a> {
     /// Reads an entry; one that is no object or has no driver name is none.
     #[must_use]
     pub fn read(raw: &'a RawValue) -> Option<Self> {
-        let mut entry = Self::default();
-        json::members(raw.get(), |key, value| match key {
-            "driver" => entry.driver = Driver::read(value),
-            "country" => set(&mut entry.country, member(value, "name")),
+        let Element(entry) = serde_json::from_str(raw.get()).ok()?;
+        entry
+    }
+
+    fn set(&mut self, key: &str, value: &'a RawValue) {
+        match key {
+            "driver" => self.driver = Driver::read(value),
+            "country" => set(&mut self.country, member(value, "name")),
             "car_class" => {
                 let car = member(value, "car");
-                set(&mut entry.car, car.and_then(|car| member(car, "name")));
-                set(&mut entry.car_class, car.and_then(|car| member(car, "class-name")));
+                set(&mut self.car, car.and_then(|car| member(car, "name")));
+                set(&mut self.car_class, car.and_then(|car| member(car, "class-name")));
             }
-            "laptime" => set(&mut entry.laptime, Some(value)),
-            "relative_laptime" => set(&mut entry.relative_laptime, Some(value)),
-            "rank" => set(&mut entry.rank, Some(value)),
-            "team" => set(&mut entry.team, Some(value)),
-            "driving_model" => set(&mut entry.difficulty, Some(value)),
-            "date_time" => set(&mut entry.date_time, Some(value)),
-            "index" => entry.index = json::whole_number(value),
+            "laptime" => set(&mut self.laptime, Some(value)),
+            "relative_laptime" => set(&mut self.relative_laptime, Some(value)),
+            "rank" => set(&mut self.rank, Some(value)),
+            "team" => set(&mut self.team, Some(value)),
+            "driving_model" => set(&mut self.difficulty, Some(value)),
+            "date_time" => set(&mut self.date_time, Some(value)),
+            "index" => self.index = json::whole_number(value),
             _ => {}
-        })
-        .ok()?;
-        (!entry.driver.name.is_empty()).then_some(entry)
+        }
+    }
+}
+
+/// An element of a board's list: an entry, or `None` for anything that is no object or has no driver name.
+#[derive(Debug)]
+pub struct Element<'a>(pub Option<Entry<'a>>);
+
+impl<'a> Deserialize<'a> for Element<'a> {
+    fn deserialize<D: Deserializer<'a>>(reader: D) -> Result<Self, D::Error> {
+        let mut entry = Entry::default();
+        reader.deserialize_any(Members(|key: &str, value| entry.set(key, value)))?;
+        Ok(Self((!entry.driver.name.is_empty()).then_some(entry)))
     }
 }
 
@@ -72,19 +87,6 @@ pub struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    /// The driver of an entry; an entry that [`Entry::read`] does not read has none.
-    #[must_use]
-    pub fn of(raw: &'a RawValue) -> Option<Self> {
-        let mut driver = Self::default();
-        json::members(raw.get(), |key, value| {
-            if key == "driver" {
-                driver = Self::read(value);
-            }
-        })
-        .ok()?;
-        (!driver.name.is_empty()).then_some(driver)
-    }
-
     fn read(value: &'a RawValue) -> Self {
         let mut driver = Self::default();
         let read = json::members(value.get(), |key, value| match key {
@@ -211,7 +213,6 @@ mod tests {
         assert_eq!(texts.map(AsRef::<str>::as_ref), ["T", "Get Real", "2025-01-15T14:30:00", "+01.887s"]);
         assert_eq!((entry.index, entry.driver.avatar.as_ref()), (Some(7), "https://x/a.png"));
         assert_eq!(path_id(&entry.driver.path), "435167");
-        assert_eq!(Driver::of(&raw), Some(entry.driver));
     }
 
     #[test]
@@ -238,6 +239,16 @@ mod tests {
         {
             assert_eq!(Entry::read(&raw(text)), None, "{text}");
         }
+    }
+
+    #[test]
+    fn elements_of_a_list_are_read_where_they_stand() {
+        let list =
+            r#"[{"driver":{"name":"x"}}, null, true, -1, 7, 1.5, "x", [[{}]], {}, {"driver":{"name":"y\ud800"}}]"#;
+        let elements: Vec<Element<'_>> = serde_json::from_str(list).unwrap();
+        let names: Vec<_> = elements.iter().map(|Element(it)| it.as_ref().map(|it| it.driver.name.as_ref())).collect();
+        assert_eq!((names.len(), names[0], &names[1..9]), (10, Some("x"), &[None; 8][..]));
+        assert!(names[9].is_some_and(|name| name.starts_with('y')));
     }
 
     #[test]

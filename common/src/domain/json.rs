@@ -1,4 +1,4 @@
-//! Reads JSON without building a tree: follows one path to one array and passes its elements on as raw text.
+//! Reads JSON without building a tree: follows one path to one array and passes its elements on.
 //!
 //! Pages of the service and cached boards are both read like this. The last of several equal keys counts, as in the browsers
 //! that read these files. Callers decide what to do about a value of an unexpected type.
@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// What is at the end of the path.
@@ -22,6 +23,8 @@ pub enum Found {
 
 /// Receives what is on the path and beside it.
 pub trait Sink<'a> {
+    /// What an element is read as.
+    type Element: Deserialize<'a>;
     /// An object on the path begins; the outermost has depth 0. If its key is duplicated it begins again: forget its earlier
     /// members.
     fn object(&mut self, _depth: usize) {}
@@ -30,7 +33,7 @@ pub trait Sink<'a> {
     /// The array begins. If its key is duplicated it begins again: forget its earlier elements.
     fn begin(&mut self);
     /// One element of the array.
-    fn element(&mut self, value: &'a RawValue);
+    fn element(&mut self, element: Self::Element);
 }
 
 /// Follows `path` through nested objects to an array, and passes what it finds to `sink`.
@@ -52,7 +55,7 @@ pub fn members<'a>(text: &'a str, each: impl FnMut(&str, &'a RawValue)) -> Resul
     if !text.starts_with('{') {
         return Ok(());
     }
-    serde_json::Deserializer::from_str(text).deserialize_map(Members(each))
+    serde_json::Deserializer::from_str(text).deserialize_any(Members(each))
 }
 
 /// The text of a JSON string, or `None` for any other value. Half a surrogate pair becomes U+FFFD.
@@ -112,7 +115,7 @@ pub fn nested_deeper_than(text: &str, limit: usize) -> bool {
 /// A key, read as bytes for the same reason as in [`text`].
 struct Key<'a>(Cow<'a, str>);
 
-impl<'a> serde::Deserialize<'a> for Key<'a> {
+impl<'a> Deserialize<'a> for Key<'a> {
     fn deserialize<D: serde::Deserializer<'a>>(reader: D) -> Result<Self, D::Error> {
         struct Read;
         impl<'a> Visitor<'a> for Read {
@@ -121,7 +124,7 @@ impl<'a> serde::Deserialize<'a> for Key<'a> {
                 f.write_str("a key")
             }
             fn visit_borrowed_bytes<E>(self, bytes: &'a [u8]) -> Result<Key<'a>, E> {
-                Ok(Key(String::from_utf8_lossy(bytes)))
+                Ok(Key(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)))
             }
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Key<'a>, E> {
                 Ok(Key(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
@@ -131,19 +134,50 @@ impl<'a> serde::Deserialize<'a> for Key<'a> {
     }
 }
 
-struct Members<F>(F);
+/// Passes the members of an object on, while it is read; anything else has none.
+#[derive(Debug)]
+pub struct Members<F>(pub F);
 
 impl<'a, F: FnMut(&str, &'a RawValue)> Visitor<'a> for Members<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("any value")
     }
 
     fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(key)) = map.next_key()? {
             (self.0)(&key, map.next_value()?);
         }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
 }
@@ -194,7 +228,7 @@ impl<'a, S: Sink<'a>> Visitor<'a> for Step<'_, '_, S> {
             return Err(A::Error::custom(format_args!("expected an object with the key {key:?}, found an array")));
         }
         self.sink.begin();
-        while let Some(element) = seq.next_element::<&'a RawValue>()? {
+        while let Some(element) = seq.next_element()? {
             self.sink.element(element);
         }
         Ok(Found::Array)
@@ -221,6 +255,7 @@ mod tests {
     #[derive(Default)]
     struct Collected(Vec<String>, Vec<String>);
     impl<'a> Sink<'a> for Collected {
+        type Element = &'a RawValue;
         fn object(&mut self, depth: usize) {
             self.1.push(format!("{depth} {{"));
         }

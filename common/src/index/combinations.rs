@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::columns::Columns;
 use super::error::IndexError;
 use super::generation::Generation;
-use super::gzip::Block;
+use super::gzip::{self, Block};
 use super::output::Output;
 use super::ranges::Source;
 use super::rows::write_json;
@@ -77,7 +77,7 @@ impl Combinations {
         if source.has(IndexFormat::April2026) {
             // The second name is that of later front ends.
             for (name, results) in [("top_combinations", top), ("all_combinations", &all)] {
-                let block = Block::new(&list(None, results))?;
+                let block = Block::new(&list(None, results), gzip::USUAL)?;
                 for name in [format!("{name}.json"), format!("combinations/{name}.json")] {
                     let mut output = Output::new(staged, &name, false)?;
                     output.block(staged, &block, &[])?;

@@ -6,6 +6,7 @@ use super::blocks::Workers;
 use super::combinations::Combinations;
 use super::drivers::Drivers;
 use super::error::IndexError;
+use super::gzip;
 use super::metadata;
 use super::mirror;
 use super::ranges::Ranges;
@@ -26,7 +27,7 @@ use crate::runtime::timestamp;
 /// half written.
 pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Exported, IndexError> {
     let source = ranges.source;
-    let workers = Workers { threads: source.threads, plan: ranges.plan, stop: source.stop };
+    let workers = Workers { threads: source.threads, plan: ranges.plan, level: gzip::FASTER, stop: source.stop };
     let mut staged = Staged::new(folder);
     let mut exported = Exported::default();
     let combinations = Combinations::of(&ranges.columns);
@@ -40,6 +41,7 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
         driver_index.describe(&mut exported);
     }
     if let Some(mut drivers) = drivers {
+        let workers = Workers { level: gzip::USUAL, ..workers };
         drivers.sort();
         ranges.free_if_limited();
         exported.teams = Some(teams::write(&drivers, &workers, held + drivers.held_bytes(), &mut staged)?);

@@ -6,7 +6,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use super::boards::Damaged;
@@ -18,7 +17,7 @@ use super::parallel;
 use super::sample::Sample;
 use super::shard::Shard;
 use super::split;
-use crate::domain::{Catalog, Combination, Driver, Entry, Ordinal};
+use crate::domain::{Catalog, Combination, Driver, Element, Entry, Ordinal};
 use crate::store::{Buffers, Cache, Entries, ReadError, Within};
 
 /// Keys in the sample that the ranges of further passes are chosen from.
@@ -307,30 +306,22 @@ impl EntryFilter<'_> {
 }
 
 impl<'b> Entries<'b> for EntryFilter<'_> {
+    type Entry = Element<'b>;
+
     fn restart(&mut self) {
         self.pass.grow(self.shard, Shard::drop_board);
         (self.entries, self.named) = (0, 0);
     }
 
-    fn entry(&mut self, raw: &'b RawValue) {
+    fn entry(&mut self, Element(entry): Element<'b>) {
         if self.error.is_some() {
             return;
         }
         self.entries += 1;
-        if self.pass.setup.plan.is_none() || lock(self.shard).range.is_all() {
-            let Some(entry) = Entry::read(raw) else { return };
-            self.named += 1;
-            if self.pass.setup.plan.is_none() || self.is_wanted(&entry.driver) {
-                self.add(&entry);
-            }
-        } else if let Some(driver) = Driver::of(raw) {
-            // Of an entry outside of the range the driver is all that is read.
-            self.named += 1;
-            if self.is_wanted(&driver)
-                && let Some(entry) = Entry::read(raw)
-            {
-                self.add(&entry);
-            }
+        let Some(entry) = entry else { return };
+        self.named += 1;
+        if self.pass.setup.plan.is_none() || self.is_wanted(&entry.driver) {
+            self.add(&entry);
         }
     }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use crate::domain::CatalogError;
 use crate::index::IndexError;
-use crate::job::{FetchFault, PublishError};
+use crate::job::{FetcherError, PublishError};
 use crate::runtime::exit::{Exit, Fatal};
 use crate::runtime::fs::FsError;
 use crate::runtime::limits::THREADS_HINT;
 use crate::runtime::memory::MemoryError;
-use crate::runtime::memory::usage::NotEnough;
+use crate::runtime::memory::usage::InsufficientMemory;
 use crate::runtime::tasks::BlockingError;
 use crate::store::{LockError, StagingError};
 use crate::upstream::SetupError;
@@ -31,12 +31,12 @@ pub enum JobError {
     /// Another writer is at work, or locking failed.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The system gives no thread for the memory limiter.
+    /// The system refused a thread for the memory limiter.
     #[error("cannot enforce the memory limit: {0}")]
     MemoryLimiter(std::io::Error),
     /// The memory limits leave too little for the index.
     #[error(transparent)]
-    Memory(NotEnough),
+    Memory(InsufficientMemory),
     /// There is a memory limit, and memory use cannot be determined.
     #[error("cannot enforce the memory limit: {0}")]
     Figures(MemoryError),
@@ -58,7 +58,7 @@ pub enum JobError {
     /// The client cannot be set up.
     #[error(transparent)]
     Client(#[from] SetupError),
-    /// The system gives no thread.
+    /// The system refused a thread.
     #[error("cannot start a thread: {cause} (hint: {THREADS_HINT})", cause = .0)]
     NoThread(std::io::Error),
     /// A task panicked.
@@ -66,11 +66,11 @@ pub enum JobError {
     Panicked(String),
 }
 
-impl From<FetchFault> for JobError {
-    fn from(error: FetchFault) -> Self {
+impl From<FetcherError> for JobError {
+    fn from(error: FetcherError) -> Self {
         match error {
-            FetchFault::Store(error) => error.into(),
-            FetchFault::Panicked(error) => Self::Panicked(error.to_string()),
+            FetcherError::Store(error) => error.into(),
+            FetcherError::Panicked(error) => Self::Panicked(error.to_string()),
         }
     }
 }
@@ -107,14 +107,14 @@ impl Fatal for JobError {
     fn exit(&self) -> Exit {
         match self {
             // A later attempt would fail too.
-            Self::Memory(NotEnough::LimitTooSmall { .. })
+            Self::Memory(InsufficientMemory::LimitTooSmall { .. })
             | Self::Index(IndexError::HeadroomTooSmall { .. })
             | Self::Catalog { .. }
             | Self::CatalogFile(_)
             | Self::Newer(_)
             | Self::Client(SetupError::Proxy(_)) => Exit::Configuration,
             Self::Lock(LockError::Busy { .. })
-            | Self::Memory(NotEnough::InUse { .. })
+            | Self::Memory(InsufficientMemory::InUse { .. })
             | Self::Index(IndexError::Changed(_)) => Exit::TryAgain,
             Self::StoppedWaiting => Exit::Terminated,
             Self::Lock(LockError::Store(error)) | Self::Store(error) | Self::Index(IndexError::Store(error)) => {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::domain::Catalog;
     use crate::index::Headroom;
-    use crate::runtime::memory::usage::{By, Limit, Origin, Used};
+    use crate::runtime::memory::usage::{Limit, Origin, Scope, Used};
     use crate::store::Holder;
     use crate::upstream::ProxyError;
     use std::io;
@@ -149,8 +149,8 @@ mod tests {
             JobError::Lock(LockError::Busy { .. }) => "Lock(Busy)",
             JobError::Lock(LockError::Store(_)) => "Lock(Store)",
             JobError::MemoryLimiter(_) => "MemoryLimiter",
-            JobError::Memory(NotEnough::LimitTooSmall { .. }) => "Memory(LimitTooSmall)",
-            JobError::Memory(NotEnough::InUse { .. }) => "Memory(InUse)",
+            JobError::Memory(InsufficientMemory::LimitTooSmall { .. }) => "Memory(LimitTooSmall)",
+            JobError::Memory(InsufficientMemory::InUse { .. }) => "Memory(InUse)",
             JobError::Figures(_) => "Figures",
             JobError::StoppedWaiting => "StoppedWaiting",
             JobError::Newer(_) => "Newer",
@@ -179,7 +179,7 @@ mod tests {
 
     fn every_error() -> Vec<JobError> {
         let limit = Limit { bytes: 1, origin: Origin::Configured(String::new()) };
-        let used = Used { bytes: 1, by: By::ControlGroup, limit: limit.clone() };
+        let used = Used { bytes: 1, scope: Scope::ControlGroup, limit: limit.clone() };
         let holder = Holder { program: "p".into(), pid: 1, since: String::new(), doing: String::new() };
         vec![
             JobError::Catalog { path: "c".into(), cause: Catalog::from_toml("?").unwrap_err() },
@@ -187,8 +187,8 @@ mod tests {
             LockError::Busy { folder: "f".into(), holder: Some(holder) }.into(),
             LockError::Store(store()).into(),
             JobError::MemoryLimiter(no_thread()),
-            JobError::Memory(NotEnough::LimitTooSmall { limit, needed_mb: 2 }),
-            JobError::Memory(NotEnough::InUse { used, needed_mb: 2 }),
+            JobError::Memory(InsufficientMemory::LimitTooSmall { limit, needed_mb: 2 }),
+            JobError::Memory(InsufficientMemory::InUse { used, needed_mb: 2 }),
             JobError::Figures(MemoryError::Kernel(store())),
             JobError::StoppedWaiting,
             StagingError::Newer { folder: "f".into(), found: 9 }.into(),
@@ -196,7 +196,7 @@ mod tests {
             PublishError::NoBoards("x".to_owned()).into(),
             BlockingError::NoThread(no_thread()).into(),
             PublishError::Index(IndexError::Store(store())).into(),
-            FetchFault::Store(store()).into(),
+            FetcherError::Store(store()).into(),
             IndexError::Store(store()).into(),
             IndexError::Stopped.into(),
             IndexError::TooMany(1).into(),

@@ -264,7 +264,7 @@ fn not_enough(limits: &Limits, needed: u64, cache: &Cache, catalog: &Catalog) ->
         Err(error) => return error.into(),
     };
     match limits.usage() {
-        Ok(usage) => JobError::Memory(usage.not_enough(needed.max(for_boards))),
+        Ok(usage) => JobError::Memory(usage.insufficient(needed.max(for_boards))),
         Err(error) => JobError::Figures(error),
     }
 }
@@ -276,7 +276,7 @@ fn threads() -> usize {
 
 /// Reports tasks and progress on the control socket.
 fn report_progress(facts: &Facts, tasks: &Tasks, progress: &Arc<Progress>) {
-    facts.list_tasks(tasks);
+    facts.set_tasks(Some(tasks.clone()));
     let progress = Arc::clone(progress);
     facts.set_progress(Some(Arc::new(move || {
         let Snapshot { total, fetched, failed, entries } = progress.snapshot();

@@ -16,7 +16,7 @@ use crate::runtime::limits::{self, LimitError};
 use crate::runtime::memory;
 use crate::runtime::memory::limit::Limits;
 use crate::runtime::output::print;
-use crate::runtime::run_record::Run;
+use crate::runtime::run_record::RunRecorder;
 use crate::runtime::shutdown::Shutdown;
 
 /// Open files besides those of boards: standard streams, locks, signals, the runtime, the control socket and its clients.
@@ -77,8 +77,8 @@ pub fn run_job(
     let limits = Limits::of(loaded);
     let facts = Facts::new(program, started, runtime.handle().clone(), limits.as_ref().map(Limits::smallest_bytes));
     let facts = Arc::new(facts);
-    let control = Control::open_or_say(&config.runtime.dir, Arc::clone(&facts));
-    let record = Run { program, doing: doing.clone(), started };
+    let control = Control::open_or_warn(&config.runtime.dir, Arc::clone(&facts));
+    let recorder = RunRecorder { program, doing: doing.clone(), started };
     let style = Style::for_stderr(quiet);
     let wait = arguments.wait.unwrap_or_default();
     let options = Options { facts, doing, limits, wait, style, clock: SystemTime::now };
@@ -97,7 +97,7 @@ pub fn run_job(
         Err(error) => (error.exit(), error.to_string(), Value::Null),
     };
     let boards = boards.as_object().cloned().unwrap_or_default();
-    record.leave(begun.elapsed(), outcome, exit, boards, &config.runtime.dir);
+    recorder.record(begun.elapsed(), outcome, exit, boards, &config.runtime.dir);
     drop(control);
     let summary = match result {
         Ok(summary) => summary,

@@ -60,7 +60,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scrape {
     /// Nothing, because it fetches only some boards.
-    No,
+    Partial,
     /// A load.
     Load,
     /// A full refresh that began at this time, perhaps in an earlier run. It is also recorded in staging until it is finished.
@@ -188,7 +188,7 @@ async fn work(
     fetch.fail_refused(job, (options.clock)());
     let since = match plan.scrape {
         _ if fetch.end != Some(End::Complete) => None,
-        Scrape::No => None,
+        Scrape::Partial => None,
         Scrape::Load if plan.boards.is_empty() => None,
         Scrape::Load => Some(begun),
         Scrape::FullRefresh(since) => Some(since),
@@ -227,14 +227,14 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
     };
     let indexing = job.publish_periodically(plan.cadence.clone());
     let display = ProgressDisplay::start(&job.tasks, Arc::clone(&fetcher.progress), options.style);
-    let result = fetch_twice(&fetcher, plan.boards.clone(), &job.stop).await;
+    let result = fetch_and_retry(&fetcher, plan.boards.clone(), &job.stop).await;
     // Whatever the result.
     display.stop().await;
     indexing.stop().await;
     Ok(Fetch { requests: fetcher.client.requests(), ..result? })
 }
 
-async fn fetch_twice(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationToken) -> Result<Fetch, JobError> {
+async fn fetch_and_retry(fetcher: &Fetcher, due: Vec<Ordinal>, stop: &CancellationToken) -> Result<Fetch, JobError> {
     let all_due = due.iter().copied().collect();
     let Fetched { boards, mut arrivals, mut failed, mut end } = fetcher.fetch(due, stop).await?;
     let (mut boards, mut retried) = (BTreeSet::from_iter(boards), 0);

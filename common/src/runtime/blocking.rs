@@ -1,27 +1,25 @@
-//! Work that keeps a processor or the disk busy, done in place by no more threads than there is use for.
+//! A limit on work that blocks a thread, on the processor or the disk.
 
 use std::num::NonZero;
 use std::thread::available_parallelism;
 
 use tokio::sync::Semaphore;
 
-/// One computes while another waits for the disk.
+/// One thread computes while another waits for the disk.
 const PER_CORE: usize = 2;
 
-/// Where such work is done. Without a bound, as many boards as are in flight would each take a thread for it, with its stack
-/// and what the allocator keeps for it.
+/// Limits the threads that do such work. Otherwise each board in flight could occupy one, with its stack and allocator cache.
 #[derive(Debug)]
-pub struct Blocking(Semaphore);
+pub struct BlockingLimit(Semaphore);
 
-impl Default for Blocking {
+impl Default for BlockingLimit {
     fn default() -> Self {
         Self(Semaphore::new(PER_CORE * available_parallelism().map_or(1, NonZero::get)))
     }
 }
 
-impl Blocking {
-    /// Does the work when there is a thread to be had, which is once work that came before is done. It is not called off
-    /// once it has begun.
+impl BlockingLimit {
+    /// Does the work once earlier work has made room. It cannot be cancelled once it has begun.
     ///
     /// # Panics
     /// On a runtime of one thread.
@@ -39,8 +37,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn no_more_is_at_work_at_a_time_than_threads_are_of_use() {
-        let (blocking, now) = (Arc::new(Blocking::default()), Arc::new(AtomicUsize::new(0)));
+    async fn the_number_of_busy_threads_is_limited() {
+        let (blocking, now) = (Arc::new(BlockingLimit::default()), Arc::new(AtomicUsize::new(0)));
         let all = (0..100).map(|_| {
             let (blocking, now) = (Arc::clone(&blocking), Arc::clone(&now));
             tokio::spawn(async move {
@@ -53,10 +51,10 @@ mod tests {
                 blocking.run(work).await
             })
         });
-        let mut most = 0;
+        let mut max = 0;
         for one in all.collect::<Vec<_>>() {
-            most = most.max(one.await.unwrap());
+            max = max.max(one.await.unwrap());
         }
-        assert!((1..=PER_CORE * available_parallelism().unwrap().get()).contains(&most), "{most}");
+        assert!((1..=PER_CORE * available_parallelism().unwrap().get()).contains(&max), "{max}");
     }
 }

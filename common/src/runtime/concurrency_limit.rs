@@ -1,13 +1,13 @@
-//! How many boards may be in flight: a number that the memory limiter lowers and raises, and fetching workers obey.
+//! How many boards may be in flight. The memory limiter changes the number, and the fetching workers obey it.
 
 use tokio::sync::watch;
 
-/// A number that workers consult before each board. Clones share it.
+/// The number of boards that may be in flight. Clones share it.
 #[derive(Debug, Clone)]
 pub struct ConcurrencyLimit(watch::Sender<usize>);
 
 impl ConcurrencyLimit {
-    /// So many boards to begin with.
+    /// Starts with that many boards.
     #[must_use]
     pub fn new(boards: usize) -> Self {
         Self(watch::Sender::new(boards))
@@ -19,16 +19,15 @@ impl ConcurrencyLimit {
         *self.0.borrow()
     }
 
-    /// From now on, so many. Those who wait to be allowed look again; boards in flight stay in flight.
+    /// Changes the number. Boards already in flight continue.
     pub fn set(&self, boards: usize) {
         self.0.send_replace(boards);
     }
 
-    /// Returns when the worker of that number, counted from 0, may take a board: at once where it may already. Nothing is
-    /// lost by calling it off.
+    /// Waits until the worker with that number, from 0, may take a board. Cancel safe.
     pub async fn wait_for_slot(&self, worker: usize) {
         let mut changes = self.0.subscribe();
-        // It cannot close: this is one of its senders.
+        // It cannot close, since `self` is a sender.
         let _changed = changes.wait_for(|boards| worker < *boards).await;
     }
 }
@@ -39,7 +38,7 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
-    async fn workers_beyond_the_number_wait_until_it_is_raised() {
+    async fn workers_beyond_the_limit_wait_until_it_is_raised() {
         let concurrency = ConcurrencyLimit::new(4);
         let allowed = |worker| {
             let concurrency = concurrency.clone();

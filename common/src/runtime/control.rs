@@ -70,9 +70,9 @@ impl Control {
 
     /// Like [`Control::open`], but a failure is only logged: the program runs without a socket.
     #[must_use]
-    pub fn open_or_say(folder: &Path, facts: Arc<Facts>) -> Option<Self> {
+    pub fn open_or_warn(folder: &Path, facts: Arc<Facts>) -> Option<Self> {
         let opened = Self::open(folder, facts);
-        opened.inspect_err(|error| tracing::warn!(%error, "no control socket: working on without")).ok()
+        opened.inspect_err(|error| tracing::warn!(%error, "running without a control socket")).ok()
     }
 
     fn open_with(folder: &Path, facts: Arc<Facts>, bounds: Bounds) -> Result<Self, ControlError> {

@@ -1,4 +1,4 @@
-//! The life of a daemon, from its control socket to its run record: what scheduler, `watch` and `serve` have in common.
+//! The life of a daemon from its control socket to its run record, shared by scheduler, `watch` and `serve`.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -11,7 +11,7 @@ use super::exit::{Exit, Failure};
 use super::memory::limit::Limits;
 use super::memory::limiter::MemoryLimiter;
 use super::memory::pressure::Role;
-use super::run_record::Run;
+use super::run_record::RunRecorder;
 use super::shutdown::Shutdown;
 use super::tasks::Tasks;
 
@@ -24,13 +24,13 @@ pub struct Daemon<'a> {
     pub doing: &'static str,
     /// The configuration it started with.
     pub loaded: &'a Loaded,
-    /// Ends it.
+    /// Stops it.
     pub shutdown: &'a Shutdown,
     /// The time of day.
     pub clock: fn() -> SystemTime,
 }
 
-/// What the body of a daemon works with.
+/// What the body of a daemon uses.
 #[derive(Debug)]
 pub struct Services {
     /// What the control socket reports.
@@ -46,7 +46,7 @@ impl Daemon<'_> {
     /// Returns the exit code and the result of `body`. The exit code is 75 if the memory limit stopped the daemon.
     ///
     /// # Errors
-    /// If the system gives no thread, or `body` fails.
+    /// If the system refuses a thread, or `body` fails.
     pub fn run<T>(
         self,
         runtime: &Runtime,
@@ -59,9 +59,9 @@ impl Daemon<'_> {
         let limit_bytes = limits.as_ref().map(Limits::smallest_bytes);
         let facts = Arc::new(Facts::new(program, started, runtime.handle().clone(), limit_bytes));
         let tasks = Tasks::default();
-        facts.list_tasks(&tasks);
+        facts.set_tasks(Some(tasks.clone()));
         let limiter = MemoryLimiter::start(limits, Role::Daemon, runtime.handle().clone(), shutdown.token().clone())?;
-        let control = Control::open_or_say(runtime_dir, Arc::clone(&facts));
+        let control = Control::open_or_warn(runtime_dir, Arc::clone(&facts));
         let result = runtime.block_on(body(&Services { facts, tasks }));
         drop(control);
         let reached = limiter.reached();
@@ -70,12 +70,12 @@ impl Daemon<'_> {
             (Ok(_), Some(_)) => ("memory limit".to_owned(), Exit::TryAgain),
             (Ok(_), None) => ("done".to_owned(), Exit::Done),
         };
-        let record = Run { program, doing: doing.to_owned(), started };
-        record.leave(begun.elapsed(), outcome, exit, serde_json::Map::new(), runtime_dir);
+        let recorder = RunRecorder { program, doing: doing.to_owned(), started };
+        recorder.record(begun.elapsed(), outcome, exit, serde_json::Map::new(), runtime_dir);
         if let Some(reached) = reached {
             tracing::error!("{reached}");
         }
-        shutdown.announced();
+        shutdown.flush_log();
         Ok((exit, result?))
     }
 }

@@ -1,4 +1,4 @@
-//! The exit codes of all programs: what a script or a supervisor can tell from how a program ended.
+//! The exit codes of all programs, for scripts and supervisors.
 
 use std::error::Error;
 use std::fmt;
@@ -16,9 +16,9 @@ use crate::runtime::fs::{Access, Reach};
 pub enum Exit {
     /// Done; for a daemon: stopped as asked.
     Done,
-    /// An error that no other code tells.
+    /// An error that no other code covers.
     Unexpected,
-    /// The command line was not understood.
+    /// The command line is invalid.
     Usage,
     /// Done, but some boards failed; `status.json` lists them.
     SomeBoardsFailed,
@@ -26,10 +26,10 @@ pub enum Exit {
     Unavailable,
     /// The disk failed: full, read-only, or an input or output error.
     Disk,
-    /// Another writer is at work, the memory limit was reached, or the system has no more threads, descriptors or memory to
-    /// give: nothing is lost, try again later.
+    /// Another writer is active, the memory limit was reached, or the system is out of threads, descriptors or memory. Nothing is
+    /// lost; try again later.
     TryAgain,
-    /// The configuration is wrong; the messages tell where.
+    /// The configuration is invalid; messages name the place.
     Configuration,
     /// Stopped by SIGINT before the job was done.
     Interrupted,
@@ -38,7 +38,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Every way to end, in order of its code.
+    /// All of them, in order of code.
     pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Unexpected,
@@ -69,7 +69,7 @@ impl Exit {
         }
     }
 
-    /// The exit with this code: how a scheduler reads what a job ended with.
+    /// The exit with this code.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|exit| exit.code() == code)
@@ -91,7 +91,7 @@ impl Fatal for FsError {
     }
 }
 
-/// An error of the system that is about no file.
+/// A system error that concerns no file.
 impl Fatal for io::Error {
     fn exit(&self) -> Exit {
         match self.raw_os_error().map(Errno::from_raw) {
@@ -109,19 +109,19 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that is no error of a library.
+    /// A failure with a message of the program's own.
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
 
-    /// A failure that no other exit code reports.
+    /// A failure that no other exit code covers.
     #[must_use]
     pub fn unexpected(message: impl Into<String>) -> Self {
         Self::new(Exit::Unexpected, message)
     }
 
-    /// An error with what was being done.
+    /// An error, prefixed with what failed.
     #[must_use]
     pub fn context(doing: &str, error: &impl Fatal) -> Self {
         Self::new(error.exit(), format!("{doing}: {error}"))
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_has_no_more_of_may_be_there_later() {
+    fn exhausted_resources_may_be_free_later() {
         let path = std::path::Path::new("x");
         for errno in [Errno::EAGAIN, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
             assert_eq!(io::Error::from(errno).exit(), Exit::TryAgain);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_read_back_and_others_are_none() {
+    fn codes_are_parsed_and_unknown_ones_are_none() {
         let known: Vec<Exit> = (0..=u8::MAX).filter_map(Exit::from_code).collect();
         assert_eq!(known, Exit::ALL);
         assert_eq!(ExitCode::from(Exit::Configuration), ExitCode::from(78));

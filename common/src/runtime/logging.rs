@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn journald_is_told_by_device_and_inode() {
+    fn journald_is_recognised_by_device_and_inode() {
         let file = tempfile::tempfile().unwrap();
         let stat = nix::sys::stat::fstat(&file).unwrap();
         let told = format!("{}:{}", stat.st_dev, stat.st_ino);

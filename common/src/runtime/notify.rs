@@ -23,7 +23,7 @@ use nix::time::{ClockId, clock_gettime};
 use super::config::Environment;
 use super::exit::Exit;
 use super::fs;
-use super::output::say;
+use super::output::print_error;
 
 /// Variables that a supervisor sets for this process only. A job that inherited them would notify in the daemon's name, so
 /// they are removed from its environment.
@@ -48,7 +48,7 @@ impl SupervisorArgs {
     /// [`Exit::Usage`] if the descriptor is not a pipe; the message is printed.
     pub fn supervisor(self) -> Result<Supervisor, Exit> {
         Supervisor::new(&Environment::of_process(), std::process::id(), self.notify_fd).map_err(|error| {
-            say(&format!("error: {error}"));
+            print_error(&format!("error: {error}"));
             Exit::Usage
         })
     }

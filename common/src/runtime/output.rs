@@ -1,11 +1,11 @@
-//! What a program writes outside its log: results on standard output, and errors on standard error before there is a log.
+//! Output other than the log: results on standard output, and errors on standard error before there is a log.
 
 use std::io::Write as _;
 
 use super::exit::Exit;
 
-/// Writes a line to standard error before logging is set up. If it is closed, there is no one to write to.
-pub fn say(text: &str) {
+/// Writes a line to standard error before logging is set up. A closed standard error is ignored.
+pub fn print_error(text: &str) {
     let _closed = writeln!(std::io::stderr(), "{text}");
 }
 

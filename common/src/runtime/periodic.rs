@@ -1,7 +1,5 @@
-//! Something done from time to time while something else goes on, and that ends with it.
-//!
-//! The older program's periodic indexing waited on its ticker for ever after the fetch was over. Here the task has an
-//! owner, whose `stop` returns only when the task is gone.
+//! Work that is repeated while other work goes on, and ends with it. The task has an owner, whose `stop` returns only once the task
+//! has ended.
 
 use std::time::Duration;
 
@@ -11,12 +9,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::tasks::{BlockingError, Tasks};
 
-/// When the work is done.
+/// When the work is repeated.
 #[derive(Debug, Clone)]
 pub enum Cadence {
-    /// Each time so long has passed since it was done last.
+    /// This long after it was last done.
     Every(Duration),
-    /// Each time a counter has grown by so much since.
+    /// Each time a counter has grown by this much.
     Growth {
         /// The counter.
         of: watch::Receiver<usize>,
@@ -26,7 +24,7 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// Waits until it is time; `done_at` is what the counter said when the work was done last.
+    /// Waits until the work is due; `done_at` is the counter's value when it was last done.
     async fn due(&mut self, done_at: &mut usize) {
         match self {
             Self::Every(every) => tokio::time::sleep(*every).await,
@@ -34,7 +32,7 @@ impl Cadence {
                 let next = done_at.saturating_add(*by);
                 match of.wait_for(|&now| now >= next).await.map(|now| *now) {
                     Ok(now) => *done_at = now,
-                    // Nobody counts any more.
+                    // The counter is gone.
                     Err(_) => std::future::pending().await,
                 }
             }
@@ -42,7 +40,7 @@ impl Cadence {
     }
 }
 
-/// A running periodic task. It has to be stopped: dropping it cancels it, but waits for nothing.
+/// A running periodic task. Dropping it cancels it without waiting for its end.
 #[derive(Debug)]
 pub struct Periodic {
     stop: DropGuard,
@@ -50,8 +48,7 @@ pub struct Periodic {
 }
 
 impl Periodic {
-    /// Does `work` in that cadence, on a thread where it may block. The work gets the token that ends it, and is never done
-    /// twice at a time. At the end the task logs `closing`, if there is one.
+    /// Repeats `work`, which may block, and is given a token that is cancelled at the end. At the end the task logs `closing`, if given.
     #[track_caller]
     pub fn start(
         tasks: &Tasks,
@@ -62,14 +59,16 @@ impl Periodic {
     ) -> Self {
         let stop = stop.child_token();
         let task = {
-            let (stop, of_work) = (stop.clone(), tasks.clone());
+            let (stop, blocking_tasks) = (stop.clone(), tasks.clone());
             tasks.spawn(name, async move {
                 let mut done_at = 0;
                 while stop.run_until_cancelled(cadence.due(&mut done_at)).await.is_some() {
                     let (work, stop) = (work.clone(), stop.clone());
-                    match of_work.spawn_blocking(name, move || work(&stop)).await {
+                    match blocking_tasks.spawn_blocking(name, move || work(&stop)).await {
                         Ok(()) => {}
-                        Err(BlockingError::NoThread(error)) => tracing::warn!(name, %error, "no thread: skipped"),
+                        Err(BlockingError::NoThread(error)) => {
+                            tracing::warn!(name, %error, "cannot start a thread; skipping this round");
+                        }
                         Err(error @ BlockingError::Panicked(_)) => {
                             tracing::error!(name, %error, "a periodic task panicked");
                             break;
@@ -84,7 +83,7 @@ impl Periodic {
         Self { stop: stop.drop_guard(), task }
     }
 
-    /// Ends the task and waits until it is gone.
+    /// Stops the task and waits for its end.
     pub async fn stop(self) {
         drop(self.stop);
         if self.task.await.is_err() {
@@ -101,7 +100,7 @@ mod tests {
 
     const NAMES: (&str, Option<&str>) = ("test", Some("bye"));
 
-    /// Work that counts how often it was done, and tells when that was `times`.
+    /// Work that notifies when it was done `times` times.
     fn counting(times: usize) -> (Arc<tokio::sync::Notify>, impl Fn(&CancellationToken) + Clone + Send + 'static) {
         let (count, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Notify::new()));
         let notify = Arc::clone(&enough);
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_works_again_and_again_and_is_gone_when_stopped() {
+    async fn work_is_repeated_until_it_is_stopped() {
         let (tasks, stop, (third, work)) = (Tasks::default(), CancellationToken::new(), counting(3));
         let periodic = Periodic::start(&tasks, &stop, Cadence::Every(Duration::from_millis(1)), NAMES, work);
         soon(third.notified()).await;
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_works_each_time_a_counter_has_grown() {
+    async fn work_is_done_each_time_a_counter_has_grown() {
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let (counter, of) = watch::channel(0);
         for (from, to) in [(0, 10), (10, 25)] {
@@ -140,7 +139,7 @@ mod tests {
             soon(once.notified()).await;
             periodic.stop().await;
         }
-        // A counter that nobody keeps any more does not end the task, nor keep it from ending.
+        // Without its counter, the task neither ends by itself nor refuses to end.
         drop(counter);
         let cadence = Cadence::Growth { of, by: 1000 };
         soon(Periodic::start(&tasks, &stop, cadence, NAMES, |_| unreachable!()).stop()).await;
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_dropped_ends_too() {
+    async fn a_dropped_task_ends_too() {
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let never = Cadence::Every(Duration::from_hours(1));
         drop(Periodic::start(&tasks, &stop, never, NAMES, |_| unreachable!()));
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_never_came_to_work_ends_at_once() {
+    async fn a_waiting_task_ends_at_once() {
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let never = Cadence::Every(Duration::from_hours(1));
         let periodic = Periodic::start(&tasks, &stop, never, NAMES, |_| unreachable!());

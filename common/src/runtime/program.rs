@@ -1,21 +1,22 @@
-//! From the command line to the exit code: what all programs do alike. Results go to standard output, everything else to
-//! standard error.
+//! What all programs have in common, from the command line to the exit code. Results go to standard output, everything else to standard
+//! error.
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::config::{ConfigArgs, Environment, Flag, Loaded};
 use super::exit::{Exit, Fatal as _};
-use super::output::{print, say};
-use super::{limits, logging, memory};
+use super::output::{print, print_error};
+use super::{limits, logging, memory, signals};
 
-/// Runs a program to its exit code, which is an error where it ended early and has said why. A panic, whose message stands on
-/// standard error, is what nobody expected.
+/// Runs a program to its exit code, which is an error if it ended early and has reported why. A panic is an unexpected error. Call this
+/// before starting any thread.
 #[must_use]
 pub fn run(program: impl FnOnce() -> Result<Exit, Exit>) -> Exit {
-    // Nothing that it held is looked at again.
+    signals::unblock();
+    // Nothing of the program is used after a panic.
     let Ok(ended) = catch_unwind(AssertUnwindSafe(program)) else {
-        say("error: this program panicked, which is a fault of its own: please report the message above");
+        print_error("error: this program panicked, which is a bug: please report the message above");
         return Exit::Unexpected;
     };
     ended.unwrap_or_else(|exit| exit)
@@ -24,41 +25,40 @@ pub fn run(program: impl FnOnce() -> Result<Exit, Exit>) -> Exit {
 /// Parses the command line.
 ///
 /// # Errors
-/// With the exit code, when there is nothing more to do: help or version were asked for, or it was not understood.
+/// The exit code, if help or version were printed, or the command line is invalid.
 pub fn parse<A: clap::Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<A, Exit> {
-    A::try_parse_from(arguments).map_err(|told| {
-        // Also help and version, which go to standard output and are no error.
-        let _closed = told.print();
-        if told.use_stderr() { Exit::Usage } else { Exit::Done }
+    A::try_parse_from(arguments).map_err(|message| {
+        // Help and version are also messages, but go to standard output and are no errors.
+        let _closed = message.print();
+        if message.use_stderr() { Exit::Usage } else { Exit::Done }
     })
 }
 
-/// Reads the configuration, with a program's own flags beside those that all have, and begins to log as it says.
+/// Loads the configuration, from the program's `own` flags too, and sets up the log.
 ///
 /// # Errors
-/// With the exit code, when it is wrong, or a limit of the system is too low, which has been said; or when it was only to be
-/// shown.
+/// The exit code, if the configuration is invalid or a system limit too low, which is reported, or after `--print-config`.
 pub fn configure(arguments: &ConfigArgs, own: Vec<Flag>) -> Result<Loaded, Exit> {
     limits::prepare().map_err(|error| {
-        say(&format!("error: {error}"));
+        print_error(&format!("error: {error}"));
         error.exit()
     })?;
     let environment = Environment::of_process();
     let loaded = arguments.load_with(own, &environment).map_err(|errors| {
-        say(&errors.to_string());
+        print_error(&errors.to_string());
         Exit::Configuration
     })?;
     let config = &loaded.config;
     let log = logging::Options::for_stderr(config.log.level, config.log.format, &environment);
     if let Err(error) = logging::init(log) {
-        say(&error.to_string());
+        print_error(&error.to_string());
     }
     if arguments.print_config {
         return Err(print(&loaded.to_toml(), Exit::Done));
     }
-    // Before anything is open or begun: it may be that the program begins anew here.
+    // Before anything is opened, since this may execute the program again.
     if let Err(error) = memory::profile::prepare(config.memory.profile) {
-        tracing::warn!(%error, "there will be no heap profiles: working on without");
+        tracing::warn!(%error, "running without heap profiles");
     }
     Ok(loaded)
 }

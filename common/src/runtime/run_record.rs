@@ -1,7 +1,7 @@
-//! What a run leaves behind by itself when it ends, so that one that lived between two samples is in the history too.
+//! The record that a run writes when it ends, so that a run between two samples of the monitor is in the history too.
 //!
-//! One small file a run, `{runtime_dir}/runs/{program}-{pid}-{start in ms}.json`, with `{pid}.{pid namespace}` in a container;
-//! the newest [`MOST`] stay.
+//! Each record is a file `{runtime_dir}/runs/{program}-{pid}-{start in ms}.json`, with `{pid}.{pid namespace}` in a container. The newest
+//! [`MAX_RECORDS`] stay.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -15,62 +15,60 @@ use super::pid_namespace::{self, pid_namespace};
 use crate::runtime::fs::{self, FsError};
 use crate::runtime::timestamp;
 
-/// The most records that stay.
-pub const MOST: usize = 200;
+/// The maximum number of records.
+pub const MAX_RECORDS: usize = 200;
 
-/// The most bytes of a record.
+/// The maximum size of a record.
 pub const MAX_BYTES: u64 = 64 << 10;
 
-/// What a run was, and what it held at its end.
+/// A finished run, with its memory figures at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The program's name.
     pub program: String,
-    /// Its process id, as it saw it itself.
+    /// Its process id, in its own pid namespace.
     pub pid: u32,
-    /// The pid namespace which that id is of; none where that is not known.
+    /// That pid namespace; `None` if unknown.
     #[serde(default)]
     pub pid_namespace: Option<u64>,
     /// Its version.
     pub version: String,
-    /// What it was started to do.
+    /// What it did.
     pub doing: String,
-    /// When it began, in RFC 3339.
+    /// When it started, in RFC 3339.
     pub started_at: String,
     /// When it ended, in RFC 3339.
     pub ended_at: String,
-    /// How long that was.
+    /// How long it took.
     pub seconds: f64,
-    /// How it ended, in a word or two.
+    /// The outcome, in a word or two.
     pub outcome: String,
     /// Its exit code.
     pub exit_code: u8,
-    /// The most it ever had in memory, by the kernel's account.
+    /// Its peak resident memory (`VmHWM`).
     pub peak_rss_bytes: u64,
-    /// What it had in memory at its end.
+    /// Its resident memory at the end (`VmRSS`).
     pub rss_bytes: u64,
-    /// What it had allocated at its end.
+    /// Its allocated memory at the end.
     pub allocated_bytes: u64,
-    /// Counts of boards: what the program has to say of them.
+    /// Numbers of boards, if it works on boards.
     #[serde(default)]
     pub boards: Map<String, Value>,
 }
 
-/// What a program knows of its run from the beginning.
+/// Writes the [`RunRecord`] of this process when its run ends.
 #[derive(Debug, Clone)]
-pub struct Run {
+pub struct RunRecorder {
     /// The program's name.
     pub program: &'static str,
-    /// What it was started to do.
+    /// What it does.
     pub doing: String,
-    /// When it began.
+    /// When it started.
     pub started: SystemTime,
 }
 
-impl Run {
-    /// The record of this run of this process, which ends now after so long.
-    #[must_use]
-    pub fn ended(
+impl RunRecorder {
+    fn ended(
         &self,
         took: Duration,
         outcome: impl Into<String>,
@@ -85,7 +83,7 @@ impl Run {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             doing: self.doing.clone(),
             started_at: timestamp(self.started),
-            // By the steady clock: the other may have been set meanwhile.
+            // The clock may have been set meanwhile.
             ended_at: timestamp(self.started.checked_add(took).unwrap_or(self.started)),
             seconds: took.as_secs_f64(),
             outcome: outcome.into(),
@@ -97,8 +95,9 @@ impl Run {
         }
     }
 
-    /// Leaves the record of this run, without which it would be taken for killed. A run does not fail for want of it.
-    pub fn leave(
+    /// Writes the record of this run, which ends now and took that long. Without a record, the monitor takes a run for killed. A failure
+    /// is only logged.
+    pub fn record(
         &self,
         took: Duration,
         outcome: impl Into<String>,
@@ -106,33 +105,34 @@ impl Run {
         boards: Map<String, Value>,
         runtime_dir: &Path,
     ) {
-        let figures =
-            memory::figures().inspect_err(|error| tracing::warn!(%error, "no memory figures")).unwrap_or_default();
-        if let Err(error) = self.ended(took, outcome, exit, &figures, boards).leave(runtime_dir) {
-            tracing::warn!(%error, "this run leaves no record");
+        let figures = memory::figures()
+            .inspect_err(|error| tracing::warn!(%error, "cannot determine the memory in use"))
+            .unwrap_or_default();
+        if let Err(error) = self.ended(took, outcome, exit, &figures, boards).write(runtime_dir) {
+            tracing::warn!(%error, "cannot write the record of this run");
         }
     }
 }
 
 impl RunRecord {
-    /// Writes the record, and removes the oldest where there are more than [`MOST`].
+    /// Writes the record, and removes the oldest ones beyond [`MAX_RECORDS`].
     ///
     /// # Errors
-    /// When the folder is someone else's or others can write to it, or the file system refuses.
-    pub fn leave(&self, runtime_dir: &Path) -> Result<PathBuf, FsError> {
+    /// If the folder belongs to another user, others can write to it, or the file system fails.
+    pub fn write(&self, runtime_dir: &Path) -> Result<PathBuf, FsError> {
         fs::private_folder(runtime_dir)?;
         let folder = folder(runtime_dir);
         fs::private_folder(&folder)?;
         let started_ms = self.started_at.parse().map_or(0, jiff::Timestamp::as_millisecond).max(0);
-        let whose = whose(self.pid, self.pid_namespace);
-        let path = folder.join(format!("{}-{whose}-{started_ms}.json", self.program));
+        let process = process_name(self.pid, self.pid_namespace);
+        let path = folder.join(format!("{}-{process}-{started_ms}.json", self.program));
         fs::write_whole(&path, self.to_json().as_bytes())?;
-        tidy(&folder, MOST)?;
+        remove_old(&folder, MAX_RECORDS)?;
         Ok(path)
     }
 
     fn to_json(&self) -> String {
-        // Texts and numbers only: there is nothing in it that JSON has not.
+        // Strings and numbers always have a JSON form.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 }
@@ -141,18 +141,18 @@ fn folder(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join("runs")
 }
 
-/// A process in a file's name: in containers that share the folder there are others of its number.
-fn whose(pid: u32, namespace: Option<u64>) -> String {
+/// The process in a file's name. Containers that share the folder may have equal process ids.
+fn process_name(pid: u32, namespace: Option<u64>) -> String {
     match namespace {
         None | Some(pid_namespace::INITIAL) => pid.to_string(),
         Some(other) => format!("{pid}.{other}"),
     }
 }
 
-/// When the run began, in ms since 1970, and whose record it is, by the file's name; none for other files.
-fn name_of(path: &Path) -> Option<(u64, &str)> {
-    let (whose, started) = path.file_name()?.to_str()?.strip_suffix(".json")?.rsplit_once('-')?;
-    let (program, process) = whose.rsplit_once('-')?;
+/// The start in ms since 1970 and the process, from the name of a record; `None` for other files.
+fn parse_name(path: &Path) -> Option<(u64, &str)> {
+    let (run, started) = path.file_name()?.to_str()?.strip_suffix(".json")?.rsplit_once('-')?;
+    let (program, process) = run.rsplit_once('-')?;
     let is_number = |text: &str| text.parse::<u64>().is_ok();
     let is_process = process.split_once('.').map_or(is_number(process), |(pid, ns)| is_number(pid) && is_number(ns));
     if program.is_empty() || program.starts_with('.') || !is_process {
@@ -161,15 +161,15 @@ fn name_of(path: &Path) -> Option<(u64, &str)> {
     Some((started.parse().ok()?, process))
 }
 
-/// The records of the folder, the oldest first.
+/// The records in the folder, oldest first.
 fn records(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
-    let mut records: Vec<PathBuf> = fs::list(folder)?.into_iter().filter(|path| name_of(path).is_some()).collect();
-    records.sort_by_cached_key(|path| name_of(path).map(|(started, _)| started));
+    let mut records: Vec<PathBuf> = fs::list(folder)?.into_iter().filter(|path| parse_name(path).is_some()).collect();
+    records.sort_by_cached_key(|path| parse_name(path).map(|(started, _)| started));
     Ok(records)
 }
 
-/// Removes the oldest records where there are more than `limit`, and what writers that were killed left half written.
-fn tidy(folder: &Path, limit: usize) -> Result<(), FsError> {
+/// Removes the oldest records beyond `limit`, and temporary files of writers that were killed.
+fn remove_old(folder: &Path, limit: usize) -> Result<(), FsError> {
     let records = records(folder)?;
     for path in &records[..records.len().saturating_sub(limit)] {
         fs::remove(path)?;
@@ -179,10 +179,10 @@ fn tidy(folder: &Path, limit: usize) -> Result<(), FsError> {
     for path in fs::list(folder)? {
         let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
         let target = name.strip_prefix('.').and_then(|it| it.strip_suffix(".tmp")).map(Path::new);
-        let Some((started, process)) = target.and_then(name_of) else { continue };
+        let Some((started, process)) = target.and_then(parse_name) else { continue };
         let pid = process.split_once('.').map_or(process, |(pid, _)| pid);
-        if pid.parse().ok().map(|pid| whose(pid, own)).as_deref() != Some(process) {
-            // Of another namespace: whether its writer is alive cannot be seen here.
+        if pid.parse().ok().map(|pid| process_name(pid, own)).as_deref() != Some(process) {
+            // In another namespace, it is unknown whether the writer is alive.
             others.push((started, path));
         } else if !Path::new("/proc").join(pid).is_dir() {
             fs::remove(&path)?;
@@ -200,31 +200,31 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// All records there are, the oldest first.
+    /// All records, oldest first.
     fn read_all(runtime_dir: &Path) -> Vec<RunRecord> {
         let read = |path: &PathBuf| serde_json::from_str(&fs::read_text(path, MAX_BYTES).unwrap()).unwrap();
         records(&folder(runtime_dir)).unwrap().iter().map(read).collect()
     }
 
-    fn run(second: u64) -> Run {
+    fn run(second: u64) -> RunRecorder {
         let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_406_400 + second);
-        Run { program: "r3e-test", doing: "loading".to_owned(), started }
+        RunRecorder { program: "r3e-test", doing: "loading".to_owned(), started }
     }
 
-    fn record(run: &Run) -> RunRecord {
+    fn record(run: &RunRecorder) -> RunRecord {
         let figures = Figures { peak_rss_bytes: 90, rss_bytes: 40, allocated_bytes: 30, ..Figures::default() };
         let boards = json!({"fetched": 12, "failed": 1}).as_object().unwrap().clone();
         run.ended(Duration::from_millis(2500), "some boards failed", Exit::SomeBoardsFailed, &figures, boards)
     }
 
     #[test]
-    fn it_says_what_the_run_was() {
+    fn the_record_describes_the_run() {
         let temp = tempfile::tempdir().unwrap();
         let run = run(0);
-        let path = record(&run).leave(temp.path()).unwrap();
+        let path = record(&run).write(temp.path()).unwrap();
         let pid = std::process::id();
-        let whose = whose(pid, pid_namespace());
-        assert_eq!(path, temp.path().join(format!("runs/r3e-test-{whose}-1795406400000.json")));
+        let process = process_name(pid, pid_namespace());
+        assert_eq!(path, temp.path().join(format!("runs/r3e-test-{process}-1795406400000.json")));
         let text = std::fs::read_to_string(path).unwrap();
         let namespace = format!("\"pid_namespace\": {}", pid_namespace().unwrap());
         let text = text.replace(&namespace, "\"pid_namespace\": NS");
@@ -253,47 +253,47 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_stay_and_files_that_are_no_records() {
+    fn the_newest_records_and_other_files_stay() {
         let temp = tempfile::tempdir().unwrap();
         for second in 0..5 {
             let run = run(second);
-            record(&run).leave(temp.path()).unwrap();
+            record(&run).write(temp.path()).unwrap();
         }
         let folder = temp.path().join("runs");
         let others = ["README.txt", "notes.json", "x-y.json"].map(|name| folder.join(name));
         for other in &others {
             std::fs::write(other, "").unwrap();
         }
-        let half = |pid, namespace| folder.join(format!(".r3e-test-{}-1.json.tmp", whose(pid, namespace)));
+        let half = |pid, namespace| folder.join(format!(".r3e-test-{}-1.json.tmp", process_name(pid, namespace)));
         let dead = half(u32::MAX, pid_namespace());
         let alive = half(std::process::id(), pid_namespace());
         let elsewhere = half(u32::MAX, Some(7));
         for half in [&dead, &alive, &elsewhere] {
             std::fs::write(half, "{").unwrap();
         }
-        tidy(&folder, 3).unwrap();
+        remove_old(&folder, 3).unwrap();
         let started: Vec<String> = read_all(temp.path()).into_iter().map(|it| it.started_at).collect();
         assert_eq!(started, ["2026-11-23T04:00:02Z", "2026-11-23T04:00:03Z", "2026-11-23T04:00:04Z"]);
         assert!(others.iter().all(|it| it.exists()) && alive.exists() && !dead.exists());
-        assert!(elsewhere.exists(), "whether that one's writer is alive cannot be seen here");
+        assert!(elsewhere.exists(), "its writer may be alive");
     }
 
     #[test]
-    fn two_processes_of_one_number_in_two_containers_leave_a_record_each() {
+    fn equal_process_ids_in_two_containers_give_two_records() {
         let temp = tempfile::tempdir().unwrap();
         for namespace in [None, Some(5), Some(6)] {
-            RunRecord { pid: 1, pid_namespace: namespace, ..record(&run(0)) }.leave(temp.path()).unwrap();
+            RunRecord { pid: 1, pid_namespace: namespace, ..record(&run(0)) }.write(temp.path()).unwrap();
         }
         let namespaces: Vec<_> = read_all(temp.path()).into_iter().map(|it| it.pid_namespace).collect();
         assert_eq!(namespaces, [None, Some(5), Some(6)]);
     }
 
     #[test]
-    fn a_folder_of_someone_elses_is_not_written_to() {
+    fn a_folder_that_others_can_write_to_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         std::fs::set_permissions(temp.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         let run = run(0);
-        let error = record(&run).leave(temp.path()).unwrap_err().to_string();
+        let error = record(&run).write(temp.path()).unwrap_err().to_string();
         assert!(error.contains("others can write to it"), "{error}");
     }
 }

@@ -1,8 +1,7 @@
-//! What a parent process left of signals: some start their children with signals blocked or ignored.
+//! Inherited signal masks and dispositions, and child processes.
 //!
-//! A signal mask is an accident of the parent, and is reset. SIGHUP and SIGINT that are ignored are the user's wish (`nohup`, a
-//! background start by a shell script), and a job at a prompt goes on ignoring them. A daemon listens to them whatever its parent
-//! left, so the jobs that it starts get the default disposition.
+//! A blocked signal is an accident of the parent, so the mask is reset. An ignored SIGHUP or SIGINT is the user's wish (`nohup`, a shell
+//! script's background job), so a job keeps ignoring it. The scheduler handles both, so its jobs start with the default disposition.
 
 use std::io;
 use std::path::Path;
@@ -14,55 +13,52 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::runtime::fs;
 
-/// Where the kernel tells which signals this process ignores.
 const STATUS: &str = "/proc/self/status";
 
-/// Unblocks all signals. To be called before any other thread is started: they inherit the mask.
-pub fn unblock() {
+/// Unblocks all signals. Call this before starting any thread, since threads inherit the mask.
+pub(super) fn unblock() {
     if let Err(error) = SigSet::empty().thread_set_mask() {
-        super::output::say(&format!("cannot unblock signals: {error}"));
+        super::output::print_error(&format!("cannot unblock signals: {error}"));
     }
 }
 
-/// Whether this process ignores that signal.
+/// Whether this process ignores the signal.
 pub(super) fn is_ignored(number: i32) -> bool {
     let status = fs::read_text(Path::new(STATUS), 64 << 10).unwrap_or_default();
     ignored(&status).is_some_and(|mask| mask >> (number - 1) & 1 == 1)
 }
 
-/// The mask of ignored signals, in the words of `/proc/self/status`.
+/// The mask of ignored signals in `/proc/self/status`.
 fn ignored(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-/// Reaps children that this process did not start: orphans that the kernel gives to the first process of a container, and
-/// children of a shell that has replaced itself by this program. Without that they stay as zombies.
+/// Reaps children that this process did not start, which would stay as zombies: orphans that the kernel gives to the first process of
+/// a container, and children of a shell that replaced itself by this program.
 ///
-/// It handles SIGCHLD, so the exit status of a child that this process did start can be waited for also where the parent had
-/// SIGCHLD ignored.
+/// Because it handles SIGCHLD, this process can also wait for its own children if its parent ignored SIGCHLD.
 #[derive(Debug)]
 pub struct Reaper(Signal);
 
 impl Reaper {
-    /// To be made within the runtime.
+    /// Call this within the runtime.
     ///
     /// # Errors
-    /// When the system gives no handler.
+    /// If the system refuses a signal handler.
     pub fn new() -> io::Result<Self> {
         signal(SignalKind::child()).map(Self)
     }
 
     /// Waits until a child has ended.
     pub async fn child_ended(&mut self) {
-        // None where the runtime is being shut down.
+        // `None` if the runtime is shutting down.
         if self.0.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Reaps children as they end, for ever: for a daemon that starts none itself. On an error, which is logged, there is only
-    /// waiting left.
+    /// Reaps children as they end, forever, in a daemon that starts none itself. An error is logged.
     pub async fn reap_all() {
         match Self::new() {
             Ok(mut reaper) => loop {
@@ -70,20 +66,19 @@ impl Reaper {
                 reaper.child_ended().await;
             },
             Err(error) => {
-                tracing::warn!(%error, "no handler for SIGCHLD: zombies of other processes may stay");
+                tracing::warn!(%error, "cannot handle SIGCHLD; zombies of other processes may stay");
                 std::future::pending::<()>().await;
             }
         }
     }
 }
 
-/// Reaps all children that have ended, but for `own`, whose exit status is waited for elsewhere.
+/// Reaps all ended children except `own`, whose exit status is awaited elsewhere.
 ///
-/// The kernel shows one ended child at a time: where that is `own`, the others stay until it is reaped, so this has to be called
-/// again then.
+/// The kernel reports one ended child at a time. If that is `own`, call this again after it is reaped.
 pub fn reap(own: Option<Pid>) {
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    // An error is ECHILD: there is no child.
+    // The error is ECHILD: no child is left.
     while let Ok(status) = waitid(Id::All, ended) {
         let Some(pid) = status.pid().filter(|pid| Some(*pid) != own) else { return };
         match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
@@ -98,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mask_of_ignored_signals_is_read_from_the_kernels_words() {
+    fn the_mask_of_ignored_signals_is_parsed() {
         assert_eq!(ignored("Name:\tr3e\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001003\n"), Some(0x1003));
         assert_eq!(ignored("Name:\tr3e\n"), None);
         assert!(!is_ignored(signal_hook::consts::SIGTERM));

@@ -1,7 +1,5 @@
-//! The tasks of a process, by name: what is alive can be asked at any time, and waited for at the end.
-//!
-//! The older program lost track of what it had started. Here a task is spawned on this one list, which knows its name,
-//! its age and the place it was started from until it is gone.
+//! The live tasks of a process, each with its name, its age and where it was spawned. They can be listed at any time, and waited for
+//! at the end.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -17,18 +15,18 @@ use tokio::sync::oneshot::{self, error::RecvError};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-/// A task that is alive.
+/// A live task.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskInfo {
     /// What it does.
     pub name: &'static str,
-    /// When it was started.
+    /// When it was spawned.
     pub since: Instant,
-    /// Where in the source.
+    /// Where it was spawned.
     pub place: &'static Location<'static>,
 }
 
-/// Every task that was started and has not ended. Clones share one list.
+/// A list of live tasks. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
@@ -41,13 +39,13 @@ struct Alive {
     tasks: BTreeMap<u64, TaskInfo>,
 }
 
-/// Work on a thread of its own; as a future, what came of it.
+/// Work on a thread of its own; a future of its result.
 #[derive(Debug)]
 pub struct Blocking<T>(oneshot::Receiver<Result<T, BlockingError>>);
 
 impl<T: Send + 'static> Blocking<T> {
-    /// Starts work that may block, on a thread of its own, within the runtime. Not on one of the runtime's: where the system
-    /// gives none, that would wait for ever, or panic.
+    /// Starts work that may block on a thread of its own. It does not use the runtime's threads, because if the system refuses one,
+    /// tokio waits forever or panics.
     ///
     /// # Panics
     /// Outside a runtime.
@@ -56,22 +54,22 @@ impl<T: Send + 'static> Blocking<T> {
         let work = move || {
             let _entered = runtime.enter();
             let done = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| BlockingError::panicked(&*panic));
-            // Nobody may wait for it.
-            let _waited_for = sender.send(done);
+            // The future may have been dropped.
+            let _received = sender.send(done);
         };
         let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) else { return Self(result) };
         let (sender, result) = oneshot::channel();
-        // The receiver is at hand.
+        // The receiver exists.
         let _sent = sender.send(Err(BlockingError::NoThread(error)));
         Self(result)
     }
 }
 
-/// Why work on a thread of its own came to nothing.
+/// Why work on a thread of its own has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockingError {
-    /// The system gives no thread.
-    #[error("no thread: {0}")]
+    /// The system refused to start a thread.
+    #[error("cannot start a thread: {0}")]
     NoThread(io::Error),
     /// It panicked, with this message.
     #[error("it panicked: {0}")]
@@ -90,7 +88,7 @@ impl<T> Future for Blocking<T> {
     type Output = Result<T, BlockingError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Something is sent whatever happens.
+        // Even a panic sends a result.
         let sent = |sent: Result<_, _>| {
             sent.unwrap_or_else(|closed: RecvError| Err(BlockingError::Panicked(closed.to_string())))
         };
@@ -98,7 +96,7 @@ impl<T> Future for Blocking<T> {
     }
 }
 
-/// Takes its task off the list when the task is over, however that came.
+/// Removes its task from the list when dropped.
 #[derive(Debug)]
 struct Entry {
     number: u64,
@@ -116,7 +114,7 @@ fn lock(alive: &Mutex<Alive>) -> std::sync::MutexGuard<'_, Alive> {
 }
 
 impl Tasks {
-    /// Starts a task.
+    /// Spawns a task.
     #[track_caller]
     pub fn spawn<T: Send + 'static>(
         &self,
@@ -138,12 +136,12 @@ impl Tasks {
     ) -> Blocking<T> {
         let (entry, alive) = (self.entry(name), self.tracker.token());
         Blocking::start(name, move || {
-            let _until_it_is_over = (entry, alive);
+            let _until_the_end = (entry, alive);
             work()
         })
     }
 
-    /// A future that is on the list until it is over: for tasks that something else spawns and joins.
+    /// Lists a future until it ends, for tasks that are spawned elsewhere.
     #[track_caller]
     pub fn track<T, F: Future<Output = T>>(&self, name: &'static str, task: F) -> impl Future<Output = T> + use<T, F> {
         let entry = self.entry(name);
@@ -153,19 +151,19 @@ impl Tasks {
         })
     }
 
-    /// What is alive, oldest first.
+    /// The live tasks, oldest first.
     #[must_use]
     pub fn list(&self) -> Vec<TaskInfo> {
         lock(&self.alive).tasks.values().copied().collect()
     }
 
-    /// Whether nothing is alive.
+    /// Whether no task is alive.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tracker.is_empty()
     }
 
-    /// Waits until nothing is alive.
+    /// Waits until no task is alive.
     pub async fn ended(&self) {
         self.tracker.close();
         self.tracker.wait().await;
@@ -187,7 +185,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_task_is_listed_with_its_name_and_place_until_it_is_over() {
+    async fn a_task_is_listed_with_its_name_and_place_until_it_ends() {
         let tasks = Tasks::default();
         let (go, gone) = tokio::sync::oneshot::channel::<()>();
         let task = tasks.spawn("waiting", async { gone.await.is_ok() });
@@ -201,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_panics_or_is_aborted_is_over_too() {
+    async fn a_panicked_or_aborted_task_is_removed() {
         let tasks = Tasks::default();
         let panics = tasks.spawn_blocking("panics", || panic!("on purpose"));
         assert_eq!(panics.await.unwrap_err().to_string(), "it panicked: on purpose");

@@ -1,11 +1,11 @@
-//! Moments as text.
+//! Times as text.
 
 use std::time::SystemTime;
 
-/// How files and programs write a moment that never came, as the older program did.
+/// How the files write "never", as the older program did.
 pub const NEVER: &str = "0001-01-01T00:00:00Z";
 
-/// A moment in RFC 3339, in UTC; [`NEVER`] if it lies outside the years that RFC 3339 can write.
+/// A time in RFC 3339, in UTC; [`NEVER`] if it is outside the years that RFC 3339 covers.
 #[must_use]
 pub fn timestamp(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time).map_or_else(|_| NEVER.to_owned(), |it| it.to_string())
@@ -17,7 +17,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn moments_are_written_in_rfc_3339() {
+    fn times_are_written_in_rfc_3339() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_763_870_411_500);
         assert_eq!(timestamp(time), "2025-11-23T04:00:11.5Z");
         assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40)), NEVER);

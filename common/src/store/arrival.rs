@@ -102,6 +102,8 @@ impl Cached {
 }
 
 impl<'a> Entries<'a> for Cached {
+    type Entry = &'a RawValue;
+
     fn restart(&mut self) {
         *self = Self { count_drivers: self.count_drivers, ..Self::new() };
     }
@@ -119,6 +121,8 @@ impl<'a> Entries<'a> for Cached {
 struct Normalised(EntriesDigest);
 
 impl<'a> Entries<'a> for Normalised {
+    type Entry = &'a RawValue;
+
     fn restart(&mut self) {
         self.0.restart();
     }

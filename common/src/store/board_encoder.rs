@@ -27,12 +27,14 @@ impl EntriesDigest {
     }
 }
 
-impl Entries<'_> for EntriesDigest {
+impl<'a> Entries<'a> for EntriesDigest {
+    type Entry = &'a RawValue;
+
     fn restart(&mut self) {
         *self = Self::new();
     }
 
-    fn entry(&mut self, raw: &RawValue) {
+    fn entry(&mut self, raw: &'a RawValue) {
         raw.get().hash(&mut self.0);
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::json::{self, Found, Sink};
@@ -51,10 +52,12 @@ pub enum Damage {
 
 /// Receives the entries of a board, in order.
 pub trait Entries<'a> {
+    /// What an entry is read as.
+    type Entry: Deserialize<'a>;
     /// Discards all entries so far, because the file has a second `Data`.
     fn restart(&mut self);
-    /// Receives the raw text of an entry.
-    fn entry(&mut self, raw: &'a RawValue);
+    /// Receives an entry.
+    fn entry(&mut self, entry: Self::Entry);
 }
 
 /// What a board file contains besides the entries.
@@ -132,6 +135,8 @@ struct BoardParser<'a, 's, E> {
 }
 
 impl<'a, E: Entries<'a>> Sink<'a> for BoardParser<'a, '_, E> {
+    type Element = E::Entry;
+
     fn object(&mut self, depth: usize) {
         if depth == 1 {
             (self.name, self.track_id, self.class_id) = Default::default();
@@ -154,10 +159,10 @@ impl<'a, E: Entries<'a>> Sink<'a> for BoardParser<'a, '_, E> {
         self.entries.restart();
     }
 
-    fn element(&mut self, value: &'a RawValue) {
+    fn element(&mut self, element: E::Entry) {
         self.count += 1;
         if self.count <= MAX_BOARD_ENTRIES {
-            self.entries.entry(value);
+            self.entries.entry(element);
         }
     }
 }
@@ -179,6 +184,7 @@ mod tests {
     #[derive(Default)]
     struct Collected(Vec<String>);
     impl<'a> Entries<'a> for Collected {
+        type Entry = &'a RawValue;
         fn restart(&mut self) {
             self.0.clear();
         }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::board_file::{self, BoardHead, Damage, Entries, MAX_BOARD_BYTES};
 use super::board_version;
 use crate::domain::Validators;
-use crate::domain::{Combination, Entry};
+use crate::domain::{Combination, Element};
 use crate::runtime::fs::{self, Access, FileId, FsError, Opened, Reach};
 
 /// The folder in the cache for damaged files.
@@ -244,13 +244,15 @@ pub(super) fn board_of(track_folder: &str, file: &str) -> Option<Combination> {
 
 struct Count(usize);
 
-impl Entries<'_> for Count {
+impl<'a> Entries<'a> for Count {
+    type Entry = Element<'a>;
+
     fn restart(&mut self) {
         self.0 = 0;
     }
 
-    fn entry(&mut self, raw: &serde_json::value::RawValue) {
-        self.0 += usize::from(Entry::read(raw).is_some());
+    fn entry(&mut self, Element(entry): Element<'a>) {
+        self.0 += usize::from(entry.is_some());
     }
 }
 

@@ -12,13 +12,13 @@ use super::failure::Failure;
 use super::page;
 use super::pages::{LastPage, LongestPage, Pages, Taken};
 use super::rate_limiter::RateLimiter;
-use super::request::Ask;
-use super::retry::{Backoff, MAX_REFUSALS, Verdict, classify};
+use super::request::RequestTarget;
+use super::retry::{Backoff, MAX_REFUSALS, RetryDecision, classify};
 use super::session::Session;
 use super::transport::{Reply, SetupError, Transport};
 use crate::domain::Combination;
 use crate::domain::{BoardSink, Validators};
-use crate::runtime::blocking::Blocking;
+use crate::runtime::blocking::BlockingLimit;
 use crate::runtime::config::Upstream;
 
 /// The maximum timeout until the first success, so that a hanging service is noticed early.
@@ -59,7 +59,7 @@ pub struct Client {
     transport: Transport,
     config: Upstream,
     permits: Semaphore,
-    blocking: Blocking,
+    blocking: BlockingLimit,
     limiter: RateLimiter,
     circuit_breaker: CircuitBreaker,
     /// The session of further requests.
@@ -90,7 +90,7 @@ impl Client {
         Ok(Self {
             transport: Transport::new(config, clock)?,
             permits: Semaphore::new(config.concurrency),
-            blocking: Blocking::default(),
+            blocking: BlockingLimit::default(),
             limiter: RateLimiter::new(config.requests_per_second),
             config: config.clone(),
             circuit_breaker: CircuitBreaker::default(),
@@ -106,7 +106,7 @@ impl Client {
 
     /// Where blocking work on boards is done, such as writing them.
     #[must_use]
-    pub fn blocking(&self) -> &Blocking {
+    pub fn blocking(&self) -> &BlockingLimit {
         &self.blocking
     }
 
@@ -162,7 +162,7 @@ impl Client {
         let mut request = self.new_attempts();
         loop {
             let session = self.session(pages.board()).await?;
-            let result = match self.send(&mut request, pages.ask(), &session).await {
+            let result = match self.send(&mut request, pages.target(), &session).await {
                 Ok(Reply::Whole(headers, body)) => {
                     let read = || {
                         let text = page::text(&body, &headers)?;
@@ -180,7 +180,7 @@ impl Client {
                     self.circuit_breaker.success(Instant::now());
                     return Ok(taken);
                 }
-                Err(Verdict::NewSession) => self.end_session(&session).await,
+                Err(RetryDecision::NewSession) => self.end_session(&session).await,
                 Err(_) => {}
             }
         }
@@ -195,7 +195,7 @@ impl Client {
         let mut request = self.new_attempts();
         loop {
             let session = Arc::new(Session::default());
-            let result = self.send(&mut request, Ask::Page(board), &session).await;
+            let result = self.send(&mut request, RequestTarget::Page(board), &session).await;
             if self.judge(&mut request, false, result).await?.is_ok() {
                 tracing::debug!("session opened");
                 return Ok(Arc::clone(open.insert(session)));
@@ -216,7 +216,7 @@ impl Client {
         Attempts { failed: 0, refused: 0, new_session: false, sent: Instant::now(), backoff }
     }
 
-    /// Decides what follows a result: returns its value, or pauses and returns a verdict for another attempt, or fails.
+    /// Decides what follows a result: returns its value, or pauses and returns a decision for another attempt, or fails.
     ///
     /// The circuit breaker counts only pages of entries as successes: a service that grants sessions and nothing else is down.
     async fn judge<T>(
@@ -224,64 +224,72 @@ impl Client {
         request: &mut Attempts,
         session_worked: bool,
         result: Result<T, Failure>,
-    ) -> Result<Result<T, Verdict>, FetchError> {
+    ) -> Result<Result<T, RetryDecision>, FetchError> {
         let failure = match result {
             Ok(value) => return Ok(Ok(value)),
             Err(failure) => failure,
         };
         let expired = session_worked && !request.new_session;
-        let verdict = classify(&failure, expired);
-        tracing::debug!(attempt = request.attempt(), %failure, ?verdict, "a request failed");
-        if expired && verdict == Verdict::NewSession {
+        let decision = classify(&failure, expired);
+        tracing::debug!(attempt = request.attempt(), %failure, ?decision, "a request failed");
+        if expired && decision == RetryDecision::NewSession {
             // Sessions expire. That is only a failure if a new one does not help.
             request.new_session = true;
             self.retries.fetch_add(1, Ordering::Relaxed);
-            return Ok(Err(verdict));
+            return Ok(Err(decision));
         }
         let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).f64();
         let pause = request.backoff.pause(random);
         // Of the requests that were in flight when the service asked to wait or to slow down, one counts.
-        let counts = match verdict {
-            Verdict::RetryAfter(wait) => {
+        let counts = match decision {
+            RetryDecision::RetryAfter(wait) => {
                 if failure.is_refusal() {
                     self.limiter.refused(request.sent);
                 }
                 self.limiter.hold(wait.max(pause))
             }
-            Verdict::SlowDown => self.limiter.refused(request.sent),
+            RetryDecision::SlowDown => self.limiter.refused(request.sent),
             _ => true,
         };
         if counts {
             self.circuit_breaker.failure(Instant::now(), &failure);
         }
-        if verdict == Verdict::EndRun {
+        if decision == RetryDecision::EndRun {
             self.circuit_breaker.open(failure.to_string());
         }
-        if let Some(why) = self.circuit_breaker.down() {
-            return Err(FetchError::Unavailable(why));
+        if let Some(reason) = self.circuit_breaker.down() {
+            return Err(FetchError::Unavailable(reason));
         }
         let attempts = request.attempt();
         let refused = if failure.is_refusal() { &mut request.refused } else { &mut request.failed };
         *refused += 1;
-        if verdict == Verdict::GiveUp || request.failed >= self.config.attempts || request.refused >= MAX_REFUSALS {
+        if decision == RetryDecision::GiveUp
+            || request.failed >= self.config.attempts
+            || request.refused >= MAX_REFUSALS
+        {
             return Err(FetchError::Failed { failure, attempts });
         }
         self.retries.fetch_add(1, Ordering::Relaxed);
-        if !matches!(verdict, Verdict::RetryAfter(_)) {
+        if !matches!(decision, RetryDecision::RetryAfter(_)) {
             tokio::time::sleep(pause).await;
         }
-        Ok(Err(verdict))
+        Ok(Err(decision))
     }
 
     /// Waits for a permit and the rate limiter, sends one request, and reads the whole response.
-    async fn send(&self, request: &mut Attempts, ask: Ask<'_>, session: &Session) -> Result<Reply, Failure> {
+    async fn send(
+        &self,
+        request: &mut Attempts,
+        target: RequestTarget<'_>,
+        session: &Session,
+    ) -> Result<Reply, Failure> {
         let timeout = self.config.timeout;
         let timeout = if self.circuit_breaker.has_succeeded() { timeout } else { timeout.min(FIRST_TIMEOUT) };
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
         request.sent = self.limiter.acquire().await;
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let reply = self.transport.send(&self.config, ask, session, timeout).await?;
+        let reply = self.transport.send(&self.config, target, session, timeout).await?;
         if let Reply::Whole(_, body) = &reply {
             self.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         }

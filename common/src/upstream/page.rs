@@ -84,6 +84,8 @@ struct Collect<'a> {
 }
 
 impl<'a> Sink<'a> for Collect<'a> {
+    type Element = &'a RawValue;
+
     fn member(&mut self, _: usize, _: &str, _: &'a RawValue) {}
 
     fn begin(&mut self) {

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::failure::Failure;
 use super::page;
-use super::request::{Ask, validators};
+use super::request::{RequestTarget, validators};
 use crate::domain::{BoardSink, Combination, Lap, MAX_BOARD_ENTRIES, Validators};
 
 /// Enough for the largest board even with pages of 50 entries.
@@ -93,11 +93,11 @@ impl<'a, S: BoardSink> Pages<'a, S> {
     }
 
     /// The request for the next page.
-    pub(super) fn ask(&self) -> Ask<'a> {
+    pub(super) fn target(&self) -> RequestTarget<'a> {
         const ANY: &Validators = &Validators { etag: None, last_modified: None };
         // The version is that of the first page.
         let unless = if self.taken == 0 { self.unless } else { ANY };
-        Ask::Listing { board: self.board, start: self.start(), unless }
+        RequestTarget::Listing { board: self.board, start: self.start(), unless }
     }
 
     /// The number of elements that were not usable.

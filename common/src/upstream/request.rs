@@ -8,14 +8,14 @@ use crate::domain::Validators;
 
 /// A request to the service.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Ask<'a> {
+pub(super) enum RequestTarget<'a> {
     /// The HTML page of a board, for its cookies.
     Page(Combination),
     /// A page of a board's entries, unless its version is still `unless`.
     Listing { board: Combination, start: usize, unless: &'a Validators },
 }
 
-impl Ask<'_> {
+impl RequestTarget<'_> {
     /// Whether 304 is a valid response.
     pub(super) fn is_conditional(&self) -> bool {
         matches!(self, Self::Listing { unless, .. } if !unless.is_empty())

@@ -12,7 +12,7 @@ pub(super) const MAX_REFUSALS: u32 = 20;
 
 /// What to do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RetryDecision {
     /// Retry after a pause.
     Retry,
     /// Pause all requests for this long, then retry.
@@ -31,13 +31,13 @@ pub(super) enum Verdict {
 /// expired, which services report in many ways.
 ///
 /// A 503 does not lower the rate: it is often one broken server among several, and a lower rate would not help.
-pub(super) fn classify(failure: &Failure, expired: bool) -> Verdict {
+pub(super) fn classify(failure: &Failure, expired: bool) -> RetryDecision {
     match failure {
-        Failure::Status { code: 429 | 503, retry_after: Some(wait), .. } if *wait > MAX_WAIT => Verdict::EndRun,
-        Failure::Status { code: 429 | 503, retry_after: Some(wait), .. } => Verdict::RetryAfter(*wait),
-        Failure::Status { code: 429, .. } => Verdict::SlowDown,
-        Failure::Status { code: 401 | 403 | 419, .. } => Verdict::NewSession,
-        Failure::Redirect { .. } | Failure::Html | Failure::NoList if expired => Verdict::NewSession,
+        Failure::Status { code: 429 | 503, retry_after: Some(wait), .. } if *wait > MAX_WAIT => RetryDecision::EndRun,
+        Failure::Status { code: 429 | 503, retry_after: Some(wait), .. } => RetryDecision::RetryAfter(*wait),
+        Failure::Status { code: 429, .. } => RetryDecision::SlowDown,
+        Failure::Status { code: 401 | 403 | 419, .. } => RetryDecision::NewSession,
+        Failure::Redirect { .. } | Failure::Html | Failure::NoList if expired => RetryDecision::NewSession,
         Failure::Status { code: 408 | 425 | 500 | 502..=504 | 520..=527 | 530, .. }
         | Failure::Connect { .. }
         | Failure::TimedOut(_)
@@ -47,14 +47,14 @@ pub(super) fn classify(failure: &Failure, expired: bool) -> Verdict {
         | Failure::NotText(_)
         | Failure::NotAPage(_)
         | Failure::Overfull { .. }
-        | Failure::Repeated { .. } => Verdict::Retry,
+        | Failure::Repeated { .. } => RetryDecision::Retry,
         Failure::Status { .. }
         | Failure::Redirect { .. }
         | Failure::BodyTooLarge { .. }
         | Failure::BoardTooLarge { .. }
         | Failure::TooManyPages { .. }
         // `Client::fetch` retries the board, not the page.
-        | Failure::Changed { .. } => Verdict::GiveUp,
+        | Failure::Changed { .. } => RetryDecision::GiveUp,
     }
 }
 
@@ -85,17 +85,17 @@ mod tests {
     use std::fmt::Write as _;
 
     #[test]
-    fn the_whole_table_of_verdicts() {
+    fn the_whole_table_of_decisions() {
         let mut table = String::new();
         let mut previous = None;
         let status = |code, retry_after| Failure::Status { code, retry_after, proxy: None };
         for code in 100..=599 {
             let failure = status(code, None);
-            let verdict = classify(&failure, false);
-            assert_eq!(classify(&failure, true), verdict);
-            if previous != Some(verdict) {
-                writeln!(table, "{code}.. {verdict:?}").unwrap();
-                previous = Some(verdict);
+            let decision = classify(&failure, false);
+            assert_eq!(classify(&failure, true), decision);
+            if previous != Some(decision) {
+                writeln!(table, "{code}.. {decision:?}").unwrap();
+                previous = Some(decision);
             }
         }
         let after = |code, seconds| status(code, Some(Duration::from_secs(seconds)));
@@ -120,9 +120,9 @@ mod tests {
             Failure::Changed { entry: 1499 },
         ];
         for failure in others {
-            let [verdict, expired] = [false, true].map(|expired| classify(&failure, expired));
-            write!(table, "{failure} => {verdict:?}").unwrap();
-            if expired != verdict {
+            let [decision, expired] = [false, true].map(|expired| classify(&failure, expired));
+            write!(table, "{failure} => {decision:?}").unwrap();
+            if expired != decision {
                 write!(table, ", of a session that had worked {expired:?}").unwrap();
             }
             table.push('\n');

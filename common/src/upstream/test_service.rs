@@ -100,11 +100,12 @@ fn board() -> Combination {
 fn entries(encoder: BoardEncoder) -> Vec<Value> {
     #[derive(Default)]
     struct Read(Vec<Value>);
-    impl Entries<'_> for Read {
+    impl<'a> Entries<'a> for Read {
+        type Entry = &'a serde_json::value::RawValue;
         fn restart(&mut self) {
             self.0.clear();
         }
-        fn entry(&mut self, raw: &serde_json::value::RawValue) {
+        fn entry(&mut self, raw: Self::Entry) {
             self.0.push(serde_json::from_str(raw.get()).unwrap());
         }
     }

@@ -10,7 +10,7 @@ use reqwest::{StatusCode, Version};
 use super::body;
 use super::failure::{Failure, chain};
 use super::proxy::{self, Proxy, ProxyError};
-use super::request::Ask;
+use super::request::RequestTarget;
 use super::retry_after::retry_after;
 use super::session::Session;
 use crate::runtime::config::Upstream;
@@ -84,12 +84,12 @@ impl Transport {
     pub(super) async fn send(
         &self,
         config: &Upstream,
-        ask: Ask<'_>,
+        target: RequestTarget<'_>,
         session: &Session,
         timeout: Duration,
     ) -> Result<Reply, Failure> {
         let pool = self.pool().clone();
-        let result = self.send_on(&pool.client, config, ask, session, timeout).await;
+        let result = self.send_on(&pool.client, config, target, session, timeout).await;
         // An HTTP/2 connection may answer pings but no requests, and all other requests would use it too.
         if matches!(result, Err(Failure::TimedOut(_))) && self.http2.load(Ordering::Relaxed) {
             self.replace(config, pool.generation);
@@ -101,14 +101,14 @@ impl Transport {
         &self,
         client: &reqwest::Client,
         config: &Upstream,
-        ask: Ask<'_>,
+        target: RequestTarget<'_>,
         session: &Session,
         timeout: Duration,
     ) -> Result<Reply, Failure> {
         let proxy = self.proxy.as_ref().map(|it| &it.0);
         let failure = |error: &reqwest::Error| Failure::of(error, timeout, proxy);
-        let address = ask.address(&config.base_url, config.page_size);
-        let mut request = ask.request(client, address.clone(), &config.base_url).timeout(timeout);
+        let address = target.address(&config.base_url, config.page_size);
+        let mut request = target.request(client, address.clone(), &config.base_url).timeout(timeout);
         if let Some(cookies) = session.cookie_header(&address) {
             request = request.header(COOKIE, cookies);
         }
@@ -118,7 +118,7 @@ impl Transport {
         self.http2.store(answer.version() == Version::HTTP_2, Ordering::Relaxed);
         let (status, headers) = (answer.status(), answer.headers().clone());
         session.take_cookies(&headers, &address);
-        if status == StatusCode::NOT_MODIFIED && ask.is_conditional() {
+        if status == StatusCode::NOT_MODIFIED && target.is_conditional() {
             return Ok(Reply::NotModified);
         }
         if status == StatusCode::OK {

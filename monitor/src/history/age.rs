@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_ahead_costs_no_more_than_the_time_it_was() {
+    fn a_clock_ahead_ages_samples_no_more_than_it_lasted() {
         assert_eq!(behind_after(&[(0, 10, 0)]), 0);
         assert_eq!(behind_after(&[(0, 10, 0), (0, 0, 400)]), 0);
         assert_eq!(behind_after(&[(0, 10, 0), (0, 3, 400)]), -3);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_nobody_watched_is_made_up_for() {
+    fn unwatched_time_is_caught_up() {
         assert_eq!(behind_after(&[(0, 1, 0), (100, 0, 0)]), 100);
         assert_eq!(behind_after(&[(0, 1, 0), (100, 60, 0)]), 40);
         assert_eq!(behind_after(&[(0, 1, 0), (100, 100, 0)]), 0);

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_span_are_one_point_with_the_most_that_was_held() {
+    fn each_part_of_a_span_is_its_maximum() {
         let held: [(i64, &[(u32, u64)]); 5] = [
             (1000, &[(1, 10), (2, 500)]),
             (1400, &[(1, 30), (2, 400)]),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_processes_those_are_left_out_that_were_gone_first() {
+    fn of_too_many_processes_the_first_to_end_are_left_out() {
         let held: Vec<Vec<(u32, u64)>> = (1..=20).map(|pid| vec![(pid, 1), (99, 2)]).collect();
         let batches: Vec<(i64, &[(u32, u64)])> =
             held.iter().zip(0_i64..).map(|(held, number)| (number * 1000 + 1, held.as_slice())).collect();

@@ -85,7 +85,7 @@ fn all_samples(reader: &Reader) -> Vec<SampleRow> {
 }
 
 #[test]
-fn what_is_written_is_read_meanwhile() {
+fn the_history_can_be_read_while_it_is_written() {
     let (_folder, path) = place();
     assert!(Reader::open(&path).unwrap().is_none(), "nothing was ever written");
     let mut writer = Writer::open(&path).unwrap();
@@ -111,7 +111,7 @@ fn what_is_written_is_read_meanwhile() {
 }
 
 #[test]
-fn a_run_is_taken_in_once_and_counts_more_than_what_was_concluded() {
+fn a_run_is_imported_once_and_replaces_an_inferred_one() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     let reader = Reader::open(&path).unwrap().unwrap();
@@ -162,7 +162,7 @@ fn a_process_that_left_a_record_is_not_missed_and_one_with_its_number_is_another
 }
 
 #[test]
-fn one_that_is_silent_or_has_lost_its_socket_is_not_gone() {
+fn a_silent_process_or_one_without_socket_has_not_ended() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     let us = std::process::id();
@@ -175,7 +175,7 @@ fn one_that_is_silent_or_has_lost_its_socket_is_not_gone() {
 }
 
 #[test]
-fn what_is_old_is_dropped_with_all_that_belongs_to_it() {
+fn old_processes_are_dropped_with_their_samples() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     let reader = Reader::open(&path).unwrap().unwrap();
@@ -198,7 +198,7 @@ fn what_is_old_is_dropped_with_all_that_belongs_to_it() {
 }
 
 #[test]
-fn much_that_is_old_is_dropped_in_pieces() {
+fn many_old_samples_are_dropped_in_pieces() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     for at in 0..250 {
@@ -271,7 +271,7 @@ fn a_history_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it()
 }
 
 #[test]
-fn what_was_held_after_purges_is_read_by_process_with_what_came_before() {
+fn samples_after_purges_are_read_by_process() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     for number in 0..100_i64 {
@@ -323,7 +323,7 @@ fn a_file_of_someone_else_is_left_alone() {
 }
 
 #[test]
-fn records_are_read_the_newest_first_and_damaged_ones_are_told() {
+fn records_are_read_newest_first_and_damaged_ones_reported() {
     let folder = tempfile::tempdir().unwrap();
     assert!(unread_records(folder.path()).unwrap().is_empty());
     let runs = folder.path().join("runs");

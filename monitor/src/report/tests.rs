@@ -81,7 +81,7 @@ fn folder() -> &'static Path {
 }
 
 #[test]
-fn a_list_shows_who_answers_who_does_not_and_what_is_left_behind() {
+fn a_list_shows_answering_silent_and_abandoned_programs() {
     insta::assert_snapshot!(list(&replies(), folder()));
     assert_eq!(list(&[], folder()), "no program runs that has a control socket in /run/r3e\n");
 }

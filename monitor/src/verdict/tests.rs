@@ -35,7 +35,7 @@ fn what_does_not_grow_is_flat() {
 }
 
 #[test]
-fn with_few_samples_nothing_or_less_is_said() {
+fn with_few_samples_there_is_no_or_a_weaker_verdict() {
     let grown = |count: u64| judge(Figure::Tasks, &series((0..count).map(|n| 3 * n)), WARM_UP).verdict;
     assert_eq!(grown(0), Verdict::TooFewSamples);
     assert_eq!(grown(MIN_SAMPLES as u64 - 1), Verdict::TooFewSamples);
@@ -60,7 +60,7 @@ fn a_step_and_growth_that_has_ended_are_no_leaks() {
 }
 
 #[test]
-fn what_wanders_within_bounds_is_no_leak() {
+fn a_bounded_random_walk_is_no_leak() {
     for seed in 0..50 {
         let saw = noise(seed, 120_000).scan(0, |level: &mut u64, step| {
             *level = if *level > 500_000 { 100_000 } else { *level + step };
@@ -117,7 +117,7 @@ const ONCE_FALSE_ALARMS: [(Figure, u64, [u64; 60]); 4] = [
 ];
 
 #[test]
-fn no_look_at_what_climbed_from_a_low_and_fell_back_finds_a_leak() {
+fn a_rise_and_fall_is_never_a_leak() {
     for (figure, unit, values) in ONCE_FALSE_ALARMS {
         let samples = series(values.map(|it| it * unit));
         for end in 0..=samples.len() {
@@ -192,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn a_long_series_says_what_its_medians_say(rate in 0_u64..1000, length in 500_usize..5000) {
+    fn a_long_series_has_the_verdict_of_its_medians(rate in 0_u64..1000, length in 500_usize..5000) {
         let it = judge(Figure::Tasks, &series((0..length as u64).map(|n| n * rate)), 0);
         prop_assert_eq!(it.per_cycle.unwrap().likely.round() as u64, rate);
         prop_assert_eq!(it.verdict, if rate == 0 { Verdict::Flat } else { Verdict::Leak });

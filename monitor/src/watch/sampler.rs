@@ -123,7 +123,7 @@ async fn purge_this_process() {
             "{}",
             purged.after.periodic_line()
         ),
-        Ok(Err(error)) => tracing::warn!(%error, "no purge"),
-        Err(error) => tracing::error!(%error, "no purge"),
+        Ok(Err(error)) => tracing::warn!(%error, "cannot purge"),
+        Err(error) => tracing::error!(%error, "cannot purge"),
     }
 }

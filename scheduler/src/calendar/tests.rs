@@ -270,7 +270,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn around_changes_it_is_what_one_sees_who_watches_the_clock(
+    fn around_clock_changes_runs_follow_civil_time(
         calendar in calendars(),
         instant in instants(),
         hours in 0..30_i64,

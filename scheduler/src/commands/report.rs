@@ -7,7 +7,7 @@ use r3e_common::runtime::config::Schedule;
 use serde_json::{Value, json};
 
 use crate::calendar::{Calendar, Rule, Zone};
-use crate::settled::Pending;
+use crate::saved_state::Pending;
 use crate::timetable::{Action, Due};
 
 /// A run that is due.

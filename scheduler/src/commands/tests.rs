@@ -4,7 +4,7 @@ use jiff::civil::time;
 
 use super::report::{Run, Summary, Upcoming, Waiting};
 use crate::calendar::{Calendar, Zone};
-use crate::settled::Pending;
+use crate::saved_state::Pending;
 use crate::timetable::Timetable;
 use jiff::Timestamp;
 use r3e_common::runtime::config::{Config, Schedule};
@@ -24,7 +24,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 #[test]
-fn next_shows_one_run_a_line_with_all_that_makes_it_due() {
+fn next_shows_one_run_per_line_with_its_rules() {
     let calendar = calendar("Europe/Berlin", &["30 2 * * sun", "0 12 28 3 *"]);
     let (schedule, now) = (schedule(), at("2026-03-28T01:29:18.5Z"));
     let mut next = Upcoming { waiting: None, runs: Run::following(&calendar, now, 5), schedule: &schedule };

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Engine, now};
-use crate::agenda::Try;
+use crate::agenda::Attempt;
 use crate::job::{Job, Reason};
-use crate::settled::{self, Pending, Settled};
+use crate::saved_state::{self, Pending, SavedState};
 use crate::timetable::{Advance, Due};
 
 impl Engine<'_> {
@@ -16,7 +16,7 @@ impl Engine<'_> {
     pub(super) fn check_clock(&mut self) {
         let now = now(self.context.clock);
         if let Some(saved) = self.saved {
-            self.timetable.adopt(saved.at, now);
+            self.timetable.adopt(saved.settled_at, now);
         }
         let Advance { due, next } = self.timetable.advance(now);
         self.next = next;
@@ -24,19 +24,19 @@ impl Engine<'_> {
             self.due(due, now);
         }
         // A clock that was set back changes nothing, unless a run is due.
-        let kept = self.saved.filter(|_| due.is_none()).map_or(Timestamp::MIN, |saved| saved.at);
+        let kept = self.saved.filter(|_| due.is_none()).map_or(Timestamp::MIN, |saved| saved.settled_at);
         self.save(kept);
     }
 
     /// Saves up to when runs are settled (at least `kept`), and the pending refresh.
     pub(super) fn save(&mut self, kept: Timestamp) {
-        let settled = Settled { at: self.timetable.settled().max(kept), pending: self.pending };
-        if self.saved == Some(settled) {
+        let state = SavedState { settled_at: self.timetable.settled().max(kept), pending: self.pending };
+        if self.saved == Some(state) {
             return;
         }
-        match settled::save(&self.config.cache.staging_dir, settled) {
+        match saved_state::save(&self.config.cache.staging_dir, state) {
             Ok(()) => {
-                self.saved = Some(settled);
+                self.saved = Some(state);
                 self.saving.succeeded();
             }
             Err(error) => self.saving.failed(&error),
@@ -50,17 +50,17 @@ impl Engine<'_> {
             tracing::warn!(%at, %late, further, "a run was missed; skipping it (schedule.catch_up is off)");
             return;
         }
-        let why = if what.is_missed() { Reason::Missed } else { Reason::Due };
+        let reason = if what.is_missed() { Reason::Missed } else { Reason::Due };
         if what.is_missed() {
             tracing::warn!(%at, %late, further, "a run was missed; catching up");
         }
         if let (Some(Pending { due_at, .. }), Some(failed)) =
-            (self.pending, self.agenda.waiting(Job::Refresh(why)).filter(|it| it.attempt > 1))
+            (self.pending, self.agenda.waiting(Job::Refresh(reason)).filter(|it| it.number > 1))
         {
-            tracing::warn!(%due_at, attempts = failed.attempt - 1, next = %at, "no longer retrying the refresh: the next one is due");
+            tracing::warn!(%due_at, attempts = failed.number - 1, next = %at, "no longer retrying the refresh: the next one is due");
         }
-        let running = self.job.as_ref().map(|(Try { job, attempt, .. }, running)| (*job, *attempt, running.pid()));
-        let waits = self.agenda.due(why, running.map(|it| it.0), Instant::now());
+        let running = self.job.as_ref().map(|(Attempt { job, number, .. }, running)| (*job, *number, running.pid()));
+        let waits = self.agenda.due(reason, running.map(|it| it.0), Instant::now());
         if let Some((job, _, pid)) = running {
             let (job, pid) = (job.phase(), pid.as_raw());
             if waits {

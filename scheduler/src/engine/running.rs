@@ -9,13 +9,13 @@ use r3e_common::runtime::memory;
 use tokio::time::Instant;
 
 use super::{Engine, now};
-use crate::agenda::{Ending, Next, Try, describe};
+use crate::agenda::{Attempt, Next, Outcome, describe};
 use crate::child::Running;
 use crate::job::Job;
-use crate::settled;
+use crate::saved_state;
 
 /// Waits for the end of the job; forever if there is none.
-pub(super) async fn ended(job: &mut Option<(Try, Running)>) -> io::Result<ExitStatus> {
+pub(super) async fn ended(job: &mut Option<(Attempt, Running)>) -> io::Result<ExitStatus> {
     match job {
         Some((_, running)) => running.wait().await,
         None => std::future::pending().await,
@@ -27,19 +27,19 @@ impl Engine<'_> {
     pub(super) fn start_next(&mut self) {
         while self.job.is_none() && !self.context.shutdown.token().is_cancelled() {
             self.forget_removed_trigger();
-            let Some(tried) = self.agenda.start(Instant::now()) else { return };
-            let Try { job, attempt, .. } = tried;
+            let Some(attempt) = self.agenda.start(Instant::now()) else { return };
+            let Attempt { job, number, .. } = attempt;
             let due_since = self.due_since().filter(|_| matches!(job, Job::Refresh(_)));
-            let command = self.programs.command(job, &self.config, &self.trigger.taken(), due_since);
+            let command = self.programs.command(job, &self.config, &self.trigger.taken_path(), due_since);
             let (group, tasks) = (self.context.group, self.context.tasks);
             match Running::start(command, job.program(), self.config.log.format, group, tasks) {
                 Ok(running) => {
-                    tracing::info!(%job, program = job.program(), pid = running.pid().as_raw(), attempt, "job started");
-                    self.job = Some((tried, running));
+                    tracing::info!(%job, program = job.program(), pid = running.pid().as_raw(), attempt = number, "job started");
+                    self.job = Some((attempt, running));
                 }
                 Err(error) => {
-                    tracing::error!(%job, program = job.program(), attempt, %error, "cannot start the job");
-                    self.settle(tried, Ending::of_start(&error));
+                    tracing::error!(%job, program = job.program(), attempt = number, %error, "cannot start the job");
+                    self.settle(attempt, Outcome::of_start(&error));
                 }
             }
         }
@@ -54,40 +54,40 @@ impl Engine<'_> {
 
     /// Handles the end of the job.
     pub(super) async fn ended(&mut self, status: io::Result<ExitStatus>) {
-        let Some((tried, running)) = self.job.take() else { return };
+        let Some((attempt, running)) = self.job.take() else { return };
         let timed_out = running.was_asked_to_stop();
         let seconds = running.begun().elapsed().as_secs_f64();
         let pid = running.pid().as_raw();
         running.close().await;
-        let (ending, result) = match status {
-            Ok(status) => (Ending::of(status, timed_out), describe(status)),
-            Err(error) => (Ending::Fault, format!("unknown: {error}")),
+        let (outcome, result) = match status {
+            Ok(status) => (Outcome::of(status, timed_out), describe(status)),
+            Err(error) => (Outcome::Fault, format!("unknown: {error}")),
         };
-        let Try { job, attempt, .. } = tried;
-        if ending == Ending::Done {
+        let Attempt { job, number, .. } = attempt;
+        if outcome == Outcome::Done {
             tracing::info!(%job, %result, pid, seconds, "job ended");
         } else {
-            tracing::error!(%job, %result, pid, seconds, attempt, "job ended");
+            tracing::error!(%job, %result, pid, seconds, attempt = number, "job ended");
         }
-        self.settle(tried, ending);
+        self.settle(attempt, outcome);
         memory::give_back();
     }
 
     /// Decides what follows when an attempt has ended.
-    fn settle(&mut self, tried: Try, ending: Ending) {
-        let (job, attempt) = (tried.job, tried.attempt);
+    fn settle(&mut self, attempt: Attempt, outcome: Outcome) {
+        let Attempt { job, number, .. } = attempt;
         // A trigger file may have been written during the job.
-        self.look_at = Instant::now();
-        let next = self.agenda.ended(tried, ending, Instant::now(), fastrand::f64());
+        self.check_trigger_at = Instant::now();
+        let next = self.agenda.ended(attempt, outcome, Instant::now(), fastrand::f64());
         let not_before = match next {
-            Next::Again(pause) => {
+            Next::Retry(pause) => {
                 let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
                 let not_before = now(self.context.clock).checked_add(pause).ok();
-                let (pause, attempt, to_drop) = (humantime::format_duration(pause), attempt + 1, self.to_drop(job));
-                tracing::info!(%job, %pause, attempt, to_drop, "retrying the job");
+                let (pause, to_drop) = (humantime::format_duration(pause), self.to_drop(job));
+                tracing::info!(%job, %pause, attempt = number + 1, to_drop, "retrying the job");
                 not_before
             }
-            Next::AtReload => {
+            Next::RetryAtReload => {
                 let to_drop = self.to_drop(job);
                 tracing::error!(%job, to_drop, "retrying the job when the configuration is reloaded (SIGHUP or restart)");
                 None
@@ -96,10 +96,10 @@ impl Engine<'_> {
                 tracing::info!(%job, "not retrying the job: a waiting job does its work");
                 return;
             }
-            Next::GivenUp | Next::Over => {
-                if next == Next::GivenUp {
-                    tracing::error!(%job, attempts = attempt, "giving up on the job");
-                } else if ending == Ending::Hopeless {
+            Next::GiveUp | Next::Finished => {
+                if next == Next::GiveUp {
+                    tracing::error!(%job, attempts = number, "giving up on the job");
+                } else if outcome == Outcome::Invalid {
                     tracing::error!(%job, "not retrying the job: it would fail the same way");
                 }
                 self.over(job);
@@ -107,16 +107,16 @@ impl Engine<'_> {
             }
         };
         if let Some(pending) = self.pending.as_mut().filter(|_| matches!(job, Job::Refresh(_))) {
-            (pending.attempt, pending.not_before) = (attempt + 1, not_before);
+            (pending.attempt, pending.not_before) = (number + 1, not_before);
         }
     }
 
     /// How an operator can drop a job that waits for a retry.
     fn to_drop(&self, job: Job) -> String {
-        let (taken, settled) = (self.trigger.taken(), settled::path(&self.config.cache.staging_dir));
+        let (taken, state) = (self.trigger.taken_path(), saved_state::path(&self.config.cache.staging_dir));
         match job {
             Job::Load => "set schedule.load_at_start = false and send SIGHUP".to_owned(),
-            Job::Refresh(_) if self.pending.is_some() => format!("stop the scheduler and remove {}", settled.display()),
+            Job::Refresh(_) if self.pending.is_some() => format!("stop the scheduler and remove {}", state.display()),
             Job::Refresh(_) | Job::Boards => format!("remove {}", taken.display()),
         }
     }
@@ -132,7 +132,7 @@ impl Engine<'_> {
     /// Stops a job that takes too long: first asks it, then kills it.
     pub(super) fn stop_overdue_job(&mut self) {
         let (timeout, grace) = (self.config.schedule.job_timeout, self.config.runtime.stop_grace);
-        let Some((Try { job, .. }, running)) = &mut self.job else { return };
+        let Some((Attempt { job, .. }, running)) = &mut self.job else { return };
         if running.deadline(timeout).is_none_or(|it| it > Instant::now()) {
             return;
         }
@@ -148,7 +148,7 @@ impl Engine<'_> {
 
     /// Stops the job, if one is running, with the signal that stopped the scheduler; kills it after `runtime.stop_grace`.
     pub(super) async fn stop(&mut self) {
-        let Some((Try { job, .. }, mut running)) = self.job.take() else { return };
+        let Some((Attempt { job, .. }, mut running)) = self.job.take() else { return };
         self.context.facts.set_phase("stopping");
         self.context.supervisor.stopping(&format!("stopping the {job}"));
         let signal = self.context.shutdown.signal().and_then(|it| Signal::try_from(it).ok()).unwrap_or(Signal::SIGTERM);
@@ -160,7 +160,7 @@ impl Engine<'_> {
             Some(Ok(status)) => {
                 tracing::info!(%job, result = describe(status), pid, "job ended");
                 // It succeeded, so the next start does not repeat it.
-                if Ending::of(status, false) == Ending::Done {
+                if Outcome::of(status, false) == Outcome::Done {
                     self.over(job);
                 }
             }

@@ -6,15 +6,15 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::job::{Job, Reason};
-use crate::trigger::{Found, Wanted};
+use crate::trigger::{Found, Request};
 
 /// How long the trigger file must stay unchanged before it is taken.
 const SETTLING: Duration = Duration::from_millis(300);
 
-impl Wanted {
+impl Request {
     fn job(self) -> Job {
         match self {
-            Self::Everything => Job::Refresh(Reason::Trigger),
+            Self::All => Job::Refresh(Reason::Trigger),
             Self::Boards => Job::Boards,
         }
     }
@@ -23,32 +23,32 @@ impl Wanted {
 impl Engine<'_> {
     /// Checks the trigger file soon, because something changed in the cache folder.
     pub(super) fn check_trigger_soon(&mut self) {
-        self.look_at = self.look_at.min(Instant::now() + SETTLING);
+        self.check_trigger_at = self.check_trigger_at.min(Instant::now() + SETTLING);
     }
 
     /// Drops the requested job if an operator has removed the taken trigger file.
     pub(super) fn forget_removed_trigger(&mut self) {
-        let Some(wanted) = self.wanted else { return };
+        let Some(request) = self.request else { return };
         if !self.trigger.was_removed() {
             return;
         }
-        tracing::info!(path = %self.trigger.taken().display(), "the taken trigger file was removed; dropping its job");
-        self.wanted = None;
+        tracing::info!(path = %self.trigger.taken_path().display(), "the taken trigger file was removed; dropping its job");
+        self.request = None;
         // A due refresh stays.
-        if wanted == Wanted::Boards || self.pending.is_none() {
-            self.agenda.drop(wanted.job());
+        if request == Request::Boards || self.pending.is_none() {
+            self.agenda.drop(request.job());
         }
     }
 
     /// Takes the trigger file, if no job is running and none of an earlier trigger file is unfinished.
     pub(super) fn check_trigger(&mut self) {
         let now = Instant::now();
-        if now < self.look_at {
+        if now < self.check_trigger_at {
             return;
         }
-        self.look_at = now + self.config.schedule.trigger_poll;
+        self.check_trigger_at = now + self.config.schedule.trigger_poll;
         self.folder_watch.renew();
-        if self.job.is_some() || self.wanted.is_some() {
+        if self.job.is_some() || self.request.is_some() {
             return;
         }
         match self.trigger.check() {
@@ -56,12 +56,12 @@ impl Engine<'_> {
                 self.trigger_file.succeeded();
                 match found {
                     Found::Nothing => {}
-                    Found::Settling => self.look_at = now + SETTLING,
-                    Found::Taken(wanted) => {
-                        let job = wanted.job();
+                    Found::Settling => self.check_trigger_at = now + SETTLING,
+                    Found::Taken(request) => {
+                        let job = request.job();
                         tracing::info!(%job, "took the trigger file");
-                        self.wanted = Some(wanted);
-                        self.agenda.ask(job, now);
+                        self.request = Some(request);
+                        self.agenda.add(job, now);
                     }
                 }
             }
@@ -72,10 +72,10 @@ impl Engine<'_> {
     /// Removes the taken trigger file when its job is finished.
     pub(super) fn trigger_over(&mut self, job: Job) {
         // A due refresh also does what a trigger file requests.
-        if !self.wanted.is_some_and(|wanted| wanted.job().is_like(job)) {
+        if !self.request.is_some_and(|request| request.job().is_like(job)) {
             return;
         }
-        self.wanted = None;
+        self.request = None;
         match self.trigger.finish() {
             Ok(false) => {}
             Ok(true) => tracing::info!("the trigger file was written to during its job; reading it again"),

@@ -55,7 +55,7 @@ fn at_the_first_start_ever_nothing_was_missed() {
 }
 
 #[test]
-fn what_a_program_missed_that_was_not_running_is_made_up_for_once_or_told() {
+fn a_run_missed_while_not_running_is_caught_up_once_or_reported() {
     for (catch_up, what) in [(true, Action::CatchUp), (false, Action::Skip)] {
         let mut it = table(catch_up, Some("20T04:00:00"), "24T12:00:00");
         looks(&mut it, "24T12:00:00", due("24T04:00:00", 8 * 3600, what, 3), "25T04:00:00");
@@ -66,7 +66,7 @@ fn what_a_program_missed_that_was_not_running_is_made_up_for_once_or_told() {
 }
 
 #[test]
-fn a_run_in_time_does_the_work_of_those_that_were_missed_before_it() {
+fn a_run_in_time_covers_earlier_missed_ones() {
     for catch_up in [true, false] {
         let mut it = table(catch_up, Some("21T04:00:00"), "24T04:01:00");
         looks(&mut it, "24T04:01:00", due("24T04:00:00", 60, Action::Start, 2), "25T04:00:00");
@@ -77,13 +77,13 @@ fn a_run_in_time_does_the_work_of_those_that_were_missed_before_it() {
 fn a_start_between_two_runs_misses_nothing_that_was_settled() {
     let mut it = table(true, Some("24T04:00:00"), "24T04:00:30");
     looks(&mut it, "24T04:00:30", None, "25T04:00:00");
-    // Settled by the start of an earlier program, in the middle of the day.
+    // SavedState by the start of an earlier program, in the middle of the day.
     let mut it = table(true, Some("24T11:11:11"), "24T12:00:00");
     looks(&mut it, "24T12:00:00", None, "25T04:00:00");
 }
 
 #[test]
-fn a_machine_that_slept_or_a_clock_set_forward_missed_what_is_noticed_more_than_two_minutes_late() {
+fn after_sleep_or_a_clock_set_forward_a_run_is_missed_if_over_two_minutes_late() {
     let mut it = table(true, None, "24T03:59:00");
     looks(&mut it, "24T03:59:59", None, "24T04:00:00");
     looks(&mut it, "24T04:02:01", due("24T04:00:00", 121, Action::CatchUp, 0), "25T04:00:00");
@@ -107,7 +107,7 @@ fn a_clock_set_back_after_a_run_does_not_repeat_it() {
 }
 
 #[test]
-fn a_clock_that_was_a_day_ahead_is_forgiven_with_a_run_that_is_not_repeated() {
+fn a_clock_that_was_a_day_ahead_only_skips_runs() {
     let mut it = table(true, None, "24T05:00:00");
     looks(&mut it, "25T05:00:00", due("25T04:00:00", 3600, Action::CatchUp, 0), "26T04:00:00");
     looks(&mut it, "24T05:00:01", None, "26T04:00:00");
@@ -115,7 +115,7 @@ fn a_clock_that_was_a_day_ahead_is_forgiven_with_a_run_that_is_not_repeated() {
 }
 
 #[test]
-fn a_clock_that_was_further_ahead_is_not_believed_neither_at_work_nor_at_the_start() {
+fn a_clock_that_was_further_ahead_is_ignored_while_running_and_at_the_start() {
     let mut it = table(true, None, "10T05:00:00");
     looks(&mut it, "20T05:00:00", due("20T04:00:00", 3600, Action::CatchUp, 9), "21T04:00:00");
     looks(&mut it, "10T05:01:00", None, "11T04:00:00");
@@ -131,7 +131,7 @@ fn a_clock_that_was_further_ahead_is_not_believed_neither_at_work_nor_at_the_sta
 }
 
 #[test]
-fn however_many_runs_were_missed_it_is_soon_known_which_was_the_last() {
+fn the_last_of_many_missed_runs_is_found_soon() {
     let long_ago = Some(Timestamp::MIN);
     // From the year -9999 on, once a minute; and once a minute in some nights only.
     for (cron, last) in [("* * * * *", "24T12:34:00"), ("* 1-2 * * sun", "24T04:00:00"), ("* * 3 2 *", "24T04:00:00")] {

@@ -1,25 +1,27 @@
-//! What tests need that not every machine has: other programs, rights, files beside the workspace. A test asks here, and
-//! returns if it is told that there is none.
+//! What tests of all crates share: waiting for an event, and what not every machine has, such as other programs, rights and files beside
+//! the workspace. A test asks for it here, and returns if it is missing.
 //!
-//! Each skip is a line on standard error, past the capture of the test harness, and one in a file of this run of `cargo
-//! test`; the test target `zz_skipped`, which runs last, counts them. With `CI=true` a missing program or right is a panic.
+//! Each skip is a line on standard error, even if output is captured, and a line in a file of this run of `cargo test`. The test target
+//! `zz_skipped`, which runs last, counts them. With `CI=true` a skip is a panic.
 #![expect(clippy::disallowed_methods, reason = "for tests: outside the programs, and their rules for files")]
 
 mod skipped;
+mod wait;
 
 use std::env;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 pub use skipped::{Skips, skips_of_this_run};
+pub use wait::{BOUND, until};
 
 /// Programs and files, and Debian's packages of them: read by `.ci/run` too.
 const PROGRAMS: &str = include_str!("../programs.txt");
 
-/// Where a program or file of `programs.txt` is, named as there; none, which is recorded, where it is missing.
+/// The path of a program or file in `programs.txt`. If it is missing, the test is recorded as skipped.
 ///
 /// # Panics
-/// When it is missing and `CI=true`; when it is not in `programs.txt`.
+/// If it is missing and `CI=true`, or it is not in `programs.txt`.
 #[track_caller]
 #[must_use]
 pub fn program(name: &str) -> Option<PathBuf> {
@@ -32,10 +34,10 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Whether this process is root's; recorded where not.
+/// Whether this process runs as root. If not, the test is recorded as skipped.
 ///
 /// # Panics
-/// When it is not and `CI=true`.
+/// If not and `CI=true`.
 #[track_caller]
 #[must_use]
 pub fn root() -> bool {
@@ -46,19 +48,13 @@ pub fn root() -> bool {
     is_root
 }
 
-/// Records that the system has refused what a test needs, such as `the right to mount`.
+/// Records that a test is skipped because it needs something, such as `the right to mount`.
 ///
 /// # Panics
 /// With `CI=true`.
 #[track_caller]
 pub fn missing(what: &str) {
     assert!(env::var_os("CI").is_none_or(|it| it != "true"), "CI=true, and this test needs {what}");
-    skipped::record(what);
-}
-
-/// Records that a file is missing that is not part of this repository.
-#[track_caller]
-pub fn missing_file(what: &str) {
     skipped::record(what);
 }
 
@@ -75,7 +71,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(is_program)
 }
 
-/// The first path that a pattern stands for, in which `*` is a whole name.
+/// The first path that matches a pattern, in which `*` is a whole name.
 fn matching(pattern: &str) -> Option<PathBuf> {
     let Some((before, after)) = pattern.split_once("/*/") else {
         return Some(PathBuf::from(pattern)).filter(|path| path.exists());

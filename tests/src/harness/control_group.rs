@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::processes::{command, program_beside};
-use super::wait::until;
+use r3e_needs::until;
 
 /// A control group in that of this process, until it is dropped.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
-use super::wait::until;
+use r3e_needs::until;
 
 const NOTHING: Option<&str> = None;
 

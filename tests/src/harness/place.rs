@@ -157,17 +157,3 @@ pub fn simulated(tracks: u32, classes: u32, options: SimOptions) -> (Simulator, 
     let place = Place::with_catalog(&catalog);
     (Simulator::start(SimOptions { catalog, ..options }).unwrap(), place)
 }
-
-/// A file or folder beside the workspace, where trials to check against are kept; `R3E_SHARED` names another place.
-/// None, which is recorded as a skipped test, where it is not there.
-#[track_caller]
-#[must_use]
-pub fn shared_folder(name: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("R3E_SHARED").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
-    let found = Some(folder.join(name)).filter(|path| path.exists());
-    if found.is_none() {
-        r3e_needs::missing_file(&format!("../shared/{name} beside the workspace, or R3E_SHARED"));
-    }
-    found
-}

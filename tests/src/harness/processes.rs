@@ -18,8 +18,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::conditions::Conditions;
-use super::wait::until;
 use crate::programs;
+use r3e_needs::until;
 
 /// The environment variable of the mark: `RUN:FOLDER`.
 const MARK: &str = "TEST_PROCESS_OF";

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::conditions::Conditions;
 use super::events::{Event, events_with, names};
 use super::processes::{command, program, signal};
-use super::wait::{BOUND, until};
+use r3e_needs::{BOUND, until};
 
 /// A program that is about to run.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ fn boards_from_the_future_do_not_outdate_what_is_staged_now() {
 }
 
 #[test]
-fn what_is_older_than_its_cached_board_is_not_promoted() {
+fn a_leftover_older_than_its_cached_board_is_not_promoted() {
     let world = World::new();
     for job in JOBS {
         let place = world.place();
@@ -54,7 +54,7 @@ fn what_is_older_than_its_cached_board_is_not_promoted() {
 }
 
 #[test]
-fn a_full_refresh_that_began_in_the_future_is_begun_anew() {
+fn a_full_refresh_that_began_in_the_future_restarts() {
     let world = World::new();
     for (hours_ahead, resumed) in [(0, 1), (24, 0)] {
         let place = world.place();

@@ -183,17 +183,17 @@ fn asked_to_stop() {
 }
 
 #[test]
-fn disk_full_from_then_on() {
+fn disk_becomes_full() {
     matrix(fails(What::FailFromThenOn(ENOSPC, "create,write,mkdir")), &PHASES);
 }
 
 #[test]
-fn folder_read_only_from_then_on() {
+fn folder_becomes_read_only() {
     matrix(fails(What::FailFromThenOn(EROFS, "create,rename,unlink,rmdir,mkdir,touch")), &PHASES);
 }
 
 #[test]
-fn permission_denied_from_then_on() {
+fn permission_becomes_denied() {
     matrix(fails(What::FailFromThenOn(EACCES, "create,rename,unlink,rmdir,mkdir")), &PHASES);
 }
 
@@ -226,12 +226,12 @@ fn clock_set_back_a_day_meanwhile() {
 }
 
 #[test]
-fn killed_and_the_clock_set_back_a_day_then() {
+fn killed_then_the_clock_set_back_a_day() {
     let then = |_: &World, place: &Place| shift(place, DAY);
     matrix(Failure { clock_ahead: DAY, ended: killed, then, ..fails(What::Signal(KILL)) }, &PHASES);
 }
 
 #[test]
-fn killed_and_files_truncated_and_foreign_ones_put_there_then() {
+fn killed_then_files_truncated_and_foreign_ones_added() {
     matrix(Failure { ended: killed, then: damage, ..fails(What::Signal(KILL)) }, &PHASES);
 }

@@ -9,7 +9,7 @@ use super::job::{JOBS, Job};
 use super::world::World;
 
 #[test]
-fn what_a_newer_version_has_staged_is_refused_and_not_touched() {
+fn staging_of_a_newer_version_is_refused_and_not_touched() {
     let world = World::new();
     let cells = JOBS.into_iter().flat_map(|job| JOBS.map(|next| (format!("{job:?}, next {next:?}"), (job, next))));
     run_all(cells, |&(job, next)| refused(&world, job, next));

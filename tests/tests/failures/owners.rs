@@ -117,7 +117,7 @@ const LEFT: [Left; 10] = [
 ];
 
 #[test]
-fn what_another_user_has_left() {
+fn files_of_another_user() {
     if !two_users() {
         return;
     }

@@ -32,7 +32,7 @@ fn assert_names(stderr: &str, holder: Job, pid: u32) {
 }
 
 #[test]
-fn the_second_exits_75_while_the_first_works_and_the_next_starts_when_it_is_dead() {
+fn the_second_job_exits_75_and_the_next_starts_when_the_first_is_dead() {
     let world = World::new();
     run_all(pairs(), |&(one, other)| {
         let place = world.place();
@@ -51,7 +51,7 @@ fn the_second_exits_75_while_the_first_works_and_the_next_starts_when_it_is_dead
 }
 
 #[test]
-fn of_two_that_start_at_the_same_time_one_works() {
+fn of_two_simultaneous_jobs_one_runs() {
     let world = World::new();
     run_all(pairs(), |&(one, other)| {
         let place = world.place();
@@ -91,7 +91,7 @@ fn waiting(job: Invocation, place: &Place) -> (Running, std::path::PathBuf) {
 }
 
 #[test]
-fn one_that_may_wait_waits_and_then_works() {
+fn a_job_with_wait_waits_and_then_runs() {
     let world = World::new();
     run_all(pairs(), |&(one, other)| {
         let place = world.place();
@@ -109,7 +109,7 @@ fn one_that_may_wait_waits_and_then_works() {
 }
 
 #[test]
-fn one_that_waits_can_be_stopped() {
+fn a_waiting_job_can_be_stopped() {
     let world = World::new();
     run_all(pairs(), |&(one, other)| {
         let place = world.place();

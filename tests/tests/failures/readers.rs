@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use r3e_common::domain::Combination;
 use r3e_tests::harness::{
-    Place, age, board_at, board_file, driver_index_and_generation, grid, read_json, read_status, top_combinations,
-    until,
+    Place, age, board_at, board_file, driver_index_and_generation, grid, gunzip, read_json, read_status,
+    top_combinations, until,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
+use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 
 const PROMOTIONS: usize = 20;
@@ -42,8 +44,44 @@ fn read(place: &Place, boards: &[Combination], seen: &mut Observed) {
         let listed: u64 = top["results"].as_array().unwrap().iter().map(|it| it["entry_count"].as_u64().unwrap()).sum();
         assert_eq!(listed, index.rows().count() as u64, "of generation {generation}");
     }
+    read_todays(&cache, boards);
     seen.passes += 1;
     seen.generations.insert(generation);
+}
+
+/// Reads the files of today's front ends: each shard parses, no entry is without its board, and the manifest names no file
+/// that is missing.
+fn read_todays(cache: &Path, boards: &[Combination]) {
+    let (mut entries, mut drivers) = (0, 0);
+    for shard in ('a'..='z').chain(['_']) {
+        let of_key = read_json_gz(&cache.join(format!("index/entries/{shard}.json.gz")));
+        for entry in of_key.as_object().unwrap().values().flat_map(|it| it.as_array().unwrap()) {
+            let id = |key: &str| entry[key].as_str().unwrap();
+            let board = format!("{}-{}", id("track_id"), id("class_id")).parse().unwrap();
+            assert!(boards.contains(&board), "{entry}");
+            entries += 1;
+        }
+        let metadata = read_json_gz(&cache.join(format!("index/metadata/{shard}.json.gz")));
+        drivers += metadata.as_object().unwrap().len();
+    }
+    let names = read_json_gz(&cache.join("index/mirror.json.gz"));
+    assert!(entries > 0 && drivers > 0 && !names.as_array().unwrap().is_empty());
+    assert!(read_json_gz(&cache.join("index/teams.json.gz")).is_object());
+
+    let manifest = read_json(&cache.join("stats/index.json"));
+    let scopes = manifest["classes"].as_array().unwrap().iter().chain(manifest["superclasses"].as_array().unwrap());
+    let files = scopes.map(|it| &it["files"]).chain([&manifest["overall"], &manifest["overall_top"]]);
+    let mut lists = 0;
+    for file in files.flat_map(|it| it.as_object().unwrap().values()) {
+        let name = file.as_str().unwrap().strip_prefix("cache/").unwrap();
+        assert!(read_json_gz(&cache.join(name))["results"].is_array(), "{name}");
+        lists += 1;
+    }
+    assert!(lists >= 10, "{lists}");
+}
+
+fn read_json_gz(path: &Path) -> Value {
+    serde_json::from_slice(&gunzip(&std::fs::read(path).unwrap(), path)).unwrap()
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn jobs_publish_for_all_under_any_umask() {
 }
 
 #[test]
-fn what_exists_keeps_its_mode() {
+fn existing_files_keep_their_mode() {
     let world = World::new();
     let place = world.place();
     fs::set_permissions(place.cache(), fs::Permissions::from_mode(0o750)).unwrap();

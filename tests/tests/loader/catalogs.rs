@@ -23,7 +23,7 @@ fn earlier() -> Catalog {
 }
 
 #[test]
-fn a_cache_of_the_first_releases_catalogue_is_taken_over() {
+fn a_cache_made_with_the_first_catalogue_is_usable() {
     let (before, now) = (earlier(), Catalog::builtin());
     assert_eq!((before.len(), now.len()), (14_703, 16_110));
     let place = Place::with_catalog(&before);

@@ -45,7 +45,7 @@ fn refused(place: &Place, sim: &Simulator, authority: &str, words: &[&str]) -> S
 }
 
 #[test]
-fn a_bad_certificate_is_refused_for_what_is_wrong_with_it() {
+fn an_invalid_certificate_is_refused_with_the_reason() {
     let place = loaded();
     let kinds = [
         (BadCertificate::Expired, "expired"),
@@ -68,7 +68,7 @@ fn an_authority_that_is_not_named_is_not_trusted() {
 }
 
 #[test]
-fn a_file_without_certificates_trusts_nobody() {
+fn a_file_without_certificates_trusts_no_server() {
     let (place, sim) = (loaded(), service(None));
     let (empty, missing) = (place.path("empty.pem"), place.path("missing.pem"));
     fs::write(&empty, "").unwrap();

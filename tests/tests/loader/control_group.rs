@@ -30,7 +30,7 @@ fn the_smaller_of_the_configured_limit_and_the_groups_counts() {
 }
 
 #[test]
-fn a_job_gives_way_where_its_group_is_full_and_a_daemon_stays() {
+fn when_a_group_is_full_a_job_stops_and_a_daemon_stays() {
     let Some(group) = ControlGroup::with_limit(LIMIT_BYTES) else { return };
     let catalog = grid(12, 12);
     let latency = Duration::from_millis(5);

@@ -48,7 +48,7 @@ fn name(board: Combination) -> String {
 }
 
 #[test]
-fn damaged_boards_are_told_moved_aside_and_fetched_again() {
+fn damaged_boards_are_reported_moved_aside_and_fetched_again() {
     let (sim, place) = world();
     let _ended = place.loader(&sim.base_url()).run().with_code(0);
     let boards = filled(&sim);
@@ -167,7 +167,7 @@ fn damaged_leftovers_in_staging_are_not_promoted() {
 }
 
 #[test]
-fn a_damaged_index_and_a_damaged_status_are_made_anew() {
+fn a_damaged_index_and_a_damaged_status_are_replaced() {
     let (sim, place) = world();
     let _ended = place.loader(&sim.base_url()).run().with_code(0);
     for name in ["driver_index.json.gz", "top_combinations.json", "status.json"] {

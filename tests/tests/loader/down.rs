@@ -13,7 +13,7 @@ fn world(latency: Duration) -> (Simulator, Place) {
 }
 
 #[test]
-fn boards_and_exports_stay_as_they_are_to_the_byte_and_to_their_time() {
+fn boards_and_exports_keep_their_bytes_and_times() {
     let (sim, place) = world(Duration::ZERO);
     let _ended = place.loader(&sim.base_url()).run().with_code(0);
     for board in sim.world().catalog().combinations().step_by(3) {
@@ -44,7 +44,7 @@ fn boards_and_exports_stay_as_they_are_to_the_byte_and_to_their_time() {
 }
 
 #[test]
-fn what_had_arrived_when_it_went_down_is_in_cache_and_index() {
+fn boards_that_arrived_before_an_outage_are_published() {
     let (sim, place) = world(Duration::from_millis(5));
     // A service that has answered is given seconds to come back, so the tries of a board have to last longer than that.
     let patient = place.loader(&sim.base_url()).set("upstream.attempts", "20").set("upstream.backoff_max", "2s");
@@ -82,7 +82,7 @@ fn with_nothing_cached_there_is_an_empty_index_and_the_reason() {
 }
 
 #[test]
-fn one_that_gives_sessions_and_nothing_else_is_down() {
+fn a_service_that_grants_sessions_but_no_pages_is_down() {
     let (sim, place) = simulated(
         12,
         12,

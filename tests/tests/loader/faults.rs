@@ -62,7 +62,7 @@ fn failed(place: &Place, catalog: &Catalog, ended: &Ended) -> BTreeSet<Combinati
 }
 
 #[test]
-fn no_entry_is_lost_or_doubled_and_every_failed_board_is_named() {
+fn no_entry_is_lost_or_duplicated_and_every_failed_board_is_named() {
     let catalog = grid(40, 40);
     let mut faults = third();
     // Some boards never answer well.
@@ -105,7 +105,7 @@ fn with_all_boards(ended: &Ended, catalog: &Catalog) -> String {
 }
 
 #[test]
-fn faults_that_pass_leave_no_trace() {
+fn transient_faults_leave_no_trace() {
     let catalog = grid(12, 12);
     // Of each kind that another try can mend, one in five.
     let passing = [FaultKind::TooManyRequests, FaultKind::CloseBefore, FaultKind::CutLength, FaultKind::Maintenance];
@@ -119,7 +119,7 @@ fn faults_that_pass_leave_no_trace() {
 }
 
 #[test]
-fn a_session_that_ends_is_opened_again() {
+fn an_expired_session_is_opened_again() {
     let catalog = grid(12, 12);
     let (entries, drivers) = (2000, 300);
     let session_requests = Some(20);

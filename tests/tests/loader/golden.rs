@@ -3,25 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lzma_rust2::XzReader;
 use r3e_common::domain::Catalog;
 use r3e_tests::harness::{
     DriverIndex, Place, Row, board_files, distinct_drivers, driver_index, gunzip, parse_driver_index, read_json,
-    read_status, shared_folder, snapshot, top_combinations,
+    read_status, snapshot, top_combinations,
 };
 
-/// Nothing listens there, and nothing is to be asked.
+/// Nothing listens there: no request is expected.
 const NOWHERE: &str = "http://127.0.0.1:9";
 const EXPORTS: [&str; 2] = ["driver_index.json.gz", "top_combinations.json"];
 
-/// The older program's cache, its own exports moved to `older/`; none where the trial is not at hand.
+/// A cache of the older program, which is not part of this repository.
+const ARCHIVE: &str = "golden/reference-cache.tar.xz";
+
+/// The older program's cache, with its own exports moved to `older/`.
 #[track_caller]
 fn unpacked() -> Option<Place> {
-    let archive = shared_folder("golden/reference-cache.tar.xz")?;
-    let place = Place::new();
-    let archive = BufReader::new(fs::File::open(archive).unwrap());
+    let shared = std::env::var_os("R3E_SHARED").map(PathBuf::from);
+    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
+    let Ok(archive) = fs::File::open(shared.join(ARCHIVE)) else {
+        r3e_needs::missing(&format!("{ARCHIVE} in ../shared beside the workspace, or in R3E_SHARED"));
+        return None;
+    };
+    let (place, archive) = (Place::new(), BufReader::new(archive));
     tar::Archive::new(XzReader::new(archive, false)).unpack(place.path("")).unwrap();
     fs::create_dir(place.path("older")).unwrap();
     for name in EXPORTS {
@@ -46,7 +53,7 @@ fn sorted(rows: &[Row]) -> Vec<&Row> {
     rows
 }
 
-/// Lower case as the older program makes it: each character by itself, into one.
+/// Lower case as in the older program: each character is mapped to one.
 fn simple_lower_case(text: &str) -> String {
     text.chars().map(|c| c.to_lowercase().next().unwrap()).collect()
 }

@@ -75,7 +75,7 @@ fn each_kind_fails_alone() {
 }
 
 #[test]
-fn a_page_that_comes_again_is_never_taken_for_a_further_one() {
+fn a_repeated_page_is_not_taken_for_the_next_one() {
     // Boards of nine pages, one in three further pages of which is the first page again.
     let sizes: Vec<_> = (0..36).step_by(4).map(|place| (board(place), 430)).collect();
     let (sim, place) = world(&sizes, 9000, Faults::only(FaultKind::IgnoresStart, 0.3));

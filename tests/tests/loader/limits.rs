@@ -22,7 +22,7 @@ pub(crate) fn named_limit(ended: &Ended) -> String {
 }
 
 #[test]
-fn a_limit_that_no_work_fits_in_costs_nothing_but_the_run() {
+fn a_limit_too_small_for_any_work_only_fails_the_run() {
     let catalog = grid(12, 12);
     let options = SimOptions { catalog: catalog.clone(), entries: 4000, drivers: 900, ..SimOptions::default() };
     let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));
@@ -74,7 +74,7 @@ fn fetcher(sim: &Simulator, place: &Place, concurrency: ConcurrencyLimit) -> Fet
 }
 
 #[test]
-fn fetching_ends_also_where_only_one_board_may_be_in_flight() {
+fn fetching_ends_even_if_only_one_board_may_be_in_flight() {
     let catalog = grid(4, 4);
     let options = SimOptions { catalog: catalog.clone(), entries: 200, drivers: 50, ..SimOptions::default() };
     let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));
@@ -93,7 +93,7 @@ fn fetching_ends_also_where_only_one_board_may_be_in_flight() {
 }
 
 #[test]
-fn what_is_no_limit_is_refused() {
+fn an_invalid_limit_is_refused() {
     let place = Place::new();
     for wrong in ["0", "-5", "lots"] {
         let variable = place.loader("http://127.0.0.1:9").variable("MEMORY_LIMIT_MB", wrong).run().with_code(78);

@@ -54,7 +54,7 @@ fn all_boards_arrive_over_http2_on_a_connection_or_two() {
 }
 
 #[test]
-fn a_refresh_takes_http2_where_both_are_offered_and_rewrites_what_has_changed() {
+fn a_refresh_prefers_http2_and_rewrites_changed_boards() {
     let (sim, place) = service(Tls::Both, SimOptions::default());
     let _ended = loader(&place, &sim).run().with_code(0);
     let filled: Vec<_> = sim.world().boards().filter(|it| !it.is_empty()).map(|it| it.combination()).collect();

@@ -6,7 +6,7 @@ use r3e_tests::harness::{Differences, assert_serves, driver_index, events_at, re
 use r3e_tests::sim::SimOptions;
 
 #[test]
-fn the_index_grows_while_boards_are_fetched_and_the_closing_lines_come_once() {
+fn the_index_grows_while_boards_are_fetched_and_the_last_lines_are_logged_once() {
     let latency = Duration::from_millis(20);
     let (sim, place) = simulated(12, 12, SimOptions { entries: 3000, drivers: 500, latency, ..SimOptions::default() });
     let loader = place.loader(&sim.base_url()).set("index.every", "200ms");
@@ -37,7 +37,7 @@ fn the_index_grows_while_boards_are_fetched_and_the_closing_lines_come_once() {
 }
 
 #[test]
-fn memory_is_given_back_from_time_to_time_with_the_line_that_operators_know() {
+fn memory_is_purged_periodically_with_the_log_line_of_the_older_program() {
     let latency = Duration::from_millis(20);
     let (sim, place) = simulated(6, 6, SimOptions { entries: 300, drivers: 50, latency, ..SimOptions::default() });
     let ended = place.loader(&sim.base_url()).set("memory.purge_every", "20ms").run().with_code(0);

@@ -88,7 +88,7 @@ fn all_boards_arrive_through_a_tunnel() {
 }
 
 #[test]
-fn who_is_excepted_is_asked_directly() {
+fn hosts_in_no_proxy_are_contacted_directly() {
     let ((sim, place), proxy) = (service(), Proxy::start(None));
     let loader = loader(&place, &sim, "HTTPS_PROXY", &format!("http://{}", proxy.address));
     let _ended = loader.variable("NO_PROXY", "other.example,127.0.0.1").run().with_code(0);
@@ -96,7 +96,7 @@ fn who_is_excepted_is_asked_directly() {
 }
 
 #[test]
-fn a_proxy_that_is_dead_or_refuses_is_named_without_its_password() {
+fn a_failing_proxy_is_named_without_its_password() {
     let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refusing = [Proxy::start(Some("407 Proxy Authentication Required")), Proxy::start(Some("502 Bad Gateway"))];
     for address in refusing.iter().map(|it| it.address).chain([dead]) {
@@ -110,7 +110,7 @@ fn a_proxy_that_is_dead_or_refuses_is_named_without_its_password() {
 }
 
 #[test]
-fn a_variable_that_names_no_proxy_is_a_mistake_of_the_configuration() {
+fn an_invalid_proxy_variable_is_a_configuration_error() {
     for wrong in ["socks5://me:secret@127.0.0.1:1080", "http://me:secret@", "http://me:secret@127.0.0.1:99999"] {
         let (sim, place) = service();
         let ended = loader(&place, &sim, "HTTPS_PROXY", wrong).run().with_code(78);

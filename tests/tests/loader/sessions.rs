@@ -16,7 +16,7 @@ fn load(concurrency: u32, options: SimOptions) -> (Ended, Stats) {
 }
 
 #[test]
-fn a_session_that_ends_is_replaced_by_one_however_the_service_tells() {
+fn an_expired_session_is_replaced_once_however_the_service_reports_it() {
     for session_end in [SessionEnd::Unauthorized, SessionEnd::Redirect, SessionEnd::LoginPage, SessionEnd::Json] {
         let (ended, stats) = load(4, SimOptions { session_requests: Some(40), session_end, ..SimOptions::default() });
         assert_eq!(stats.page_requests, 4, "{session_end:?}: {stats:?}");

@@ -29,7 +29,7 @@ fn stopped(running: Running, name: &str, code: i32) -> Ended {
 }
 
 #[test]
-fn a_run_that_was_stopped_is_gone_on_with() {
+fn a_stopped_run_is_resumed() {
     for (name, code) in SIGNALS {
         let (sim, place) = world(Duration::from_millis(5));
         sim.answer_only(72);
@@ -59,7 +59,7 @@ fn a_run_that_was_stopped_is_gone_on_with() {
 }
 
 #[test]
-fn a_service_that_hangs_holds_nobody_up() {
+fn a_hanging_service_ends_the_run_soon() {
     for (name, code) in SIGNALS {
         let (sim, place) = world(Duration::from_mins(10));
         // Once while the session is asked for, once while boards are.
@@ -91,7 +91,7 @@ fn stuck(place: &Place, sim: &Simulator, grace: &str) -> (Running, File) {
 }
 
 #[test]
-fn one_that_was_started_under_nohup_outlives_its_terminal() {
+fn a_job_under_nohup_outlives_its_terminal() {
     let (sim, place) = world(Duration::from_millis(5));
     sim.answer_only(72);
     let nohup = place.loader(&sim.base_url()).ignoring(&[Signal::SIGHUP, Signal::SIGINT]);
@@ -107,7 +107,7 @@ fn one_that_was_started_under_nohup_outlives_its_terminal() {
 }
 
 #[test]
-fn one_that_is_stuck_ends_at_the_second_signal() {
+fn a_stuck_job_ends_at_the_second_signal() {
     // SIGHUP counts once, however often it comes: the kernel and the shell both send it.
     for (name, code) in [("TERM", 143), ("INT", 130)] {
         let (sim, place) = world(Duration::ZERO);
@@ -126,7 +126,7 @@ fn one_that_is_stuck_ends_at_the_second_signal() {
 }
 
 #[test]
-fn one_that_is_stuck_ends_when_its_time_has_passed() {
+fn a_stuck_job_ends_after_stop_grace() {
     let (sim, place) = world(Duration::ZERO);
     let (running, _lock) = stuck(&place, &sim, "50ms");
     running.signal("TERM");

@@ -6,7 +6,7 @@ use r3e_tests::harness::{Differences, Place, assert_serves, driver_index, grid};
 use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
 
 #[test]
-fn names_are_right_whatever_the_service_writes_them_in() {
+fn names_are_right_in_any_encoding_of_the_service() {
     let catalog = grid(5, 5);
     for kind in [FaultKind::Latin1, FaultKind::Utf16, FaultKind::Bom] {
         let faults = Faults::only(kind, 1.0);
@@ -20,7 +20,7 @@ fn names_are_right_whatever_the_service_writes_them_in() {
 }
 
 #[test]
-fn files_of_an_editor_of_windows_are_read() {
+fn files_from_windows_editors_are_read() {
     let catalog = grid(2, 3);
     let options = SimOptions { catalog: catalog.clone(), entries: 60, drivers: 30, ..SimOptions::default() };
     let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));

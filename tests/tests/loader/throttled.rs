@@ -12,7 +12,7 @@ fn world(options: SimOptions) -> (Simulator, Place) {
 }
 
 #[test]
-fn a_service_that_takes_an_eighth_of_the_configured_rate_refuses_few_requests_and_costs_no_board() {
+fn a_service_that_allows_an_eighth_of_the_rate_refuses_few_requests_and_no_board_fails() {
     let (sim, place) = world(SimOptions { rate_limit: Some(40.0), ..SimOptions::default() });
     let ended = place.loader(&sim.base_url()).set("upstream.requests_per_second", "320").run().with_code(0);
     let stats = sim.stats();
@@ -32,7 +32,7 @@ fn a_refused_request_costs_none_of_the_attempts() {
 }
 
 #[test]
-fn a_short_wait_is_waited_for_and_an_absurd_one_ends_the_run() {
+fn a_short_retry_after_is_obeyed_and_a_long_one_ends_the_run() {
     let faults = |retry_after, rate| Faults { retry_after, ..Faults::only(FaultKind::TooManyRequests, rate) };
     let (sim, place) = world(SimOptions { faults: faults(Duration::from_secs(1), 0.02), ..SimOptions::default() });
     let ended = place.loader(&sim.base_url()).set("upstream.attempts", "1").run().with_code(0);
@@ -46,7 +46,7 @@ fn a_short_wait_is_waited_for_and_an_absurd_one_ends_the_run() {
 }
 
 #[test]
-fn a_service_that_has_moved_is_told_with_where_to_and_what_to_set() {
+fn a_redirect_of_the_service_is_reported_with_the_setting_to_change() {
     let redirect = Some("https://moved.example".to_owned());
     let (sim, place) = world(SimOptions { redirect, ..SimOptions::default() });
     let ended = place.loader(&sim.base_url()).run().with_code(69);

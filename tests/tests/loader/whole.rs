@@ -17,7 +17,7 @@ fn further_pages(entries: u32) -> u64 {
 }
 
 #[test]
-fn every_entry_is_in_the_index_once_and_nothing_is_asked_twice() {
+fn every_entry_is_in_the_index_once_and_nothing_is_requested_twice() {
     let sim = Simulator::start(SimOptions { nameless_rate: 0.002, ..SimOptions::default() }).unwrap();
     let (world, place) = (sim.world(), Place::new());
     let ended = place.loader(&sim.base_url()).run().with_code(0);
@@ -86,7 +86,7 @@ fn every_entry_is_in_the_index_once_and_nothing_is_asked_twice() {
 }
 
 #[test]
-fn no_second_sees_more_requests_than_it_may() {
+fn no_second_has_more_requests_than_allowed() {
     let catalog = grid(25, 24);
     let options = SimOptions { catalog: catalog.clone(), entries: 3000, drivers: 500, ..SimOptions::default() };
     let (sim, place) = (Simulator::start(options).unwrap(), Place::with_catalog(&catalog));

@@ -6,7 +6,7 @@ use r3e_tests::harness::{Differences, assert_serves, driver_index, simulated, un
 use r3e_tests::sim::SimOptions;
 
 #[test]
-fn the_second_is_told_who_is_at_work_and_the_next_starts_when_the_first_is_dead() {
+fn the_second_job_names_the_first_and_the_next_starts_when_it_is_dead() {
     let latency = Duration::from_mins(10);
     let (sim, place) = simulated(6, 6, SimOptions { entries: 400, drivers: 90, latency, ..SimOptions::default() });
     let mut first = place.loader(&sim.base_url()).spawn();

@@ -21,7 +21,7 @@ fn arguments(place: &Place, arguments: &[&str]) -> Invocation {
 }
 
 #[test]
-fn a_command_line_that_is_not_understood_exits_2() {
+fn an_invalid_command_line_exits_2() {
     let place = Place::new();
     let cases: [(&[&str], &[&str]); 9] = [
         (&["--cahce", "x"], &["--cahce", "--cache"]),
@@ -98,7 +98,7 @@ fn impossible_settings_exit_78_with_their_source_all_at_once() {
 }
 
 #[test]
-fn an_unusable_catalogue_exits_78_and_tells_where() {
+fn an_invalid_catalogue_exits_78_and_names_the_place() {
     let place = Place::new();
     let catalog = place.path("catalog.toml");
     let good = grid(2, 2).to_toml();

@@ -21,7 +21,7 @@ fn make_room(disk: &SmallDisk) {
 const ERRORS: [&str; 2] = ["database or disk is full", "No space left"];
 
 #[test]
-fn a_full_disk_is_reported_once_and_the_watch_goes_on_until_there_is_room() {
+fn a_full_disk_is_reported_once_and_the_watch_continues() {
     let place = Place::new();
     let Some(disk) = SmallDisk::mount_at(history(&place).parent().unwrap(), 32 << 10) else { return };
     let mut running = logged(busy_watch(&place));

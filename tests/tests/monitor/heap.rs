@@ -140,7 +140,7 @@ fn profiling_can_be_switched_on_and_off_while_a_program_runs() {
 }
 
 #[test]
-fn a_program_without_profiling_says_how_there_is() {
+fn without_profiling_the_error_names_the_setting() {
     let (sim, place) = service();
     sim.set_latency(Duration::from_mins(10));
     let running = place.loader(&sim.base_url()).spawn();
@@ -155,7 +155,7 @@ fn a_program_without_profiling_says_how_there_is() {
 }
 
 #[test]
-fn wrong_use_is_told() {
+fn invalid_use_is_an_error() {
     let place = Place::new();
     fs::write(place.path("text"), "no profile").unwrap();
     let cases: [(&[&str], i32, &[&str]); 9] = [

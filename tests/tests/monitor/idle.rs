@@ -23,7 +23,7 @@ fn settles_below(what: &str, pid: u32, most_mb: u64) {
 }
 
 #[test]
-fn a_scheduler_that_waits_holds_less_than_3_mb() {
+fn a_waiting_scheduler_has_less_than_3_mb() {
     let place = Place::new();
     let scheduler = Invocation::new("r3e-scheduler", &place.path(""))
         .set("runtime.dir", &place.path("run").to_string_lossy())
@@ -39,7 +39,7 @@ fn a_scheduler_that_waits_holds_less_than_3_mb() {
 }
 
 #[test]
-fn a_watch_that_has_worked_for_a_while_holds_less_than_4_mb() {
+fn a_watch_has_less_than_4_mb_after_a_while() {
     let place = Place::new();
     for number in 1..=200 {
         leave_record(&place, number);

@@ -61,7 +61,7 @@ fn at_work(sim: &Simulator, running: &mut Running) {
 }
 
 #[test]
-fn jobs_at_work_are_shown_as_they_are() {
+fn running_jobs_are_shown() {
     let (sim, place) = hanging();
     for (program, invocation, phase) in [
         ("r3e-loader", place.loader(&sim.base_url()).set("cache.max_age", "0s"), "fetching"),
@@ -81,7 +81,7 @@ fn jobs_at_work_are_shown_as_they_are() {
         assert!(stats["tasks"].as_u64().unwrap() >= 4 && stats["purges"].as_u64().unwrap() >= 1, "{stats}");
 
         let tasks = asked(&place, &["tasks", &pid.to_string()]);
-        for name in ["fetching boards", "periodic indexing", "giving memory back", "showing progress"] {
+        for name in ["fetching boards", "periodic indexing", "purging memory", "showing progress"] {
             let found = tasks.as_array().unwrap().iter().find(|task| task["name"] == name);
             let found = found.unwrap_or_else(|| panic!("{name} in {tasks}"));
             assert!(found["age_s"].as_f64().unwrap() > 0.0 && found["place"].as_str().unwrap().contains(".rs:"));
@@ -106,7 +106,7 @@ fn jobs_at_work_are_shown_as_they_are() {
 }
 
 #[test]
-fn a_job_leaves_what_it_took_and_how_it_ended() {
+fn a_job_leaves_a_record_of_its_cost_and_outcome() {
     let (sim, place) = hanging();
     let running = place.refresher(&sim.base_url(), &["full"]).spawn();
     until("it waits for the service", || sim.stats().in_flight > 0);

@@ -5,14 +5,14 @@ use r3e_tests::harness::{Place, events_at, until};
 use crate::place::{busy_watch, history, leave_record, monitor, sound_history, waiting};
 
 #[test]
-fn after_each_kill_the_history_is_sound_and_no_run_is_lost_or_doubled() {
+fn after_each_kill_the_history_is_valid_and_no_run_is_lost_or_duplicated() {
     // While it starts, while it takes records in, and when it has taken them all in.
     let _in_the_middle = kills_lose_nothing(6, |kill, before| (u32::MAX, before * (2 - kill as usize % 3) / 2));
 }
 
 #[test]
 #[ignore = "soak: random moments"]
-fn after_each_of_fifty_kills_the_history_is_sound_and_no_run_is_lost_or_doubled() {
+fn after_each_of_fifty_kills_the_history_is_valid_and_no_run_is_lost_or_duplicated() {
     let mut random = fastrand::Rng::with_seed(50);
     let in_the_middle = kills_lose_nothing(50, |_, before| (random.u32(0..2000), random.usize(0..=before)));
     assert!(in_the_middle > 0);

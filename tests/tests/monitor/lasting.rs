@@ -61,7 +61,7 @@ fn a_history_that_is_moved_away_and_brought_back_is_noticed() {
 }
 
 #[test]
-fn what_was_brought_back_is_sound_and_has_what_it_had() {
+fn a_restored_history_is_valid_and_complete() {
     let place = Place::new();
     stopped(at_work(&place));
     let backup = beside(&place, ".backup");
@@ -80,7 +80,7 @@ fn what_was_brought_back_is_sound_and_has_what_it_had() {
 type Damage = fn(&fs::File, u64);
 
 #[test]
-fn a_damaged_history_is_moved_aside_and_a_new_one_begun() {
+fn a_damaged_history_is_moved_aside_and_a_new_one_started() {
     let damages: [(&str, Damage); 3] = [
         ("its pages are something else", |file, bytes| {
             for page in 1..bytes / 4096 {
@@ -128,7 +128,7 @@ fn a_file_that_is_no_history_is_left_alone_and_waited_for() {
 }
 
 #[test]
-fn where_it_may_not_write_a_watch_goes_on_and_waits() {
+fn a_watch_without_write_permission_continues_and_waits() {
     let place = Place::new();
     stopped(at_work(&place));
     fs::remove_file(place.path("log")).unwrap();

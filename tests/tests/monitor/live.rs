@@ -35,7 +35,7 @@ fn kernel(pid: u32, name: &str) -> u64 {
 }
 
 #[test]
-fn a_program_at_work_is_listed_with_what_the_kernel_says_of_it() {
+fn a_running_program_is_listed_with_figures_of_the_kernel() {
     let place = Place::new();
     let running = quiet_watch(&place);
     let pid = running.pid().to_string();
@@ -61,7 +61,7 @@ fn a_program_at_work_is_listed_with_what_the_kernel_says_of_it() {
 }
 
 #[test]
-fn a_purge_is_done_and_told() {
+fn a_purge_is_done_and_reported() {
     let place = Place::new();
     let running = quiet_watch(&place);
     for times in 1..=2 {
@@ -104,7 +104,7 @@ fn tasks_descriptors_and_connections_of_a_program_are_shown() {
 }
 
 #[test]
-fn a_program_that_is_stuck_is_never_shown_as_healthy() {
+fn a_stuck_program_is_never_shown_as_healthy() {
     let place = Place::new();
     let running = quiet_watch(&place);
     let pid = running.pid().to_string();
@@ -163,7 +163,7 @@ fn stats_are_shown_again_and_again_until_stopped() {
 }
 
 #[test]
-fn a_watch_keeps_what_was_held_and_what_became_of_it() {
+fn a_watch_records_memory_and_outcomes() {
     let place = Place::new();
     let first = logged(busy_watch(&place));
     let samples = |more: &str| {

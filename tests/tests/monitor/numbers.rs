@@ -24,7 +24,7 @@ fn json(place: &Place, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn programs_of_one_number_are_told_apart_and_each_is_the_process_that_listens() {
+fn programs_with_equal_process_ids_are_distinguished_by_their_sockets() {
     let place = Place::new();
     let _open = fs::File::create(place.path(MARK)).unwrap();
     let _listeners = listen(&place, &["r3e-scheduler-1.sock", "r3e-scheduler-1.2.sock"]);

@@ -21,7 +21,7 @@ fn purges(place: &Place, pid: &str) -> u64 {
 }
 
 #[test]
-fn programs_at_work_are_seen_looked_into_and_purged() {
+fn running_programs_are_listed_inspected_and_purged() {
     let catalog = grid(10, 10);
     let place = Place::with_catalog(&catalog);
     let Some(terminal) = Terminal::new(&place) else { return };
@@ -132,7 +132,7 @@ fn is_coloured(styled: &str) -> bool {
 }
 
 #[test]
-fn whatever_ends_it_the_terminal_is_as_it_was() {
+fn the_terminal_is_restored_however_it_ends() {
     let place = Place::new();
     let Some(terminal) = Terminal::new(&place) else { return };
     let folder = place.path("run").to_string_lossy().into_owned();

@@ -33,7 +33,7 @@ fn leaks(trial: &Trial, place: &Place) -> Vec<Figure> {
 
 /// With nothing else going on; the benchmark `verdict` has hundreds of trials, with all backgrounds and the rates that are promised.
 #[test]
-fn a_leak_of_each_kind_is_found_and_a_clean_process_is_not_called_one() {
+fn each_kind_of_leak_is_found_and_a_clean_process_has_none() {
     let place = Place::new();
     for (kind, per_cycle, found) in [
         (Kind::Bytes, 16 << 10, Some(Figure::Allocated)),
@@ -73,7 +73,7 @@ fn of(verdicts: &Value, leaky: &Leaky, figure: &str) -> Value {
 }
 
 #[test]
-fn the_watch_warns_of_a_leak_and_the_verdict_tells_it() {
+fn the_watch_warns_of_a_leak_and_the_verdict_reports_it() {
     let place = Place::new();
     let watch = logged(monitor(&place, &["watch"]).set("monitor.every", "10s").set("memory.purge_every", "40ms"));
     until("it is at work", || is_watching(&place));
@@ -126,7 +126,7 @@ fn the_watch_warns_of_a_leak_and_the_verdict_tells_it() {
 }
 
 #[test]
-fn where_nothing_is_known_that_is_said() {
+fn without_samples_the_verdict_says_so() {
     let place = Place::new();
     let none = monitor(&place, &["verdict"]).run().with_code(0).stdout;
     assert!(none.contains("1day") && none.contains("r3e-monitor watch"), "{none}");

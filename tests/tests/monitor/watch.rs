@@ -9,7 +9,7 @@ use crate::place::{
 };
 
 #[test]
-fn a_watch_that_is_stopped_says_so_and_exits_0() {
+fn a_stopped_watch_logs_it_and_exits_0() {
     for signal in ["TERM", "INT"] {
         let place = Place::new();
         let running = logged(busy_watch(&place).set("monitor.every", "100ms"));
@@ -40,7 +40,7 @@ fn a_second_watch_of_the_same_history_is_refused() {
 }
 
 #[test]
-fn runs_are_told_before_and_after_a_watch_has_taken_them_in() {
+fn runs_are_shown_before_and_after_a_watch_imports_them() {
     let place = Place::new();
     let none = monitor(&place, &["runs"]).run().with_code(0);
     assert!(!none.stdout.contains("PROGRAM"), "{}", none.stdout);
@@ -81,7 +81,7 @@ fn runs_are_told_before_and_after_a_watch_has_taken_them_in() {
 }
 
 #[test]
-fn what_is_older_than_monitor_keep_is_dropped() {
+fn samples_older_than_monitor_keep_are_dropped() {
     let place = Place::new();
     for number in 1..=20 {
         leave_record(&place, number);
@@ -94,7 +94,7 @@ fn what_is_older_than_monitor_keep_is_dropped() {
 }
 
 #[test]
-fn a_watch_that_cannot_live_in_its_limit_stops_in_order_with_75() {
+fn a_watch_that_exceeds_its_limit_stops_with_75() {
     let place = Place::new();
     let ended = monitor(&place, &["watch", "--memory-limit-mb", "4"]).run().with_code(75);
     let _named = ended.naming(&["memory.limit_mb", "4", "--memory-limit-mb", "⏹️ Memory monitoring stopped"]);

@@ -15,7 +15,7 @@ fn refused(monitor: &Invocation, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn a_command_line_that_is_not_understood_exits_2() {
+fn an_invalid_command_line_exits_2() {
     let place = Place::new();
     let cases: [(&[&str], &[&str]); 12] = [
         (&[], &["watch"]),
@@ -70,7 +70,7 @@ fn impossible_settings_exit_78_with_their_source() {
 }
 
 #[test]
-fn a_history_of_a_later_version_or_of_someone_else_exits_78_and_stays() {
+fn a_foreign_or_newer_history_exits_78_and_stays() {
     let place = Place::new();
     fs::create_dir_all(history(&place).parent().unwrap()).unwrap();
     let commands: [&[&str]; 4] = [&["watch"], &["history"], &["runs"], &["history", "--json"]];
@@ -90,7 +90,7 @@ fn a_history_of_a_later_version_or_of_someone_else_exits_78_and_stays() {
 }
 
 #[test]
-fn what_cannot_be_read_exits_74_and_is_named() {
+fn unreadable_files_exit_74_and_are_named() {
     let place = Place::new();
     fs::write(place.path("file"), "a regular file, and no database".repeat(100)).unwrap();
     for command in [["list", "--runtime-dir"], ["stats", "--runtime-dir"], ["purge", "--runtime-dir"]] {
@@ -118,7 +118,7 @@ fn help_version_and_the_configuration_are_results() {
 }
 
 #[test]
-fn where_nothing_runs_and_nothing_was_kept_that_is_said() {
+fn without_programs_and_samples_commands_say_so() {
     let place = Place::new();
     for command in ["list", "stats", "purge"] {
         let ended = monitor(&place, &[command]).run().with_code(0);

@@ -8,7 +8,7 @@ use r3e_tests::sim::{SimOptions, Simulator};
 use super::{change, files, filled, loaded, rewritten, sized, sorted};
 
 #[test]
-fn a_track_and_a_board_are_fetched_each_once_whoever_names_them() {
+fn boards_named_several_times_are_fetched_once() {
     let (sim, place) = loaded(6, sized(900));
     let catalog = sim.world().catalog().clone();
     let track = catalog.tracks()[2].id;
@@ -40,7 +40,7 @@ fn a_track_and_a_board_are_fetched_each_once_whoever_names_them() {
 }
 
 #[test]
-fn with_no_board_left_nothing_is_touched() {
+fn without_due_boards_nothing_is_touched() {
     let catalog = grid(3, 3);
     let place = Place::with_catalog(&catalog);
     let sim = Simulator::start(SimOptions { catalog, ..sized(30) }).unwrap();

@@ -10,7 +10,7 @@ use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
 use super::{age_all, change, files, filled, loaded, rewritten, sized, sorted};
 
 #[test]
-fn of_all_boards_those_that_have_changed_are_rewritten_and_no_other() {
+fn only_changed_boards_are_rewritten() {
     let (sim, place) = loaded(20, sized(9000));
     let changed: Vec<_> = filled(&sim).into_iter().step_by(3).take(50).collect();
     assert_eq!(changed.len(), 50);
@@ -74,7 +74,7 @@ fn a_board_that_cannot_be_fetched_stays_and_is_named_until_it_can() {
 }
 
 #[test]
-fn a_service_that_has_lost_everything_costs_no_entry_and_fills_no_log() {
+fn a_service_without_entries_costs_no_entry_and_floods_no_log() {
     let (sim, place) = loaded(8, sized(2000));
     let catalog = grid(8, 8);
     let board_sizes = catalog.combinations().map(|board| (board, 0)).collect();

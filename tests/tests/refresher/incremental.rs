@@ -32,7 +32,7 @@ fn as_many_as_asked_for_are_fetched_oldest_first() {
 }
 
 #[test]
-fn a_board_is_at_its_final_path_when_it_has_arrived_and_the_index_follows_every_hundred() {
+fn boards_are_published_as_they_arrive_and_the_index_every_hundred() {
     let (sim, place) = loaded(24, sized(6000));
     let changed: Vec<_> = filled(&sim).into_iter().take(250).collect();
     assert_eq!(changed.len(), 250, "{}", filled(&sim).len());

@@ -25,7 +25,7 @@ fn world(large_entries: u32) -> SimOptions {
 }
 
 #[test]
-fn pages_that_are_capped_cost_no_entry() {
+fn capped_pages_cost_no_entry() {
     // It has always been so.
     let (sim, place) = loaded(4, SimOptions { page_cap: Some(1000), ..world(3200) });
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
@@ -57,7 +57,7 @@ fn a_board_that_changes_between_two_pages_has_no_entry_twice_and_none_missing() 
 }
 
 #[test]
-fn a_text_that_is_not_what_it_says_costs_no_name() {
+fn a_wrongly_declared_encoding_costs_no_name() {
     let (sim, place) = loaded(4, sized(900));
     let entries =
         || board_files(&place.cache()).into_iter().map(|(board, file)| (board, file.entries)).collect::<Vec<_>>();
@@ -83,7 +83,7 @@ fn a_text_that_is_not_what_it_says_costs_no_name() {
 }
 
 #[test]
-fn a_board_that_has_really_shrunk_is_fetched_twice_and_taken() {
+fn a_board_that_really_shrank_is_fetched_twice_and_accepted() {
     let (sim, place) = loaded(4, world(3200));
     let smaller = Simulator::start(SimOptions { catalog: grid(4, 4), ..world(1000) }).unwrap();
     // Those boards whose share of the entries is smaller.

@@ -44,7 +44,7 @@ fn interrupted(sim: &Simulator, place: &Place, signal: Option<&str>) -> u64 {
 }
 
 #[test]
-fn stopped_or_killed_it_asks_for_what_is_left_and_says_so() {
+fn after_a_stop_or_kill_it_fetches_only_the_rest() {
     for signal in [None, Some("TERM")] {
         let (sim, place) = world();
         let asked = interrupted(&sim, &place, signal);
@@ -83,7 +83,7 @@ fn another_job_in_between_does_not_end_it() {
 }
 
 #[test]
-fn it_starts_over_when_told_to_or_when_it_was_too_long_ago() {
+fn it_restarts_with_fresh_or_after_resume_within() {
     for (arguments, within) in [(&["full", "--fresh"][..], "12h"), (&["full"], "0s")] {
         let (sim, place) = world();
         interrupted(&sim, &place, None);
@@ -97,7 +97,7 @@ fn it_starts_over_when_told_to_or_when_it_was_too_long_ago() {
 }
 
 #[test]
-fn a_state_that_is_none_costs_a_start_from_the_beginning() {
+fn an_invalid_state_restarts_the_refresh() {
     let (sim, place) = loaded(6, sized(600));
     let state = place.staging().join(".staging.json");
     for text in ["", "{\"format\":1", r#"{"format":1,"full_refresh_since":"2999-01-01T00:00:00Z"}"#] {

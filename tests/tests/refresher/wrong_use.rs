@@ -3,7 +3,7 @@
 use r3e_tests::harness::Place;
 
 #[test]
-fn a_command_line_that_is_not_understood_exits_2() {
+fn an_invalid_command_line_exits_2() {
     let place = Place::new();
     let cases: [(&[&str], &[&str]); 11] = [
         (&[], &["Usage", "full", "incremental"]),

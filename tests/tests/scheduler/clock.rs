@@ -77,7 +77,7 @@ fn jobs(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn a_refresh_that_is_due_waits_for_a_load_or_a_trigger_at_work_and_runs_after_it() {
+fn a_due_refresh_waits_for_a_running_load_or_trigger() {
     for load in [true, false] {
         let place = Place::new();
         let scheduler = with_told_jobs(&place, &["held"]).set("schedule.load_at_start", &load.to_string());
@@ -100,7 +100,7 @@ fn a_refresh_that_is_due_waits_for_a_load_or_a_trigger_at_work_and_runs_after_it
 }
 
 #[test]
-fn a_full_refresh_that_is_at_work_does_for_a_due_one_and_is_tried_again_where_it_fails() {
+fn a_running_full_refresh_covers_a_due_one_and_is_retried_if_it_fails() {
     let place = Place::new();
     trigger(&place, "");
     let scheduler = with_told_jobs(&place, &["held69", "0"]).set("schedule.load_at_start", "false");
@@ -116,7 +116,7 @@ fn a_full_refresh_that_is_at_work_does_for_a_due_one_and_is_tried_again_where_it
 }
 
 #[test]
-fn a_refresh_that_waits_or_is_at_work_outlives_a_scheduler_that_is_killed_and_is_done_once() {
+fn a_pending_refresh_survives_a_killed_scheduler_and_runs_once() {
     let place = Place::new();
     let scheduler = || with_told_jobs(&place, &["held", "held", "0"]).set("schedule.catch_up", "false");
     let Some(first) = at(scheduler(), "2026-11-24 03:59:48") else { return };
@@ -177,7 +177,7 @@ fn a_service_that_is_down_from_a_minute_before_four_does_not_cost_the_night() {
 }
 
 #[test]
-fn a_run_that_was_missed_is_made_up_for_once_or_not_at_all() {
+fn a_missed_run_is_caught_up_once_or_not_at_all() {
     for (catch_up, starts) in [("true", 1), ("false", 0)] {
         let place = Place::new();
         set_settled(&place, "2026-11-20T03:00:00Z");
@@ -209,7 +209,7 @@ fn a_missed_refresh_takes_the_place_of_the_load_at_the_start() {
 }
 
 #[test]
-fn a_time_that_is_moved_to_the_past_makes_nothing_due() {
+fn moving_a_time_into_the_past_makes_nothing_due() {
     let place = Place::new();
     set_settled(&place, "2026-11-24T08:00:00Z");
     fs::write(place.path("scheduler.toml"), "[schedule]\ndaily_at = \"12:00\"\n").unwrap();
@@ -227,7 +227,7 @@ fn a_time_that_is_moved_to_the_past_makes_nothing_due() {
 }
 
 #[test]
-fn a_clock_that_begins_in_1970_spoils_nothing() {
+fn a_clock_that_starts_in_1970_does_no_harm() {
     let place = Place::new();
     set_settled(&place, "2026-11-24T03:00:00Z");
     let Some(jobs) = at(quiet(&place), "1970-01-01 00:00:10") else { return };

@@ -21,7 +21,7 @@ fn refused(invocation: &Invocation, code: i32, parts: &[&str]) -> Ended {
 }
 
 #[test]
-fn next_shows_as_many_runs_as_are_asked_for() {
+fn next_shows_the_requested_number_of_runs() {
     let place = Place::new();
     let five = asked(&place, &["next"]).run().with_code(0).stdout;
     assert_eq!(five.lines().count(), 6);
@@ -71,7 +71,7 @@ fn check_shows_what_a_start_would_find_and_changes_nothing() {
 }
 
 #[test]
-fn all_that_is_wrong_with_the_configuration_is_told_at_once_with_78() {
+fn all_configuration_errors_are_reported_at_once_with_78() {
     let place = Place::new();
     for command in ["next", "check"] {
         let wrong = asked(&place, &[command])
@@ -92,7 +92,7 @@ fn all_that_is_wrong_with_the_configuration_is_told_at_once_with_78() {
 }
 
 #[test]
-fn check_exits_as_a_start_would_for_what_lies_beside_the_configuration() {
+fn check_exits_like_a_start_for_errors_outside_the_configuration() {
     let place = Place::new();
     let check = || asked(&place, &["check"]);
     refused(&check().set("catalog.path", "none.toml"), 78, &["catalog.path", "none.toml"]);
@@ -111,7 +111,7 @@ fn check_exits_as_a_start_would_for_what_lies_beside_the_configuration() {
 }
 
 #[test]
-fn a_command_line_that_is_not_understood_exits_2() {
+fn an_invalid_command_line_exits_2() {
     let place = Place::new();
     let cases: [(&[&str], &[&str]); 8] = [
         (&["nxet"], &["nxet", "next"]),

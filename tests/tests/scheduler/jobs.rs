@@ -27,7 +27,7 @@ fn the_loader_runs_at_the_start_and_its_output_has_its_name() {
 }
 
 #[test]
-fn a_log_of_json_stays_one() {
+fn the_log_stays_json() {
     let place = Place::new();
     let running = with_told_jobs(&place, &[]).spawn();
     logged(&place, Logged::Done, 1);
@@ -41,7 +41,7 @@ fn a_log_of_json_stays_one() {
 }
 
 #[test]
-fn what_fails_is_tried_again_until_it_succeeds_and_what_waiting_may_not_mend_as_often_as_said() {
+fn transient_failures_are_retried_until_success_and_faults_up_to_the_limit() {
     let place = Place::new();
     let told = ["69", "1", "75", "74", "killed", "101", "143", "1", "78", "2", "130", "3"];
     let running = with_told_jobs(&place, &told).set("schedule.attempts", "3").spawn();
@@ -65,7 +65,7 @@ fn what_fails_is_tried_again_until_it_succeeds_and_what_waiting_may_not_mend_as_
 }
 
 #[test]
-fn a_job_that_takes_too_long_is_stopped_and_one_that_will_not_is_killed() {
+fn a_job_that_takes_too_long_is_stopped_or_killed() {
     let place = Place::new();
     let jobs = with_told_jobs(&place, &["patient", "deaf", "0"]);
     let running = jobs.set("schedule.job_timeout", "2s").set("runtime.stop_grace", "2s").spawn();
@@ -77,7 +77,7 @@ fn a_job_that_takes_too_long_is_stopped_and_one_that_will_not_is_killed() {
 }
 
 #[test]
-fn programs_that_are_not_there_are_told_and_tried_again() {
+fn missing_programs_are_reported_and_retried() {
     let place = Place::new();
     let running = scheduler(&place).argument("--programs=nowhere").set("schedule.attempts", "2").spawn();
     logged(&place, Logged::GivenUp, 1);
@@ -86,7 +86,7 @@ fn programs_that_are_not_there_are_told_and_tried_again() {
 }
 
 #[test]
-fn a_changed_configuration_is_taken_over_and_a_wrong_one_is_not() {
+fn a_changed_configuration_is_reloaded_and_an_invalid_one_ignored() {
     let place = Place::new();
     fs::write(place.path("scheduler.toml"), "[schedule]\ndaily_at = \"04:00\"\nload_at_start = false\n").unwrap();
     let running = with_told_jobs(&place, &[]).argument("--config=scheduler.toml").spawn();
@@ -128,7 +128,7 @@ fn there_is_one_scheduler_for_a_cache() {
 }
 
 #[test]
-fn wrong_use_is_refused() {
+fn invalid_use_is_refused() {
     let place = Place::new();
     let plain = |arguments: &[&str]| {
         let bare = r3e_tests::harness::Invocation::new("r3e-scheduler", &place.path(""));

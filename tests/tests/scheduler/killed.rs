@@ -9,7 +9,7 @@ use r3e_tests::sim::SimOptions;
 use crate::place::{Logged, logged, scheduler, stopped, trigger, working_in};
 
 #[test]
-fn the_job_of_a_killed_scheduler_stops_and_the_next_one_goes_on_with_its_work() {
+fn the_job_of_a_killed_scheduler_stops_and_the_next_one_resumes() {
     let latency = Duration::from_millis(20);
     let (sim, place) = simulated(10, 12, SimOptions { entries: 2000, drivers: 500, latency, ..SimOptions::default() });
     sim.answer_only(60);

@@ -49,7 +49,7 @@ fn figure(pid: u32, name: &str) -> u64 {
 }
 
 #[test]
-fn a_hundred_jobs_leave_what_two_did() {
+fn a_hundred_jobs_leave_no_more_than_two() {
     let place = Place::new();
     let bad = ["1", "69", "killed", "75", "deaf", "74", "killed", "patient", "101"];
     let told: Vec<&str> = ["0", "0"].into_iter().chain(bad.into_iter().cycle().take(97)).chain(["0"]).collect();

@@ -22,7 +22,7 @@ const STALL: Duration = Duration::from_millis(200);
 const TRIES: u32 = 20;
 
 #[test]
-fn it_gives_memory_back_from_time_to_time_with_the_line_that_operators_know() {
+fn it_purges_periodically_with_the_log_line_of_the_older_program() {
     let place = Place::new();
     let running = with_told_jobs(&place, &[]).set("memory.purge_every", "20ms").spawn();
     until("it has purged", || log(&place).matches("💾 Periodic GC: Alloc=").count() >= 3);
@@ -154,7 +154,7 @@ fn stop_once(seed: u64, stalls: &AtomicU32) -> Option<bool> {
 }
 
 #[test]
-fn a_second_signal_is_haste() {
+fn a_second_signal_kills_the_job_at_once() {
     let place = Place::new();
     let jobs = with_told_jobs(&place, &["deaf"]).set("runtime.stop_grace", "1h");
     let running = jobs.spawn();

@@ -11,7 +11,7 @@ use crate::place::{
 };
 
 #[test]
-fn it_is_noticed_at_once_and_says_what_is_refreshed() {
+fn it_is_noticed_at_once_and_selects_the_boards() {
     let place = Place::new();
     // Nobody looks for it from time to time: it is noticed.
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10h");
@@ -31,7 +31,7 @@ fn it_is_noticed_at_once_and_says_what_is_refreshed() {
 }
 
 #[test]
-fn it_is_found_where_nothing_is_noticed() {
+fn it_is_found_without_file_system_notification() {
     let place = Place::new();
     fs::create_dir_all(place.cache()).unwrap();
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "20ms");
@@ -48,7 +48,7 @@ fn it_is_found_where_nothing_is_noticed() {
 }
 
 #[test]
-fn it_is_taken_however_much_else_happens_in_the_cache() {
+fn it_is_taken_however_busy_the_cache_is() {
     let place = Place::new();
     fs::create_dir_all(place.cache()).unwrap();
     let jobs = with_told_jobs(&place, &[]).set("schedule.trigger_poll", "10h");
@@ -63,7 +63,7 @@ fn it_is_taken_however_much_else_happens_in_the_cache() {
 }
 
 #[test]
-fn one_refresh_does_for_a_run_that_was_missed_and_a_trigger_for_everything() {
+fn one_refresh_covers_a_missed_run_and_a_trigger_for_everything() {
     let place = Place::new();
     trigger(&place, "");
     fs::create_dir_all(place.staging()).unwrap();
@@ -78,7 +78,7 @@ fn one_refresh_does_for_a_run_that_was_missed_and_a_trigger_for_everything() {
 }
 
 #[test]
-fn a_taken_file_that_cannot_be_removed_starts_nothing_anew() {
+fn a_taken_file_that_cannot_be_removed_starts_no_new_job() {
     let place = Place::new();
     fs::create_dir_all(place.cache()).unwrap();
     fs::write(place.cache().join(".refresh_now.taken"), "1693").unwrap();
@@ -97,7 +97,7 @@ fn a_taken_file_that_cannot_be_removed_starts_nothing_anew() {
 }
 
 #[test]
-fn while_a_job_is_at_work_it_is_kept_and_what_is_written_late_is_not_lost() {
+fn the_trigger_file_is_kept_during_its_job_and_late_additions_are_not_lost() {
     let place = Place::new();
     let jobs = with_told_jobs(&place, &["deaf", "held", "0", "0"]);
     let running = jobs
@@ -124,7 +124,7 @@ fn while_a_job_is_at_work_it_is_kept_and_what_is_written_late_is_not_lost() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_once_and_what_follows_is_taken() {
+fn a_trigger_that_is_no_file_is_refused_once_and_the_next_one_taken() {
     let place = Place::new();
     fs::create_dir_all(place.cache()).unwrap();
     let path = place.cache().join("refresh_now");
@@ -149,7 +149,7 @@ fn what_is_no_file_is_refused_once_and_what_follows_is_taken() {
 }
 
 #[test]
-fn a_scheduler_that_was_killed_sees_it_through_the_next_time() {
+fn a_killed_scheduler_finishes_the_trigger_after_a_restart() {
     let place = Place::new();
     trigger(&place, "1693");
     let patient = with_told_jobs(&place, &["patient", "0"]).set("schedule.load_at_start", "false");
@@ -165,7 +165,7 @@ fn a_scheduler_that_was_killed_sees_it_through_the_next_time() {
 }
 
 #[test]
-fn one_whose_job_somebody_else_stops_is_tried_again_until_it_is_done() {
+fn a_trigger_whose_job_is_stopped_is_retried_until_done() {
     let place = Place::new();
     trigger(&place, "1693");
     let jobs = with_told_jobs(&place, &["patient", "patient", "0"]).set("schedule.load_at_start", "false");
@@ -186,7 +186,7 @@ fn one_whose_job_somebody_else_stops_is_tried_again_until_it_is_done() {
 }
 
 #[test]
-fn one_that_waits_to_be_tried_again_is_dropped_by_removing_the_taken_file() {
+fn removing_the_taken_file_drops_its_retry() {
     let place = Place::new();
     trigger(&place, "1693");
     let jobs = with_told_jobs(&place, &["143"]).set("schedule.load_at_start", "false");

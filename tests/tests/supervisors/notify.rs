@@ -75,7 +75,7 @@ fn watchdog(socket: &mut Socket, running: &Running) {
 }
 
 #[test]
-fn a_watch_tells_its_life() {
+fn a_watch_notifies_the_supervisor() {
     let place = Place::new();
     let mut socket = Socket::new(&place);
     let run = place.path("run");
@@ -93,7 +93,7 @@ fn a_watch_tells_its_life() {
 }
 
 #[test]
-fn a_scheduler_tells_its_life_and_its_jobs_tell_nothing() {
+fn a_scheduler_notifies_the_supervisor_and_its_jobs_do_not() {
     let sim = service();
     sim.set_latency(Duration::from_mins(10));
     let machine = Machine::new(&sim.base_url());
@@ -133,7 +133,7 @@ fn a_scheduler_tells_its_life_and_its_jobs_tell_nothing() {
 
 /// A program that is to have heap profiles executes itself anew, and has to keep what it is told to be ready at.
 #[test]
-fn ready_is_told_to_a_descriptor_also_where_there_are_to_be_profiles() {
+fn readiness_is_written_to_the_descriptor_even_with_profiling() {
     for (program, arguments) in [("r3e-monitor", &["watch"][..]), ("r3e-scheduler", &[])] {
         let place = Place::new();
         let (mut reader, writer) = std::io::pipe().unwrap();

@@ -58,7 +58,7 @@ fn under_s6() {
 
 /// It is told by its own means that both are ready.
 #[test]
-fn s6_is_told_when_they_are_ready() {
+fn s6_is_notified_of_readiness() {
     if r3e_needs::program("s6-svscan").is_none() {
         return;
     }

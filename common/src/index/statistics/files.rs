@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::super::blocks::{Work, Workers};
 use super::super::drivers::{Drivers, Identity};
 use super::super::error::IndexError;
-use super::super::gzip::Block;
+use super::super::gzip::{self, Block};
 use super::super::output::Output;
 use super::super::rows::{text_bytes, write_json};
 use super::super::staged::Staged;
@@ -103,7 +103,7 @@ impl Statistics<'_> {
         };
         let (all, top) = (overall("overall"), overall("overall_top"));
         let scopes = self.scopes();
-        let updated = Block::new(format!("\"{now}\"}}\n").as_bytes())?;
+        let updated = Block::new(format!("\"{now}\"}}\n").as_bytes(), gzip::USUAL)?;
         let mut write = |lists: Vec<List<'_>>| write_lists(&lists, self.drivers, &updated, workers, held, staged);
         for metric in Metric::ALL {
             let listed = metric.list(&self.overall, &self.names, |_| true, usize::MAX);

@@ -1,12 +1,13 @@
 //! A board that is much smaller than the cached one.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::store::{BoardEncoder, Buffers, Cache, Holder, WriterLock};
+use crate::domain::Validators;
+use crate::store::{BoardEncoder, Buffers, Cache, Holder, Shrinking, WriterLock};
 use crate::upstream::test_service::{Listing, Service, entry, page};
 
 const BOARD: &str = "2-3";

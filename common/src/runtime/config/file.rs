@@ -18,10 +18,10 @@ use crate::runtime::fs::{NotText, text};
 const DEFAULT_NAME: &str = "./r3e.toml";
 /// The largest configuration file, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 10;
-/// The most syntax errors reported of one file: later ones are mostly consequences of the first.
+/// The maximum number of syntax errors reported: later ones are mostly consequences of the first.
 const MAX_SYNTAX_ERRORS: usize = 5;
 
-/// What the configuration file gives, or what is wrong with it. No file gives nothing.
+/// The values in the configuration file, or what is wrong with it. No file gives no values.
 ///
 /// `named` is the value of `--config`. Without it the file is the one that the variable names, else the one in the working
 /// directory, else the system's.
@@ -33,7 +33,7 @@ pub(super) fn given(named: Option<&OsStr>, environment: &Environment) -> Result<
         Ok(text) => parse(&path, text),
         Err(NotText::Utf16) => Err(vec![syntax_error(&path, "", 0, &NotText::Utf16.to_string())]),
         Err(NotText::NotUtf8 { offset, byte }) => {
-            // It is valid up to there.
+            // The text is valid up to there.
             let valid = text(&bytes[..offset]).unwrap_or_default();
             Err(vec![syntax_error(&path, valid, valid.len(), &format!("byte {byte:#04x} is not UTF-8"))])
         }
@@ -43,10 +43,10 @@ pub(super) fn given(named: Option<&OsStr>, environment: &Environment) -> Result<
 /// The path of the file, as it was named, and its content.
 fn find(named: Option<&OsStr>, environment: &Environment) -> Result<Option<(PathBuf, Vec<u8>)>, ConfigError> {
     let by_flag = named.map(|path| (path, "--config"));
-    if let Some((path, by)) = by_flag.or_else(|| Some((environment.variable(FILE_VARIABLE)?, FILE_VARIABLE))) {
+    if let Some((path, place)) = by_flag.or_else(|| Some((environment.variable(FILE_VARIABLE)?, FILE_VARIABLE))) {
         let unreadable = |error| {
             let problem = format!("cannot read the file \"{}\": {error}", plain(&path.to_string_lossy()));
-            ConfigError::at(by, problem)
+            ConfigError::at(place, problem)
         };
         if path.is_empty() {
             return Err(unreadable(io::Error::other("expected the path of a file, found an empty one")));
@@ -97,7 +97,7 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Given>, Vec<ConfigError>> {
             _ => values.push((part(name.get_ref()), value)),
         }
     }
-    // In the order of the file, so that errors are.
+    // In the order of the file, and so are the errors.
     values.sort_by_key(|(_, value)| value.span().start);
     Ok(values.into_iter().map(|(key, value)| given_by(path, text, key, value)).collect())
 }
@@ -111,7 +111,7 @@ fn given_by(path: &Path, text: &str, key: String, value: &Spanned<DeValue<'_>>) 
     Given { key, value: Value::deserialize(value.clone().into_deserializer()).ok(), shown, origin }
 }
 
-/// A part of a key as the file has to spell it: a name with a dot in it is not two parts.
+/// A part of a key as spelt in the file: a name that contains a dot is quoted.
 fn part(name: &str) -> String {
     let is_bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if is_bare { name.to_owned() } else { format!("\"{}\"", plain(name)) }

@@ -1,8 +1,8 @@
-//! For which front ends files are published.
+//! The generations of front ends that files are published for.
 
 use std::fmt;
 
-/// The published files of a generation of front ends, named by the month in which it came.
+/// The published files for one generation of front ends, named by the month of its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IndexFormat {
     /// The driver index and the list of the largest boards.

@@ -18,7 +18,7 @@ use crate::runtime::cron::Cron;
 
 /// The longest duration: a longer one could overflow when added to a point in time.
 const LONGEST: Duration = Duration::from_hours(36_500 * 24);
-/// The most cron expressions: all are evaluated whenever the scheduler looks for the next run.
+/// The maximum number of cron expressions: all are evaluated whenever the scheduler looks for the next run.
 const MAX_CRON: usize = 100;
 
 type Parse<T> = Box<dyn Fn(&Value) -> Option<T>>;
@@ -33,9 +33,9 @@ pub(super) struct Kind<T> {
     pub(super) from_text: fn(&OsStr) -> Option<Value>,
     /// The value, if it is accepted.
     pub(super) parse: Parse<T>,
-    /// What is wrong with a value that is not accepted, if there is more to say than `expected`.
+    /// What is wrong with a rejected value, if `expected` does not say it all.
     pub(super) explain: fn(&Value) -> Option<String>,
-    /// What no value at all means, if it is allowed.
+    /// The meaning of no value, if that is allowed.
     pub(super) unset: Option<T>,
 }
 
@@ -50,7 +50,7 @@ fn text<T: 'static>(expected: impl Into<String>, parse: impl Fn(&str) -> Option<
     kind(expected, move |value| parse(value.as_str()?))
 }
 
-/// A value that need not be there.
+/// An optional value.
 pub(super) fn optional<T: 'static>(
     Kind { expected, range, from_text, parse, explain, .. }: Kind<T>,
 ) -> Kind<Option<T>> {
@@ -142,7 +142,7 @@ pub(super) fn socket_address() -> Kind<SocketAddr> {
 /// A time of day, to the minute.
 pub(super) fn time_of_day() -> Kind<Time> {
     text("a time of day as text of the form HH:MM", |text| {
-        // By itself it would also read " 4:00".
+        // `strptime` alone would also accept " 4:00".
         Time::strptime("%H:%M", text).ok().filter(|time| time.strftime("%H:%M").to_string() == text)
     })
 }

@@ -214,7 +214,7 @@ settings! {
     }
 }
 
-/// What is wrong with values that are valid each by itself but not together.
+/// Errors of values that are valid individually but not together.
 pub(super) fn conflicts(values: &Values<'_>) -> Vec<ConfigError> {
     let paths = ["cache.dir", "cache.staging_dir"].map(|key| values.get(key, path()));
     let overlap = matches!(&paths, [Some(a), Some(b)] if paths::overlap(a, b, &values.environment.current_dir));

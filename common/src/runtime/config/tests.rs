@@ -1,4 +1,4 @@
-//! The configuration as a whole: which layer takes precedence, which errors are reported, and that what is printed loads again.
+//! The configuration as a whole: the precedence of layers, errors, and that a printed configuration loads again.
 
 mod errors;
 mod files;

@@ -1,5 +1,5 @@
-//! A setting, and how it gets its value from what flags, variables and the file give: everything given is checked, the first layer
-//! wins, and the source of each value is kept.
+//! A setting, and how it gets its value from flags, variables and the file: every given value is checked, the first layer takes
+//! precedence, and the source of each value is kept.
 
 use std::ffi::OsStr;
 
@@ -9,7 +9,7 @@ use super::environment::Environment;
 use super::error::{ConfigError, short};
 use super::kind::Kind;
 
-/// The origin of a value that nobody set.
+/// The origin of a default.
 const DEFAULT: &str = "default";
 
 /// An entry of the table.
@@ -30,7 +30,7 @@ pub struct Setting {
     pub(super) check: Check,
 }
 
-/// Checks a value. An error says what is wrong with it, if there is more to say than what was expected.
+/// Checks a value. An error explains what is wrong, if naming the expected values is not enough.
 type Check = Box<dyn Fn(&Value) -> Result<(), Option<String>>>;
 /// Computes a default from the settings before it in the table and the environment. None if there is no value.
 pub(super) type Derive = fn(&Values<'_>) -> Option<Value>;

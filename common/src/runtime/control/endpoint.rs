@@ -1,17 +1,17 @@
-//! The routes of the control socket: one table for the server and for whoever asks it.
+//! The routes of the control socket: one table for server and clients.
 
 use axum::http::Method;
 
 /// A request that the control socket answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
-    /// What the process holds and does, as JSON ([`Stats`](super::Stats)).
+    /// Figures and state of the process, as JSON ([`Stats`](super::Stats)).
     Stats,
     /// The same as OpenMetrics text.
     Metrics,
     /// The live tasks, as JSON.
     Tasks,
-    /// What each arena of the allocator holds, as JSON.
+    /// Figures of each arena of the allocator, as JSON.
     Arenas,
     /// A heap profile, as the allocator writes it.
     Heap,
@@ -19,7 +19,7 @@ pub enum Endpoint {
     Profile,
     /// Switches heap profiling: `?active=true`, `?active=true&reset=true` or `?active=false`.
     SwitchProfile,
-    /// Returns free memory to the system; reports the figures before and after, as JSON.
+    /// Returns unused memory to the kernel; reports the figures before and after, as JSON.
     Purge,
 }
 

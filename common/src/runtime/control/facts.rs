@@ -13,7 +13,7 @@ use crate::runtime::pid_namespace::pid_namespace;
 use crate::runtime::tasks::{TaskInfo, Tasks};
 use crate::runtime::timestamp;
 
-type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+type ProgressSource = Arc<dyn Fn() -> BoardsProgress + Send + Sync>;
 
 /// What a program reports about itself, shared with its control socket. Setting and reading clone a pointer at most, so neither waits
 /// for the other.
@@ -32,8 +32,8 @@ pub struct Facts {
 struct Changing {
     phase: &'static str,
     schedule: Option<ScheduleFigures>,
-    progress: Option<Ask<BoardsProgress>>,
-    tasks: Option<Ask<Vec<TaskInfo>>>,
+    progress: Option<ProgressSource>,
+    tasks: Option<Tasks>,
 }
 
 impl fmt::Debug for Facts {
@@ -93,19 +93,13 @@ impl Facts {
     }
 
     /// Sets the source of progress, which must not block.
-    pub fn set_progress(&self, ask: Option<Arc<dyn Fn() -> BoardsProgress + Send + Sync>>) {
-        self.changing().progress = ask;
+    pub fn set_progress(&self, source: Option<ProgressSource>) {
+        self.changing().progress = source;
     }
 
-    /// Sets the source of the live tasks, which must not block.
-    pub fn set_tasks(&self, ask: Option<Arc<dyn Fn() -> Vec<TaskInfo> + Send + Sync>>) {
-        self.changing().tasks = ask;
-    }
-
-    /// Lists these tasks.
-    pub fn list_tasks(&self, tasks: &Tasks) {
-        let tasks = tasks.clone();
-        self.set_tasks(Some(Arc::new(move || tasks.list())));
+    /// Sets the tasks to report.
+    pub fn set_tasks(&self, tasks: Option<Tasks>) {
+        self.changing().tasks = tasks;
     }
 
     /// The current figures of the program.
@@ -119,7 +113,7 @@ impl Facts {
     /// The same, with figures that are already read.
     pub(super) fn stats_of(&self, figures: Figures, pss_bytes: u64) -> Stats {
         let changing = self.changing();
-        let (phase, schedule, ask) = (changing.phase, changing.schedule.clone(), changing.progress.clone());
+        let (phase, schedule, progress) = (changing.phase, changing.schedule.clone(), changing.progress.clone());
         drop(changing);
         Stats {
             program: self.program.to_owned(),
@@ -133,7 +127,7 @@ impl Facts {
             pss_bytes,
             limit_bytes: self.limit_bytes,
             tasks: self.runtime.metrics().num_alive_tasks() as u64,
-            progress: ask.map(|ask| ask()),
+            progress: progress.map(|source| source()),
             schedule,
         }
     }
@@ -151,15 +145,13 @@ impl Facts {
     /// The live tasks, oldest first.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskStats> {
-        let ask = self.changing().tasks.clone();
-        let mut tasks = ask.map(|ask| ask()).unwrap_or_default();
-        tasks.sort_by_key(|task| task.since);
+        let tasks = self.changing().tasks.clone().unwrap_or_default();
         let stats = |task: TaskInfo| TaskStats {
             name: task.name.to_owned(),
             age_s: seconds(task.since.elapsed()),
             place: format!("{}:{}", task.place.file(), task.place.line()),
         };
-        tasks.into_iter().map(stats).collect()
+        tasks.list().into_iter().map(stats).collect()
     }
 }
 

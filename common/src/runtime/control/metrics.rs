@@ -9,7 +9,7 @@ pub use text::{Exposition, Format, Label};
 
 use super::stats::Stats;
 
-/// A family of metrics: its name, type and help, and its value for one process.
+/// A family of metrics, and its value for a process.
 struct Family {
     name: &'static str,
     kind: MetricType,
@@ -22,10 +22,10 @@ fn number(value: u64) -> Option<f64> {
     Some(value as f64)
 }
 
-/// A moment in RFC 3339 in seconds since 1970; none where it is none.
-fn seconds(moment: &str) -> Option<f64> {
+/// A time in RFC 3339 as seconds since 1970; `None` if it is invalid.
+fn seconds(time: &str) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
-    moment.parse::<jiff::Timestamp>().ok().map(|it| it.as_millisecond() as f64 / 1000.0)
+    time.parse::<jiff::Timestamp>().ok().map(|it| it.as_millisecond() as f64 / 1000.0)
 }
 
 const fn gauge(name: &'static str, help: &'static str, of: fn(&Stats) -> Option<f64>) -> Family {
@@ -37,37 +37,35 @@ const fn counter(name: &'static str, help: &'static str, of: fn(&Stats) -> Optio
 }
 
 const FAMILIES: &[Family] = &[
-    gauge("process_start_time_seconds", "When it began, in seconds since 1970.", |it| seconds(&it.started_at)),
-    gauge("r3e_uptime_seconds", "How long it runs.", |it| Some(it.uptime_s)),
-    gauge("r3e_memory_allocated_bytes", "Given out by the allocator, thread caches included.", |it| {
-        number(it.figures.allocated_bytes)
+    gauge("process_start_time_seconds", "When the process started, in seconds since 1970.", |it| {
+        seconds(&it.started_at)
     }),
-    gauge("r3e_memory_thread_cache_bytes", "Of those, what threads' caches hold.", |it| {
+    gauge("r3e_uptime_seconds", "Time since the start.", |it| Some(it.uptime_s)),
+    gauge("r3e_memory_allocated_bytes", "Allocated, thread caches included.", |it| number(it.figures.allocated_bytes)),
+    gauge("r3e_memory_thread_cache_bytes", "Allocated bytes that are in thread caches.", |it| {
         number(it.figures.thread_cache_bytes)
     }),
-    gauge("r3e_memory_active_bytes", "Pages with anything allocated in them.", |it| number(it.figures.active_bytes)),
-    gauge("r3e_memory_metadata_bytes", "The allocator's own.", |it| number(it.figures.metadata_bytes)),
-    gauge("r3e_memory_resident_bytes", "What the allocator believes to be in memory.", |it| {
-        number(it.figures.resident_bytes)
-    }),
+    gauge("r3e_memory_active_bytes", "Pages with live allocations.", |it| number(it.figures.active_bytes)),
+    gauge("r3e_memory_metadata_bytes", "The allocator's own data.", |it| number(it.figures.metadata_bytes)),
+    gauge("r3e_memory_resident_bytes", "Resident, as the allocator estimates.", |it| number(it.figures.resident_bytes)),
     gauge("r3e_memory_mapped_bytes", "Mapped by the allocator.", |it| number(it.figures.mapped_bytes)),
-    gauge("r3e_memory_retained_bytes", "Address space kept without memory behind it.", |it| {
-        number(it.figures.retained_bytes)
-    }),
-    gauge("process_resident_memory_bytes", "In memory, by the kernel's account.", |it| number(it.figures.rss_bytes)),
-    gauge("r3e_memory_peak_rss_bytes", "The most there ever was.", |it| number(it.figures.peak_rss_bytes)),
-    gauge("r3e_memory_rss_anon_bytes", "Of what is in memory, the process's own (RssAnon).", |it| {
+    gauge("r3e_memory_retained_bytes", "Address space without memory.", |it| number(it.figures.retained_bytes)),
+    gauge("process_resident_memory_bytes", "Resident, from the kernel (VmRSS).", |it| number(it.figures.rss_bytes)),
+    gauge("r3e_memory_peak_rss_bytes", "Peak of the resident memory (VmHWM).", |it| number(it.figures.peak_rss_bytes)),
+    gauge("r3e_memory_rss_anon_bytes", "Resident without pages of files (RssAnon).", |it| {
         it.figures.rss_anon_bytes.and_then(number)
     }),
-    gauge("r3e_memory_pss_bytes", "In memory, with shared pages divided.", |it| number(it.pss_bytes)),
-    gauge("r3e_memory_limit_bytes", "The most it may have in memory.", |it| it.limit_bytes.and_then(number)),
+    gauge("r3e_memory_pss_bytes", "Resident, with shared pages divided among processes (PSS).", |it| {
+        number(it.pss_bytes)
+    }),
+    gauge("r3e_memory_limit_bytes", "Limit of the resident memory.", |it| it.limit_bytes.and_then(number)),
     gauge("r3e_threads", "Threads.", |it| number(it.figures.threads)),
-    gauge("r3e_tasks", "Tasks that are alive.", |it| number(it.tasks)),
-    gauge("process_open_fds", "Open descriptors.", |it| number(it.figures.open_fds)),
-    gauge("r3e_connections", "TCP sockets that have a peer.", |it| number(it.figures.connections)),
+    gauge("r3e_tasks", "Live tasks.", |it| number(it.tasks)),
+    gauge("process_open_fds", "Open file descriptors.", |it| number(it.figures.open_fds)),
+    gauge("r3e_connections", "TCP sockets with a peer.", |it| number(it.figures.connections)),
     gauge("r3e_boards_expected", "Boards to fetch.", |it| number(it.progress?.total)),
     gauge("r3e_boards_fetched", "Boards fetched.", |it| number(it.progress?.fetched)),
-    gauge("r3e_boards_failed", "Boards given up.", |it| number(it.progress?.failed)),
+    gauge("r3e_boards_failed", "Boards that failed.", |it| number(it.progress?.failed)),
     gauge("r3e_entries_fetched", "Entries that have arrived.", |it| number(it.progress?.entries)),
     gauge("r3e_next_run_time_seconds", "When the scheduler's next run is due, in seconds since 1970.", |it| {
         seconds(it.schedule.as_ref()?.next_run_at.as_ref()?)
@@ -75,14 +73,14 @@ const FAMILIES: &[Family] = &[
     gauge("r3e_job_attempt", "Which attempt the scheduler's job is, from 1.", |it| {
         number(it.schedule.as_ref()?.attempt?.into())
     }),
-    counter("r3e_jobs_started", "Jobs the scheduler started, each attempt by itself.", |it| {
+    counter("r3e_jobs_started", "Jobs that the scheduler started; each attempt counts.", |it| {
         number(it.schedule.as_ref()?.jobs_started)
     }),
     counter("r3e_jobs_failed", "Attempts of jobs that failed.", |it| number(it.schedule.as_ref()?.jobs_failed)),
-    counter("r3e_purges", "How often it gave free memory back.", |it| number(it.figures.purges)),
+    counter("r3e_purges", "Purges of unused memory.", |it| number(it.figures.purges)),
 ];
 
-/// The metrics of these processes alone.
+/// The metrics of these processes and nothing else.
 ///
 /// # Errors
 /// See [`Exposition::encode`].
@@ -93,13 +91,13 @@ pub(super) fn render(processes: &[Stats], format: Format) -> Result<String, fmt:
 }
 
 impl Exposition {
-    /// Adds one sample of each metric for each of these processes, with the label `pid` that tells them apart.
+    /// Adds a sample of each metric for each process, with the given `pid` label.
     pub fn processes(&mut self, processes: &[(String, &Stats)]) {
         let named = || processes.iter().map(|(pid, it)| (*it, [("program", it.program.clone()), ("pid", pid.clone())]));
         let infos = named().map(|(it, [program, pid])| {
             ([program, pid, ("version", it.version.clone()), ("phase", it.phase.clone())], 1.0)
         });
-        self.family("r3e_process", MetricType::Info, "What runs.", infos);
+        self.family("r3e_process", MetricType::Info, "A running process.", infos);
         for Family { name, kind, help, of } in FAMILIES {
             let samples = named().filter_map(|(it, labels)| Some((labels, of(it)?)));
             self.family(name, *kind, help, samples);
@@ -144,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_process_has_a_sample_where_it_has_a_figure() {
+    fn a_process_has_a_sample_for_each_figure_it_has() {
         let text = two(Format::OpenMetrics);
         let shown =
             "process_info start_time uptime resident_memory rss_anon memory_limit boards_failed next_run job purges";
@@ -154,31 +152,31 @@ mod tests {
         r3e_process_info{program="r3e-loader",pid="7",version="",phase=""} 1
         r3e_process_info{program="r3e-scheduler",pid="0",version="",phase="waiting"} 1
         r3e_process_info{program="a\"b\\c\nd",pid="0",version="",phase=""} 1
-        # HELP process_start_time_seconds When it began, in seconds since 1970.
+        # HELP process_start_time_seconds When the process started, in seconds since 1970.
         # TYPE process_start_time_seconds gauge
         # UNIT process_start_time_seconds seconds
         process_start_time_seconds{program="r3e-loader",pid="7"} 1795406400.5
-        # HELP r3e_uptime_seconds How long it runs.
+        # HELP r3e_uptime_seconds Time since the start.
         # TYPE r3e_uptime_seconds gauge
         # UNIT r3e_uptime_seconds seconds
         r3e_uptime_seconds{program="r3e-loader",pid="7"} 1.5
         r3e_uptime_seconds{program="r3e-scheduler",pid="0"} 0
         r3e_uptime_seconds{program="a\"b\\c\nd",pid="0"} 0
-        # HELP process_resident_memory_bytes In memory, by the kernel's account.
+        # HELP process_resident_memory_bytes Resident, from the kernel (VmRSS).
         # TYPE process_resident_memory_bytes gauge
         # UNIT process_resident_memory_bytes bytes
         process_resident_memory_bytes{program="r3e-loader",pid="7"} 1099511627776
         process_resident_memory_bytes{program="r3e-scheduler",pid="0"} 0
         process_resident_memory_bytes{program="a\"b\\c\nd",pid="0"} 0
-        # HELP r3e_memory_rss_anon_bytes Of what is in memory, the process's own (RssAnon).
+        # HELP r3e_memory_rss_anon_bytes Resident without pages of files (RssAnon).
         # TYPE r3e_memory_rss_anon_bytes gauge
         # UNIT r3e_memory_rss_anon_bytes bytes
         r3e_memory_rss_anon_bytes{program="r3e-loader",pid="7"} 9
-        # HELP r3e_memory_limit_bytes The most it may have in memory.
+        # HELP r3e_memory_limit_bytes Limit of the resident memory.
         # TYPE r3e_memory_limit_bytes gauge
         # UNIT r3e_memory_limit_bytes bytes
         r3e_memory_limit_bytes{program="a\"b\\c\nd",pid="0"} 5
-        # HELP r3e_boards_failed Boards given up.
+        # HELP r3e_boards_failed Boards that failed.
         # TYPE r3e_boards_failed gauge
         r3e_boards_failed{program="r3e-loader",pid="7"} 1
         # HELP r3e_next_run_time_seconds When the scheduler's next run is due, in seconds since 1970.
@@ -188,13 +186,13 @@ mod tests {
         # HELP r3e_job_attempt Which attempt the scheduler's job is, from 1.
         # TYPE r3e_job_attempt gauge
         r3e_job_attempt{program="r3e-scheduler",pid="0"} 2
-        # HELP r3e_jobs_started Jobs the scheduler started, each attempt by itself.
+        # HELP r3e_jobs_started Jobs that the scheduler started; each attempt counts.
         # TYPE r3e_jobs_started counter
         r3e_jobs_started_total{program="r3e-scheduler",pid="0"} 5
         # HELP r3e_jobs_failed Attempts of jobs that failed.
         # TYPE r3e_jobs_failed counter
         r3e_jobs_failed_total{program="r3e-scheduler",pid="0"} 2
-        # HELP r3e_purges How often it gave free memory back.
+        # HELP r3e_purges Purges of unused memory.
         # TYPE r3e_purges counter
         r3e_purges_total{program="r3e-loader",pid="7"} 3
         r3e_purges_total{program="r3e-scheduler",pid="0"} 0
@@ -202,9 +200,9 @@ mod tests {
         "#);
     }
 
-    /// The format requires that families do not mix, each is described once, and its name ends in its unit.
+    /// In OpenMetrics families do not mix, each is described once, and its name ends in its unit.
     #[test]
-    fn families_stand_together_and_the_text_has_an_end() {
+    fn families_do_not_mix_and_the_text_has_an_end() {
         let text = two(Format::OpenMetrics);
         let mut lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.pop(), Some("# EOF"));

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn its_file_is_this_users_alone_and_ends_with_it() {
+    fn the_socket_file_is_private_and_removed_at_the_end() {
         let temp = tempfile::tempdir().unwrap();
         let folder = temp.path().join("run");
         let (_listener, socket) = listen(&folder);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_of_the_same_number_left_is_replaced() {
+    fn an_abandoned_socket_with_the_same_name_is_replaced() {
         let temp = tempfile::tempdir().unwrap();
         drop(UnixListener::bind(temp.path().join("r3e-test-7.sock")).unwrap());
         let (_listener, socket) = listen(temp.path());
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_someone_listens_on_is_left_to_them_whoever_ends_first() {
+    fn a_name_in_use_is_left_alone_whoever_ends_first() {
         let temp = tempfile::tempdir().unwrap();
         let (_one_listens, one) = listen(temp.path());
         let (two_listens, two) = listen(temp.path());
@@ -178,24 +178,24 @@ mod tests {
         UnixStream::connect(one.path()).unwrap();
         UnixStream::connect(three.path()).unwrap();
         let (_next_listens, next) = listen(temp.path());
-        assert_eq!(name(&next), "r3e-test-7.2.sock", "a name that is free is taken");
+        assert_eq!(name(&next), "r3e-test-7.2.sock", "the first free name is taken");
     }
 
     #[test]
-    fn a_socket_that_is_not_ones_own_stays() {
+    fn the_socket_of_another_process_stays() {
         let temp = tempfile::tempdir().unwrap();
         let (listener, socket) = listen(temp.path());
         let path = socket.path().to_owned();
         fs::remove(&path).unwrap();
         let _others = UnixListener::bind(&path).unwrap();
-        // Held open meanwhile, so that the file system does not give its number to the other.
+        // The listener stays open meanwhile, so that its inode number is not reused.
         drop(socket);
         drop(listener);
         UnixStream::connect(&path).unwrap();
     }
 
     #[test]
-    fn many_that_start_at_once_have_a_socket_each() {
+    fn many_programs_that_start_at_once_get_a_socket_each() {
         let temp = tempfile::tempdir().unwrap();
         drop(UnixListener::bind(temp.path().join("r3e-test-7.sock")).unwrap());
         let all_start = std::sync::Barrier::new(20);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_or_name_that_takes_no_socket_is_told() {
+    fn an_unusable_folder_or_name_is_reported() {
         let temp = tempfile::tempdir().unwrap();
         let message = |folder: &Path| Socket::listen(folder, "r3e-test", 7).unwrap_err().to_string();
         let long = message(&temp.path().join("x".repeat(200)));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sockets_that_nobody_listens_on_are_removed() {
+    fn only_abandoned_sockets_are_removed() {
         let temp = tempfile::tempdir().unwrap();
         let path = |name: &str| temp.path().join(name);
         let [own, listened_on, left, of_another_process, file] =
@@ -245,7 +245,7 @@ mod tests {
         {
             let _others_start = lock(temp.path()).unwrap();
             remove_abandoned(&own);
-            assert!(left.exists(), "one that is bound may not be listened on yet");
+            assert!(left.exists(), "under the lock, a bound socket may not listen yet");
         }
         remove_abandoned(&own);
         let mut stay = [own, listened_on, file];

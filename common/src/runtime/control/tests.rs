@@ -1,4 +1,4 @@
-//! A real socket in a folder of its own, asked as `curl --unix-socket` asks.
+//! A real socket, with requests as from `curl --unix-socket`.
 
 mod hostile;
 
@@ -7,13 +7,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use r3e_needs::until;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::runtime::tasks::TaskInfo;
+use crate::runtime::tasks::Tasks;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -45,7 +46,7 @@ impl World {
         stream
     }
 
-    /// Sends these bytes, and reads what comes until the socket is closed.
+    /// Sends these bytes, and reads until the socket is closed.
     fn send(&self, bytes: &[u8]) -> io::Result<String> {
         let mut stream = self.connect();
         stream.write_all(bytes)?;
@@ -89,16 +90,8 @@ impl Answer {
     }
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < LONG, "never came: {what}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
-fn stats_have_all_keys_that_are_promised() {
+fn stats_have_all_documented_keys() {
     let world = World::new();
     world.facts.set_phase("fetching");
     let stats = world.get_json("/stats");
@@ -119,7 +112,7 @@ fn stats_have_all_keys_that_are_promised() {
 }
 
 #[test]
-fn a_scheduler_has_figures_of_its_own() {
+fn a_scheduler_has_figures_about_its_schedule() {
     let world = World::new();
     assert!(world.get_json("/stats")["schedule"].is_null());
     let figures = ScheduleFigures { attempt: Some(2), jobs_started: 3, jobs_failed: 1, ..ScheduleFigures::default() };
@@ -129,7 +122,7 @@ fn a_scheduler_has_figures_of_its_own() {
 }
 
 #[test]
-fn arenas_are_told_one_by_one() {
+fn arenas_are_reported_one_by_one() {
     let world = World::new();
     let arenas: Vec<crate::runtime::memory::Arena> = serde_json::from_value(world.get_json("/arenas")).unwrap();
     let allocated = arenas.iter().map(|it| it.allocated_bytes).sum::<u64>();
@@ -138,23 +131,23 @@ fn arenas_are_told_one_by_one() {
 }
 
 #[test]
-fn progress_tasks_and_their_places_are_those_of_the_program() {
+fn progress_and_tasks_are_those_of_the_program() {
     let world = World::new();
     assert_eq!(world.get_json("/tasks"), Value::Array(vec![]));
     let progress = BoardsProgress { total: 9, fetched: 4, failed: 1, entries: 77 };
     world.facts.set_progress(Some(Arc::new(move || progress)));
-    let (place, now) = (std::panic::Location::caller(), Instant::now());
-    let young = TaskInfo { name: "young", since: now, place };
-    let old = TaskInfo { name: "old", since: now.checked_sub(Duration::from_secs(3)).unwrap(), place };
-    world.facts.set_tasks(Some(Arc::new(move || vec![young, old])));
+    let tasks = Tasks::default();
+    world.facts.set_tasks(Some(tasks.clone()));
+    let (_old, line) = (tasks.track("old", std::future::pending::<()>()), line!());
+    let _young = tasks.track("young", std::future::pending::<()>());
     let waiting = world.runtime.spawn(std::future::pending::<()>());
     let stats = world.get_json("/stats");
     assert_eq!(stats["progress"], serde_json::json!({"total": 9, "fetched": 4, "failed": 1, "entries": 77}));
     assert_eq!(stats["tasks"], 1);
     let tasks: Vec<TaskStats> = serde_json::from_value(world.get_json("/tasks")).unwrap();
     assert_eq!(tasks.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["old", "young"]);
-    assert!(tasks[0].age_s >= 3.0 && tasks[1].age_s < LONG.as_secs_f64());
-    assert_eq!(tasks[0].place, format!("{}:{}", file!(), place.line()));
+    assert!(tasks[0].age_s >= tasks[1].age_s && tasks[0].age_s < LONG.as_secs_f64());
+    assert_eq!(tasks[0].place, format!("{}:{line}", file!()));
     waiting.abort();
     world.facts.set_progress(None);
     world.facts.set_tasks(None);
@@ -163,7 +156,7 @@ fn progress_tasks_and_their_places_are_those_of_the_program() {
 }
 
 #[test]
-fn a_purge_tells_before_and_after() {
+fn a_purge_reports_figures_before_and_after() {
     let world = World::new();
     let answer = world.ask("POST /purge");
     assert_eq!(answer.status, 200);
@@ -207,9 +200,9 @@ fn unknown_paths_are_404_and_wrong_methods_405() {
     assert_eq!(world.ask("GET /stats").header("cache-control"), Some("no-store"));
 }
 
-/// This process has no profiling; those that have are tested in `tests/profile.rs`.
+/// This process cannot be profiled; `tests/profile.rs` tests one that can.
 #[test]
-fn without_profiling_that_is_said_and_how_there_is() {
+fn without_profiling_the_error_names_the_setting() {
     let world = World::new();
     let state = serde_json::json!({"available": false, "active": false, "sample_bytes": 0});
     assert_eq!(world.get_json("/profile"), state);
@@ -224,7 +217,7 @@ fn without_profiling_that_is_said_and_how_there_is() {
 }
 
 #[test]
-fn a_program_that_is_stuck_still_answers() {
+fn a_stuck_program_still_answers() {
     let world = World::new();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let ended = Arc::new(std::sync::Mutex::new(ended));
@@ -248,7 +241,7 @@ fn a_program_that_is_stuck_still_answers() {
 }
 
 #[test]
-fn it_is_gone_when_it_is_dropped_even_with_someone_connected() {
+fn dropping_it_closes_the_socket_and_its_connections() {
     let world = World::new();
     let path = world.control.path().to_owned();
     let folder = path.parent().unwrap();
@@ -265,7 +258,7 @@ fn it_is_gone_when_it_is_dropped_even_with_someone_connected() {
 }
 
 #[test]
-fn sockets_of_processes_that_are_gone_are_removed() {
+fn abandoned_sockets_are_removed() {
     let world = World::new();
     let folder = world.folder.path().join("other");
     crate::runtime::fs::private_folder(&folder).unwrap();
@@ -276,12 +269,12 @@ fn sockets_of_processes_that_are_gone_are_removed() {
 }
 
 #[test]
-fn without_a_folder_of_ones_own_there_is_none() {
+fn a_folder_that_is_not_private_is_refused() {
     let world = World::new();
     let folder = world.folder.path().join("open");
     std::fs::create_dir(&folder).unwrap();
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
     let error = Control::open(&folder, Arc::clone(&world.facts)).unwrap_err().to_string();
     assert!(error.contains("others can write to it (mode 777)"), "{error}");
-    assert!(Control::open_or_say(&folder, Arc::clone(&world.facts)).is_none());
+    assert!(Control::open_or_warn(&folder, Arc::clone(&world.facts)).is_none());
 }

@@ -92,7 +92,7 @@ fn seven_and_zero_are_sunday_and_macros_are_short_for_fields() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn errors_name_the_part_that_is_wrong() {
     let told = |text: &str| format!("{text}: {}", text.parse::<Cron>().unwrap_err());
     let wrong = [
         "",
@@ -249,7 +249,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_and_any_time_will_do(
+    fn any_text_is_parsed_or_refused_for_any_time(
         text in "([0-9*/,a-zA-Z@ -]{0,12} ){0,6}|\\PC{0,40}",
         start in (-9999_i16..=9999, 1_i8..=12, 1_i8..=28, 0_i8..24, 0_i8..60),
     ) {

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_is_replaced_is_locked_and_the_old_one_is_known_to_be_old() {
+    fn a_replaced_file_is_locked_and_the_old_one_detected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let old = open_published_lock(&path).unwrap();

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_renewed_looks_new_and_one_that_is_missing_is_told() {
+    fn renewing_updates_the_time_and_reports_a_missing_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         assert!(!renew(&path).unwrap());

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_for_this_user_alone_and_found_again() {
+    fn the_folder_is_private_and_reused() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("run/r3e");
         private_folder(&path).unwrap();

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_told_where() {
+    fn invalid_utf_8_is_reported_with_its_place() {
         for (bytes, offset, byte) in
             [(&b"R\xe4ikk"[..], 1, 0xe4), (b"\xef\xbb\xbfab\xff", 5, 0xff), (b"\xef\xbb", 0, 0xef), (b"\xff", 0, 0xff)]
         {

@@ -116,7 +116,7 @@ impl BackgroundWriter {
     /// Starts the thread.
     ///
     /// # Errors
-    /// If the system gives no thread.
+    /// If the system refuses a thread.
     pub fn start() -> io::Result<Self> {
         let (sender, messages) = sync_channel(MAX_QUEUED_LINES);
         let queue = Queue { messages: sender, counts: Arc::default() };

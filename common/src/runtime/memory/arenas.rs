@@ -1,4 +1,4 @@
-//! Figures of each arena of the allocator: where the memory is that a purge returns, or cannot.
+//! Figures of each arena of the allocator: which memory a purge can return, and which not.
 
 use serde::{Deserialize, Serialize};
 
@@ -68,8 +68,8 @@ mod tests {
     use crate::runtime::memory::figures;
 
     #[test]
-    fn they_add_up_to_the_figures_of_all() {
-        // Others allocate at the same time: what stays far apart is wrong.
+    fn arenas_add_up_to_the_figures_of_the_process() {
+        // Other tests allocate meanwhile, so the sums agree only roughly.
         let near = |sum: u64, all: u64| sum.abs_diff(all) <= all / 10 + (4 << 20);
         let kept: Vec<Vec<u8>> = (0..1000).map(|_| vec![1; 16 << 10]).collect();
         let (arenas, figures) = (arenas().unwrap(), figures().unwrap());
@@ -78,10 +78,10 @@ mod tests {
         assert!(near(sum(|it| it.active_bytes), figures.active_bytes), "{arenas:?} {figures:?}");
         assert!(near(sum(|it| it.mapped_bytes), figures.mapped_bytes), "{arenas:?} {figures:?}");
         assert!(near(sum(|it| it.metadata_bytes), figures.metadata_bytes), "{arenas:?} {figures:?}");
-        assert!(sum(|it| it.allocated_bytes) >= 16_000 << 10, "what is kept is among them");
+        assert!(sum(|it| it.allocated_bytes) >= 16_000 << 10, "the test's own allocations count");
         assert!(
             arenas.iter().map(|it| u64::from(it.threads)).sum::<u64>() >= 2,
-            "this test's, and that which started it"
+            "this test's, and the one that started it"
         );
         drop(kept);
     }

@@ -1,9 +1,8 @@
-//! The memory limits of this process's control group and of those above it, and how much of each is in use. Both versions
-//! of control groups are read, and hybrid set-ups of the two: `cgroups(7)`, and the kernel's `cgroup-v1/memory.rst` and
-//! `cgroup-v2.rst`.
+//! The memory limits of this process's control group and of those above it, and how much of each is in use. Reads both versions of
+//! control groups, and hybrids: `cgroups(7)`, and the kernel's `cgroup-v1/memory.rst` and `cgroup-v2.rst`.
 //!
-//! Version 2 limits by `memory.max` (above it the kernel kills) and `memory.high` (above it the kernel slows down), version 1
-//! by `memory.limit_in_bytes`.
+//! Version 2 has `memory.max`, above which the kernel kills, and `memory.high`, above which it throttles. Version 1 has
+//! `memory.limit_in_bytes`.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -11,27 +10,27 @@ use std::path::{Component, Path, PathBuf};
 use super::usage::{Limit, Origin};
 use crate::runtime::fs::{self, FsError};
 
-/// A limit of version 1 this large is none: it is the largest number of bytes in whole pages, and pages have up to 64 KiB.
+/// Version 1 writes no limit as the largest number of bytes in whole pages. Pages have up to 64 KiB.
 const UNLIMITED: u64 = 0x7fff_ffff_ffff_0000;
 
-/// The most bytes of one of the kernel's files.
+/// The maximum size of a file that is read here.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// How a version of control groups names things.
+/// The names that a version of control groups uses.
 #[derive(Debug)]
 struct Version {
     /// The file system's type in `mountinfo`.
     filesystem: &'static str,
-    /// The controller, as `/proc/self/cgroup` and the mount's options name it. Version 2 names none.
+    /// The controller in `/proc/self/cgroup` and in the mount options; empty in version 2.
     controller: &'static str,
-    /// The files that limit a group.
+    /// The files with a group's limits.
     limits: &'static [&'static str],
-    /// The file with the bytes in use, page cache included.
+    /// The file with the group's usage, page cache included.
     usage: &'static str,
-    /// What of it the kernel takes back when it needs it: lines of `memory.stat`.
+    /// The parts of the usage that the kernel can reclaim: lines of `memory.stat`.
     reclaimable: &'static [&'static str],
-    /// The file with the bytes in use by the kernel for the group, where `memory.stat` does not tell which of them it can take
-    /// back: nearly all are, for they are the entries of directories and the inodes of files that were read.
+    /// The file with kernel memory of the group, if `memory.stat` does not say how much of it is reclaimable. Nearly all is: it
+    /// consists of cached directory entries and inodes.
     kernel: Option<&'static str>,
 }
 
@@ -54,22 +53,21 @@ const VERSIONS: [Version; 2] = [
     },
 ];
 
-/// A group that has a limit: the one of this process, or one above it.
+/// A control group with a limit.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     /// The smallest of its limits.
     pub(super) limit: Limit,
-    /// Where its files are.
+    /// The folder of its files.
     folder: PathBuf,
     version: &'static Version,
 }
 
 impl Group {
-    /// The bytes that processes of the group hold between them and the kernel cannot take back: its working set. None are
-    /// where the group has gone.
+    /// The working set of the group: what its processes use and the kernel cannot reclaim. 0 if the group is gone.
     ///
     /// # Errors
-    /// When the kernel's files are there and cannot be read.
+    /// If the kernel's files exist and cannot be read.
     pub(super) fn used_bytes(&self) -> Result<u64, FsError> {
         let Version { usage, reclaimable, kernel, .. } = self.version;
         let number = |name| Ok(read(&self.folder.join(name))?.as_deref().and_then(number).unwrap_or(0));
@@ -82,12 +80,11 @@ impl Group {
     }
 }
 
-/// The group of this process and those above it, as far as they are seen from here and have a limit. The kernel's files are
-/// looked for below `root`.
+/// The visible groups with a limit among this process's group and those above it, from the kernel's files below `root`.
 ///
 /// # Errors
-/// When the kernel's files are there and cannot be read.
-pub(super) fn limited(root: &Path) -> Result<Vec<Group>, FsError> {
+/// If the kernel's files exist and cannot be read.
+pub(super) fn limited_groups(root: &Path) -> Result<Vec<Group>, FsError> {
     let Some(own) = read(&root.join("proc/self/cgroup"))? else { return Ok(Vec::new()) };
     let Some(mounts) = read(&root.join("proc/self/mountinfo"))? else { return Ok(Vec::new()) };
     let mut groups = Vec::new();
@@ -111,33 +108,33 @@ pub(super) fn limited(root: &Path) -> Result<Vec<Group>, FsError> {
     Ok(groups)
 }
 
-/// A file of the kernel's; none where it has no such file.
+/// Reads a file; `None` if it does not exist.
 fn read(path: &Path) -> Result<Option<String>, FsError> {
     let mut bytes = Vec::new();
-    let there = fs::read_into(path, &mut bytes, MAX_BYTES)?;
-    Ok(there.map(|_| String::from_utf8_lossy(&bytes).into_owned()))
+    let found = fs::read_into(path, &mut bytes, MAX_BYTES)?;
+    Ok(found.map(|_| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// The group of this process, by `/proc/self/cgroup`: `hierarchy:controller,…:/group`. Version 2 is hierarchy 0.
+/// The group of this process in `/proc/self/cgroup`: `hierarchy:controller,…:/group`. Version 2 is hierarchy 0.
 fn own_group<'a>(text: &'a str, version: &Version) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (hierarchy, rest) = line.split_once(':')?;
         let (controllers, group) = rest.split_once(':')?;
-        let is_first = (hierarchy == "0") == version.controller.is_empty();
-        (is_first && controllers.split(',').any(|it| it == version.controller)).then_some(group)
+        let is_version = (hierarchy == "0") == version.controller.is_empty();
+        (is_version && controllers.split(',').any(|it| it == version.controller)).then_some(group)
     })
 }
 
-/// Where groups are mounted.
+/// A mount of control groups.
 #[derive(Debug, PartialEq, Eq)]
 struct Mount {
-    /// The group that is seen at the mount point.
+    /// The group at the mount point.
     group: String,
     point: String,
 }
 
-/// The mount in which the group is seen, by `/proc/self/mountinfo`: `id parent device root point options… - type source options`.
-/// Where it is seen in none, the first mount there is: a group above it may be seen there.
+/// The mount that shows the group, from `/proc/self/mountinfo`: `id parent device root point options… - type source options`.
+/// If none does, the first one, which may show a group above it.
 fn mount(text: &str, own: &str, version: &Version) -> Option<Mount> {
     let mounts = text.lines().filter_map(|line| {
         let (mount, kind) = line.split_once(" - ")?;
@@ -149,11 +146,11 @@ fn mount(text: &str, own: &str, version: &Version) -> Option<Mount> {
         (filesystem == version.filesystem && has_controller).then_some(Mount { group, point })
     });
     let mut mounts: Vec<Mount> = mounts.collect();
-    let sees_own = mounts.iter().position(|it| Path::new(own).starts_with(&it.group));
-    (!mounts.is_empty()).then(|| mounts.swap_remove(sees_own.unwrap_or(0)))
+    let shows_own = mounts.iter().position(|it| Path::new(own).starts_with(&it.group));
+    (!mounts.is_empty()).then(|| mounts.swap_remove(shows_own.unwrap_or(0)))
 }
 
-/// A path of `mountinfo`, where a space is `\040`, for example.
+/// Decodes a path of `mountinfo`, in which a space is `\040`, for example.
 fn unescaped(path: &str) -> String {
     let mut parts = path.split('\\');
     let mut text = parts.next().unwrap_or_default().to_owned();
@@ -167,21 +164,20 @@ fn unescaped(path: &str) -> String {
     text
 }
 
-/// The folders of the group and of all above it, as far as they are mounted here.
+/// The mounted folders of the group and of all above it.
 fn folders(group: &str, mount: &Mount) -> Vec<PathBuf> {
     let below = Path::new(group).strip_prefix(&mount.group).unwrap_or(Path::new(group));
     let names: Vec<Component<'_>> = below.components().filter(|it| *it != Component::RootDir).collect();
-    // A group beside the one that is mounted is not seen: what is mounted is all there is to see.
-    let seen = if names.iter().all(|it| matches!(it, Component::Normal(_))) { names.len() } else { 0 };
-    (0..=seen).rev().map(|depth| Path::new(&mount.point).join(names[..depth].iter().collect::<PathBuf>())).collect()
+    // A group outside the mounted one is not visible; only the mounted one itself is.
+    let visible = if names.iter().all(|it| matches!(it, Component::Normal(_))) { names.len() } else { 0 };
+    (0..=visible).rev().map(|depth| Path::new(&mount.point).join(names[..depth].iter().collect::<PathBuf>())).collect()
 }
 
-/// A number of bytes.
 fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// What a file limits to: a number of bytes; `max` and what is as good as infinite are none.
+/// The limit in a file, in bytes; `None` for `max` and for a number that means no limit.
 fn limit(text: &str) -> Option<u64> {
     number(text).filter(|bytes| *bytes < UNLIMITED)
 }

@@ -1,10 +1,10 @@
-//! The figures of a process, by their names in reports.
+//! The figures of a process, named as in reports.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::kernel::{Account, Descriptors};
+use super::kernel::{Descriptors, Status};
 use super::{MemoryError, advance_epoch, kernel, mb, raw};
 
 /// Number of purges of this process.
@@ -51,7 +51,7 @@ impl Figures {
         self.allocated_bytes.saturating_sub(self.thread_cache_bytes)
     }
 
-    /// The log line of a purge, as operators know it from the older program.
+    /// The log line of a periodic purge, in the form of the older program.
     #[must_use]
     pub fn periodic_line(&self) -> String {
         let Self { allocated_bytes, resident_bytes, purges, .. } = self;
@@ -65,7 +65,7 @@ impl Figures {
 /// If the allocator or the kernel does not report them.
 pub fn figures() -> Result<Figures, MemoryError> {
     advance_epoch()?;
-    let Account { rss_bytes, peak_rss_bytes, rss_anon_bytes, threads } = kernel::account()?;
+    let Status { rss_bytes, peak_rss_bytes, rss_anon_bytes, threads } = kernel::status()?;
     let Descriptors { open, connections } = kernel::descriptors()?;
     Ok(Figures {
         allocated_bytes: statistic("stats.allocated")?,
@@ -86,7 +86,7 @@ pub fn figures() -> Result<Figures, MemoryError> {
 }
 
 /// Allocated bytes, thread caches included, and bytes in thread caches.
-pub(super) fn held() -> Result<(u64, u64), MemoryError> {
+pub(super) fn allocated() -> Result<(u64, u64), MemoryError> {
     advance_epoch()?;
     Ok((statistic("stats.allocated")?, statistic(THREAD_CACHES)?))
 }
@@ -103,7 +103,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_a_parked_thread_keeps_in_its_cache_is_told_apart() {
+    fn the_cache_of_a_parked_thread_is_reported_separately() {
         const FREED: usize = 64;
         const SIZE: usize = 4096;
         let (freed, waited) = std::sync::mpsc::channel();
@@ -116,7 +116,7 @@ mod tests {
         });
         waited.recv_timeout(Duration::from_secs(10)).unwrap();
         let figures = figures().unwrap();
-        // Of one size, a cache keeps a few at least.
+        // A cache keeps at least a few allocations of one size.
         assert!(figures.thread_cache_bytes >= 4 * SIZE as u64, "{figures:?}");
         assert!(figures.thread_cache_bytes < figures.allocated_bytes, "{figures:?}");
         assert_eq!(figures.live_bytes(), figures.allocated_bytes - figures.thread_cache_bytes);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn they_agree_with_each_other() {
+    fn figures_are_consistent() {
         let figures = figures().unwrap();
         assert!(figures.allocated_bytes <= figures.active_bytes, "{figures:?}");
         assert!(figures.active_bytes <= figures.mapped_bytes, "{figures:?}");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_that_operators_know() {
+    fn the_log_line_of_a_purge_has_the_form_of_the_older_program() {
         let figures = Figures { allocated_bytes: 12 << 20, resident_bytes: 18 << 20, purges: 5, ..Figures::default() };
         assert_eq!(figures.periodic_line(), "💾 Periodic GC: Alloc=12MB, Sys=18MB, NumGC=5");
     }

@@ -1,7 +1,7 @@
-//! The kernel's account of this process: what is resident, its threads, descriptors and connections.
+//! Figures from the kernel: resident memory, threads, descriptors and connections of this process.
 //!
-//! Measured with 218 MB resident: `status` 17 µs, the descriptors 8 µs, `smaps_rollup` 7 ms, as it walks all pages; the
-//! tables of TCP sockets in `/proc/self/net` 5 ms each, as they are the machine's, so sockets are asked one by one.
+//! With 218 MB resident, `status` takes 17 µs, listing descriptors 8 µs, and `smaps_rollup` 7 ms, since it walks all pages. The tables
+//! in `/proc/self/net` take 5 ms each, since they cover all sockets of the machine, so each socket is asked for its peer instead.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,26 @@ use std::path::{Path, PathBuf};
 use super::{MemoryError, raw};
 use crate::runtime::fs::{self, FsError};
 
-const STATUS: &str = "/proc/self/status";
-const ROLLUP: &str = "/proc/self/smaps_rollup";
+const STATUS_FILE: &str = "/proc/self/status";
+const ROLLUP_FILE: &str = "/proc/self/smaps_rollup";
 
-/// What `status` says.
+/// Figures from `/proc/self/status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Account {
+pub(super) struct Status {
     /// `VmRSS`
     pub(super) rss_bytes: u64,
     /// `VmHWM`
     pub(super) peak_rss_bytes: u64,
-    /// `RssAnon`; none where the kernel does not report it (before Linux 4.5, and some sandboxes).
+    /// `RssAnon`; `None` if the kernel does not report it (before Linux 4.5, and some sandboxes).
     pub(super) rss_anon_bytes: Option<u64>,
     /// `Threads`
     pub(super) threads: u64,
 }
 
-/// What `/proc/self/status` says now.
-pub(super) fn account() -> Result<Account, FsError> {
-    let status = fs::read_text(Path::new(STATUS), 64 << 10)?;
-    let required = |name| field(&status, name).ok_or_else(|| missing(STATUS, name));
-    Ok(Account {
+pub(super) fn status() -> Result<Status, FsError> {
+    let status = fs::read_text(Path::new(STATUS_FILE), 64 << 10)?;
+    let required = |name| field(&status, name).ok_or_else(|| missing(STATUS_FILE, name));
+    Ok(Status {
         rss_bytes: required("VmRSS:")? * 1024,
         peak_rss_bytes: required("VmHWM:")? * 1024,
         rss_anon_bytes: field(&status, "RssAnon:").map(|kib| kib * 1024),
@@ -37,31 +36,29 @@ pub(super) fn account() -> Result<Account, FsError> {
     })
 }
 
-/// What is in memory of this process now: `VmRSS`, as everyone else sees it. Kernels before 6.16 sum it up from time to
-/// time, and it lags by up to 128 KiB a core there.
+/// Resident memory of this process (`VmRSS`). Before Linux 6.16 it lags by up to 128 KiB per core.
 ///
 /// # Errors
-/// When the kernel does not say.
+/// If the kernel does not report it.
 pub fn rss_bytes() -> Result<u64, MemoryError> {
-    Ok(account()?.rss_bytes)
+    Ok(status()?.rss_bytes)
 }
 
-/// What is in memory of this process, with shared pages divided among those who share them. The dearest figure of all:
-/// it takes milliseconds for hundreds of megabytes. A kernel that was built without it gives the whole resident set, which
-/// is never less.
+/// Proportional set size of this process: shared pages are divided among the processes that share them. Takes milliseconds for
+/// hundreds of megabytes. If the kernel was built without it, this is `VmRSS`, which is never less.
 ///
 /// # Errors
-/// When the kernel does not say.
+/// If the kernel does not report it.
 pub fn pss_bytes() -> Result<u64, MemoryError> {
     let mut text = Vec::new();
-    if fs::read_into(Path::new(ROLLUP), &mut text, 64 << 10)?.is_none() {
+    if fs::read_into(Path::new(ROLLUP_FILE), &mut text, 64 << 10)?.is_none() {
         return rss_bytes();
     }
-    let kib = field(&String::from_utf8_lossy(&text), "Pss:").ok_or_else(|| missing(ROLLUP, "Pss:"))?;
+    let kib = field(&String::from_utf8_lossy(&text), "Pss:").ok_or_else(|| missing(ROLLUP_FILE, "Pss:"))?;
     Ok(kib * 1024)
 }
 
-/// The number behind a name at the start of a line.
+/// The number after a name at the start of a line.
 fn field(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
@@ -71,16 +68,15 @@ fn missing(path: &str, name: &str) -> FsError {
     FsError::new("read", Path::new(path), io::Error::other(format!("no {name}")))
 }
 
-/// Descriptors that are open.
+/// Numbers of open descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Descriptors {
-    /// All, without the one that lists them.
+    /// All, except the one that lists them.
     pub(super) open: u64,
-    /// Those that are TCP sockets with a peer.
+    /// TCP sockets with a peer.
     pub(super) connections: u64,
 }
 
-/// The descriptors of this process now.
 pub(super) fn descriptors() -> Result<Descriptors, FsError> {
     let listed = fs::list(Path::new("/proc/self/fd"))?;
     let number = |path: &PathBuf| path.file_name()?.to_str()?.parse().ok();
@@ -95,7 +91,7 @@ mod tests {
     use std::os::fd::AsRawFd as _;
 
     #[test]
-    fn a_field_is_the_number_behind_its_name() {
+    fn a_field_is_the_number_after_its_name() {
         let text = "VmPeak:\t  9 kB\nVmRSS:\t  217920 kB\nThreads:\t3\nPss:   12 kB\nPss_Dirty:  7 kB\n";
         assert_eq!(field(text, "VmRSS:"), Some(217_920));
         assert_eq!(field(text, "Threads:"), Some(3));
@@ -105,11 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_resident_agrees_with_the_walk_over_all_pages() {
-        // Other tests allocate meanwhile: of several readings the nearest counts.
+    fn rss_agrees_with_the_sum_over_all_pages() {
+        // Other tests allocate meanwhile, so the closest of several readings counts.
         let differences = (0..50).map(|_| {
             let before = rss_bytes().unwrap();
-            let text = std::fs::read_to_string(ROLLUP).unwrap();
+            let text = std::fs::read_to_string(ROLLUP_FILE).unwrap();
             let walked = field(&text, "Rss:").unwrap() * 1024;
             walked.abs_diff(before) * 100 / walked
         });
@@ -117,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_proportional_share_is_no_more_than_what_is_resident() {
+    fn pss_is_at_most_rss() {
         let shares = (0..50).map(|_| (pss_bytes().unwrap(), rss_bytes().unwrap()));
         assert!(shares.into_iter().any(|(pss, rss)| pss > 0 && pss <= rss));
     }
@@ -142,6 +138,6 @@ mod tests {
         let held = descriptors().unwrap();
         assert!(held.connections >= 2 && held.open >= held.connections + 5, "{held:?}");
         drop(server);
-        assert!(raw::is_tcp_with_peer(client.as_raw_fd()), "half closed is not gone");
+        assert!(raw::is_tcp_with_peer(client.as_raw_fd()), "a half-closed socket still has a peer");
     }
 }

@@ -1,17 +1,16 @@
 //! The memory limits of this process, and how much of each is in use.
 //!
-//! Two things are limited. What this process has resident may not pass the smallest limit there is, the configured one or that of
-//! a control group. What all processes of a control group hold between them may not pass the limit of the group, whoever of
-//! them holds it: a daemon and a job that share a group count together, and neither takes the group's limit for its own.
+//! Resident memory of this process counts against the smallest limit there is, whether configured or of a control group. Memory of all
+//! processes in a control group together counts against the group's limit, so a daemon and a job that share a group share its limit.
 
 use std::path::Path;
 
 use super::cgroup::{self, Group};
-use super::usage::{By, Limit, Origin, Usage, Used};
+use super::usage::{Limit, Origin, Scope, Usage, Used};
 use super::{MemoryError, rss_bytes};
 use crate::runtime::config::Loaded;
 
-/// All limits that are in force for this process: one at least.
+/// All limits in force for this process; at least one.
 #[derive(Debug, Clone)]
 pub struct Limits {
     smallest: Limit,
@@ -19,21 +18,20 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits in force for a program of that configuration; none where there is no limit at all.
+    /// The limits of a program with that configuration; `None` if it has none.
     #[must_use]
     pub fn of(loaded: &Loaded) -> Option<Self> {
         let configured = loaded.config.memory.limit_bytes().map(|bytes| {
-            let by = loaded.origin("memory.limit_mb").unwrap_or_default().to_owned();
-            Limit { bytes, origin: Origin::Configured(by) }
+            let place = loaded.origin("memory.limit_mb").unwrap_or_default().to_owned();
+            Limit { bytes, origin: Origin::Configured(place) }
         });
         Self::find(configured, Path::new("/"))
     }
 
-    /// The configured limit, and those of this process's control group and of the groups above it. The kernel's files are
-    /// looked for below `root`.
+    /// The configured limit, and those of this process's control group and the groups above it, from the kernel's files below `root`.
     fn find(configured: Option<Limit>, root: &Path) -> Option<Self> {
-        let groups = cgroup::limited(root).unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot read the memory limits of the control group; only memory.limit_mb is kept");
+        let groups = cgroup::limited_groups(root).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read the memory limits of the control group; only memory.limit_mb applies");
             Vec::new()
         });
         let limits = configured.into_iter().chain(groups.iter().map(|group| group.limit.clone()));
@@ -41,19 +39,19 @@ impl Limits {
         Some(Self { smallest, groups })
     }
 
-    /// Limits of which there is only one, on what this process has resident.
+    /// A single limit, on resident memory of this process.
     #[cfg(test)]
     pub(super) fn only(smallest: Limit) -> Self {
         Self { smallest, groups: Vec::new() }
     }
 
-    /// The smallest limit, whoever sets it.
+    /// The smallest limit.
     #[must_use]
     pub fn smallest(&self) -> &Limit {
         &self.smallest
     }
 
-    /// Its bytes.
+    /// The smallest limit in bytes.
     #[must_use]
     pub fn smallest_bytes(&self) -> u64 {
         self.smallest.bytes
@@ -62,11 +60,12 @@ impl Limits {
     /// How much of each limit is in use now.
     ///
     /// # Errors
-    /// When the kernel does not say.
+    /// If the kernel's figures cannot be read.
     pub fn usage(&self) -> Result<Usage, MemoryError> {
-        let own = Used { bytes: rss_bytes()?, by: By::Process, limit: self.smallest.clone() };
-        let of_group =
-            |group: &Group| Ok(Used { bytes: group.used_bytes()?, by: By::ControlGroup, limit: group.limit.clone() });
+        let own = Used { bytes: rss_bytes()?, scope: Scope::Process, limit: self.smallest.clone() };
+        let of_group = |group: &Group| {
+            Ok(Used { bytes: group.used_bytes()?, scope: Scope::ControlGroup, limit: group.limit.clone() })
+        };
         Ok(Usage { own, groups: self.groups.iter().map(of_group).collect::<Result<_, MemoryError>>()? })
     }
 }
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smaller_of_the_configured_limit_and_the_groups_counts() {
+    fn the_smaller_of_the_configured_and_the_group_limit_applies() {
         let root = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = root.path().join(path);
@@ -105,7 +104,7 @@ mod tests {
         ] {
             assert_eq!(smallest(configured_mb).unwrap(), expected);
         }
-        // Both are kept all the same: the group may be full of what others hold.
+        // Both still apply: other processes may fill the group.
         write("cg/a/memory.current", "50000000\n");
         write("cg/a/memory.stat", "inactive_file 7000000\nactive_file 3000000\n");
         let usage = Limits::find(Some(configured(1 << 40)), root.path()).unwrap().usage().unwrap();

@@ -1,7 +1,7 @@
-//! Keeping a process below its limits: samples the kernel's figures, and does what the [`PressurePolicy`] says.
+//! Keeps a process below its memory limits: samples the kernel's figures and carries out what the [`PressurePolicy`] decides.
 //!
-//! A thread of its own, so that no work keeps it from looking; purges run on another, since one that takes long would
-//! keep it too, and a process was once killed for that. Without a limit there is no thread at all.
+//! It has a thread of its own, so that no other work delays it, and purges on another thread, because a slow purge would delay the next
+//! sample. Without a limit there is no thread.
 
 #[cfg(test)]
 mod tests;
@@ -22,14 +22,13 @@ use super::usage::{Usage, Used};
 use super::{MemoryError, Purged, mb, purge_all};
 use crate::runtime::concurrency_limit::ConcurrencyLimit;
 
-/// How often the kernel is asked.
-const EVERY: Duration = Duration::from_millis(100);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A limit was reached: why the process was told to stop.
+/// The limit that stopped the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached(pub Used);
+pub struct LimitReached(pub Used);
 
-impl fmt::Display for Reached {
+impl fmt::Display for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "memory limit reached: {}", self.0)
     }
@@ -39,18 +38,17 @@ impl fmt::Display for Reached {
 #[derive(Debug)]
 pub struct MemoryLimiter {
     concurrency: ConcurrencyLimit,
-    reached: Arc<OnceLock<Reached>>,
-    /// Dropped at the end: tells the thread to end.
+    reached: Arc<OnceLock<LimitReached>>,
+    /// Dropping it ends the thread.
     alive: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl MemoryLimiter {
-    /// Begins to look, if there is a limit. Purges reach the workers of `runtime`; `stop` is cancelled where nothing else
-    /// helps.
+    /// Starts sampling if there is a limit. Purges include the workers of `runtime`; `stop` is cancelled as a last resort.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system refuses to start a thread.
     pub fn start(limits: Option<Limits>, role: Role, runtime: Handle, stop: CancellationToken) -> io::Result<Self> {
         let Some(limits) = limits else {
             return Ok(Self {
@@ -63,23 +61,24 @@ impl MemoryLimiter {
         let smallest = limits.smallest();
         tracing::info!(limit_mb = mb(smallest.bytes), limit = %smallest, "memory is limited");
         let usage = Box::new(move || limits.usage());
-        Self::start_with(role, stop, Means { every: EVERY, usage, purge: Arc::new(move || purge_all(&runtime)) })
+        let purge = Arc::new(move || purge_all(&runtime));
+        Self::start_with(role, stop, Hooks { interval: SAMPLE_INTERVAL, usage, purge })
     }
 
-    fn start_with(role: Role, stop: CancellationToken, means: Means) -> io::Result<Self> {
+    fn start_with(role: Role, stop: CancellationToken, hooks: Hooks) -> io::Result<Self> {
         let concurrency = ConcurrencyLimit::new(role.boards());
         let reached = Arc::new(OnceLock::new());
-        let mut watch = Watch {
-            ladder: PressurePolicy::new(role),
+        let mut sampler = Sampler {
+            policy: PressurePolicy::new(role),
             concurrency: concurrency.clone(),
             reached: Arc::clone(&reached),
             stop,
             purging: None,
-            blind: false,
-            means,
+            failing: false,
+            hooks,
         };
         let (alive, ended) = channel();
-        let thread = std::thread::Builder::new().name("memory-guard".into()).spawn(move || watch.run(&ended))?;
+        let thread = std::thread::Builder::new().name("memory-limiter".into()).spawn(move || sampler.run(&ended))?;
         Ok(Self { concurrency, reached, alive: Some(alive), thread: Some(thread) })
     }
 
@@ -89,9 +88,9 @@ impl MemoryLimiter {
         &self.concurrency
     }
 
-    /// Why it told the process to stop, if it did: exit code 75.
+    /// The limit that stopped the process, if one did (exit code 75).
     #[must_use]
-    pub fn reached(&self) -> Option<&Reached> {
+    pub fn reached(&self) -> Option<&LimitReached> {
         self.reached.get()
     }
 }
@@ -107,56 +106,54 @@ impl Drop for MemoryLimiter {
     }
 }
 
-/// How the guard sees and acts.
-struct Means {
-    every: Duration,
+/// What a [`Sampler`] needs of the system; tests replace it.
+struct Hooks {
+    interval: Duration,
     usage: Box<dyn FnMut() -> Result<Usage, MemoryError> + Send>,
     purge: Arc<dyn Fn() -> Result<Purged, MemoryError> + Send + Sync>,
 }
 
-/// The thread's own.
-struct Watch {
-    ladder: PressurePolicy,
+/// The state of the limiter's thread.
+struct Sampler {
+    policy: PressurePolicy,
     concurrency: ConcurrencyLimit,
-    reached: Arc<OnceLock<Reached>>,
+    reached: Arc<OnceLock<LimitReached>>,
     stop: CancellationToken,
     purging: Option<JoinHandle<()>>,
-    /// Whether the kernel did not answer the last time.
-    blind: bool,
-    means: Means,
+    /// Whether the last sample failed, so that a failure is logged once.
+    failing: bool,
+    hooks: Hooks,
 }
 
-impl Watch {
+impl Sampler {
     fn run(&mut self, ended: &Receiver<()>) {
         let begun = Instant::now();
         loop {
-            self.look(begun.elapsed());
-            if ended.recv_timeout(self.means.every) != Err(RecvTimeoutError::Timeout) {
+            self.sample(begun.elapsed());
+            if ended.recv_timeout(self.hooks.interval) != Err(RecvTimeoutError::Timeout) {
                 break;
             }
         }
         self.join_purge();
     }
 
-    fn look(&mut self, at: Duration) {
-        let usage = match (self.means.usage)() {
-            Ok(usage) => {
-                self.blind = false;
-                usage
-            }
+    fn sample(&mut self, at: Duration) {
+        let usage = match (self.hooks.usage)() {
+            Ok(usage) => usage,
             Err(error) => {
-                if !std::mem::replace(&mut self.blind, true) {
+                if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(%error, "the memory limit cannot be kept");
                 }
                 return;
             }
         };
+        self.failing = false;
         if self.purging.as_ref().is_some_and(JoinHandle::is_finished) {
             self.join_purge();
         }
         let group = usage.group().map_or(0, Used::percent);
         let sample = Sample { at, own: usage.own.percent(), group, purging: self.purging.is_some() };
-        let step = self.ladder.step(sample);
+        let step = self.policy.step(sample);
         let nearest = usage.nearest();
         let (used_mb, limit, percent) = (mb(nearest.bytes), &nearest.limit, nearest.percent());
         match step {
@@ -173,10 +170,9 @@ impl Watch {
                 tracing::info!(used_mb, %limit, percent, boards, "below the memory limit: more boards in flight");
                 self.concurrency.set(boards);
             }
-            Step::StopOrderly => {
-                let reached = Reached(nearest.clone());
+            Step::Stop => {
+                let reached = LimitReached(nearest.clone());
                 tracing::error!(used_mb, %limit, percent, "{reached}: stopping in order");
-                // It is told once, so it is set once.
                 self.reached.get_or_init(|| reached);
                 self.stop.cancel();
             }
@@ -185,21 +181,20 @@ impl Watch {
 
     fn purge(&mut self) {
         if self.purging.is_some() {
-            // Still at the one before.
             return;
         }
-        let purge = Arc::clone(&self.means.purge);
+        let purge = Arc::clone(&self.hooks.purge);
         let work = move || match purge() {
             Ok(it) => {
                 let (before_mb, after_mb) = (mb(it.before.rss_bytes), mb(it.after.rss_bytes));
                 let took_ms = it.took.as_millis();
                 tracing::info!(before_mb, after_mb, took_ms, "purged near the memory limit");
             }
-            Err(error) => tracing::warn!(%error, "no purge"),
+            Err(error) => tracing::warn!(%error, "cannot purge"),
         };
         match std::thread::Builder::new().name("purge".into()).spawn(work) {
             Ok(thread) => self.purging = Some(thread),
-            Err(error) => tracing::warn!(%error, "no thread to purge on"),
+            Err(error) => tracing::warn!(%error, "cannot start a thread to purge"),
         }
     }
 

@@ -17,7 +17,7 @@ pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Durati
     let names = (NAME, Some("⏹️ Memory monitoring stopped"));
     Periodic::start(tasks, stop, Cadence::Every(every), names, move |_| match purge_all(&runtime) {
         Ok(purged) => tracing::info!("{}", purged.after.periodic_line()),
-        Err(error) => tracing::warn!(%error, "no purge"),
+        Err(error) => tracing::warn!(%error, "cannot purge"),
     })
 }
 
@@ -27,7 +27,7 @@ pub fn purge_periodically_unlogged(tasks: &Tasks, stop: &CancellationToken, ever
     Periodic::start(tasks, stop, Cadence::Every(every), (NAME, None), |_| give_back())
 }
 
-const NAME: &str = "giving memory back";
+const NAME: &str = "purging memory";
 
 #[cfg(test)]
 mod tests {

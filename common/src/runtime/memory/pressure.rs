@@ -1,56 +1,54 @@
-//! How a process gives way on the way to its limit: which step comes next. Pure: takes figures and times, does nothing.
+//! How a process reacts as it nears its memory limit: which step comes next. Pure: figures and times in, a step out.
 //!
-//! | in use, of the limit | step |
+//! | used, of the limit | step |
 //! | --- | --- |
-//! | under 70 % for 10 s | twice as many boards in flight again, until it is as many as there were |
-//! | 75 % | a purge, and another each time it comes to a higher step; while it stays, after 5, 10, 20, … 60 s |
-//! | 85 %, after a purge | half as many boards in flight, at most once a second, down to one |
-//! | 95 %, after a purge | one board in flight; if it stays so high for 2 s, an orderly stop |
+//! | below 70 % for 10 s | double the boards in flight, up to the initial number |
+//! | 75 % | purge; again on reaching a higher level, and while it stays up, after 5, 10, 20, … 60 s |
+//! | 85 %, after a purge | halve the boards in flight, at most once a second, down to one |
+//! | 95 %, after a purge | one board in flight; if that does not help within 2 s, an orderly stop |
 //! | 100 %, after a purge, with one board in flight | an orderly stop |
 //!
-//! The steps are those of programs that live with limits: a purge at 75 %, and at 0.7, 0.8, 0.9 harder ones each. Between
-//! 70 and 75 % nothing changes, so that a process at the edge does not go to and fro.
+//! Between 70 and 75 % nothing changes, so that a process at the edge does not oscillate.
 //!
-//! A job counts whichever is nearer to its limit, what it has resident or what its control group holds: it gives way to daemons that
-//! share the group. A daemon purges when the group is near its limit, but stops only for what it has resident itself: what it
-//! could give would not help where a job is large.
+//! A job goes by the worse of two figures: its own resident memory and what its control group holds. So it gives way to daemons in the
+//! group. A daemon purges for the group but stops only for its own memory: stopping it would not help against a large job.
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-/// Under this share, in percent, all is well again.
+/// Below this percentage there is no pressure.
 const CALM: u64 = 70;
-/// How long all has to be well until more boards are allowed.
+/// How long there must be no pressure before more boards are allowed.
 const CALM_FOR: Duration = Duration::from_secs(10);
-/// The pauses between purges that did not help.
+/// The shortest and the longest pause between purges that did not help.
 const PURGE_PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)];
-/// How long a purge that is at work is waited for.
-const PURGE_TAKES: Duration = Duration::from_secs(1);
-/// How long boards in flight get to be done, before fewer still are allowed.
+/// How long to wait for a running purge.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long boards in flight may take to finish before the number is reduced further.
 const SETTLING: Duration = Duration::from_secs(1);
-/// How long it may stay right below the limit.
-const AT_THE_TOP: Duration = Duration::from_secs(2);
+/// How long usage may stay critical.
+const CRITICAL_FOR: Duration = Duration::from_secs(2);
 
-/// How near the limit is.
+/// How close usage is to the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Height {
+enum Level {
     Low,
-    Purge,
-    Fewer,
-    Top,
-    Over,
+    Elevated,
+    High,
+    Critical,
+    Exceeded,
 }
 
-impl Height {
+impl Level {
     fn of(percent: u64) -> Self {
         match percent {
             0..75 => Self::Low,
-            75..85 => Self::Purge,
-            85..95 => Self::Fewer,
-            95..100 => Self::Top,
-            100.. => Self::Over,
+            75..85 => Self::Elevated,
+            85..95 => Self::High,
+            95..100 => Self::Critical,
+            100.. => Self::Exceeded,
         }
     }
 }
@@ -60,30 +58,30 @@ impl Height {
 pub enum Step {
     /// Nothing.
     None,
-    /// Give back what is free.
+    /// Return unused memory.
     Purge,
-    /// From now on, so many boards in flight: fewer than before.
+    /// Reduce the boards in flight to this number.
     FewerBoards(usize),
-    /// From now on, so many boards in flight: more than before.
+    /// Raise the boards in flight to this number.
     MoreBoards(usize),
-    /// Stop in order, with exit code 75. Told once.
-    StopOrderly,
+    /// Stop in order, with exit code 75. Returned once.
+    Stop,
 }
 
-/// Who gives way.
+/// The kind of process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// A process that has up to so many boards in flight, and that can be run again.
+    /// Can be stopped and run again later.
     Job {
-        /// How many, to begin with.
+        /// The initial number of boards in flight.
         boards: usize,
     },
-    /// A process that is to stay.
+    /// Should keep running.
     Daemon,
 }
 
 impl Role {
-    /// How many boards may be in flight, to begin with.
+    /// The initial number of boards in flight.
     #[must_use]
     pub fn boards(self) -> usize {
         match self {
@@ -93,54 +91,54 @@ impl Role {
     }
 }
 
-/// What is known at one moment.
+/// One measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// When, since the beginning.
+    /// The time since the start.
     pub at: Duration,
-    /// What this process has resident, in percent of its limit.
+    /// Resident memory of this process, in percent of its limit.
     pub own: u64,
-    /// What its control group holds, in percent of the group's limit; 0 where it has none.
+    /// Memory of its control group, in percent of the group's limit; 0 if it has none.
     pub group: u64,
-    /// Whether a purge is at work.
+    /// Whether a purge is running.
     pub purging: bool,
 }
 
-/// Where a process stands.
+/// Decides the next step, given one sample after another.
 #[derive(Debug, Clone)]
 pub struct PressurePolicy {
     role: Role,
-    most_boards: usize,
+    max_boards: usize,
     boards: usize,
     /// When the number of boards last changed.
     changed: Option<Duration>,
-    /// The last purge since all was well.
+    /// The last purge since the pressure began.
     purged: Option<Purged>,
     calm_since: Option<Duration>,
-    top_since: Option<Duration>,
+    critical_since: Option<Duration>,
     stopping: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Purged {
     at: Duration,
-    height: Height,
+    level: Level,
     next_after: Duration,
 }
 
 impl PressurePolicy {
-    /// A ladder for a process that has just started.
+    /// The policy of a process that has just started.
     #[must_use]
     pub fn new(role: Role) -> Self {
         let boards = role.boards();
         Self {
             role,
-            most_boards: boards,
+            max_boards: boards,
             boards,
             changed: None,
             purged: None,
             calm_since: None,
-            top_since: None,
+            critical_since: None,
             stopping: false,
         }
     }
@@ -151,80 +149,77 @@ impl PressurePolicy {
         self.boards
     }
 
-    /// Takes what is known now, and says what to do. What it says is taken to be done.
+    /// The step that follows from a sample. The policy assumes that it is carried out.
     pub fn step(&mut self, sample: Sample) -> Step {
         if self.stopping {
             return Step::None;
         }
         let percent = sample.own.max(sample.group);
-        let height = match self.role {
-            Role::Job { .. } => Height::of(percent),
-            Role::Daemon => Height::of(sample.own).max(Height::of(sample.group).min(Height::Purge)),
+        let level = match self.role {
+            Role::Job { .. } => Level::of(percent),
+            Role::Daemon => Level::of(sample.own).max(Level::of(sample.group).min(Level::Elevated)),
         };
-        if height < Height::Top {
-            self.top_since = None;
+        if level < Level::Critical {
+            self.critical_since = None;
         }
         if percent < CALM {
-            return self.calm(sample.at);
+            return self.recover(sample.at);
         }
         self.calm_since = None;
-        if height == Height::Low {
+        // The effect of a purge shows only when it is over.
+        let is_purging = sample.purging && self.purged.is_none_or(|it| sample.at < it.at + PURGE_TIMEOUT);
+        if level == Level::Low || is_purging {
             return Step::None;
         }
-        // What a purge gives back shows when it is done.
-        let is_purging = sample.purging && self.purged.is_none_or(|it| sample.at < it.at + PURGE_TAKES);
-        if is_purging {
-            return Step::None;
-        }
-        if let Some(next_after) = self.pause_if_due(sample.at, height) {
-            self.purged = Some(Purged { at: sample.at, height, next_after });
+        if let Some(next_after) = self.pause_if_due(sample.at, level) {
+            self.purged = Some(Purged { at: sample.at, level, next_after });
             return Step::Purge;
         }
-        self.harder(sample.at, height)
+        self.escalate(sample.at, level)
     }
 
-    fn calm(&mut self, at: Duration) -> Step {
+    fn recover(&mut self, at: Duration) -> Step {
         self.purged = None;
         let since = *self.calm_since.get_or_insert(at);
-        if self.boards >= self.most_boards || at < since + CALM_FOR {
+        if self.boards >= self.max_boards || at < since + CALM_FOR {
             return Step::None;
         }
         self.calm_since = Some(at);
-        Step::MoreBoards(self.change(at, self.boards.saturating_mul(2).min(self.most_boards)))
+        Step::MoreBoards(self.change(at, self.boards.saturating_mul(2).min(self.max_boards)))
     }
 
-    /// If a purge is due, after which pause the next one is.
-    fn pause_if_due(&self, at: Duration, height: Height) -> Option<Duration> {
+    /// If a purge is due, the pause until the next one.
+    fn pause_if_due(&self, at: Duration, level: Level) -> Option<Duration> {
         let [shortest, longest] = PURGE_PAUSES;
         match self.purged {
             None => Some(shortest),
-            Some(last) if height > last.height => Some(shortest),
+            Some(last) if level > last.level => Some(shortest),
             Some(last) if at >= last.at + last.next_after => Some((last.next_after * 2).min(longest)),
             Some(_) => None,
         }
     }
 
-    /// The steps after a purge that did not help.
-    fn harder(&mut self, at: Duration, height: Height) -> Step {
-        if height < Height::Fewer {
+    /// The step after a purge that did not help.
+    fn escalate(&mut self, at: Duration, level: Level) -> Step {
+        if level < Level::High {
             return Step::None;
         }
         if self.boards > 1 {
-            if height >= Height::Top {
+            if level >= Level::Critical {
                 return Step::FewerBoards(self.change(at, 1));
             }
             let is_settled = self.changed.is_none_or(|changed| at >= changed + SETTLING);
             return if is_settled { Step::FewerBoards(self.change(at, self.boards / 2)) } else { Step::None };
         }
-        if height < Height::Top {
+        if level < Level::Critical {
             return Step::None;
         }
-        let since = *self.top_since.get_or_insert(at);
-        if height == Height::Top && at < since + AT_THE_TOP {
+        let since = *self.critical_since.get_or_insert(at);
+        if level == Level::Critical && at < since + CRITICAL_FOR {
             return Step::None;
         }
         self.stopping = true;
-        Step::StopOrderly
+        Step::Stop
     }
 
     fn change(&mut self, at: Duration, boards: usize) -> usize {

@@ -108,7 +108,7 @@ struct Barrier {
 }
 
 impl Barrier {
-    /// Waits until all have arrived or the time is over. Returns how many have.
+    /// Waits until all have arrived or the time is up. Returns how many have.
     fn wait(&self, arriving: usize) -> usize {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         let left = self.until.saturating_duration_since(Instant::now());
@@ -147,6 +147,7 @@ fn flush_workers(runtime: &Handle, timeout: Duration) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use r3e_needs::until;
     use std::sync::mpsc::channel;
 
     const LONG: Duration = Duration::from_secs(10);
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_freed_is_given_back() {
+    fn freed_memory_is_returned() {
         const SIZE: usize = 64 << 20;
         const HALF: u64 = SIZE as u64 / 2;
         let trial = || {
@@ -175,16 +176,16 @@ mod tests {
             assert_eq!(i128::from(purged.given_back_bytes()), difference);
             let was_there = during.allocated_bytes >= before.allocated_bytes + HALF / 5 * 9
                 && during.rss_bytes >= before.rss_bytes + HALF;
-            // The kernel sums its counters up from time to time, so the peak may lag a little behind.
+            // The kernel updates the peak only from time to time.
             let was_seen = purged.after.peak_rss_bytes >= before.rss_bytes + HALF;
             was_there && was_seen && purged.after.rss_bytes < during.rss_bytes - HALF
         };
-        // Other tests of this process allocate meanwhile: one trial that they leave alone is enough.
+        // Other tests of this process allocate meanwhile, so one undisturbed trial is enough.
         assert!((0..20).any(|_| trial()));
     }
 
     #[test]
-    fn workers_that_are_parked_are_reached() {
+    fn parked_workers_flush_their_caches() {
         for workers in 1..=8 {
             let runtime = runtime(workers);
             assert_eq!(flush_workers(runtime.handle(), LONG), workers);
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_are_at_work_are_not_waited_for() {
+    fn busy_workers_are_not_waited_for() {
         let runtime = runtime(3);
         let (end, ended) = channel::<()>();
         let (busy, is_busy) = channel();
@@ -203,7 +204,7 @@ mod tests {
         is_busy.recv_timeout(LONG).unwrap();
         let reached = flush_workers(runtime.handle(), Duration::from_millis(500));
         assert!((1..=2).contains(&reached), "{reached}");
-        // Nor are those whose work blocks where it may: another thread does the worker's.
+        // A worker in `block_in_place` is replaced by another thread, which flushes instead.
         drop(end);
         let (end, ended) = channel::<()>();
         let (busy, is_busy) = channel();
@@ -217,18 +218,14 @@ mod tests {
         assert_eq!(flush_workers(runtime.handle(), LONG), 3);
         drop(end);
         runtime.block_on(async { (at_work.await.unwrap(), blocked.await.unwrap()) });
-        let begun = Instant::now();
-        while runtime.metrics().num_alive_tasks() > 0 {
-            assert!(begun.elapsed() < LONG, "a task was left behind");
-            std::thread::yield_now();
-        }
+        until("no task is left", || runtime.metrics().num_alive_tasks() == 0);
     }
 
     #[test]
-    fn a_runtime_that_nobody_drives_is_not_waited_for() {
+    fn a_runtime_that_is_not_driven_is_not_waited_for() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_eq!(flush_workers(runtime.handle(), Duration::from_millis(1)), 0);
         runtime.block_on(tokio::task::yield_now());
-        assert_eq!(runtime.metrics().num_alive_tasks(), 0, "what was called off is gone");
+        assert_eq!(runtime.metrics().num_alive_tasks(), 0, "the cancelled task is gone");
     }
 }

@@ -1,4 +1,4 @@
-//! Calls of jemalloc and the kernel without a safe interface: the only unsafe code of the project.
+//! Calls of jemalloc and the kernel that have no safe interface: the only unsafe code of the programs.
 #![expect(unsafe_code, reason = "jemalloc reads its options from a symbol, and purging has no safe interface")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint};

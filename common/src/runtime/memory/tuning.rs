@@ -1,4 +1,4 @@
-//! Checks that the allocator uses its options: a misspelt one would only show in a figure, months later.
+//! Checks that the allocator uses the compiled-in options: jemalloc ignores a misspelt one, which would only show months later.
 
 use super::{MemoryError, raw};
 
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_allocator_took_its_settings() {
+    fn the_allocator_uses_the_options() {
         check_tuning().unwrap();
     }
 }

@@ -102,7 +102,7 @@ fn a_damaged_history_is_moved_aside_whole_and_every_time_by_another_name() {
 }
 
 #[test]
-fn processes_of_one_number_in_two_containers_are_two() {
+fn equal_process_ids_in_two_containers_are_two_processes() {
     let (_folder, path) = place();
     let mut writer = Writer::open(&path).unwrap();
     let reader = Reader::open(&path).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! A year of days with jobs of all lengths, across due times, that fail in all ways: what becomes of each day's refresh.
+//! A simulated year of jobs with all lengths and outcomes: each day's refresh has a known fate.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ enum Fate {
     Done,
     /// Done by a full refresh that was running when it was due.
     DoneByAnother,
-    /// It was tried, and failed until the next one was due.
+    /// It failed until the next one was due.
     Superseded,
     /// It failed `schedule.attempts` times in ways that waiting may not fix.
     GivenUp,
@@ -32,8 +32,8 @@ struct World {
     random: fastrand::Rng,
     timetable: Timetable,
     agenda: Agenda,
-    at_work: Option<(Try, Instant, Ending)>,
-    /// The day whose refresh is not over, and what becomes of it when the refresh is done.
+    running: Option<(Attempt, Instant, Outcome)>,
+    /// The day whose refresh is unfinished, and its fate if the refresh succeeds.
     pending: Option<(Date, Fate)>,
     fates: BTreeMap<Date, Fate>,
 }
@@ -46,10 +46,10 @@ impl World {
     }
 
     fn due(&mut self, day: Date, now: Instant) {
-        let at_work = self.at_work.map(|(tried, ..)| tried.job);
+        let running = self.running.map(|(attempt, ..)| attempt.job);
         let waiting = self.agenda.waiting(Job::Refresh(Reason::Due));
-        if self.agenda.due(Reason::Due, at_work, now) {
-            assert!(self.pending.is_none() || waiting.is_some_and(|it| it.attempt > 1), "{day} {:?}", self.pending);
+        if self.agenda.due(Reason::Due, running, now) {
+            assert!(self.pending.is_none() || waiting.is_some_and(|it| it.number > 1), "{day} {:?}", self.pending);
             self.over(Some(Fate::Superseded));
             self.pending = Some((day, Fate::Done));
         } else {
@@ -60,34 +60,34 @@ impl World {
     }
 
     fn step(&mut self, now: Instant) {
-        if let Some((tried, until, ending)) = self.at_work
+        if let Some((attempt, until, outcome)) = self.running
             && until <= now
         {
-            self.at_work = None;
-            let next = self.agenda.ended(tried, ending, now, self.random.f64());
-            if matches!(tried.job, Job::Refresh(_)) {
+            self.running = None;
+            let next = self.agenda.ended(attempt, outcome, now, self.random.f64());
+            if matches!(attempt.job, Job::Refresh(_)) {
                 match next {
-                    Next::Over => self.over(None),
-                    Next::GivenUp => self.over(Some(Fate::GivenUp)),
-                    _ => assert!(self.agenda.waiting(tried.job).is_some(), "{next:?}"),
+                    Next::Finished => self.over(None),
+                    Next::GiveUp => self.over(Some(Fate::GivenUp)),
+                    _ => assert!(self.agenda.waiting(attempt.job).is_some(), "{next:?}"),
                 }
             }
         }
-        // Somebody asks for boards now and then, and for everything.
+        // Now and then a trigger file requests some boards, or all.
         let asked = self.random.u32(0..3000);
-        if self.at_work.is_none() && asked < 4 {
-            self.agenda.ask(if asked == 0 { Job::Refresh(Reason::Trigger) } else { Job::Boards }, now);
+        if self.running.is_none() && asked < 4 {
+            self.agenda.add(if asked == 0 { Job::Refresh(Reason::Trigger) } else { Job::Boards }, now);
         }
-        if self.at_work.is_none()
-            && let Some(tried) = self.agenda.start(now)
+        if self.running.is_none()
+            && let Some(attempt) = self.agenda.start(now)
         {
             let length = MINUTE * u32::try_from(self.random.u64(1..=LONGEST)).unwrap();
-            let ending = match self.random.u32(0..10) {
-                0 => Ending::Fault,
-                1..4 => Ending::Transient,
-                _ => Ending::Done,
+            let outcome = match self.random.u32(0..10) {
+                0 => Outcome::Fault,
+                1..4 => Outcome::Transient,
+                _ => Outcome::Done,
             };
-            self.at_work = Some((tried, now + length, ending));
+            self.running = Some((attempt, now + length, outcome));
         }
     }
 }
@@ -104,12 +104,12 @@ fn each_day_has_one_refresh_or_a_reason_why_not() {
             random: fastrand::Rng::with_seed(seed),
             timetable: Timetable::new(calendar, true, None, begin),
             agenda: Agenda::new(retries),
-            at_work: None,
+            running: None,
             pending: None,
             fates: BTreeMap::new(),
         };
         let (mut clock, mut now) = (begin, Instant::now());
-        world.agenda.ask(Job::Load, now);
+        world.agenda.add(Job::Load, now);
         let end = date(2027, 1, 1).at(2, 0, 0, 0);
         while zone.civil(clock) < end {
             if let Some(due) = world.timetable.advance(clock).due {
@@ -121,7 +121,7 @@ fn each_day_has_one_refresh_or_a_reason_why_not() {
         let last = world.pending.map(|(day, _)| day);
         let days = date(2026, 1, 1).series(jiff::ToSpan::days(1)).take_while(|day| day.year() == 2026);
         for day in days {
-            assert!(world.fates.contains_key(&day) || last == Some(day), "nothing became of {day}");
+            assert!(world.fates.contains_key(&day) || last == Some(day), "{day} has no fate");
         }
         for fate in world.fates.into_values() {
             *counts.entry(fate).or_insert(0_u32) += 1;

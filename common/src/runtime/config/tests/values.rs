@@ -69,8 +69,7 @@ fn a_path_need_not_be_unicode_and_other_values_must() {
     assert_eq!(World::with_file("cache.dir = []\nmonitor.history = [47, 256]").wrong(&[]).len(), 2);
 }
 
-/// What is loaded prints to what loads to the same; what is refused is so with errors, each on one line that cannot steer a
-/// terminal.
+/// Checks that a loaded configuration prints to one that loads to the same, and that errors are single lines without control characters.
 fn check(world: &World, arguments: &[&str]) {
     match world.load_with(arguments) {
         Ok(loaded) => assert_eq!(World::with_file(loaded.to_toml()).load().unwrap().config, loaded.config),
@@ -109,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_loads_to_the_same(
+    fn a_printed_configuration_loads_to_the_same(
         dir in "[^-\0/.][^\0/]{0,12}",
         max_age in 0..u64::MAX / 8,
         agent in "[!-~]([ -~]{0,10}[!-~])?",

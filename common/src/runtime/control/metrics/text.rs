@@ -27,10 +27,10 @@ impl Format {
     }
 }
 
-/// A name and a value that tell one sample of a family from another.
+/// Name and value of a label.
 pub type Label = (&'static str, String);
 
-/// One family of metrics, as read at one moment.
+/// A family of metrics, as read at one time.
 #[derive(Debug)]
 struct Family {
     name: &'static str,
@@ -40,7 +40,7 @@ struct Family {
     samples: Vec<(Vec<Label>, f64)>,
 }
 
-/// Metrics as read at one moment, family by family.
+/// Metrics as read at one time, family by family.
 #[derive(Debug, Default)]
 pub struct Exposition {
     families: Vec<Family>,

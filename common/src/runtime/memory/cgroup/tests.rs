@@ -1,4 +1,4 @@
-//! What the kernel writes on machines of all kinds, and which limits are found there.
+//! Kernel files of different machines, and the limits that are found in them.
 
 use super::*;
 
@@ -52,12 +52,12 @@ fn found(groups: &str, mounts: &str, files: &[(&str, &str)]) -> Vec<String> {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, format!("{text}\n")).unwrap();
     }
-    let limited = limited(root.path()).unwrap();
-    limited.iter().map(|group| group.limit.to_string().replace("/sys/fs/cgroup/", "")).collect()
+    let groups = limited_groups(root.path()).unwrap();
+    groups.iter().map(|group| group.limit.to_string().replace("/sys/fs/cgroup/", "")).collect()
 }
 
 #[test]
-fn limits_of_groups_as_they_are_found_in_the_world() {
+fn limits_on_common_systems() {
     const NONE: &str = "9223372036854771712";
     let check = |what: &str, groups, mounts, files: &[(&str, &str)], expected: &[&str]| {
         assert_eq!(found(groups, mounts, files), expected, "{what}");
@@ -65,7 +65,7 @@ fn limits_of_groups_as_they_are_found_in_the_world() {
     let together = HYBRID.replace("rw,memory", "rw,cpu,memory");
     let service = "0::/system.slice/r3e-scheduler.service\n";
     check(
-        "a service of systemd: of two files the smaller, and what its slice has",
+        "a service of systemd: the smaller of two limits, and that of its slice",
         service,
         UNIFIED,
         &[
@@ -81,7 +81,7 @@ fn limits_of_groups_as_they_are_found_in_the_world() {
         ],
     );
     check(
-        "a user's session: no limit but that of the slice of all users",
+        "a user's session: only the slice of all users has a limit",
         "0::/user.slice/user-1000.slice/session-3.scope\n",
         UNIFIED,
         &[
@@ -92,14 +92,14 @@ fn limits_of_groups_as_they_are_found_in_the_world() {
         &["user.slice/memory.max = 536870912 (512 MB)"],
     );
     check(
-        "a container on version 2 has a namespace: its group is the root",
+        "a container on version 2: its group is the root of a namespace",
         "0::/\n",
         "612 600 0:29 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw,nsdelegate\n",
         &[("memory.max", "67108864"), ("memory.high", "max")],
         &["memory.max = 67108864 (64 MB)"],
     );
     check(
-        "a shell that was moved into a container's namespace: only the mount is seen",
+        "a shell moved into a container's namespace: only the mount is visible",
         "0::/../../system.slice/ssh.service\n",
         "612 600 0:29 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n",
         &[("memory.max", "67108864")],
@@ -152,20 +152,20 @@ fn limits_of_groups_as_they_are_found_in_the_world() {
         &[("memory/memory.limit_in_bytes", "9223372036854710272")],
         &[],
     );
-    let limited = [("system.slice/r3e-scheduler.service/memory.max", "1")];
-    check("no mount", service, "", &limited, &[]);
-    check("version 2 only, and a process of version 1", "4:memory:/a\n", UNIFIED, &limited, &[]);
-    check("garbage", "garbage\n:::\n0:\n", "a b c\n - cgroup2\n1 2 - cgroup2 x\n", &limited, &[]);
+    let files = [("system.slice/r3e-scheduler.service/memory.max", "1")];
+    check("no mount", service, "", &files, &[]);
+    check("version 2 only, and a process of version 1", "4:memory:/a\n", UNIFIED, &files, &[]);
+    check("garbage", "garbage\n:::\n0:\n", "a b c\n - cgroup2\n1 2 - cgroup2 x\n", &files, &[]);
 }
 
 #[test]
 fn without_the_kernels_files_there_is_no_limit() {
-    assert!(limited(root(&[]).path()).unwrap().is_empty());
-    assert!(limited(root(&[("proc/self/cgroup", "0::/\n")]).path()).unwrap().is_empty());
+    assert!(limited_groups(root(&[]).path()).unwrap().is_empty());
+    assert!(limited_groups(root(&[("proc/self/cgroup", "0::/\n")]).path()).unwrap().is_empty());
 }
 
 #[test]
-fn the_own_group_is_that_of_the_versions_line() {
+fn the_own_group_is_on_the_line_of_the_version() {
     let groups = "9:memory:/old\n0::/user.slice/a:b.scope\n2:cpuset,memory:/other\n";
     assert_eq!(own_group(groups, V2), Some("/user.slice/a:b.scope"));
     assert_eq!(own_group(groups, V1), Some("/old"));
@@ -174,7 +174,7 @@ fn the_own_group_is_that_of_the_versions_line() {
 }
 
 #[test]
-fn of_several_mounts_the_one_that_shows_the_group_counts() {
+fn the_mount_that_shows_the_group_is_chosen() {
     let mounts = "\
 30 1 0:28 /docker/x /mnt/x rw - cgroup2 cgroup2 rw
 31 1 0:28 / /mnt/c\\040d\\134 rw - cgroup2 none\\040such rw
@@ -200,7 +200,7 @@ fn folders_go_from_the_group_up_to_the_mount() {
 }
 
 #[test]
-fn a_limit_is_a_number_that_could_be_reached() {
+fn a_huge_number_is_no_limit() {
     assert_eq!(limit("268435456\n"), Some(268_435_456));
     assert_eq!(limit("0\n"), Some(0));
     for none in ["max\n", "", "-1\n", "lots", "9223372036854771712\n", "18446744073709551615"] {
@@ -209,7 +209,7 @@ fn a_limit_is_a_number_that_could_be_reached() {
 }
 
 #[test]
-fn what_is_in_use_is_what_the_kernel_cannot_take_back() {
+fn usage_excludes_what_the_kernel_can_reclaim() {
     let used = |version, files: &[(&str, &str)]| {
         let root = root(files);
         let limit = Limit { bytes: 1 << 30, origin: Origin::ControlGroup(PathBuf::new()) };
@@ -218,19 +218,19 @@ fn what_is_in_use_is_what_the_kernel_cannot_take_back() {
     let stat = "anon 31457280\nfile 41943040\nkernel_stack 131072\nactive_file 10000000\ninactive_file 30000000\n\
                 slab_reclaimable 5000000\nslab_unreclaimable 900000\nslab 5900000\nworkingset_refault_file 7\n";
     assert_eq!(used(V2, &[("memory.current", "80000000\n"), ("memory.stat", stat)]), 35_000_000);
-    // Version 1 counts the group's own pages, and with `total_` those of the groups in it too.
+    // In version 1 only the `total_` figures include the groups below.
     let stat = "cache 100\nrss 200\nactive_file 1\ninactive_file 2\ntotal_active_file 10000000\ntotal_inactive_file 30000000\n";
     let kernel = ("memory.kmem.usage_in_bytes", "6000000\n");
     assert_eq!(used(V1, &[("memory.usage_in_bytes", "80000000\n"), ("memory.stat", stat), kernel]), 34_000_000);
     assert_eq!(used(V1, &[("memory.usage_in_bytes", "80000000\n"), ("memory.stat", stat)]), 40_000_000);
-    // The figures are not of one moment; and a group may be gone.
+    // The figures are read one after another, and the group may be gone.
     assert_eq!(used(V2, &[("memory.current", "1\n"), ("memory.stat", "active_file 2\n")]), 0);
     assert_eq!(used(V2, &[]), 0);
 }
 
 #[test]
-fn this_machine_can_be_asked() {
-    for group in limited(Path::new("/")).unwrap() {
+fn the_groups_of_this_machine_can_be_read() {
+    for group in limited_groups(Path::new("/")).unwrap() {
         assert!(group.used_bytes().unwrap() > 0, "{group:?}");
     }
 }

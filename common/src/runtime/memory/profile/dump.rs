@@ -1,5 +1,4 @@
-//! Takes a heap profile: the allocator writes it to a memory file, which is then sent piece by piece, so that the process
-//! itself never holds it.
+//! Takes a heap profile. The allocator writes it to a memory file, which is sent in pieces, so it is never in memory as a whole.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -12,7 +11,7 @@ use super::super::{MemoryError, figures, raw, refused};
 use super::executable::Executable;
 use crate::runtime::fs::{self, Scratch};
 
-/// Prefix of the line behind the allocator's text with the [`Origin`] in JSON.
+/// Prefix of the line after the allocator's text with the [`Origin`] in JSON.
 pub const ORIGIN_MARK: &str = "R3E_ORIGIN: ";
 
 /// `/proc/self/maps` has about a hundred lines of 100 bytes.
@@ -47,17 +46,16 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// Dumps this process. Blocks for some milliseconds, in which other threads that allocate may have to wait: do not
-    /// call it on an async thread.
+    /// Dumps this process. Blocks for some milliseconds, and with it other threads that allocate: not for async threads.
     ///
     /// # Errors
-    /// When this process cannot be profiled, or a memory file cannot be created.
+    /// If this process cannot be profiled, or a memory file cannot be created.
     pub fn take(program: &str, version: &str, at_ms: u64) -> Result<Self, MemoryError> {
         let active = super::state()?.active;
         let file = Scratch::in_memory("heap-profile")?;
         let path = file.reachable_at();
         let path = refused("a path", CString::new(path.as_os_str().as_bytes()))?;
-        let (allocated_bytes, thread_cache_bytes) = figures::held()?;
+        let (allocated_bytes, thread_cache_bytes) = figures::allocated()?;
         raw::dump_profile(&path)?;
         let origin = Origin {
             program: program.to_owned(),
@@ -85,7 +83,7 @@ impl Dump {
     /// Fills `into` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// When the dump is shorter, or cannot be read.
+    /// If the dump is shorter, or cannot be read.
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<(), MemoryError> {
         Ok(self.file.read_at(into, offset)?)
     }
@@ -101,7 +99,7 @@ fn build_ids() -> Result<BTreeMap<String, String>, MemoryError> {
         if !rights.contains('x') || !path.starts_with('/') || ids.contains_key(path) {
             continue;
         }
-        // The program may have been replaced since it was started. Whether a library was is checked by the reader.
+        // The program's file may have been replaced since it started. The reader checks libraries.
         let file = if own.as_deref() == Some(Path::new(path)) { Path::new("/proc/self/exe") } else { Path::new(path) };
         if let Ok(Some(executable)) = Executable::read(file)
             && !executable.build_id().is_empty()
@@ -138,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn without_profiling_there_is_no_profile() {
+    fn a_dump_without_profiling_is_an_error() {
         let error = Dump::take("r3e-test", "1", 0).unwrap_err().to_string();
         assert!(error.contains("the allocator refused a heap profile"), "{error}");
     }

@@ -1,5 +1,4 @@
-//! Reads what a heap profile needs to know about an ELF file: its build id, which tells one build from another, and where
-//! its segments are loaded.
+//! Reads from an ELF file what a heap profile needs: its build id, which identifies the build, and where its segments are loaded.
 
 use std::path::Path;
 
@@ -32,7 +31,7 @@ impl Executable {
     /// Reads the headers of a file. `None` if there is no such file, or it is not a 64-bit little-endian ELF file.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn read(path: &Path) -> Result<Option<Self>, FsError> {
         Ok(fs::read_beginning(path, BEGINNING)?.and_then(|file| Self::parse(&file)))
     }
@@ -57,7 +56,7 @@ impl Executable {
         &self.build_id
     }
 
-    /// The address, as symbol tables have it, of an offset in the file.
+    /// The address, as in symbol tables, of an offset in the file.
     #[must_use]
     pub fn address_of(&self, offset: u64) -> Option<u64> {
         self.segments.iter().find_map(|it| {

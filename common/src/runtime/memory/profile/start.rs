@@ -54,7 +54,7 @@ pub fn prepare(wanted: Profiling) -> Result<(), MemoryError> {
     };
     let state = super::state()?;
     if state.available {
-        // If the user set the variable, it decides, unless sampling is to be on.
+        // If the user set the variable, it decides, except that `on` always samples.
         return if wanted == Profiling::On && !state.active { super::set_active(true) } else { Ok(()) };
     }
     let refused = |why: String| MemoryError::Allocator { what: "heap profiles".to_owned(), why };
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_set_by_hand_stays_and_nothing_is_set_twice() {
+    fn options_of_the_user_stay_and_none_is_set_twice() {
         let with = |set: &str, settings| with(OsStr::new(set), settings).map(|it| it.into_string().unwrap());
         assert_eq!(with("", ON), Some(ON.to_owned()));
         let both = with("narenas:1", READY).unwrap();

@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 
 /// Why the state cannot be read or saved.
 #[derive(Debug, thiserror::Error)]
-pub enum SettledError {
+pub enum StateError {
     /// A newer version wrote it.
     #[error("{} is in format {found}, newer than this program's {FORMAT} (hint: use the newer program, or remove the file; \
         missed runs are then not caught up)", path.display())]
@@ -32,7 +32,7 @@ pub enum SettledError {
     Store(#[from] FsError),
 }
 
-impl Fatal for SettledError {
+impl Fatal for StateError {
     fn exit(&self) -> Exit {
         match self {
             Self::Newer { .. } => Exit::Configuration,
@@ -43,10 +43,9 @@ impl Fatal for SettledError {
 
 /// The state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settled {
+pub struct SavedState {
     /// All runs due up to this time are finished, skipped or pending.
-    #[serde(rename = "settled_at")]
-    pub at: Timestamp,
+    pub settled_at: Timestamp,
     /// The unfinished run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
@@ -67,7 +66,7 @@ pub struct Pending {
 struct Content {
     format: u32,
     #[serde(flatten)]
-    settled: Settled,
+    state: SavedState,
 }
 
 /// The path of the state.
@@ -79,12 +78,12 @@ pub(crate) fn path(staging: &Path) -> PathBuf {
 ///
 /// # Errors
 /// If the file cannot be read, or has a newer format.
-pub fn load(staging: &Path) -> Result<Option<Settled>, SettledError> {
+pub fn load(staging: &Path) -> Result<Option<SavedState>, StateError> {
     let path = path(staging);
     match read_versioned::<Content>(&path, FORMAT)? {
         Versioned::Missing => Ok(None),
-        Versioned::Newer(found) => Err(SettledError::Newer { path, found }),
-        Versioned::Content(it) => Ok(Some(it.settled)),
+        Versioned::Newer(found) => Err(StateError::Newer { path, found }),
+        Versioned::Content(it) => Ok(Some(it.state)),
         Versioned::Garbage(error) => {
             tracing::warn!(path = %path.display(), %error, "invalid saved state; starting afresh");
             Ok(None)
@@ -96,8 +95,8 @@ pub fn load(staging: &Path) -> Result<Option<Settled>, SettledError> {
 ///
 /// # Errors
 /// If the file system fails. The previous state then remains.
-pub fn save(staging: &Path, settled: Settled) -> Result<(), SettledError> {
-    let (path, content) = (path(staging), Content { format: FORMAT, settled });
+pub fn save(staging: &Path, state: SavedState) -> Result<(), StateError> {
+    let (path, content) = (path(staging), Content { format: FORMAT, state });
     let text = serde_json::to_vec(&content).map_err(|error| FsError::new("write", &path, error.into()))?;
     fs::publish_folders(staging)?;
     Ok(fs::publish_whole(&path, &text)?)
@@ -107,8 +106,8 @@ pub fn save(staging: &Path, settled: Settled) -> Result<(), SettledError> {
 mod tests {
     use super::*;
 
-    fn at() -> Settled {
-        Settled { at: "2026-11-24T03:00:00Z".parse().unwrap(), pending: None }
+    fn state() -> SavedState {
+        SavedState { settled_at: "2026-11-24T03:00:00Z".parse().unwrap(), pending: None }
     }
 
     #[test]
@@ -116,16 +115,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let staging = folder.path().join("deep/cache_temp");
         assert_eq!(load(&staging).unwrap(), None);
-        save(&staging, at()).unwrap();
+        save(&staging, state()).unwrap();
         let text = std::fs::read_to_string(staging.join(".scheduler.json")).unwrap();
         assert_eq!(text, r#"{"format":1,"settled_at":"2026-11-24T03:00:00Z"}"#);
-        assert_eq!(load(&staging).unwrap(), Some(at()));
-        let pending =
-            Pending { due_at: at().at, attempt: 3, not_before: Some("2026-11-24T03:04:05.5Z".parse().unwrap()) };
+        assert_eq!(load(&staging).unwrap(), Some(state()));
+        let pending = Pending {
+            due_at: state().settled_at,
+            attempt: 3,
+            not_before: Some("2026-11-24T03:04:05.5Z".parse().unwrap()),
+        };
         for pending in [pending, Pending { not_before: None, ..pending }] {
-            let settled = Settled { at: Timestamp::MAX, pending: Some(pending) };
-            save(&staging, settled).unwrap();
-            assert_eq!(load(&staging).unwrap(), Some(settled));
+            let state = SavedState { settled_at: Timestamp::MAX, pending: Some(pending) };
+            save(&staging, state).unwrap();
+            assert_eq!(load(&staging).unwrap(), Some(state));
         }
         insta::assert_snapshot!(std::fs::read_to_string(staging.join(NAME)).unwrap(), @r#"{"format":1,"settled_at":"9999-12-30T22:00:00.999999999Z","pending":{"due_at":"2026-11-24T03:00:00Z","attempt":3,"not_before":null}}"#);
         let files = std::fs::read_dir(&staging).unwrap().count();
@@ -152,8 +154,8 @@ mod tests {
             std::fs::write(folder.path().join(NAME), garbage).unwrap();
             assert_eq!(load(folder.path()).unwrap(), None, "{garbage:.60}");
         }
-        save(folder.path(), at()).unwrap();
-        assert_eq!(load(folder.path()).unwrap(), Some(at()));
+        save(folder.path(), state()).unwrap();
+        assert_eq!(load(folder.path()).unwrap(), Some(state()));
     }
 
     #[test]
@@ -171,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "no folder").unwrap();
-        for error in [load(&file).unwrap_err(), save(&file, at()).unwrap_err()] {
+        for error in [load(&file).unwrap_err(), save(&file, state()).unwrap_err()] {
             assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
             assert_eq!(error.exit(), Exit::Disk);
         }

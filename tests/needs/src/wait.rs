@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up: a safety net far above what is usual, and no expectation.
+/// How long anything may take before a test gives up: a safety net far above the usual time, not an expectation.
 pub const BOUND: Duration = Duration::from_mins(3);
 
 /// Waits until `event` has happened.
 ///
 /// # Panics
-/// When it has not happened within [`BOUND`].
+/// If it has not happened within [`BOUND`].
 pub fn until(what: &str, mut event: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !event() {
-        assert!(begun.elapsed() < BOUND, "waited in vain until {what}");
+        assert!(begun.elapsed() < BOUND, "timed out waiting until {what}");
         std::thread::park_timeout(Duration::from_micros(200));
     }
 }

@@ -1,4 +1,4 @@
-//! How a job ended, and whether a retry may help: one table, of which a test has a snapshot.
+//! How a job ended, and whether a retry may help: one table, with a snapshot test.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -9,7 +9,7 @@ use r3e_common::runtime::exit::Exit;
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum Outcome {
     /// It succeeded for all or most boards.
     Done,
     /// Waiting may help: the service, the disk or another writer failed it, or it was stopped or killed.
@@ -18,11 +18,11 @@ pub(crate) enum Ending {
     Fault,
     /// Only a change of configuration or catalogue can help.
     Misconfigured,
-    /// Nothing can help: the request is invalid.
-    Hopeless,
+    /// A retry cannot help: the request is invalid.
+    Invalid,
 }
 
-impl Ending {
+impl Outcome {
     /// Classifies an exit status. `timed_out` is whether the scheduler stopped the job.
     pub(crate) fn of(status: ExitStatus, timed_out: bool) -> Self {
         let Some(code) = status.code() else {
@@ -32,7 +32,7 @@ impl Ending {
         match u8::try_from(code).ok().and_then(Exit::from_code) {
             Some(Exit::Done | Exit::SomeBoardsFailed) => Self::Done,
             _ if timed_out => Self::Fault,
-            Some(Exit::Usage) => Self::Hopeless,
+            Some(Exit::Usage) => Self::Invalid,
             Some(Exit::Configuration) => Self::Misconfigured,
             Some(Exit::Unavailable | Exit::Disk | Exit::TryAgain | Exit::Interrupted | Exit::Terminated) => {
                 Self::Transient
@@ -86,7 +86,7 @@ mod tests {
         let exited = |code: i32| ExitStatus::from_raw(code << 8);
         let line = |status, timed_out| {
             let after = if timed_out { " after schedule.job_timeout" } else { "" };
-            format!("{:<13} {}{after}", format!("{:?}", Ending::of(status, timed_out)), describe(status))
+            format!("{:<13} {}{after}", format!("{:?}", Outcome::of(status, timed_out)), describe(status))
         };
         let codes = Exit::ALL.map(|exit| i32::from(exit.code())).into_iter().chain([101]);
         let signals =
@@ -95,14 +95,14 @@ mod tests {
         let mut table: Vec<String> = statuses.map(|status| line(status, false)).collect();
         table.extend([exited(0), exited(143), ExitStatus::from_raw(9)].map(|status| line(status, true)));
         let refused =
-            |error: io::Error| format!("{:<13} not started: {error}", format!("{:?}", Ending::of_start(&error)));
+            |error: io::Error| format!("{:<13} not started: {error}", format!("{:?}", Outcome::of_start(&error)));
         table.extend(
             [nix::libc::ENOENT, nix::libc::EACCES, nix::libc::EAGAIN].map(io::Error::from_raw_os_error).map(refused),
         );
         insta::assert_snapshot!(table.join("\n"), @"
         Done          exit 0: done
         Fault         exit 1: unexpected
-        Hopeless      exit 2: usage
+        Invalid       exit 2: usage
         Done          exit 3: done, but some boards failed
         Transient     exit 69: the service is unavailable
         Transient     exit 74: the disk failed
