@@ -248,8 +248,8 @@ fn nothing_outside_and_nothing_hidden_is_given() {
         "tracks/track_6/class_1.json.gz",
         "tracks/track_7/class_1.json.gz",
         "tracks/track_8/class_1.json.gz",
-        "tracks/track_101",
-        "tracks/track_101/",
+        "tracks/track_102",
+        "tracks/track_102/",
         "index/",
         "index/.mirror.json.gz.tmp",
         "index/entries/..%2f..%2f.scheduler.json.gz",
@@ -278,9 +278,9 @@ fn nothing_outside_and_nothing_hidden_is_given() {
     }
     assert_eq!(given, 1, "a query is not part of a path");
     // A link that stays in the cache is followed.
-    let (target, link) = ("track_101/class_9001.json.gz", "track_101/class_9999.json.gz");
-    symlink("class_9001.json.gz", cache.join(link)).unwrap();
-    for name in [link, "tracks/track_101/class_9999.json.gz"] {
+    let (target, link) = ("track_102/class_9002.json.gz", "track_102/class_9999.json.gz");
+    symlink("class_9002.json.gz", cache.join(link)).unwrap();
+    for name in [link, "tracks/track_102/class_9999.json.gz"] {
         let [direct, linked] = [target, name].map(|it| server.get(&format!("/cache/{it}"), &[]));
         assert_eq!((linked.status, linked.header("content-type")), (200, "application/gzip"), "{name}");
         assert!(linked.header("etag") == direct.header("etag") && linked.body == direct.body, "{name}");
