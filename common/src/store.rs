@@ -25,7 +25,7 @@ pub use board_encoder::{BoardEncoder, EncodedBoard};
 pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES};
 pub use cache::{Buffers, Cache, ReadError, Within};
 pub use lock::{Holder, LockError, WriterLock};
-pub use published::{DRIVER_INDEX, NotPublished, Published, TOP_COMBINATIONS};
+pub use published::{DRIVER_INDEX, EXPORT_FILES, EXPORT_FOLDERS, NotPublished, Published, TOP_COMBINATIONS};
 pub use refusal::Refusal;
 pub use staging::{FullRefresh, Leftovers, Promoted, Staging};
 pub use staging_state::StagingError;

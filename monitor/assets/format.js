@@ -1,4 +1,4 @@
-// Amounts and moments as people read them, and elements made of text. Texts of programs never become markup.
+// Amounts and moments as people read them, and elements and tables made of text. Texts of programs never become markup.
 "use strict";
 window.R3E = {};
 (() => {
@@ -52,5 +52,25 @@ window.R3E = {};
     return made;
   };
 
-  Object.assign(R3E, { bytes, count, seconds, moment, clock, day, element });
+  // Fills a place with a table, or with a sentence if there is no row. Each cell knows its column's name, which a narrow
+  // page shows beside it.
+  const table = (place, columns, rows, none) => {
+    if (!rows.length) {
+      place.replaceChildren(element("p", {}, none));
+      return;
+    }
+    const head = columns.map(([name, kind]) => element("th", { scope: "col", class: kind }, name));
+    const body = rows.map((cells) => {
+      const cell = (it, i) => {
+        const [name, kind] = columns[i];
+        const attributes = { class: kind, "data-label": name };
+        if (i === 0) attributes.scope = "row";
+        return element(i === 0 ? "th" : "td", attributes, element("div", {}, ...(Array.isArray(it) ? it : [it])));
+      };
+      return element("tr", {}, ...cells.map(cell));
+    });
+    place.replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
+  };
+
+  Object.assign(R3E, { bytes, count, seconds, moment, clock, day, element, table });
 })();

@@ -132,6 +132,7 @@
   };
 
   const live = () => {
+    at("pages").hidden = false;
     at("about").textContent = "The same figures for programs: /metrics, /api/now, /api/past?since=24h, /api/work, /api/verdicts. The published files: /cache/…";
     at("span").addEventListener("change", () => {
       due.past = 0;

@@ -1,28 +1,9 @@
-// The tables. Each cell knows its column's name, by which a narrow page shows it.
+// The dashboard's tables.
 "use strict";
 (() => {
-  const { bytes, count, seconds, moment, element } = R3E;
+  const { bytes, count, seconds, moment, element, table } = R3E;
 
   const badge = (kind, text) => element("span", { class: `badge ${kind}` }, text);
-
-  // Fills a place with a table; what it says where there is no row.
-  const table = (place, columns, rows, none) => {
-    if (!rows.length) {
-      place.replaceChildren(element("p", {}, none));
-      return;
-    }
-    const head = columns.map(([name, kind]) => element("th", { scope: "col", class: kind }, name));
-    const body = rows.map((cells) => {
-      const cell = (it, i) => {
-        const [name, kind] = columns[i];
-        const attributes = { class: kind, "data-label": name };
-        if (i === 0) attributes.scope = "row";
-        return element(i === 0 ? "th" : "td", attributes, element("div", {}, ...(Array.isArray(it) ? it : [it])));
-      };
-      return element("tr", {}, ...cells.map(cell));
-    });
-    place.replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
-  };
 
   const VERDICTS = { leak: "bad", suspect: "warn", flat: "good" };
   const verdictBadge = (it) => badge(VERDICTS[it] ?? "", it);

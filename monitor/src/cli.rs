@@ -74,7 +74,7 @@ Examples:
   r3e-monitor watch                      record all programs and purge them regularly, until stopped
   r3e-monitor history --since 24h        memory over time
   r3e-monitor verdict loader             whether it leaks, and how fast
-  r3e-monitor serve                      dashboard, metrics and published files on http://127.0.0.1:9464
+  r3e-monitor serve                      look-up page, dashboard, metrics, published files: http://127.0.0.1:9464
   r3e-monitor report -o report.html      the charts of the dashboard as one file
   r3e-monitor runs --last 5 --json       duration, peak and outcome of the last jobs
 
@@ -107,7 +107,7 @@ pub enum Command {
     Profile(ProfileArguments),
     /// Record all programs in the history and purge them regularly, until stopped
     Watch(SupervisorArgs),
-    /// Serve a dashboard, Prometheus metrics and the published files, until stopped; read-only
+    /// Serve a page to look up drivers, a dashboard, Prometheus metrics and the published files, until stopped; read-only
     Serve(ServeArguments),
     /// Write the charts of the dashboard to one HTML file
     Report(ReportArguments),

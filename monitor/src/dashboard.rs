@@ -7,7 +7,7 @@ mod report;
 mod verdicts;
 mod work;
 
-pub(crate) use assets::{ASSETS, Asset, PAGE};
+pub(crate) use assets::{ASSETS, Asset, LOOKUP, PAGE};
 pub(crate) use now::now;
 pub(crate) use past::{SLOTS, past};
 pub(crate) use report::write_report;

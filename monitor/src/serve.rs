@@ -1,4 +1,4 @@
-//! `serve`: the dashboard, metrics for collectors, and the published files, over HTTP on loopback. Read-only. Programs and the
+//! `serve`: the pages, metrics for collectors, and the published files, over HTTP on loopback. Read-only. Programs and the
 //! history are read about once a second at most, whatever the number of clients.
 
 mod accept;

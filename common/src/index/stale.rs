@@ -4,23 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::runtime::fs::{self, FsError};
-use crate::store::{DRIVER_INDEX, TOP_COMBINATIONS};
-
-/// Folders that have no files but those of an export, hidden ones included.
-const FOLDERS: [&str; 9] = [
-    "index",
-    "index/entries",
-    "index/metadata",
-    "combinations",
-    "mp_pos",
-    "stats",
-    "stats/overall",
-    "stats/classes",
-    "stats/superclasses",
-];
-
-/// Files in the cache folder itself, which has others too.
-const FILES: [&str; 3] = ["top_combinations.json.gz", "all_combinations.json.gz", "mp_pos.json.gz"];
+use crate::store::{DRIVER_INDEX, EXPORT_FILES, EXPORT_FOLDERS, TOP_COMBINATIONS};
 
 /// Removes what is not in `names`: it would be served for ever.
 pub(super) fn remove(folder: &Path, names: &BTreeSet<String>) -> Result<(), FsError> {
@@ -36,9 +20,9 @@ pub(super) fn remove(folder: &Path, names: &BTreeSet<String>) -> Result<(), FsEr
 /// Where the files of an export are: all that lies in their folders, and where those beside other files would be.
 pub(super) fn published(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     let gzip = format!("{DRIVER_INDEX}.gz");
-    let names = FILES.into_iter().chain([DRIVER_INDEX, &gzip, TOP_COMBINATIONS]);
+    let names = EXPORT_FILES.into_iter().chain([DRIVER_INDEX, &gzip, TOP_COMBINATIONS]);
     let mut paths: Vec<PathBuf> = names.map(|it| folder.join(it)).collect();
-    for inner in FOLDERS {
+    for inner in EXPORT_FOLDERS {
         paths.extend(fs::list(&folder.join(inner))?);
     }
     Ok(paths)

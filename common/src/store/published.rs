@@ -14,11 +14,33 @@ const DRIVER_INDEX_FILE: &str = "driver_index.json.gz";
 /// The name of the list of the largest boards.
 pub const TOP_COMBINATIONS: &str = "top_combinations.json";
 
+/// Folders that have no files but those of an export, hidden ones included.
+pub const EXPORT_FOLDERS: [&str; 9] = [
+    "index",
+    "index/entries",
+    "index/metadata",
+    "combinations",
+    "mp_pos",
+    "stats",
+    "stats/overall",
+    "stats/classes",
+    "stats/superclasses",
+];
+
+/// Exported files in the cache folder itself, which has others too.
+pub const EXPORT_FILES: [&str; 3] = ["top_combinations.json.gz", "all_combinations.json.gz", "mp_pos.json.gz"];
+
+/// Names the files in `stats/`.
+const STATISTICS: &str = "stats/index.json";
+
+/// Where today's front ends look for boards.
+pub(super) const TRACKS: &str = "tracks";
+
 /// The name of the status file.
 pub(super) const STATUS: &str = "status.json";
 
 /// A published file. All other files in the cache are private.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Published {
     /// `driver_index.json`, stored as [`Published::DriverIndexFile`].
     DriverIndex,
@@ -30,6 +52,12 @@ pub enum Published {
     Status,
     /// `track_{track}/class_{class}.json.gz`
     Board(Combination),
+    /// `tracks/track_{track}/class_{class}.json.gz`
+    LinkedBoard(Combination),
+    /// `stats/index.json`
+    Statistics,
+    /// Any other file for today's front ends. All are `.json.gz`.
+    Export(String),
 }
 
 /// The path names no published file.
@@ -47,9 +75,18 @@ impl FromStr for Published {
             DRIVER_INDEX_FILE => Ok(Self::DriverIndexFile),
             TOP_COMBINATIONS => Ok(Self::TopCombinations),
             STATUS => Ok(Self::Status),
+            STATISTICS => Ok(Self::Statistics),
+            _ if EXPORT_FILES.contains(&path) => Ok(Self::Export(path.to_owned())),
             _ => {
-                let (folder, file) = path.split_once('/').ok_or(NotPublished)?;
-                board_of(folder, file).map(Self::Board).ok_or(NotPublished)
+                let (folder, file) = path.rsplit_once('/').ok_or(NotPublished)?;
+                if EXPORT_FOLDERS.contains(&folder) {
+                    let stem = file.strip_suffix(".json.gz").ok_or(NotPublished)?;
+                    let is_plain = !stem.is_empty() && stem.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+                    return if is_plain { Ok(Self::Export(path.to_owned())) } else { Err(NotPublished) };
+                }
+                let linked = folder.strip_prefix(TRACKS).and_then(|it| it.strip_prefix('/'));
+                let board = board_of(linked.unwrap_or(folder), file).ok_or(NotPublished)?;
+                Ok(if linked.is_some() { Self::LinkedBoard(board) } else { Self::Board(board) })
             }
         }
     }
@@ -60,14 +97,20 @@ impl Published {
     ///
     /// # Errors
     /// If it exists but cannot be opened.
-    pub fn open(self, cache: &Path) -> Result<Option<RegularFile>, FsError> {
+    pub fn open(&self, cache: &Path) -> Result<Option<RegularFile>, FsError> {
         let board;
         let path = match self {
             Self::DriverIndex | Self::DriverIndexFile => DRIVER_INDEX_FILE,
             Self::TopCombinations => TOP_COMBINATIONS,
             Self::Status => STATUS,
+            Self::Statistics => STATISTICS,
+            Self::Export(path) => path,
             Self::Board(it) => {
-                board = board_name(it);
+                board = board_name(*it);
+                &board
+            }
+            Self::LinkedBoard(it) => {
+                board = format!("{TRACKS}/{}", board_name(*it));
                 &board
             }
         };
@@ -82,11 +125,29 @@ mod tests {
 
     #[test]
     fn only_published_files_parse() {
-        for path in ["driver_index.json", "driver_index.json.gz", "top_combinations.json", "status.json"] {
+        for path in [
+            "driver_index.json",
+            "driver_index.json.gz",
+            "top_combinations.json",
+            "top_combinations.json.gz",
+            "all_combinations.json.gz",
+            "combinations/all_combinations.json.gz",
+            "index/mirror.json.gz",
+            "index/entries/_.json.gz",
+            "index/metadata/a.json.gz",
+            "stats/index.json",
+            "stats/overall/overall_top_pole.json.gz",
+            "stats/classes/1703_avg_bested.json.gz",
+            "stats/superclasses/e_sedan_pole.json.gz",
+            "mp_pos.json.gz",
+            "mp_pos/mp_pos.json.gz",
+            "status.json",
+        ] {
             assert!(path.parse::<Published>().is_ok(), "{path}");
         }
-        let board = "track_1693/class_1703.json.gz".parse();
-        assert_eq!(board, Ok(Published::Board("1693-1703".parse().unwrap())));
+        let board: Combination = "1693-1703".parse().unwrap();
+        assert_eq!("track_1693/class_1703.json.gz".parse(), Ok(Published::Board(board)));
+        assert_eq!("tracks/track_1693/class_1703.json.gz".parse(), Ok(Published::LinkedBoard(board)));
         for none in [
             "",
             ".",
@@ -105,6 +166,25 @@ mod tests {
             "track_1693/../status.json",
             "track_1693//class_1703.json.gz",
             "status.json\0",
+            "index",
+            "index/",
+            "index/.json.gz",
+            "index/.teams.json.gz.tmp",
+            "index/.teams.json.gz",
+            "index/mirror.json",
+            "index/other/a.json.gz",
+            "index/entries/../mirror.json.gz",
+            "stats/other.json",
+            "stats//index.json",
+            "stats/classes/a\0.json.gz",
+            "tracks",
+            "tracks/status.json",
+            "tracks/track_1693",
+            "tracks/tracks/track_1693/class_1703.json.gz",
+            "tracks//track_1693/class_1703.json.gz",
+            "trackstrack_1693/class_1703.json.gz",
+            "mp_pos/mp_pos.json",
+            "mp_pos/.mp_pos.json.gz",
         ] {
             assert_eq!(none.parse::<Published>(), Err(NotPublished), "{none:?}");
         }

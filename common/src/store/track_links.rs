@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
+use super::published::TRACKS;
 use crate::domain::TrackId;
 use crate::runtime::fs::{self, FsError};
-
-const FOLDER: &str = "tracks";
 
 /// Links the folders of these tracks. A folder that is at such a path already stays, and is logged: another program put boards there.
 ///
 /// # Errors
 /// If the file system refuses.
 pub fn link_tracks(cache: &Path, tracks: impl Iterator<Item = TrackId>) -> Result<(), FsError> {
-    let folder = cache.join(FOLDER);
+    let folder = cache.join(TRACKS);
     let mut tracks = tracks.peekable();
     if tracks.peek().is_some() {
         fs::publish_folders(&folder)?;

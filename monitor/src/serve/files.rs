@@ -1,5 +1,6 @@
 //! `/cache/…`: the published files, for those without a web server. A list of names decides what is published, not the contents
-//! of the folder. A file is opened once, without following links, and sent from that handle even if it is replaced meanwhile.
+//! of the folder. A file is opened once, through links only if they stay in the cache, and sent from that handle even if it is
+//! replaced meanwhile.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,7 +78,7 @@ impl Files {
         };
         let cache = self.cache.clone();
         // Never begins if the client disconnects while it waits for a thread.
-        let opening = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || open(&cache, name, coding)));
+        let opening = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || open(&cache, &name, coding)));
         let opened = match tokio::time::timeout(TIMEOUT, opening).await {
             Ok(Ok(Ok(Some(opened)))) => opened,
             Ok(Ok(Ok(None))) => return not_found(),
@@ -173,15 +174,15 @@ impl Opened {
 }
 
 /// Opens the file. May block.
-fn open(cache: &std::path::Path, name: Published, coding: Option<Coding>) -> Result<Option<Opened>, FsError> {
+fn open(cache: &std::path::Path, name: &Published, coding: Option<Coding>) -> Result<Option<Opened>, FsError> {
     let Some(file) = name.open(cache)? else { return Ok(None) };
     // Caches keep the two forms apart by their tags.
     let form = if coding == Some(Coding::Identity) { "-plain" } else { "" };
     let tag = format!("\"{}{form}\"", file.tag()).parse().ok();
     let validators = Validators { tag, modified: Some(file.modified()) };
     let kind = match name {
-        Published::DriverIndexFile | Published::Board(_) => GZIP,
-        Published::DriverIndex | Published::TopCombinations | Published::Status => JSON,
+        Published::DriverIndexFile | Published::Board(_) | Published::LinkedBoard(_) | Published::Export(_) => GZIP,
+        Published::DriverIndex | Published::TopCombinations | Published::Status | Published::Statistics => JSON,
     };
     Ok(Some(Opened { file, validators, kind, coding }))
 }

@@ -1,4 +1,4 @@
-//! The files of the dashboard, compressed once, when the first of them is requested.
+//! The files of the pages, compressed once, when the first of them is requested.
 
 use std::io::Write as _;
 
@@ -12,7 +12,7 @@ use headers::{ETag, HeaderMapExt as _};
 
 use super::headers::{Coding, Outcome, Validators, coding};
 use super::reply::{not_modified, precondition_failed, refusal, reply, set};
-use crate::dashboard::{ASSETS, Asset, PAGE};
+use crate::dashboard::{ASSETS, Asset, LOOKUP, PAGE};
 
 /// The files of the page.
 #[derive(Debug)]
@@ -32,7 +32,8 @@ impl Page {
             bytes.shrink_to_fit();
             Ok((asset, Bytes::from(bytes)))
         };
-        let files = std::iter::once(PAGE).chain(ASSETS).map(compressed).collect::<std::io::Result<Vec<_>>>()?;
+        let files =
+            std::iter::once(PAGE).chain(ASSETS).chain(LOOKUP).map(compressed).collect::<std::io::Result<Vec<_>>>()?;
         let mut digest = crc32fast::Hasher::new();
         for (_, bytes) in &files {
             digest.update(bytes);

@@ -26,7 +26,7 @@ use super::page::Page;
 use super::reply::{JSON, not_modified, precondition_failed, refusal, reply, secure, set};
 use super::source::Source;
 use super::ttl_cache::TtlCache;
-use crate::dashboard::{ASSETS, PAGE, SLOTS, Work, now, past, read_runs, read_status, verdicts};
+use crate::dashboard::{ASSETS, LOOKUP, PAGE, SLOTS, Work, now, past, read_runs, read_status, verdicts};
 use crate::history::milliseconds;
 use crate::sockets;
 use crate::survey::{self, ask_all};
@@ -63,14 +63,16 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/api/work", get(async |State(site): SharedSite| reply(StatusCode::OK, JSON, site.work().await.0)))
         .route("/api/verdicts", get(async |State(site): SharedSite| json_reply(site.verdicts().await)))
         .route("/api/past", get(async |State(site): SharedSite, RawQuery(query): RawQuery| site.past(query).await));
-    for asset in [PAGE].iter().chain(&ASSETS) {
+    for asset in [PAGE].iter().chain(&ASSETS).chain(&LOOKUP) {
         let page = async |State(site): SharedSite, uri: Uri, headers: HeaderMap| site.page(uri.path(), &headers);
         router = router.route(asset.path, get(page));
     }
     router
         .method_not_allowed_fallback(not_allowed)
         .merge(files)
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "no such path: expected /, /metrics, /api/… or /cache/…"))
+        .fallback(async || {
+            refusal(StatusCode::NOT_FOUND, "no such path: expected /, /monitor, /metrics, /api/… or /cache/…")
+        })
         .layer(from_fn_with_state(Arc::clone(&site), check))
         .with_state(site)
 }

@@ -1,17 +1,44 @@
 //! The demonstration behind `cargo demo`: the real loader against the simulated service, with the whole catalogue.
 
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
 
 use anyhow::{Context as _, ensure};
+use clap::Parser;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use r3e_tests::programs;
 use r3e_tests::sim::{SimOptions, Simulator};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// Requests at a time.
 const CONCURRENCY: u64 = 8;
 
+/// Loads the whole catalogue from a simulated service, with the real loader.
+#[derive(Parser)]
+struct Arguments {
+    /// Then serve what was loaded until Ctrl-C, with a page to look up drivers, boards and records
+    #[arg(long)]
+    look: bool,
+
+    /// Run the programs in this folder instead of building them
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn program(&self, name: &str) -> anyhow::Result<PathBuf> {
+        self.programs.as_ref().map_or_else(|| build(name), |folder| Ok(folder.join(name)))
+    }
+}
+
 fn main() -> ExitCode {
-    match run() {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("The demonstration failed: {error:#}"));
@@ -20,9 +47,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> anyhow::Result<()> {
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
-    let loader = build_loader()?;
+    let loader = arguments.program("r3e-loader")?;
+    let monitor = if arguments.look { Some(arguments.program("r3e-monitor")?) } else { None };
     clear(&folder)?;
     let folder = folder.canonicalize()?;
 
@@ -55,23 +83,86 @@ fn run() -> anyhow::Result<()> {
     ensure!(again == 0, "the second run made {again} requests");
     let opened = first.connections_accepted;
     ensure!(opened <= CONCURRENCY + 2, "{opened} connections for {CONCURRENCY} requests at a time");
+    if let Some(monitor) = monitor {
+        return look(&monitor, &folder);
+    }
+    say("`r3e-monitor serve` has a page to look up drivers, boards and records. To see it: cargo demo -- --look");
     Ok(())
 }
 
-/// Builds the loader beside this program, and returns its path.
-fn build_loader() -> anyhow::Result<PathBuf> {
+/// Serves the files in `folder` until a signal comes.
+fn look(monitor: &Path, folder: &Path) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let mut command = programs::command(monitor);
+    // In a group of its own: a terminal's Ctrl-C is for this program, which then stops the server.
+    let command = command.current_dir(folder).process_group(0).stderr(Stdio::piped());
+    let command = command.args(["serve", "--listen", "127.0.0.1:0"]);
+    let mut server = Server(command.spawn().with_context(|| format!("cannot run {}", monitor.display()))?);
+    let log = server.0.stderr.take().context("the server has no log")?;
+
+    // Either the server ends, or a signal comes.
+    let (ended, event) = channel();
+    let signalled = ended.clone();
+    thread::spawn(move || {
+        forward(log);
+        let _unread = ended.send(());
+    });
+    thread::spawn(move || {
+        signals.forever().next();
+        let _unread = signalled.send(());
+    });
+    event.recv()?;
+    server.stop()
+}
+
+/// Prints the address that the log names, and passes on all that follows.
+fn forward(log: ChildStderr) {
+    let mut address = None;
+    for line in BufReader::new(log).lines().map_while(Result::ok) {
+        if address.is_none() {
+            address = line.split("listening on ").nth(1).and_then(|it| it.split(' ').next()).map(str::to_owned);
+            if let Some(address) = &address {
+                say(&format!("\nLook up drivers, boards and records at {address} and stop with Ctrl-C."));
+                continue;
+            }
+        }
+        warn(&line);
+    }
+}
+
+/// The server, which ends with this program.
+struct Server(Child);
+
+impl Server {
+    fn stop(mut self) -> anyhow::Result<()> {
+        kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM)?;
+        let status = self.0.wait()?;
+        ensure!(status.success(), "the server ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already, unless something failed.
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+/// Builds a program beside this one, and returns its path.
+fn build(name: &str) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let target =
         this.parent().and_then(Path::parent).with_context(|| format!("{}: no target folder", this.display()))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--bin", "r3e-loader", "--target-dir"])
+        .args(["build", "--release", "--quiet", "--bin", name, "--target-dir"])
         .arg(target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status()
         .context("cannot run cargo")?;
-    ensure!(status.success(), "cargo build --release --bin r3e-loader: {status}");
-    Ok(target.join("release/r3e-loader"))
+    ensure!(status.success(), "cargo build --release --bin {name}: {status}");
+    Ok(target.join("release").join(name))
 }
 
 /// Runs the loader in `folder`, with its progress and its summary on this terminal.
@@ -99,4 +190,9 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
 #[expect(clippy::print_stdout, reason = "this program's output is for people")]
 fn say(text: &str) {
     println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the log of the server")]
+fn warn(line: &str) {
+    eprintln!("{line}");
 }

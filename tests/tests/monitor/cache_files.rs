@@ -52,13 +52,27 @@ fn each_published_file_comes_as_front_ends_read_it() {
     let boards = board_files(&place.cache());
     let (largest, _) = boards.iter().max_by_key(|(_, it)| it.entries.len()).unwrap();
     let path = format!("track_{}/class_{}.json.gz", largest.track, largest.class);
-    for name in ["driver_index.json.gz", "top_combinations.json", "status.json", &path] {
-        let is_json = ["top_combinations.json", "status.json"].contains(&name);
+    let linked = format!("tracks/{path}");
+    for name in [
+        "driver_index.json.gz",
+        "top_combinations.json",
+        "status.json",
+        "stats/index.json",
+        "stats/overall/overall_top_pole.json.gz",
+        "index/mirror.json.gz",
+        "index/entries/_.json.gz",
+        "combinations/all_combinations.json.gz",
+        &path,
+        &linked,
+    ] {
+        let is_json = Path::new(name).extension().is_some_and(|it| it == "json");
         let kind = if is_json { "application/json" } else { "application/gzip" };
         let answer = server.get(&format!("/cache/{name}"), &["Accept-Encoding: gzip"]);
         assert_eq!((answer.status, answer.header("content-type"), answer.header("content-encoding")), (200, kind, ""));
         assert!(answer.whole && answer.body == lies(name), "{name}");
         assert_eq!(answer.header("access-control-allow-origin"), "*");
+        let tag = format!("If-None-Match: {}", answer.header("etag"));
+        assert_eq!(server.get(&format!("/cache/{name}"), &[&tag]).status, 304, "{name}");
         let encoded = name.bytes().fold(String::new(), |path, it| format!("{path}%{it:02x}"));
         assert!(server.get(&format!("/cache/{encoded}"), &[]).body == lies(name), "{name} in another spelling");
         let head = server.ask("HEAD", &format!("/cache/{name}"), &[]);
@@ -186,6 +200,7 @@ fn nothing_outside_and_nothing_hidden_is_given() {
     fs::write(cache.join("index.html"), "secret").unwrap();
     fs::create_dir_all(cache.join(".damaged")).unwrap();
     fs::write(cache.join(".damaged/status.json"), "secret").unwrap();
+    fs::write(cache.join("index/.mirror.json.gz.tmp"), "secret").unwrap();
     fs::create_dir_all(cache.join("track_7")).unwrap();
     fs::write(cache.join("track_7/.class_8.json.gz.tmp"), "secret").unwrap();
     symlink("../../secret", cache.join("track_7/class_1.json.gz")).unwrap();
@@ -194,6 +209,9 @@ fn nothing_outside_and_nothing_hidden_is_given() {
     fs::create_dir_all(cache.join("track_9/class_1.json.gz")).unwrap();
     fs::remove_file(cache.join("top_combinations.json")).unwrap();
     symlink("../secret", cache.join("top_combinations.json")).unwrap();
+    for (track, target) in [("6", place.path("")), ("7", "../track_7".into()), ("8", "../../".into())] {
+        symlink(target, cache.join(format!("tracks/track_{track}"))).unwrap();
+    }
     let server = Server::start(&place);
     let dots = ["..", "%2e%2e", "%2E.", ".%2e", "%252e%252e", "..%00", "%c0%ae%c0%ae", "..;", "..\\", "..%5c"];
     let mut paths: Vec<String> = dots
@@ -226,6 +244,15 @@ fn nothing_outside_and_nothing_hidden_is_given() {
         "track_8/class_1.json.gz",
         "track_9/class_1.json.gz",
         "track_07/class_1.json.gz",
+        "tracks",
+        "tracks/track_6/class_1.json.gz",
+        "tracks/track_7/class_1.json.gz",
+        "tracks/track_8/class_1.json.gz",
+        "tracks/track_102",
+        "tracks/track_102/",
+        "index/",
+        "index/.mirror.json.gz.tmp",
+        "index/entries/..%2f..%2f.scheduler.json.gz",
         "top_combinations.json",
         "%2fetc%2fpasswd",
         "/etc/passwd",
@@ -249,7 +276,15 @@ fn nothing_outside_and_nothing_hidden_is_given() {
         given += usize::from(answer.status == 200);
         assert!(answer.status == 404 || path.contains("status.json?"), "{path}: {}", answer.status);
     }
-    assert_eq!(given, 1, "a query is no part of a path");
+    assert_eq!(given, 1, "a query is not part of a path");
+    // A link that stays in the cache is followed.
+    let (target, link) = ("track_102/class_9002.json.gz", "track_102/class_9999.json.gz");
+    symlink("class_9002.json.gz", cache.join(link)).unwrap();
+    for name in [link, "tracks/track_102/class_9999.json.gz"] {
+        let [direct, linked] = [target, name].map(|it| server.get(&format!("/cache/{it}"), &[]));
+        assert_eq!((linked.status, linked.header("content-type")), (200, "application/gzip"), "{name}");
+        assert!(linked.header("etag") == direct.header("etag") && linked.body == direct.body, "{name}");
+    }
     // A line with a byte that no path has is no request at all.
     for path in ["/cache/status.json\0", "/cache/\0", "/cache/a b"] {
         let answer = server.raw(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());

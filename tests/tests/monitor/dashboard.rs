@@ -43,7 +43,7 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
 
     browser.look(1280, "light");
     let address = format!("http://{}/", server.address);
-    browser.open(&address);
+    browser.open(&format!("{address}monitor"));
     browser.until("document.body?.dataset?.drawn === 'yes'");
     // Live: a figure of the job goes on by itself, and its time left is told.
     browser.until("document.querySelectorAll('#memory figure').length >= 3");

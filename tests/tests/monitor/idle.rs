@@ -57,7 +57,7 @@ fn a_server_that_was_asked_for_everything_holds_less_than_5_mb() {
     let purges = || fs::read_to_string(place.path("watch-log")).unwrap_or_default().matches("💾").count();
     until("there is a history", || history(&place).exists() && purges() > 50);
     let server = Server::start(&place);
-    for path in ["/", "/metrics", "/api/now", "/api/work", "/api/past?since=7d", "/api/verdicts"] {
+    for path in ["/", "/monitor", "/metrics", "/api/now", "/api/work", "/api/past?since=7d", "/api/verdicts"] {
         assert_eq!(server.get(path, &[]).status, 200, "{path}");
     }
     settles_below("the server", server.running.pid(), 5);

@@ -1,5 +1,6 @@
 //! The server from its beginning to its end: what it answers, what it refuses, what it holds.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -29,14 +30,18 @@ fn it_says_where_it_listens_serves_and_stops_in_order() {
     let place = loaded();
     let server = Server::start(&place);
     let pid = server.running.pid();
-    let page = server.get("/", &[]);
-    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
-    let policy = page.header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; script-src 'self'") && !policy.contains("unsafe"), "{policy}");
-    assert_eq!((page.header("x-content-type-options"), page.header("referrer-policy")), ("nosniff", "no-referrer"));
-    let text = page.text();
-    let assets: Vec<&str> = text.split('"').filter(|it| it.starts_with("assets/")).collect();
-    assert_eq!(assets.len(), 8);
+    let mut assets = BTreeSet::new();
+    for (path, count) in [("/monitor", 8), ("/", 5)] {
+        let page = server.get(path, &[]);
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!((page.header("x-content-type-options"), page.header("referrer-policy")), ("nosniff", "no-referrer"));
+        let text = page.text();
+        let loaded: Vec<&str> = text.split('"').filter(|it| it.starts_with("assets/")).collect();
+        assert_eq!(loaded.len(), count, "{path}");
+        assets.extend(loaded.into_iter().map(str::to_owned));
+    }
     for asset in assets {
         let (plain, small) =
             (server.get(&format!("/{asset}"), &[]), server.get(&format!("/{asset}"), &["Accept-Encoding: gzip"]));
@@ -58,11 +63,11 @@ fn it_says_where_it_listens_serves_and_stops_in_order() {
     assert_eq!((past["series"].as_array().unwrap().len(), server.json("/api/verdicts")), (0, serde_json::json!([])));
     let wrong = server.get("/api/past?since=2d", &[]);
     assert!(wrong.status == 400 && wrong.text().contains("15m, 1h, 6h, 24h, 7d"), "{}", wrong.text());
-    for path in ["/x", "/api", "/api/", "/api/now/", "/metrics/x", "/assets/", "/assets/../page.css"] {
+    for path in ["/x", "/monitor/", "/api", "/api/", "/api/now/", "/metrics/x", "/assets/", "/assets/../page.css"] {
         assert_eq!(server.get(path, &[]).status, 404, "{path}");
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "PURGE"] {
-        for path in ["/", "/metrics", "/api/now", "/cache/status.json"] {
+        for path in ["/", "/monitor", "/metrics", "/api/now", "/cache/status.json"] {
             let is_published = path.starts_with("/cache/");
             if method == "OPTIONS" && is_published {
                 continue;
@@ -170,7 +175,7 @@ fn it_holds_under_15_mb_with_fifty_dashboards_open() {
     let server = Server::start(&place);
     let mut dashboards: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(server.address).unwrap()).collect();
     let paths = [
-        "/",
+        "/monitor",
         "/assets/uplot.js",
         "/assets/page.js",
         "/api/past?since=1h",

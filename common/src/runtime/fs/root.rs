@@ -1,4 +1,4 @@
-//! Opens files below a folder on behalf of clients that are not trusted: follows no symbolic link and opens only regular files.
+//! Opens files below a folder on behalf of clients that are not trusted: only regular files, and only links that stay below it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,6 +11,9 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use super::{At as _, FsError};
+
+/// How often the kernel is asked again. It gives up on a `..` in a link whenever anything on the machine is renamed meanwhile.
+const MAX_TRIES: usize = 1000;
 
 /// A folder whose files may be given to anyone. It may itself be a symbolic link.
 #[derive(Debug, Clone, Copy)]
@@ -27,22 +30,25 @@ pub struct RegularFile {
 }
 
 impl Root<'_> {
-    /// Opens the file at a path relative to this folder. Returns `None` if there is none, if the path leaves the folder or
-    /// passes through a symbolic link, or if it leads to anything but a regular file.
+    /// Opens the file at a path relative to this folder. Relative symbolic links are followed. Returns `None` if there is no
+    /// such file, if the path or a link leaves the folder or is absolute, or if it leads to anything but a regular file.
     ///
     /// # Errors
     /// If the file exists but cannot be opened.
     pub fn open(self, path: &str) -> Result<Option<RegularFile>, FsError> {
         // Opening a pipe must not wait for its other end.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+        let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags).resolve(resolve);
-        let opened = open(self.0, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-            .and_then(|folder| openat2(&folder, path, how));
+        let opened =
+            open(self.0, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).and_then(|folder| {
+                let mut tries = (0..MAX_TRIES).map(|_| openat2(&folder, path, how));
+                tries.find(|it| !matches!(it, Err(Errno::EAGAIN))).unwrap_or(Err(Errno::EAGAIN))
+            });
         let path = self.0.join(path);
         let file = match opened {
             Ok(descriptor) => File::from(descriptor),
-            // EXDEV: it leaves the folder. ELOOP: a link. ENXIO: a socket. EINVAL: a NUL in the path.
+            // EXDEV: it leaves the folder. ELOOP: a loop of links. ENXIO: a socket. EINVAL: a NUL in the path.
             Err(
                 Errno::ENOENT
                 | Errno::ENOTDIR
@@ -131,16 +137,33 @@ mod tests {
         assert_eq!(file.read_at(8, 100).unwrap(), b"89");
         assert_eq!(file.read_at(10, 1).unwrap(), b"");
 
-        symlink("../../secret", cache.join("a/link")).unwrap();
-        symlink("file", cache.join("a/near")).unwrap();
-        symlink("a", cache.join("linked")).unwrap();
+        for (target, link) in [
+            ("../../secret", "a/link"),
+            ("../secret", "outside"),
+            ("..", "parent"),
+            ("loop", "loop"),
+            ("nothing", "dangling"),
+            ("../cache/a/file", "around"),
+            ("/proc/self/exe", "magic"),
+            (cache.join("a").to_str().unwrap(), "absolute"),
+            ("file", "a/near"),
+            ("../a", "a/linked"),
+        ] {
+            symlink(target, cache.join(link)).unwrap();
+        }
         symlink(&cache, temp.path().join("published")).unwrap();
         let long = "x".repeat(300);
         for path in [
             "a/link",
-            "a/near",
-            "linked/file",
+            "outside",
+            "parent/secret",
+            "loop",
+            "dangling",
+            "around",
+            "magic",
+            "absolute/file",
             "a/b",
+            "a/linked",
             "a",
             "a/file/x",
             "../secret",
@@ -153,8 +176,34 @@ mod tests {
         ] {
             assert!(!found(&cache, path), "{path:?}");
         }
+        for path in ["a/near", "a/linked/file", "a/linked/linked/near"] {
+            assert_eq!(Root(&cache).open(path).unwrap().unwrap().tag(), file.tag(), "{path}");
+        }
         assert!(found(&temp.path().join("published"), "a/file"), "the folder itself may be a link");
         assert!(!found(&temp.path().join("nowhere"), "a/file"));
+    }
+
+    #[test]
+    fn a_link_is_followed_while_files_are_renamed() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::create_dir_all(temp.path().join("a/b")).unwrap();
+        fs::write(temp.path().join("a/file"), "text").unwrap();
+        symlink("../../a/file", temp.path().join("a/b/link")).unwrap();
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let [mut here, mut there] = ["here", "there"].map(|it| temp.path().join(it));
+                fs::write(&here, "").unwrap();
+                while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                    fs::rename(&here, &there).unwrap();
+                    std::mem::swap(&mut here, &mut there);
+                }
+            });
+            for _ in 0..20_000 {
+                assert!(found(temp.path(), "a/b/link"));
+            }
+            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]
