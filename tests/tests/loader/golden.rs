@@ -25,7 +25,7 @@ pub(super) fn unpacked() -> Option<Place> {
     let shared = std::env::var_os("R3E_SHARED").map(PathBuf::from);
     let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
     let Ok(archive) = fs::File::open(shared.join(ARCHIVE)) else {
-        r3e_needs::missing(&format!("{ARCHIVE} in ../shared beside the workspace, or in R3E_SHARED"));
+        r3e_needs::missing_data(&format!("{ARCHIVE} in ../shared beside the workspace, or in R3E_SHARED"));
         return None;
     };
     let (place, archive) = (Place::new(), BufReader::new(archive));
