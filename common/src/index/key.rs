@@ -31,12 +31,17 @@ pub(super) fn key_prefix(key: &str) -> u64 {
 
 /// Compares two names by their keys without allocating these, sigmas apart.
 pub(super) fn compare_keys(a: &str, b: &str) -> Ordering {
-    if a == b {
-        Ordering::Equal
-    } else if a.is_ascii() && b.is_ascii() {
+    if a.contains(FINAL) || b.contains(FINAL) {
+        return key_of(a).cmp(&key_of(b));
+    }
+    // Equal beginnings have equal keys, letter by letter.
+    let mut same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    while !a.is_char_boundary(same) {
+        same -= 1;
+    }
+    let (a, b) = (&a[same..], &b[same..]);
+    if a.is_ascii() && b.is_ascii() {
         a.bytes().map(|byte| byte.to_ascii_lowercase()).cmp(b.bytes().map(|byte| byte.to_ascii_lowercase()))
-    } else if a.contains(FINAL) || b.contains(FINAL) {
-        key_of(a).cmp(&key_of(b))
     } else {
         a.chars().flat_map(char::to_lowercase).cmp(b.chars().flat_map(char::to_lowercase))
     }
