@@ -12,10 +12,14 @@
   const option = (value, text) => element("option", { value }, text);
   const compare = new Intl.Collator(undefined, { numeric: true }).compare;
   const text = (it) => (it === null || it === undefined || it === "" ? "–" : String(it));
-  const [lap, gap] = [0, 1].map((part) => (laptime) => text(laptime?.split(", ")[part]));
+  // A board has entries as the service sent them, in which a field can have any type.
+  const string = (it) => (typeof it === "string" ? it : "");
+  const [lap, gap] = [0, 1].map((part) => (laptime) => text(string(laptime).split(", ")[part]));
   // Both forms that the service writes, to the minute.
   const date = (written) =>
-    text(written?.replace(/^(\d\d)\/(\d\d)\/(\d{4})/, "$3-$1-$2").replace("T", " ").replace(/( \d\d:\d\d):.*$/, "$1"));
+    text(string(written).replace(/^(\d\d)\/(\d\d)\/(\d{4})/, "$3-$1-$2").replace("T", " ").replace(/( \d\d:\d\d):.*$/, "$1"));
+  // As the index has it.
+  const position = (index) => (Number.isInteger(index) && index >= 0 && index < 2 ** 32 ? index + 1 : 1);
 
   // Another choice on the page: the address follows, without a step back to each.
   const choose = (...to) => {
@@ -60,7 +64,7 @@
   };
 
   const RESULTS = [["Track"], ["Class"], ["Position", "number"], ["Lap", "number"], ["Gap", "number"], ["Car"], ["Date", "date"]];
-  const driver = async ([key, wanted = ""], isCurrent) => {
+  const driver = async ([key = "", wanted = ""], isCurrent) => {
     const [{ results, identities }, boards] = await Promise.all([published.driver(key), published.boards()]);
     if (!isCurrent()) return;
     const tracks = new Map(boards.map((it) => [it.track_id, it.track]));
@@ -115,11 +119,11 @@
     const found = chosen && (await published.board(chosen.track_id, chosen.class_id));
     if (!isCurrent()) return;
     if (chosen) document.title = `${chosen.track}, ${chosen.class_name} – ${document.title}`;
-    const row = (it, at) => {
-      const driver = it.driver?.name ?? it.driver?.Name;
+    const row = (it) => {
+      const driver = string(it?.driver?.name);
       return [
-        count((it.index ?? at) + 1), driver ? link(driver, "driver", driver) : "–", lap(it.laptime), gap(it.laptime),
-        text(it.car_class?.car?.name ?? it.car_class?.car?.Name), text(it.country?.name ?? it.country?.Name), date(it.date_time),
+        count(position(it?.index)), driver ? link(driver, "driver", driver) : "–", lap(it?.laptime), gap(it?.laptime),
+        text(string(it?.car_class?.car?.name)), text(string(it?.country?.name)), date(it?.date_time),
       ];
     };
     const rows = (found?.track_info?.Data ?? []).map(row);
@@ -157,6 +161,15 @@
     by("records").replaceChildren(...paged(columns, results.map(row), "Nobody is in this list."));
   };
 
+  // A shared address may have been cut.
+  const decoded = (part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  };
+
   const VIEWS = { drivers, driver, board, records };
   const TITLE = document.title;
   let made = null;
@@ -184,7 +197,7 @@
     if (made === null) return finish("Nothing is published yet. This page fills when r3e-loader has loaded boards and written the index.");
     document.querySelector("main").setAttribute("aria-busy", "true");
     try {
-      await VIEWS[view](rest === "" ? [] : rest.split("/").map(decodeURIComponent), isCurrent);
+      await VIEWS[view](rest === "" ? [] : rest.split("/").map(decoded), isCurrent);
       finish(null);
     } catch (error) {
       finish(error.message);

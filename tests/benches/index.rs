@@ -1,8 +1,8 @@
 //! How fast and how small files are published: `r3e-loader --cached-only` on 300,000 entries from a warm cache. The unit U is
 //! what `gzip` alone takes, in the same run, to decompress the same boards and to compress the driver index.
 //!
-//! `cargo bench --package r3e-tests --bench index` prints medians in U and peaks of resident memory. It fails if a peak or
-//! the restart with nothing changed is over its bound, or the driver index takes longer than U.
+//! `cargo bench --package r3e-tests --bench index` prints medians in U and peaks of resident memory, and fails if one is over
+//! its bound. Ratings are not among the files, since they are only published by a job that fetches them.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -32,10 +32,10 @@ const KINDS: [Kind; 3] = [
         name: "driver index alone",
         formats: "2026-02",
         from_nothing: true,
-        max_wall: 1.0,
+        max_wall: 0.8,
         max_peak_bytes: 64 << 20,
     },
-    Kind { name: "all files", formats: "2026-02,2026-04", from_nothing: true, max_wall: 2.0, max_peak_bytes: 80 << 20 },
+    Kind { name: "all files", formats: "2026-02,2026-04", from_nothing: true, max_wall: 1.6, max_peak_bytes: 80 << 20 },
     Kind {
         name: "nothing changed",
         formats: "2026-02,2026-04",

@@ -64,7 +64,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// An element of a board's list: an entry, or `None` for anything that is no object or has no driver name.
+/// An element of a board's list: an entry, or `None` for any other value, such as an object without a driver name. A bare number or
+/// string that Rust cannot hold (`1e999`, half a surrogate pair) is an error.
 #[derive(Debug)]
 pub struct Element<'a>(pub Option<Entry<'a>>);
 

@@ -1,6 +1,7 @@
 //! The service's list of multiplayer ratings.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -11,8 +12,11 @@ use super::json;
 /// Drivers further behind are left out. Front ends highlight the first 200.
 const MAX_POSITION: u32 = 5000;
 
-/// Further drivers are left out: so many inactive ones would stand among the first.
-const MAX_RATINGS: usize = 100_000;
+/// Bounds the list, since there can be any number of inactive drivers.
+const MAX_RATINGS: usize = 10_000;
+
+/// A driver with a longer name is left out. Real names are ten times shorter.
+const MAX_NAME_BYTES: usize = 256;
 
 /// The multiplayer ratings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,14 +34,14 @@ pub struct Rating {
     pub user_id: u64,
     /// The name as displayed.
     pub name: String,
-    /// The position, from 1. Of an inactive driver it is the one behind the last active driver above.
+    /// The position, from 1. For an inactive driver: one more than that of the last active driver before it.
     pub position: u32,
     /// Whether the driver has a position of their own.
     pub active: bool,
 }
 
 /// Reads the list: an array of `{"UserId", "Fullname", "Position"}`, best first, in which an inactive driver's position is null.
-/// Elements that are not of this shape are left out, as are positions that occurred before.
+/// Elements that are not of this shape are left out, as are repeated positions.
 ///
 /// # Errors
 /// If the text is not a JSON array, or has no ratings.
@@ -68,14 +72,19 @@ impl<'de> Visitor<'de> for ListVisitor {
             let Some((user_id, name, place)) = read_driver(element) else { continue };
             let active = place.is_some();
             let position = place.unwrap_or(last + 1);
-            if position > MAX_POSITION || active && position <= last || ratings.len() == MAX_RATINGS {
+            let limit = if active { MAX_POSITION } else { MAX_POSITION - 1 };
+            if !(1..=limit).contains(&position) || ratings.len() == MAX_RATINGS {
                 continue;
             }
             if active {
-                last = position;
+                last = position.max(last);
             }
             ratings.push(Rating { user_id, name, position, active });
         }
+        // In order already, unless the service is wrong; stable, so of a repeated position the first stays.
+        ratings.sort_by_key(|it| it.position);
+        let mut positions = HashSet::new();
+        ratings.retain(|it| !it.active || positions.insert(it.position));
         if ratings.is_empty() {
             return Err(Error::custom("there is no rating in it"));
         }
@@ -93,7 +102,7 @@ fn read_driver(element: &RawValue) -> Option<(u64, String, Option<u32>)> {
         _ => {}
     })
     .ok()?;
-    let name = name.filter(|it| !it.trim().is_empty())?;
+    let name = name.filter(|it| !it.trim().is_empty() && it.len() <= MAX_NAME_BYTES)?;
     Some((user_id?, name, position?))
 }
 
@@ -110,6 +119,13 @@ mod tests {
         let ratings = read_ratings(text).unwrap();
         let rows: Vec<_> = ratings.iter().map(|it| (it.user_id, it.name.as_str(), it.position, it.active)).collect();
         assert_eq!(rows, [(7, "Ana", 1, true), (8, "Ben", 2, false), (9, "Cid", 2, true), (12, "Dot", 3, false)]);
+        let long = "x".repeat(MAX_NAME_BYTES + 1);
+        let unordered = format!(
+            r#"[{{"UserId":1,"Fullname":"A","Position":4000}},{{"UserId":2,"Fullname":"B","Position":1}},
+            {{"UserId":3,"Fullname":"{long}","Position":2}},{{"UserId":4,"Fullname":"D","Position":5000}},{{"UserId":5,"Fullname":"E"}}]"#
+        );
+        let ids: Vec<_> = read_ratings(&unordered).unwrap().iter().map(|it| it.user_id).collect();
+        assert_eq!(ids, [2, 1, 4]);
         for none in ["{}", "[1", "[]", r#"[{"UserId":7,"Fullname":"Ana","Position":5001}]"#] {
             assert!(read_ratings(none).is_err(), "{none}");
         }

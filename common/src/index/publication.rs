@@ -24,7 +24,7 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Fingerprint {
     state: u64,
-    /// Also of the boards that the ratings' countries came from.
+    /// Covers the boards too, since countries come from them.
     ratings: Option<u64>,
 }
 

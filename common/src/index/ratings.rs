@@ -11,11 +11,11 @@ use super::rows::{text_bytes, write_json};
 use super::staged::Staged;
 use crate::domain::{Rating, Ratings};
 
-/// Two names of the list of active drivers, of which later front ends know the second, and the list of inactive ones.
+/// The list of active drivers under two names (later front ends read the second), then the list of inactive drivers.
 pub(super) const FILES: [&str; 3] = ["mp_pos.json", "mp_pos/mp_pos.json", "mp_pos/mp_pos_inactive.json"];
 
-/// Drivers in a block.
-const BLOCK: usize = 4096;
+/// Drivers in a block: small beside other blocks, so that a memory limit that those fit is enough for this.
+const BLOCK: usize = 512;
 
 /// What comes before the rows. One front end reads the first name of the source, a later one the second.
 #[derive(Serialize)]

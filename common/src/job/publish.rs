@@ -151,8 +151,9 @@ impl Publisher {
         if !is_unchanged {
             status.last_index_update = Some(timestamp((self.clock)()));
             status.index_build_time_ms = Some(took_ms);
-            self.update_status(&status);
-            if let Some(Err(error)) = fingerprint.map(|it| it.keep(&source, &built, &exported)) {
+            if let Err(error) = self.status.update(&status) {
+                tracing::warn!(%error, "cannot update status.json");
+            } else if let Some(Err(error)) = fingerprint.map(|it| it.keep(&source, &built, &exported)) {
                 tracing::warn!(%error, "cannot keep what was published; the next run reads all boards");
             }
         }

@@ -22,6 +22,9 @@ use crate::runtime::timestamp;
 use crate::store::{Destination, Status};
 use crate::upstream::{Client, Requests};
 
+/// How long to try to fetch the multiplayer ratings, retries included: the fetched boards wait for them.
+const RATINGS_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// Options from the command line and the environment.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -237,6 +240,7 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
     // No other format has them.
     let are_wanted = config.upstream.ratings && config.index.formats.contains(&IndexFormat::April2026);
     if are_wanted && fetch.end == Some(End::Complete) {
+        options.facts.set_phase("fetching ratings");
         fetch.ratings = ratings(&fetcher.client, &job.stop).await;
     }
     fetch.requests = fetcher.client.requests();
@@ -245,7 +249,15 @@ async fn fetch(job: &Job, config: &Config, options: &Options, plan: &Plan) -> Re
 
 /// Fetches the multiplayer ratings. A failure is only logged.
 async fn ratings(client: &Client, stop: &CancellationToken) -> Option<Ratings> {
-    match stop.run_until_cancelled(client.ratings()).await? {
+    let fetched = tokio::time::timeout(RATINGS_TIMEOUT, client.ratings());
+    let Ok(result) = stop.run_until_cancelled(fetched).await? else {
+        tracing::warn!(
+            timeout_s = RATINGS_TIMEOUT.as_secs(),
+            "no multiplayer ratings in time; the published ones stay"
+        );
+        return None;
+    };
+    match result {
         Ok(ratings) => {
             let active = ratings.drivers.iter().filter(|it| it.active).count();
             tracing::info!(drivers = ratings.drivers.len(), active, "multiplayer ratings fetched");

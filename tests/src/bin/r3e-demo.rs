@@ -29,6 +29,10 @@ struct Arguments {
     /// Run the programs in this folder instead of building them
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
+
+    /// Where to load to; its content is removed first [default: target/demo]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -48,7 +52,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
+    let folder = arguments.folder.clone();
+    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo"));
     let loader = arguments.program("r3e-loader")?;
     let monitor = if arguments.look { Some(arguments.program("r3e-monitor")?) } else { None };
     clear(&folder)?;
@@ -130,7 +135,7 @@ fn forward(log: ChildStderr) {
     }
 }
 
-/// The server, which ends with this program.
+/// The server, which is stopped with this program unless that is killed.
 struct Server(Child);
 
 impl Server {

@@ -223,6 +223,29 @@ fn names_from_right_to_left_long_names_and_equal_names_are_shown_whole() {
 }
 
 #[test]
+fn fields_of_any_type_cost_no_board_and_an_address_that_was_cut_shows_the_page() {
+    let options = SimOptions { entries: 300, drivers: 60, odd_rate: 1.0, ..SimOptions::default() };
+    let (sim, place) = simulated(3, 4, options);
+    let Some(mut page) = published(&sim, place) else { return };
+    let boards = page.file("cache/all_combinations.json.gz")["results"].as_array().unwrap().clone();
+    assert!(boards.len() >= 6, "{}", boards.len());
+    for board in boards {
+        page.open(&format!("#board={}/{}", board["track_id"].as_str().unwrap(), board["class_id"].as_str().unwrap()));
+        let shown = page.rows("board");
+        assert_eq!(shown.len() as u64, board["entry_count"].as_u64().unwrap().min(100), "{board}");
+        assert!(shown.iter().all(|row| row[0].replace(',', "").parse::<u64>().is_ok()), "{shown:?}");
+    }
+    for address in ["#driver", "#driver=", "#drivers=%E0%A4%A", "#board=%", "#records=x/__proto__"] {
+        page.browser.open("about:blank");
+        let address = format!("http://{}/{address}", page.server.address);
+        page.browser.open(&address);
+        page.browser
+            .until("document.body?.dataset?.shown === location.hash && document.getElementById('message').hidden");
+    }
+    ends_well(page);
+}
+
+#[test]
 fn a_page_without_files_says_so_and_fills_when_they_come() {
     let (sim, place) = simulated(3, 4, SimOptions { entries: 200, drivers: 50, ..SimOptions::default() });
     let Some(browser) = Chromium::start(&place.path("")) else { return };

@@ -42,7 +42,12 @@ impl Root<'_> {
         let how = OpenHow::new().flags(flags).resolve(resolve);
         let opened =
             open(self.0, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).and_then(|folder| {
-                let mut tries = (0..MAX_TRIES).map(|_| openat2(&folder, path, how));
+                let mut tries = (0..MAX_TRIES).map(|number| {
+                    if number > 0 {
+                        std::thread::yield_now();
+                    }
+                    openat2(&folder, path, how)
+                });
                 tries.find(|it| !matches!(it, Err(Errno::EAGAIN))).unwrap_or(Err(Errno::EAGAIN))
             });
         let path = self.0.join(path);
