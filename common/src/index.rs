@@ -1,12 +1,12 @@
 //! The index: every driver's results, built from the cached boards and streamed out as files.
 //!
-//! Boards are read by all cores, each thread into a shard of its own (`shard`): fixed-width rows that refer to
-//! strings stored once. Nothing is merged; `order` only finds the order in which rows of all shards are written.
-//! Shards and order are the `columns` that every kind of published file is written from (`writer`, `export`). What comes
-//! out depends on the cache alone, never on the number of threads nor on the memory.
+//! All cores read boards, each thread into its own shard (`shard`): fixed-width rows that refer to interned strings. Shards
+//! are never merged; `order` sorts the rows of all shards. Shards and order together are the `columns`, from which every
+//! kind of published file is written (`writer`, `export`). The output depends only on the cache, not on the number of
+//! threads or the available memory.
 //!
-//! Where memory is limited (`headroom`), `ranges` reads the cache once for each range of keys, and writers write one range
-//! after the other. A `pass` that finds its range too large lowers the upper end as it goes.
+//! Under a memory limit (`headroom`), `ranges` splits the keys into ranges and reads the cache once for each; writers then
+//! write one range after another. If a range turns out to be too large, its `pass` lowers the upper bound as it reads.
 
 mod blocks;
 mod boards;

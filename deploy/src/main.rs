@@ -12,7 +12,7 @@ struct Arguments {
     /// Folder to write them to, laid out as /usr/share
     #[arg(value_name = "DIR", required_unless_present = "settings")]
     share: Option<PathBuf>,
-    /// Rewrite README's table of settings and deploy/r3e.toml in the source tree instead
+    /// Instead, rewrite the README's table of settings and deploy/r3e.toml in the source tree
     #[arg(long, conflicts_with = "share")]
     settings: bool,
 }

@@ -1,4 +1,5 @@
-// The charts: memory of each lane, and counts of all. A chart is made once and given new data; colours are those of the page.
+// The charts: memory per lane, and counts over all lanes. A chart is created once and updated with new data; it uses the
+// colours of the page.
 "use strict";
 (() => {
   const { bytes, count, clock, day, element } = R3E;

@@ -1,4 +1,4 @@
-// Amounts and moments as people read them, and elements and tables made of text. Texts of programs never become markup.
+// Formats amounts and times for people, and builds elements and tables from text. Text from programs never becomes markup.
 "use strict";
 window.R3E = {};
 (() => {

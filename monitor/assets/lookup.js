@@ -1,4 +1,5 @@
-// The page to look up drivers, boards and records. The address after # says what is shown, so that it can be shared.
+// The page to look up drivers, boards and records. The URL fragment holds its state, so that views can be shared as links.
+// The files it reads, and the search for names, are in published.js.
 "use strict";
 (() => {
   const { count, element, moment, published, table } = R3E;

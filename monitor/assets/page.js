@@ -1,11 +1,11 @@
-// The page: asks the server for what it shows, again and again, or shows what a report has in it.
+// The dashboard page: polls the server for its data, or shows the data embedded in a report.
 "use strict";
 (() => {
   const { Store, Charts, tables, clock, moment, element } = R3E;
   const at = (id) => document.getElementById(id);
   const MINUTE = 60000;
   const SPANS = { "15m": 15 * MINUTE, "1h": 60 * MINUTE, "6h": 360 * MINUTE, "24h": 1440 * MINUTE, "7d": 10080 * MINUTE };
-  // Programs that are no jobs: their runs are no bands.
+  // Programs that are not jobs: their runs are not drawn as bands.
   const DAEMONS = ["r3e-monitor", "r3e-scheduler"];
   const EVERY = { now: 2000, work: 6000, verdicts: 30000, past: 60000 };
 

@@ -1,4 +1,5 @@
-// The published files, as FORMATS names them. Each is read when it is first needed, and again after the index has changed.
+// Reads the published files (section Files of the README), each when it is first needed and again after the index has changed. The
+// search for drivers is `search`.
 "use strict";
 (() => {
   // A large shard takes some ten megabytes once it is parsed.

@@ -1,5 +1,5 @@
-// What processes held: the history's thinned points with those seen live behind them, laid into lanes. Processes of one
-// program that follow each other share a lane; those that run at the same time have one each.
+// Memory over time: downsampled points from the history, followed by live ones, arranged in lanes. Consecutive processes of
+// one program share a lane; concurrent ones have one each.
 "use strict";
 (() => {
   const COLUMNS = ["allocated_bytes", "rss_bytes", "limit_bytes", "tasks", "open_fds", "connections"];

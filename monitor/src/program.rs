@@ -28,7 +28,7 @@ fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> 
         return Err(Exit::Usage);
     }
     let loaded = configure(&arguments.config, arguments.own_flags())?;
-    // Not before: the program may have executed itself anew for profiles, and still has the descriptor to take over then.
+    // Only after `configure`, which may have re-executed the program with the descriptor still to be taken over.
     let supervisor = match &arguments.command {
         Some(Command::Watch(it)) => it.supervisor()?,
         _ => Supervisor::default(),
@@ -36,10 +36,10 @@ fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> 
     run(arguments, &loaded, &supervisor).map_err(Failure::report)
 }
 
-/// For what may block: purges, files and the history.
+/// Threads for blocking work: purges, files and the history.
 const BLOCKING_THREADS: usize = 4;
 
-/// With those for signals, control socket, purge, samples and the terminal.
+/// All threads, including those for signals, control socket, purge, samples and the terminal.
 const THREADS: usize = BLOCKING_THREADS + 5;
 
 fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result<Exit, Failure> {
@@ -73,7 +73,7 @@ fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result
         Command::Verdict(it) => asked.verdict(&it),
         Command::Watch(_) => watch::run(loaded, &runtime, supervisor, SystemTime::now),
     };
-    // A look at a disk that hangs cannot be cancelled.
+    // A read from a hanging disk cannot be cancelled.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }

@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use accept::Bounds;
 use site::Site;
 
-/// What this program is called where programs are named.
+/// The name of this program.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// The address cannot be listened on.

@@ -1,25 +1,27 @@
 //! Tells leaks from noise: a pure function of the samples that were taken after purges.
 //!
-//! A purge returns what the allocator merely holds free, which leaves 23 KiB of noise in `allocated` instead of 258. The first
-//! [`WARM_UP`] samples of a process are ignored. The rest is judged by rank, so that one sample in twenty with work in flight changes
-//! nothing:
+//! Samples are taken after a purge, because that reduces the noise in `allocated` from 258 KiB to 23. The first [`WARM_UP`]
+//! samples of a process are ignored. The tests use ranks, so that an outlier (one sample in twenty, taken with work in
+//! flight) does not matter:
 //!
 //! - Growth is the Theil-Sen slope with its 95 % interval, per purge and per hour.
-//! - It is significant by the Mann-Kendall test with its variance corrected for autocorrelation, or by the slope relative to the
-//!   residuals, corrected too. The latter is for series so clear that the former saturates: a straight line with one small step has
-//!   highly correlated residuals, which inflate the variance beyond use.
+//! - It is significant by the Mann-Kendall test, with its variance corrected for autocorrelation, or by the slope relative
+//!   to the residuals, also corrected. The second test is for series so clear that the first saturates: a straight line
+//!   with one small step has highly correlated residuals, which inflate the variance too much.
 //! - From the first sample to the last it is at least a floor: 352 KB allocated, 3 MB resident (fragmentation moves that for a long
 //!   time: by more than 2 where a cache of 4 MB fills and sheds), 20 of what is counted.
 //!
-//! Less is `flat`, as is growth that has ended, with none in the later half. More is `suspect`, and a `leak` if
+//! Growth that is not significant or below the floor is `flat`, and so is growth that has stopped in the later half. Other
+//! growth is `suspect`, and it is a `leak` if
 //!
 //! - there are [`MIN_SAMPLES_FOR_LEAK`] samples: a cache that fills in some dozens of cycles looks the same for as long, and a random
 //!   walk may end a few turns higher than before;
-//! - both halves grow by at least a third of the other and of the whole: a cache fills ever slower, and a step is not growth;
-//! - the lower end of the interval makes half the floor;
+//! - each half grows by at least a third of the other and of the whole: a cache fills ever more slowly, and a step is not a
+//!   leak;
+//! - the lower end of the interval amounts to at least half the floor;
 //! - the last third, except its lowest quarter, lies above 85 % of the samples before the later half, including half of the warm-up:
 //!   what wanders within bounds has been as high before and falls back, a leak does not;
-//! - all of this was already so two samples ago.
+//! - all of this was already true two samples ago.
 //!
 //! The thresholds come from `cargo bench --package r3e-tests --bench verdict`, which measures real processes and prints the rates. A
 //! cache that takes more than sixty purges to fill looks like a leak until it is full, and sometimes one that fills for two dozen
@@ -74,7 +76,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// As users and scripts read it.
+    /// The name in text and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -56,7 +56,7 @@ pub(crate) struct Running {
     stop_state: StopState,
 }
 
-/// How far stopping it has come.
+/// The state of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StopState {
     NotAsked,

@@ -1,6 +1,6 @@
-//! How well the verdict tells a leak from noise, on real processes: `r3e-leaky` leaks at a known rate or not at all, beside
-//! work of several kinds, and is purged and asked after each cycle through its control socket, as the monitor's watch does
-//! it. The verdict is asked for after each cycle, so that a single wrong one in a whole trial counts.
+//! How well the verdict distinguishes leaks from noise, on real processes: `r3e-leaky` leaks at a known rate or not at all
+//! while it does several kinds of work. After each cycle it is purged and measured through its control socket, as the
+//! monitor's watch does. The verdict is also computed after each cycle, so a single wrong one in a trial counts.
 //!
 //! `cargo bench --package r3e-tests --bench verdict` prints a table and fails where fewer than 95 of 100 leaks of a kind are
 //! found within 40 cycles after the warm-up, or anything is called a leak that is none. `-- --leaking N --clean N

@@ -1,8 +1,8 @@
-//! What end-to-end tests need around the programs: running them in a folder of their own with a bound in time, and
-//! reading what they leave on disk with a reader of its own.
+//! The harness of the end-to-end tests: runs programs in a temporary folder with a timeout, and reads the files that they
+//! write.
 //!
-//! Nothing of the programs' own reading code is used here, so that an error in it cannot hide itself. Whatever is not as
-//! it should be is a panic that says what was found.
+//! It has its own readers and uses none of the programs' reading code, so that a bug there cannot hide itself. Anything
+//! unexpected is a panic with a message.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "for tests: whatever is wrong is a panic")]
 #![expect(clippy::disallowed_methods, reason = "looks at the disk from outside, without the programs' own code")]
 

@@ -1,8 +1,8 @@
-//! A program that leaks on purpose, so that what tells a leak from noise can be tried on the real thing: a control socket,
-//! named tasks and the allocator as every program here has them, and between two purges work as programs do it.
+//! A program that leaks on purpose, to test leak detection on a real process: it has a control socket, named tasks and the
+//! allocator like all programs here, and does realistic work between two purges.
 //!
-//! It does one cycle for each line on its standard input, and then writes `done` and the number of the cycle: whoever
-//! drives it needs no clock. It ends in order with its input.
+//! It runs one cycle for each line on its standard input, and then prints `done` and the number of the cycle, so its driver
+//! needs no clock. It exits at the end of its input.
 
 mod leak;
 pub mod trial;

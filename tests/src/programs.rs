@@ -52,7 +52,7 @@ fn written(path: &Path) -> Result<SystemTime, String> {
     path.metadata().and_then(|it| it.modified()).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-/// The paths of a rule of make, `PROGRAM: SOURCE SOURCE …`, in which a space of a path is `\ `.
+/// The paths of a make rule, `PROGRAM: SOURCE SOURCE …`, in which spaces within a path are escaped as `\ `.
 fn sources(rule: &str) -> Vec<PathBuf> {
     let sources = rule.lines().next().and_then(|line| line.split_once(": ")).map_or("", |(_, sources)| sources);
     let paths = sources.replace("\\ ", "\0");

@@ -1,4 +1,4 @@
-//! The leaderboard service, simulated: a real HTTP server on a thread of its own.
+//! A simulated leaderboard service: a real HTTP server on its own thread.
 //!
 //! [`World`] knows what is served: boards and entries, generated from a seed when they are asked for, so that ten
 //! million entries cost no memory. [`Faults`] say what goes wrong and how often, [`Stats`] what was asked.

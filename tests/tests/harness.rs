@@ -1,4 +1,4 @@
-//! The harness itself: a test that fails or is killed leaves no process behind; and what is missing is named.
+//! Tests of the harness: a test that fails or is killed leaves no process behind, and missing programs are named.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![expect(clippy::disallowed_methods, reason = "tests look at the disk without the programs' own code")]
 

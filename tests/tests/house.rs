@@ -1,8 +1,8 @@
-//! The structure that ARCHITECTURE.md draws, kept: arrows between the rooms of `common` point down, and no two files of a program
-//! need each other.
+//! Enforces the structure described in ARCHITECTURE.md: dependencies between the rooms of `common` point down, and no two
+//! files of a program depend on each other.
 //!
-//! Read from the text of the sources: what a file names by `crate::…` or `super::…` is an arrow to the file that defines that module.
-//! A module file that only re-exports its children is no circle; tests are not looked at.
+//! Works on the text of the sources: a path `crate::…` or `super::…` in a file is a dependency on the file that defines
+//! that module. A module file that only re-exports its children does not count as a cycle; tests are ignored.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![expect(clippy::disallowed_methods, reason = "reads the sources")]
 
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which rooms each room may use beside itself.
+/// The rooms that each room may use, besides itself.
 const ROOMS: [(&str, &[&str]); 6] = [
     ("runtime", &[]),
     ("domain", &["runtime"]),
@@ -20,7 +20,7 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("job", &["index", "upstream", "store", "domain", "runtime"]),
 ];
 
-/// Modules, such as `store::fs`, with the modules that each names.
+/// Each module (e.g. `store::staging`), with the modules that it names.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 fn source_of(package: &str) -> PathBuf {

@@ -1,6 +1,7 @@
-//! When `job::run` returns, nothing of it is alive; and the n-th time it holds no more than the second.
+//! When `job::run` returns, it leaves nothing behind: no task, connection or descriptor. Repeated runs do not use more
+//! memory than the second one.
 //!
-//! A test binary of its own with one test: others in the process would disturb the counts.
+//! This is a separate test binary with one test, since other tests in the process would disturb the counts.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![expect(clippy::disallowed_methods, reason = "looks at the process from outside")]
 

@@ -1,4 +1,4 @@
-//! The program `r3e-sim`, run as people and scripts run it.
+//! Runs `r3e-sim` as people and scripts do.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![expect(clippy::disallowed_methods, reason = "tests look at the disk without the programs' own code")]
 
@@ -14,13 +14,13 @@ fn program(place: &Place, arguments: &[&str]) -> Invocation {
     sim.arguments(arguments)
 }
 
-/// The program once it is ready, and where it listens.
+/// Starts the program, waits until it is ready, and returns it with its address.
 fn ready(place: &Place, arguments: &[&str]) -> (Running, String) {
     let (running, url) = ready_at(place, arguments);
     (running, url.strip_prefix("http://").unwrap().to_owned())
 }
 
-/// Likewise, and its base address.
+/// Like [`ready`], but returns the base URL.
 fn ready_at(place: &Place, arguments: &[&str]) -> (Running, String) {
     let output = place.path("output");
     let running = program(place, arguments).stdout_to(output.clone()).spawn();

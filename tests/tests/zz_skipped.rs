@@ -1,4 +1,4 @@
-//! Says at the end of `cargo test` how many tests were skipped, and for want of what. It tests nothing.
+//! Prints at the end of `cargo test` how many tests were skipped, and what they needed. It tests nothing.
 
 #[expect(clippy::print_stderr, reason = "what it is for")]
 fn main() {

@@ -1,4 +1,4 @@
-//! Blocks of published files: formatted and compressed on all threads, and passed on in order.
+//! Formats and compresses the blocks of published files on all threads, and passes them on in order.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use super::gzip::Block;
 use super::headroom::{BLOCK_BYTES, Plan, block_cost};
 use super::parallel;
 
-/// What blocks are made with.
+/// The threads and limits for making blocks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Workers<'a> {
     pub(super) threads: usize,
@@ -21,12 +21,12 @@ pub(super) struct Workers<'a> {
     pub(super) stop: &'a CancellationToken,
 }
 
-/// Blocks to be made.
+/// The blocks to make.
 pub(super) struct Work<Size, Text> {
     pub(super) blocks: usize,
-    /// Bytes that all else holds meanwhile.
+    /// Bytes held by everything else.
     pub(super) held: usize,
-    /// Whether texts are passed on too.
+    /// Whether to pass on the text as well.
     pub(super) keep_text: bool,
     /// An upper bound of a block's text in bytes. Called only under a limit.
     pub(super) max_bytes: Size,
@@ -34,15 +34,15 @@ pub(super) struct Work<Size, Text> {
     pub(super) text: Text,
 }
 
-/// Blocks between their start and the file.
+/// Blocks that were started and not yet written.
 struct Queue<Put> {
-    /// How many blocks were started; they start in order, so that the next one to be written is always among them.
+    /// How many blocks were started. They start in order, so the next block to write is always one of them.
     started: usize,
     /// Finished blocks that wait for an earlier one.
     finished: BTreeMap<usize, Finished>,
     /// How many blocks were written.
     written: usize,
-    /// Bytes set apart for blocks that were started and not written.
+    /// Bytes reserved for these blocks.
     reserved: usize,
     failed: bool,
     put: Put,
@@ -81,7 +81,7 @@ impl Workers<'_> {
         Ok(())
     }
 
-    /// Makes one block, and writes what can be written then.
+    /// Makes one block, and writes all blocks that are ready.
     fn block(
         &self,
         work: &Work<impl Fn(usize) -> usize, impl Fn(usize, &mut Vec<u8>)>,
@@ -127,7 +127,7 @@ impl Workers<'_> {
 }
 
 impl<Put: FnMut(usize, &Block, &[u8]) -> Result<(), IndexError>> Queue<Put> {
-    /// Takes a finished block, and writes all whose turn it is.
+    /// Adds a finished block, and writes all blocks that are next in order.
     fn finish(&mut self, number: usize, finished: Finished) -> Result<(), IndexError> {
         self.finished.insert(number, finished);
         while let Some(Finished { block, text, cost }) = self.finished.remove(&self.written) {
@@ -139,7 +139,7 @@ impl<Put: FnMut(usize, &Block, &[u8]) -> Result<(), IndexError>> Queue<Put> {
     }
 }
 
-/// The end of a block, by an error or a panic too: others may wait for it.
+/// Guard that marks a block as ended, even on an error or a panic, since other threads may wait for it.
 struct End<'a, Put> {
     queue: &'a Mutex<Queue<Put>>,
     changed: &'a Condvar,

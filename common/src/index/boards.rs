@@ -7,7 +7,7 @@ use crate::domain::{Catalog, Combination, Track};
 use crate::runtime::fs::FileId;
 use crate::store::Damage;
 
-/// What the cache holds of one combination.
+/// The cached board of one combination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BoardState {
     /// No file, or a damaged one.
@@ -22,7 +22,7 @@ pub enum BoardState {
     },
 }
 
-/// A board file that is not the board it should be.
+/// A damaged board file, or one of another board.
 #[derive(Debug)]
 pub struct Damaged {
     /// Which board.
@@ -31,16 +31,16 @@ pub struct Damaged {
     pub path: PathBuf,
     /// What is wrong with it.
     pub damage: Damage,
-    /// Which file was read: another may stand there soon. None where nobody may look at it.
+    /// The file that was read, since another may replace it. `None` if it cannot be examined.
     pub file: Option<FileId>,
 }
 
-/// What was found in a cache.
+/// The result of reading a cache.
 #[derive(Debug)]
 pub struct Built {
-    /// What was found of each combination, in catalogue order.
+    /// The state of each combination, in catalogue order.
     pub states: Vec<BoardState>,
-    /// The files that could not be used, in catalogue order; they are not touched.
+    /// Damaged files, in catalogue order. They are left in place.
     pub damaged: Vec<Damaged>,
     pub(super) entries: usize,
     pub(super) nameless: usize,
@@ -53,7 +53,7 @@ impl Built {
         self.entries
     }
 
-    /// Entries that have no driver name, and so are in no index.
+    /// Entries without a driver name, which are not in the index.
     #[must_use]
     pub fn nameless(&self) -> usize {
         self.nameless

@@ -1,4 +1,4 @@
-//! A list that grows without ever copying what it holds, so that growing takes no more than one chunk.
+//! A list that grows by one chunk at a time and never copies its items, so growing needs memory for only one more chunk.
 
 use std::ops::Index;
 
@@ -50,7 +50,7 @@ impl<T: Copy> Chunks<T> {
         self.length = length;
     }
 
-    /// Keeps the items that `keep` returns, in their order, and changed as it likes.
+    /// Replaces each item by the result of `keep`, and removes items for which that is `None`. Keeps the order.
     pub(super) fn filter_map(&mut self, mut keep: impl FnMut(T) -> Option<T>) {
         let mut kept = 0;
         for number in 0..self.length {

@@ -1,4 +1,4 @@
-//! What every kind of published file is written from: rows, and the order of the index.
+//! The input of every kind of published file: rows and their order.
 
 use super::keying::Keying;
 use super::order::{self, Order, Placed};
@@ -6,7 +6,7 @@ use super::rows::Fields;
 use super::shard::Shard;
 use crate::domain::{Catalog, Class, Ordinal, Track};
 
-/// All rows of a range of keys, and all boards.
+/// All rows in a range of keys, and all boards.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     shards: Vec<Shard>,
@@ -19,7 +19,7 @@ impl Columns {
         Self { shards, order }
     }
 
-    /// The same rows in the order of other keys.
+    /// The same rows, sorted by another key.
     pub(super) fn reordered(self, keying: Keying<'_>) -> Self {
         drop(self.order);
         Self::new(self.shards, keying)
@@ -39,19 +39,19 @@ impl Columns {
         self.order.key_text(&self.shards, key)
     }
 
-    /// The row at that place of the order, where it lies.
+    /// The row at this position of the order.
     pub(super) fn placed(&self, place: usize) -> Placed<'_> {
         self.order.row(&self.shards, place)
     }
 
-    /// The row at that place of the order, with the combination that it belongs to.
+    /// The fields of the row at this position of the order, with its track and class.
     pub(super) fn row<'a>(
         &'a self,
         place: usize,
         catalog: &'a Catalog,
     ) -> Option<((&'a Track, &'a Class), Fields<'a>)> {
         let Placed { shard, row, .. } = self.placed(place);
-        // Boards are read by walking the catalogue, so each has its place in it.
+        // Always found: only boards of the catalogue are read.
         catalog.at(shard.boards[row.board as usize].ordinal).map(|place| (place, shard.fields(row)))
     }
 

@@ -1,4 +1,4 @@
-//! All drivers, by the ids in their profiles' addresses: what today's front ends show of a person, from the newest results.
+//! All drivers, by the id in their profile's URL, with what newer front ends show of them, taken from the newest results.
 
 mod collect;
 
@@ -13,7 +13,7 @@ use super::moment::Moment;
 use super::names;
 use crate::domain::{Driver, Ordinal, path_id};
 
-/// The driver's id that a profile's address ends in; without one, the name in lower case.
+/// The driver's id: the end of the profile's URL, or the name in lower case if the URL has no id.
 pub(super) fn id_of<'a>(driver: &'a Driver<'_>) -> Cow<'a, str> {
     match path_id(&driver.path) {
         "" => Cow::Owned(names::lower_name(&driver.name)),
@@ -21,12 +21,12 @@ pub(super) fn id_of<'a>(driver: &'a Driver<'_>) -> Cow<'a, str> {
     }
 }
 
-/// The most bytes that a driver with this id, this name and this avatar takes here and in statistics.
+/// An upper bound of the bytes that a driver with this id, name and avatar takes here and in statistics.
 pub(super) fn max_bytes(texts: [&str; 3]) -> usize {
     192 + texts.into_iter().map(str::len).sum::<usize>()
 }
 
-/// What a person is shown as.
+/// How a driver is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity<'a> {
     pub(super) id: &'a str,
@@ -46,7 +46,8 @@ pub(super) struct Member<'a> {
     pub(super) country: &'a str,
 }
 
-/// When and where a result was driven. Of equal times, the first in catalogue order and then by position is the newest.
+/// When and where a result was driven. If times are equal, the first result in catalogue order, then by position, counts as
+/// the newest.
 #[derive(Debug, Clone, Copy)]
 struct Stamp {
     driven: Moment,
@@ -61,7 +62,7 @@ impl Stamp {
     }
 }
 
-/// The texts of an identity beside its id.
+/// The texts of an identity, without its id.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
     name: Text,
@@ -80,20 +81,20 @@ impl Shown {
     }
 }
 
-/// An identity that only the previous export knows, of a key that has results.
+/// An identity that only the previous export has, under a key that still has results.
 #[derive(Debug)]
 struct Former {
     id: Text,
     shown: Shown,
 }
 
-/// The newest team or country of those drivers whose newest result has none.
+/// The newest known team or country of drivers whose newest result has none.
 type Earlier = HashMap<u32, (Text, Stamp), foldhash::fast::RandomState>;
 
-/// All drivers that have results, numbered from 0, and then those that the previous export had beside them.
+/// All drivers that have results, numbered from 0, followed by those that only the previous export has.
 #[derive(Debug)]
 pub(super) struct Drivers {
-    /// The number of a driver's id is one more than the driver's own: 0 is the empty text.
+    /// Ids are interned in driver order, offset by one because 0 is the empty string.
     ids: Interner,
     strings: Interner,
     newest: Vec<(Shown, Stamp)>,
@@ -102,7 +103,7 @@ pub(super) struct Drivers {
     countries: Earlier,
     /// Drivers whose name has a key, by key and then by id.
     sorted: Vec<u32>,
-    /// Of each driver, a number by which keys are ordered; 0 for those without a key, who are not exported.
+    /// The rank of each driver's key; 0 for drivers without a key, which are not exported.
     ranks: Vec<u32>,
 }
 
@@ -129,7 +130,7 @@ impl Drivers {
         self.ids.bytes() + self.strings.bytes() + lists + earlier
     }
 
-    /// All results are in: puts drivers in order.
+    /// Sorts the drivers. Call this once all results are added.
     pub(super) fn sort(&mut self) {
         let all = 0..u32::try_from(self.newest.len()).unwrap_or(u32::MAX);
         let mut key = String::new();
@@ -156,7 +157,7 @@ impl Drivers {
         self.ranks = ranks;
     }
 
-    /// Takes an identity of the previous export, if its key has results: what is empty now stays as it was.
+    /// Adds an identity of the previous export, if its key still has results. Fills in texts that are empty now.
     pub(super) fn remember(&mut self, key: &str, previous: Identity<'_>) {
         let found = |number: &u32| names::key_chars(self.name(*number)).cmp(key.chars());
         if self.sorted.binary_search_by(found).is_err() || !names::key_chars(previous.name).eq(key.chars()) {
@@ -187,7 +188,7 @@ impl Drivers {
         }
     }
 
-    /// The previous export is in: puts its identities among the others.
+    /// Merges the identities of the previous export into the order. Call this once all of them are added.
     pub(super) fn merge_former(&mut self) {
         if self.former.is_empty() {
             return;
@@ -211,13 +212,13 @@ impl Drivers {
         &self.sorted
     }
 
-    /// Where the identities of each key end in that order.
+    /// The end of each key's identities in [`Drivers::sorted`].
     pub(super) fn key_ends(&self) -> Vec<u32> {
         let name = |number: &u32| self.name(*number);
         let is_same = |a: &u32, b: &u32| name(a) == name(b) || names::compare_keys(name(a), name(b)).is_eq();
         let mut end = 0;
         let ends = self.sorted.chunk_by(is_same).map(|same| {
-            // There are no more identities than 32 bits can number.
+            // Cannot fail: there are fewer identities than 2^32.
             end += u32::try_from(same.len()).unwrap_or(u32::MAX);
             end
         });
@@ -229,7 +230,7 @@ impl Drivers {
         self.sorted.iter().copied().filter(|&it| (it as usize) < self.newest.len())
     }
 
-    /// The exported drivers who have a team, by the newest results that have one. Before [`Drivers::remember`].
+    /// The exported drivers who have a team, each with the newest known one. Call this before [`Drivers::remember`].
     pub(super) fn members(&self) -> impl Iterator<Item = Member<'_>> {
         self.with_results().filter_map(|driver| {
             let team = self.newest_text(driver, |it| it.team, &self.teams);
@@ -237,8 +238,8 @@ impl Drivers {
         })
     }
 
-    /// The code of the country of the driver with this id, by the newest result that has a country; empty if it is unknown.
-    /// Before [`Drivers::remember`].
+    /// The country code of the driver with this id, from the newest result that has a country; empty if unknown. Call this
+    /// before [`Drivers::remember`].
     pub(super) fn country_code(&self, id: &str) -> &str {
         self.find(id).map_or("", |driver| self.country(driver).code())
     }
@@ -254,7 +255,7 @@ impl Drivers {
         text.map_or("", |it| self.strings.get(it))
     }
 
-    /// Of each driver with results, the place among all by name and then by id.
+    /// For each driver with results, the rank by name and then by id.
     pub(super) fn name_ranks(&self) -> Vec<u32> {
         let mut sorted: Vec<(u64, u32)> = self.with_results().map(|it| (key_prefix(self.name(it)), it)).collect();
         let shown = |number: u32| (self.name(number), self.ids.get(Text(number + 1)));
@@ -291,7 +292,7 @@ impl Drivers {
         self.ids.find(id)?.0.checked_sub(1)
     }
 
-    /// A number by which the keys of drivers with results are ordered; 0 without a key.
+    /// The rank of the key of a driver with results; 0 without a key.
     pub(super) fn rank(&self, id: &str) -> u32 {
         self.find(id).and_then(|it| self.ranks.get(it as usize)).copied().unwrap_or(0)
     }
@@ -304,7 +305,7 @@ impl Drivers {
     }
 }
 
-/// Ids that are numbers first, by their value; then all others.
+/// Orders numeric ids by value, before all others.
 fn compare_ids(a: &str, b: &str) -> Ordering {
     let value = |id: &str| id.bytes().all(|it| it.is_ascii_digit()).then(|| id.trim_start_matches('0').len());
     match (value(a), value(b)) {

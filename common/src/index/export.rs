@@ -20,12 +20,12 @@ use super::writer::{Exported, Range, Writer};
 use crate::runtime::config::IndexFormat;
 use crate::runtime::timestamp;
 
-/// Writes all exports into `folder`; files whose bytes are the same already are left alone. The files appear together, when
-/// all are complete.
+/// Writes all published files into `folder`. Files with unchanged bytes are left alone. The others are moved into place
+/// together, once all of them are complete.
 ///
 /// # Errors
-/// When the file system refuses, the headroom is too small, a board was replaced meanwhile or it was stopped; no file is then
-/// half written.
+/// If the file system fails, the headroom is too small, a board was replaced during the export, or it was cancelled. No
+/// file is ever half written.
 pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Exported, IndexError> {
     let source = ranges.source;
     let workers = Workers { threads: source.threads, plan: ranges.plan, level: gzip::FASTER, stop: source.stop };
@@ -73,7 +73,8 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
     Ok(exported)
 }
 
-/// Hands the columns of all ranges to all writers, while `held` bytes are held beside those that they tell of.
+/// Passes the columns of each range to all writers. `held` is the number of bytes held in addition to what the writers
+/// report.
 fn write(
     ranges: &mut Ranges<'_>,
     writers: &mut [&mut dyn Writer],

@@ -1,11 +1,11 @@
-//! Which index a file was made with.
+//! Identifies the driver index that a file belongs to.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// Tells one driver index from another: the checksum and the length of its JSON, which the gzip format stores at the end
-/// of the file and `gzip -lv` prints. The index has no room for a key of its own, for a reader would take it for a driver.
+/// Identifies a driver index: the checksum and length of its JSON, which gzip stores at the end of the file and `gzip -lv`
+/// prints. The index cannot contain a key for this, since readers would take it for a driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Generation {
     /// CRC-32 of the JSON.

@@ -1,7 +1,7 @@
-//! One gzip member written in blocks that were compressed apart from one another.
+//! One gzip member, written in blocks that are compressed independently.
 //!
-//! Each block is a raw deflate stream that ends on a byte boundary, so blocks can be made on all cores and put
-//! together in order. Browsers that fetch these files refuse anything after the first member, so there is only one.
+//! Each block is a raw deflate stream that ends on a byte boundary, so blocks can be made on all cores and concatenated in
+//! order. Browsers reject anything after the first gzip member, so there is only one.
 
 use crc32fast::Hasher;
 use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
@@ -11,11 +11,11 @@ use super::generation::Generation;
 /// Magic number, deflate, no flags, no time (the same content gives the same bytes), unknown system.
 pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// For all other files: about as large as with `gzip -6`.
+/// The level for all other files: about as large as with `gzip -6`.
 pub(super) const USUAL: Compression = Compression::new(6);
 
-/// For the driver index, half of all text: takes 0.7 of the time and makes it 1.4 % larger. At 300,000 entries that is 0.7 % more
-/// than `gzip -6`; other files would be 2 % larger than that.
+/// The level for the driver index, which is half of all text: takes 0.7 of the time and makes it 1.4 % larger. At 300,000
+/// entries that is 0.7 % more than `gzip -6`; other files would be 2 % larger than with `gzip -6`.
 pub(super) const FASTER: Compression = Compression::new(5);
 
 /// The last deflate block: empty, and marked final.
@@ -31,7 +31,7 @@ pub(super) struct Block {
     sum: Hasher,
 }
 
-/// The compressor did not do what it is there for: what it gave is in no file.
+/// The compressor returned a wrong result, which was not written to any file.
 #[derive(Debug, Default, PartialEq, Eq, thiserror::Error)]
 #[error("compressing the index failed: {why} after {taken} of {given} bytes")]
 pub struct NotCompressed {
@@ -41,7 +41,7 @@ pub struct NotCompressed {
 }
 
 impl Block {
-    /// Compresses `text`. The compressor is a new one each time, for the bytes may depend on nothing but the text.
+    /// Compresses `text`, with a new compressor each time, since the bytes must depend only on the text.
     pub(super) fn new(text: &[u8], level: Compression) -> Result<Self, NotCompressed> {
         let mut compress = Compress::new(level, false);
         let step = |rest: &[u8], bytes: &mut Vec<u8>| {
@@ -55,8 +55,8 @@ impl Block {
     }
 }
 
-/// All of `text` compressed and flushed. `step` compresses as much of what it gets as there is room for, and says how much of
-/// the text it has taken by then.
+/// Compresses and flushes all of `text`. `step` compresses as much of its input as fits the output, and returns how much of
+/// the text it has consumed in total.
 fn compressed(
     text: &[u8],
     mut step: impl FnMut(&[u8], &mut Vec<u8>) -> (u64, Result<Status, CompressError>),
@@ -74,7 +74,7 @@ fn compressed(
             Ok(Status::StreamEnd) => return Err(failed("the stream ended".to_owned(), taken)),
             Err(error) => return Err(failed(error.to_string(), taken)),
         }
-        // With room left in the output, all of the input is in it and flushed.
+        // If there is room left in the output, all of the input was compressed and flushed.
         if bytes.len() < bytes.capacity() {
             let is_all = usize::try_from(taken) == Ok(text.len());
             return if is_all { Ok(bytes) } else { Err(failed("it stopped".to_owned(), taken)) };
@@ -83,17 +83,17 @@ fn compressed(
     }
 }
 
-/// The checksum of all blocks, while they are written.
+/// The running checksum of all blocks.
 #[derive(Debug, Default)]
 pub(super) struct Trailer(Hasher);
 
 impl Trailer {
-    /// Counts a block in; in the order in which they are written.
+    /// Adds a block. Call this in the order in which blocks are written.
     pub(super) fn add(&mut self, block: &Block) {
         self.0.combine(&block.sum);
     }
 
-    /// All blocks are in; `json_bytes` is the length of their text.
+    /// The generation, once all blocks are added. `json_bytes` is the total length of their text.
     pub(super) fn generation(self, json_bytes: u64) -> Generation {
         Generation { crc: self.0.finalize(), json_bytes }
     }

@@ -1,4 +1,4 @@
-//! How much memory an index may take, and how that is shared out.
+//! The memory budget of an export, and how it is divided.
 
 use super::error::IndexError;
 use super::parallel;
@@ -6,57 +6,57 @@ use crate::domain::{Catalog, Combination, Ordinal};
 use crate::runtime::fs::FsError;
 use crate::store::{Cache, ReadError};
 
-/// How many boards a thread takes at once: neighbours, so that a folder is read by one.
+/// How many consecutive boards a thread takes at a time, so that each folder is read by one thread.
 pub(super) const RUN: usize = 16;
 
-/// The text of a usual block of the driver index.
+/// The size of a typical block of the driver index, as text.
 pub(super) const BLOCK_BYTES: usize = 4096 * 432;
 
-/// What a compressor holds, beside its output.
+/// The memory of a compressor, without its output.
 const COMPRESSOR_BYTES: usize = 384 << 10;
 
-/// What each combination of the catalogue takes in the tables of boards: found and exported, or damaged and named.
+/// The memory that each combination takes in the tables of exported and damaged boards.
 const COMBINATION_BYTES: u64 = 192;
 
-/// What tables and the sample of keys take beside.
+/// The fixed memory of the other tables and the sample of keys.
 const TABLES_BYTES: u64 = 512 << 10;
 
-/// The least that is left for the work itself.
+/// The minimum left for reading and exporting.
 const MIN_WORK: u64 = 6 << 20;
 
-/// One more thread reads where each has at least this much.
+/// The minimum memory per reading thread.
 const READER_BYTES: u64 = 6 << 20;
 
-/// What a thread that reads holds beside what is counted: its stack, the state of a decompressor.
+/// Memory of a reading thread that is not counted elsewhere: its stack, the state of a decompressor.
 const THREAD_BYTES: usize = 128 << 10;
 
-/// Boards up to this size are read by all threads at the same time, where there is memory; larger ones one by one.
+/// Boards up to this size are read concurrently, memory permitting; larger ones are read one by one.
 const BOARD_BYTES: usize = 8 << 20;
 
-/// How finely the least headroom for something is looked for.
+/// The granularity of the search for a sufficient headroom.
 const STEP: u64 = 64 << 10;
 
-/// What an index may hold in memory at any time.
+/// How much memory an export may use at any time.
 #[derive(Debug, Clone, Copy)]
 pub struct Headroom {
-    /// In bytes; with `None`, the index is held in memory as a whole, whatever that takes.
+    /// In bytes. `None` means no limit: the whole index is kept in memory.
     pub bytes: Option<u64>,
-    /// Gives what has been freed back to the kernel: called where one step frees most of what the next one takes.
+    /// Returns freed memory to the kernel. Called between steps, when one step has freed most of what the next one needs.
     pub give_back: fn(),
 }
 
 impl Headroom {
-    /// The least number of bytes that an index of this catalogue can be made in, where no board is unusually large.
+    /// The minimum headroom for an index of this catalogue, if no board is unusually large.
     #[must_use]
     pub fn least(catalog: &Catalog) -> u64 {
         least(catalog.len())
     }
 
-    /// The least number of bytes that an index of this cache can be made in, its largest board included. Reads all boards,
-    /// and leaves out those that are damaged.
+    /// The minimum headroom for an index of this cache, including its largest board. Reads all boards and ignores damaged
+    /// ones.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system fails.
     pub fn least_for(cache: &Cache, catalog: &Catalog, threads: usize) -> Result<u64, FsError> {
         let measure = |largest: &mut usize, number: usize| {
             // A catalogue has at most a million combinations.
@@ -74,7 +74,7 @@ impl Headroom {
     }
 }
 
-/// What a block takes until it is written: its text, the compressor, and the compressor's output while it grows.
+/// The memory that a block needs until it is written: its text, the compressor, and the compressor's growing output.
 pub(super) const fn block_cost(text_bytes: usize) -> usize {
     text_bytes + text_bytes / 2 + COMPRESSOR_BYTES
 }
@@ -87,12 +87,13 @@ fn least(combinations: usize) -> u64 {
     tables(combinations) + MIN_WORK
 }
 
-/// The least headroom, to the next [`STEP`], whose plan fits. Shares grow with the headroom.
+/// The minimum headroom, rounded up to a multiple of [`STEP`], with which `fits` is true. A larger headroom makes every
+/// share larger, so a binary search finds it.
 fn least_that(combinations: usize, fits: impl Fn(&Plan) -> bool) -> u64 {
     let bytes = |steps: u64| least(combinations) + steps * STEP;
     let fits = |steps| fits(&Plan::share_out(bytes(steps), combinations, 1));
     let (mut too_little, mut enough) = (None, 0);
-    // A terabyte is beyond all limits.
+    // No limit is as high as a terabyte.
     while enough < (1 << 40) / STEP && !fits(enough) {
         too_little = Some(enough);
         enough = (enough * 2).max(1);
@@ -104,18 +105,18 @@ fn least_that(combinations: usize, fits: impl Fn(&Plan) -> bool) -> u64 {
     bytes(enough)
 }
 
-/// A headroom, shared out. Reading and exporting follow one another, so what one has beside the columns, the other has too.
+/// A headroom, divided into shares. Reading and exporting never overlap, so they use the same memory beside the columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     given: u64,
     combinations: usize,
-    /// All but the tables.
+    /// Everything except the tables.
     work: usize,
-    /// Threads that read at the same time.
+    /// The number of reading threads.
     pub(super) readers: usize,
-    /// The file and the text of a board that one of them reads.
+    /// Per reading thread: the memory for a board's file and its text.
     pub(super) board: usize,
-    /// Blocks of the export have this much, whatever the columns take.
+    /// The minimum for blocks of the export, however much the columns take.
     blocks: usize,
 }
 
@@ -128,9 +129,9 @@ impl Plan {
         Ok(Self::share_out(bytes, catalog.len(), threads))
     }
 
-    /// Shares out so many bytes, the least or more.
+    /// Divides `bytes`, which must be at least the minimum.
     fn share_out(bytes: u64, combinations: usize, threads: usize) -> Self {
-        // The rest is for what the allocator loses between pieces.
+        // One part in 64 is reserved for fragmentation.
         let work = usize::try_from(bytes - tables(combinations)).unwrap_or(usize::MAX) / 64 * 63;
         let threads = threads.max(1);
         let readers = usize::try_from(work as u64 / READER_BYTES).unwrap_or(1).clamp(1, threads);
@@ -144,47 +145,48 @@ impl Plan {
         }
     }
 
-    /// So many bytes for columns, and for boards that are read beside others.
+    /// A plan with these shares for columns and for boards that are read concurrently.
     #[cfg(test)]
     pub(super) fn for_test(columns: usize, board: usize, readers: usize) -> Self {
         let blocks = 64 << 20;
         Self { given: 0, combinations: 9, work: columns + blocks, readers, board, blocks }
     }
 
-    /// The largest board that can be read, alone.
+    /// The largest board that can be read on its own.
     pub(super) fn largest_board(&self) -> usize {
         self.work - self.work / 8 - THREAD_BYTES
     }
 
-    /// What columns may take while boards up to `largest` are read, and while they are exported, beside `held` bytes.
+    /// The limit for columns, given `held` bytes in use: both while boards of up to `largest` bytes are read and while
+    /// exporting.
     pub(super) fn columns(&self, largest: usize, held: usize) -> usize {
         let reading = (self.readers * (self.board + THREAD_BYTES)).max(largest + THREAD_BYTES);
         self.work.saturating_sub((reading + held).max(self.blocks))
     }
 
-    /// What blocks of the export may take where columns take so many bytes.
+    /// The limit for blocks of the export, given the bytes that the columns take.
     pub(super) fn blocks(&self, columns: usize) -> usize {
         self.work.saturating_sub(columns)
     }
 
-    /// Fails if the bytes held leave columns so little memory that the index would take a huge number of passes.
+    /// Fails if `held` leaves so little memory for columns that the index would take a huge number of passes.
     pub(super) fn check_held(&self, largest: usize, held: usize) -> Result<(), IndexError> {
         let fits = |plan: &Self, share: usize| plan.columns(largest, held) >= plan.columns(largest, 0) / share;
         // The error names a headroom with some reserve.
         if fits(self, 32) { Ok(()) } else { Err(self.too_small(|plan| fits(plan, 16))) }
     }
 
-    /// The error for columns of so many bytes that cannot be split.
+    /// The error for columns of `bytes` bytes that cannot be split.
     pub(super) fn too_small_for_columns(&self, bytes: usize, largest: usize, held: usize) -> IndexError {
         self.too_small(|plan| plan.columns(largest, held) >= bytes)
     }
 
-    /// The error for a board of so many bytes.
+    /// The error for a board of `bytes` bytes.
     pub(super) fn too_small_for_board(&self, bytes: usize) -> IndexError {
         self.too_small(|plan| plan.largest_board() >= bytes)
     }
 
-    /// The error for a block that takes so many bytes.
+    /// The error for a block that takes `bytes` bytes.
     pub(super) fn too_small_for_block(&self, bytes: usize) -> IndexError {
         self.too_small(|plan| plan.blocks >= bytes)
     }

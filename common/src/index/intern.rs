@@ -19,7 +19,7 @@ pub(super) struct Interner {
 }
 
 impl Interner {
-    /// Holds nothing but the empty string.
+    /// An interner with only the empty string.
     pub(super) fn new() -> Self {
         let mut it =
             Self { arena: String::new(), ends: Vec::new(), table: HashTable::new(), hasher: RandomState::default() };
@@ -27,8 +27,8 @@ impl Interner {
         it
     }
 
-    /// The number of a text, which is stored if it was not yet. There are fewer distinct strings than rows times
-    /// fields, and [`super::build`] refuses as many rows as would not fit.
+    /// Interns a string. The number cannot overflow: there are fewer distinct strings than rows times fields, and
+    /// [`super::build`] limits the rows.
     #[expect(clippy::cast_possible_truncation, reason = "see the bound on rows in Shard")]
     pub(super) fn intern(&mut self, text: &str) -> Text {
         if text.is_empty() && !self.ends.is_empty() {
@@ -52,7 +52,7 @@ impl Interner {
         Text(new)
     }
 
-    /// The number of a text that is stored; a frozen interner finds none.
+    /// The number of a string, if it is interned. Always `None` once the interner is frozen.
     pub(super) fn find(&self, text: &str) -> Option<Text> {
         let Self { arena, ends, table, hasher } = self;
         table.find(hasher.hash_one(text), |&other| slice(arena, ends, other) == text).map(|&found| Text(found))
@@ -68,8 +68,8 @@ impl Interner {
         self.arena.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.allocation_size()
     }
 
-    /// Bytes held and set apart: for the moment in which old and new memory of a list that grows are both there, and for
-    /// sorting the texts afterwards, which takes less than a table that is growing.
+    /// Memory use in bytes, including a reserve for growth, when a list briefly exists twice. Sorting the strings later
+    /// needs less than that.
     pub(super) fn reserved_bytes(&self) -> usize {
         let lists = self.arena.capacity() + self.ends.capacity() * size_of::<usize>();
         lists / 4 * 9 + self.table.allocation_size() * 4
@@ -80,7 +80,7 @@ impl Interner {
         self.ends.len()
     }
 
-    /// Frees the table: from now on texts are only read.
+    /// Frees the hash table: from now on, strings can only be read.
     pub(super) fn freeze(&mut self) {
         self.table = HashTable::new();
     }

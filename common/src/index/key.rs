@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// The one letter whose lower case depends on what stands around it.
+/// The only letter whose lower case depends on its neighbours.
 const FINAL: char = 'Σ';
 
 /// Appends a name in lower case: full Unicode rules without locale, final sigma included, as in JavaScript.
@@ -21,7 +21,7 @@ pub(super) fn key_of(name: &str) -> String {
     key
 }
 
-/// The first bytes of a key: where these differ, they decide the order.
+/// The first bytes of a key, as a number. If they differ, they determine the order.
 pub(super) fn key_prefix(key: &str) -> u64 {
     let mut first = [0; 8];
     let length = key.len().min(8);
@@ -29,7 +29,7 @@ pub(super) fn key_prefix(key: &str) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// Compares two names by their keys without allocating these, sigmas apart.
+/// Compares two names by their keys, without allocating the keys unless there is a sigma.
 pub(super) fn compare_keys(a: &str, b: &str) -> Ordering {
     if a.contains(FINAL) || b.contains(FINAL) {
         return key_of(a).cmp(&key_of(b));
@@ -55,7 +55,7 @@ pub(super) struct KeyRange {
 }
 
 impl KeyRange {
-    /// Whether it has all keys.
+    /// Whether it contains all keys.
     pub(super) fn is_all(&self) -> bool {
         self.lower.is_none() && self.upper.is_none()
     }

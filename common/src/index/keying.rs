@@ -1,4 +1,4 @@
-//! What rows are grouped and ordered by: the lower case of their names, or the keys of their drivers.
+//! The sort key of rows: the lower-cased name of the row, or the key of the driver's newest name.
 
 use std::cmp::Ordering;
 
@@ -7,18 +7,18 @@ use super::intern::Text;
 use super::key::{compare_keys, key_prefix, push_key};
 use crate::domain::Driver;
 
-/// What decides the key of a row.
+/// Which sort key an export uses.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Keying<'a> {
-    /// Its name in lower case.
+    /// The row's name in lower case, as in the driver index.
     #[default]
     Name,
-    /// The key of the newest name of its driver.
+    /// The key of the driver's newest name, as in the files of newer front ends.
     Driver(&'a Drivers),
 }
 
 impl Keying<'_> {
-    /// The text of a row that its key follows from: a name, or a driver's id.
+    /// The field of a row that determines its key: the name, or the driver's id.
     pub(super) fn text(self, name: Text, driver: Text) -> Text {
         match self {
             Self::Name => name,
@@ -26,7 +26,7 @@ impl Keying<'_> {
         }
     }
 
-    /// Appends the key that follows from a text.
+    /// Appends the key of a field returned by [`Keying::text`].
     pub(super) fn push_key(self, text: &str, out: &mut String) {
         match self {
             Self::Name => push_key(text, out),
@@ -34,7 +34,7 @@ impl Keying<'_> {
         }
     }
 
-    /// Appends the key of a driver's row.
+    /// Appends the key of a row of this driver.
     pub(super) fn push_key_of(self, driver: &Driver<'_>, out: &mut String) {
         match self {
             Self::Name => push_key(&driver.name, out),
@@ -42,14 +42,14 @@ impl Keying<'_> {
         }
     }
 
-    /// The key that follows from a text.
+    /// The key of a field returned by [`Keying::text`].
     pub(super) fn key_of(self, text: &str) -> String {
         let mut key = String::new();
         self.push_key(text, &mut key);
         key
     }
 
-    /// Compares the keys of two texts.
+    /// Compares two fields by their keys.
     pub(super) fn compare(self, a: &str, b: &str) -> Ordering {
         match self {
             Self::Name => compare_keys(a, b),
@@ -57,7 +57,7 @@ impl Keying<'_> {
         }
     }
 
-    /// A number by which keys are ordered, as far as it tells them apart.
+    /// A number that orders keys. Different keys may have the same rank; [`Keying::compare_ranked`] breaks the tie.
     pub(super) fn rank(self, text: &str, buffer: &mut String) -> u64 {
         match self {
             Self::Name => {
@@ -69,7 +69,7 @@ impl Keying<'_> {
         }
     }
 
-    /// Compares the keys of two texts of the same rank.
+    /// Compares two fields of equal rank by their keys.
     pub(super) fn compare_ranked(self, a: &str, b: &str) -> Ordering {
         match self {
             Self::Name => compare_keys(a, b),

@@ -20,7 +20,7 @@ use crate::runtime::fs::{At as _, FsError, Opened};
 
 const FOLDER: &str = "index/metadata";
 
-/// An identity as the file has it.
+/// An identity, as in the file.
 #[derive(Serialize)]
 struct Written<'a> {
     name: &'a str,
@@ -41,7 +41,7 @@ pub(super) fn write(
     Objects::shards(FOLDER).range(&Identities::of(drivers), true, workers, held, staged)
 }
 
-/// Identities in the order of their keys.
+/// Identities, sorted by key.
 struct Identities<'a> {
     drivers: &'a Drivers,
     /// Where the identities of each key end.
@@ -95,7 +95,7 @@ impl Keyed for Identities<'_> {
     }
 }
 
-/// Adds what the previous export knows of drivers. A file of it that cannot be read tells nothing.
+/// Adds the identities of the previous export. A file that cannot be read is ignored.
 pub(super) fn remember_previous(folder: &Path, drivers: &mut Drivers) {
     for shard in 0..SHARDS {
         let path = folder.join(format!("{FOLDER}/{}.json.gz", shard_name(shard)));

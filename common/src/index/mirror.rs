@@ -11,10 +11,10 @@ use super::staged::Staged;
 /// Names in a block.
 const BLOCK: usize = 1 << 15;
 
-/// A name in the file: which identity's, and whether accents stay.
+/// A name in the file: the number of its identity, and whether accents are kept.
 type Name = (u32, bool);
 
-/// Writes the names of all identities, each once, in the order of their bytes.
+/// Writes the distinct names of all identities, sorted bytewise.
 pub(super) fn write(
     drivers: &Drivers,
     workers: &Workers<'_>,
@@ -50,7 +50,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Names that differ from one another, in the order of their bytes.
+/// Distinct names, sorted bytewise.
 fn names(drivers: &Drivers) -> Vec<Name> {
     let has_alias = |&number: &u32| {
         let name = drivers.name(number);
@@ -59,7 +59,7 @@ fn names(drivers: &Drivers) -> Vec<Name> {
     let aliases = drivers.sorted().iter().copied().filter(has_alias).map(|it| (it, true));
     let mut names: Vec<Name> = drivers.sorted().iter().map(|&it| (it, false)).chain(aliases).collect();
     let compare = |a: &Name, b: &Name| chars(drivers, *a).cmp(chars(drivers, *b));
-    // Keys are in order already, and the sort finds that.
+    // Keys are sorted already, which makes this sort fast.
     names.sort_by(compare);
     names.dedup_by(|a, b| compare(a, b).is_eq());
     names

@@ -1,4 +1,4 @@
-//! When a lap was driven, as a number that can be compared, whatever form its date has.
+//! When a lap was driven, as a comparable number, whatever the format of its date.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -14,13 +14,13 @@ pub(super) struct Moment(i64);
 const UNKNOWN: Moment = Moment(i64::MIN);
 
 impl Moment {
-    /// Of a stored date: RFC 3339, or without its offset, which is then UTC; or `MM/DD/YYYY`, also without the time.
+    /// Parses a stored date: RFC 3339, where a missing offset means UTC, or `MM/DD/YYYY` with or without a time.
     pub(super) fn of(date: Stored<'_>) -> Self {
         match date {
             Stored::Packed(packed) => {
                 let [year, rest @ ..] = packed::date_fields(packed);
                 let [month, day, hour, minute, second] = rest.map(|it| i8::try_from(it).unwrap_or_default());
-                // A leap second is the one before it, as jiff reads it from text.
+                // Treat a leap second as the second before it, as jiff's parser does.
                 let time =
                     DateTime::new(year, month, day, hour, minute, second.min(if second == 60 { 59 } else { 99 }), 0);
                 Self::in_utc(time.ok())

@@ -1,4 +1,4 @@
-//! Keys, aliases and shards of names, as today's front ends compute them from what a person types.
+//! Keys, aliases and shards of names, computed exactly as newer front ends compute them from a search term.
 
 use std::cmp::Ordering;
 
@@ -20,12 +20,12 @@ pub(super) fn alias_chars(name: &str) -> impl Iterator<Item = char> {
     collapsed(name).map(lower)
 }
 
-/// A name in lower case, character by character: what stands for a driver's id where there is none.
+/// A name in lower case, character by character. Serves as the id of a driver without one.
 pub(super) fn lower_name(name: &str) -> String {
     name.chars().map(lower).collect()
 }
 
-/// Whether two names have the same key; otherwise how their keys are ordered.
+/// Compares two names by their keys.
 pub(super) fn compare_keys(a: &str, b: &str) -> Ordering {
     key_chars(a).cmp(key_chars(b))
 }
@@ -45,12 +45,12 @@ fn collapsed(name: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// The simple mapping, which makes one character of one: `İ` becomes `i`.
+/// Simple lower-casing, one character for one: `İ` becomes `i`.
 fn lower(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
 }
 
-/// One letter for one letter; what is not listed here keeps its accent.
+/// Replaces one letter by one. Letters that are not listed keep their accents.
 fn without_accent(c: char) -> char {
     match c {
         'À' | 'Á' | 'Â' | 'Ã' | 'Ä' | 'Å' | 'Æ' => 'A',

@@ -1,7 +1,8 @@
-//! Published files that are one JSON object, with a list of items under each key: in one file, or in one for each shard.
+//! Published files that contain one JSON object, with a list of items under each key: one file for all keys, or one per
+//! shard.
 //!
-//! Items come in ranges of keys. Where blocks begin shows in the compressed bytes, so a block that a range does not fill is
-//! carried over to the next one, as text.
+//! Items arrive in ranges of keys. Block boundaries affect the compressed bytes, so if a range does not fill its last
+//! block, the rest is carried over to the next range as text.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -14,29 +15,29 @@ use super::output::{Output, Written};
 use super::rows::{self, write_json};
 use super::staged::Staged;
 
-/// Items in a block, about 1.3 MB of JSON in the driver index: large enough that starting a compressor anew costs nothing,
-/// and a few of them in flight cost little memory.
+/// Items per block, about 1.3 MB of JSON in the driver index: large enough that starting a new compressor costs nothing,
+/// and small enough that a few blocks in flight take little memory.
 pub(super) const BLOCK_ITEMS: usize = 4096;
 
-/// Items in the order of their keys.
+/// Items, sorted by key.
 pub(super) trait Keyed: Sync {
     fn items(&self) -> usize;
     fn keys(&self) -> usize;
-    /// The key of the item at that place.
+    /// The key of the item at this position.
     fn key_at(&self, place: usize) -> usize;
-    /// The places of a key's items.
+    /// The positions of a key's items.
     fn items_of(&self, key: usize) -> Range<usize>;
     /// The text of a key.
     fn key(&self, key: usize) -> String;
     /// Appends an item as JSON.
     fn write(&self, place: usize, out: &mut Vec<u8>);
-    /// No fewer bytes than an item takes.
+    /// An upper bound of an item's size in bytes.
     fn max_bytes(&self, place: usize) -> usize;
-    /// Bytes that all of it holds.
+    /// Memory use in bytes.
     fn bytes(&self) -> usize;
 }
 
-/// Keys from a first byte on, up to the next run, are in this file.
+/// A run of keys in the same file: those whose first byte is at least `from`, up to the next run.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     from: u8,
@@ -49,18 +50,18 @@ struct File {
     plain: bool,
     /// `None` before the first block.
     output: Option<Output>,
-    /// The items that do not fill a block yet, as text.
+    /// The text of items that do not fill a block yet.
     carried: Vec<u8>,
     carried_items: usize,
-    /// Whether it has items.
+    /// Whether any items were written to it.
     has_items: bool,
     written: Option<Written>,
 }
 
-/// The items of a file in one range of keys: one place after another, with a gap between the two at most.
+/// The positions of a file's items in one range of keys: at most two contiguous runs.
 pub(super) type Part = [Range<usize>; 2];
 
-/// One block of a file: which of the items of its part.
+/// One block of a file, and the items of the part that it contains.
 struct Block {
     file: usize,
     items: Range<usize>,
@@ -68,7 +69,7 @@ struct Block {
     ends: bool,
 }
 
-/// Writes files with an object each.
+/// Writes one or more files, each with one object.
 #[derive(Debug)]
 pub(super) struct Objects {
     runs: Vec<Run>,
@@ -76,12 +77,12 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// One file for all keys, and its text too where `plain` says so.
+    /// One file for all keys; with `plain`, also an uncompressed copy.
     pub(super) fn one(name: &str, plain: bool) -> Self {
         Self { runs: vec![Run { from: 0, file: 0 }], files: vec![File::new(name.to_owned(), plain)] }
     }
 
-    /// A file for each shard, in that folder. Keys of the last one come before `a` and after `z`.
+    /// One file per shard in `folder`. The last shard has the keys before `a` and after `z`.
     pub(super) fn shards(folder: &str) -> Self {
         let rest = SHARDS - 1;
         let letters = (b'a'..=b'z').zip(0..).map(|(from, file)| Run { from, file });
@@ -93,7 +94,7 @@ impl Objects {
         }
     }
 
-    /// Writes the items of the next range of keys, while all but the source holds so many bytes.
+    /// Writes the items of the next range of keys. `held` is the number of bytes held by everything except `source`.
     pub(super) fn range(
         &mut self,
         source: &impl Keyed,
@@ -157,7 +158,7 @@ impl Objects {
         self.files.iter().map(|it| it.carried.capacity()).sum()
     }
 
-    /// What the first file came to, when all is written.
+    /// The result for the first file, once everything is written.
     pub(super) fn written(&self) -> Option<Written> {
         self.files.first()?.written
     }
@@ -174,7 +175,7 @@ impl Objects {
         parts
     }
 
-    /// The blocks that can be written now: of a file to which more keys may come, the full ones.
+    /// The blocks that can be written now: only full ones, unless no more keys can follow in the file.
     fn blocks(&self, source: &impl Keyed, parts: &[Part], is_last: bool) -> Vec<Block> {
         let last_key = source.keys().checked_sub(1).map(|key| source.key(key));
         let reached = last_key.and_then(|key| key.bytes().next());
@@ -183,7 +184,7 @@ impl Objects {
         for (number, (file, part)) in self.files.iter().zip(parts).enumerate() {
             let is_over = is_last || self.runs[reached..].iter().all(|run| run.file != number);
             let total = file.carried_items + items_of(part);
-            // A full block waits for the item after it: it may be the one that ends the file.
+            // A full block waits until an item follows, since the last block of a file also closes the object.
             let count = match (&file.written, is_over) {
                 (Some(_), _) => 0,
                 (None, true) => total.div_ceil(BLOCK_ITEMS).max(1),
@@ -207,7 +208,7 @@ impl File {
         Self { name, plain, output: None, carried, carried_items: 0, has_items: false, written: None }
     }
 
-    /// Keeps the text of the items that fill no block.
+    /// Keeps the text of items that do not fill a block.
     fn carry(
         &mut self,
         source: &impl Keyed,
@@ -236,7 +237,7 @@ fn items_of([first, second]: &Part) -> usize {
     first.len() + second.len()
 }
 
-/// The places of some of the items of a part, counted from its first.
+/// The positions of the items `items` of a part, where 0 is its first item.
 fn places([first, second]: &Part, items: Range<usize>) -> [Range<usize>; 2] {
     let of = |run: &Range<usize>, skipped: usize| {
         let cut = |item: usize| run.start + item.saturating_sub(skipped).min(run.len());
@@ -245,7 +246,7 @@ fn places([first, second]: &Part, items: Range<usize>) -> [Range<usize>; 2] {
     [of(first, 0), of(second, first.len())]
 }
 
-/// The place of the first item whose key begins with that byte or a higher one. An empty key is in no file.
+/// The position of the first item whose key begins with this byte or a higher one. Empty keys are in no file.
 fn first_item(source: &impl Keyed, from: u8) -> usize {
     let (mut low, mut high) = (0, source.keys());
     while low < high {
@@ -255,7 +256,7 @@ fn first_item(source: &impl Keyed, from: u8) -> usize {
     if low < source.keys() { source.items_of(low).start } else { source.items() }
 }
 
-/// No fewer bytes than the text of these items takes, with what ends the file.
+/// An upper bound of the size of these items' text in bytes, including the end of the object.
 fn max_bytes(source: &impl Keyed, part: &Part, items: Range<usize>) -> usize {
     let mut bytes = 2;
     for run in places(part, items).into_iter().filter(|it| !it.is_empty()) {
@@ -267,7 +268,7 @@ fn max_bytes(source: &impl Keyed, part: &Part, items: Range<usize>) -> usize {
     bytes
 }
 
-/// Appends items, with what stands before and between them; `starts` where none is in the file yet.
+/// Appends items with their keys and separators. `starts` is whether these are the first items of the file.
 pub(super) fn write_items(source: &impl Keyed, part: &Part, items: Range<usize>, starts: bool, out: &mut Vec<u8>) {
     let mut is_first = starts && items.start == 0;
     for run in places(part, items).into_iter().filter(|it| !it.is_empty()) {

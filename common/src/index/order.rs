@@ -1,25 +1,25 @@
-//! The order of the index: drivers by key; a driver's results in catalogue order, then by position.
+//! The order of the index: drivers by key, and each driver's results in catalogue order, then by position.
 //!
-//! Rows stay where they were read. Names are sorted once each; rows then fall into place by counting, so the cost grows
-//! with the rows only as a walk over them does.
+//! Rows are not moved. Only distinct names are compared and sorted; a counting sort then orders the rows, which is linear
+//! in their number.
 
 use super::intern::Text;
 use super::keying::Keying;
 use super::shard::{Row, Shard};
 use crate::domain::Ordinal;
 
-/// Which row of which shard.
+/// The number of a row, counted over all shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RowNumber(u32);
 
 /// The order in which the rows of all shards are written.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    /// Each key and the end of its rows, in order.
+    /// All keys, sorted, each with the end of its rows in `sequence`.
     keys: Vec<Key>,
-    /// All rows, by key.
+    /// All rows, sorted by key.
     sequence: Vec<RowNumber>,
-    /// Where each shard's row numbers begin.
+    /// The first row number of each shard.
     shard_starts: Vec<usize>,
 }
 
@@ -31,7 +31,7 @@ struct Key {
     rows_end: usize,
 }
 
-/// A row in its place.
+/// A row, with its shard and the shard's number.
 #[derive(Debug)]
 pub(super) struct Placed<'a> {
     pub(super) number: usize,
@@ -50,12 +50,12 @@ impl Order {
         self.keys.len()
     }
 
-    /// The key whose rows hold that place.
+    /// The key of the row at this position in the order.
     pub(super) fn key_at(&self, place: usize) -> usize {
         self.keys.partition_point(|key| key.rows_end <= place)
     }
 
-    /// A name or an id that has that key.
+    /// A name or id that has this key.
     pub(super) fn key_text<'s>(&self, shards: &'s [Shard], key: usize) -> &'s str {
         let Key { shard, text, .. } = self.keys[key];
         shards[shard as usize].strings.get(text)
@@ -66,13 +66,13 @@ impl Order {
         self.keys.capacity() * size_of::<Key>() + self.sequence.capacity() * size_of::<RowNumber>()
     }
 
-    /// The places of a key's rows.
+    /// The positions of a key's rows.
     pub(super) fn key_rows(&self, key: usize) -> std::ops::Range<usize> {
         let start = if key == 0 { 0 } else { self.keys[key - 1].rows_end };
         start..self.keys[key].rows_end
     }
 
-    /// The row at that place.
+    /// The row at this position.
     pub(super) fn row<'a>(&self, shards: &'a [Shard], place: usize) -> Placed<'a> {
         locate(shards, &self.shard_starts, self.sequence[place])
     }
@@ -84,7 +84,7 @@ fn locate<'a>(shards: &'a [Shard], starts: &[usize], number: RowNumber) -> Place
     Placed { number: shard, shard: &shards[shard], row: &shards[shard].rows[number - starts[shard]] }
 }
 
-/// Finds the order; the shards' strings are only read from then on.
+/// Sorts the rows. From now on, the shards' strings are read-only.
 pub(super) fn order(shards: &mut [Shard], keying: Keying<'_>) -> Order {
     for shard in &mut *shards {
         shard.strings.freeze();
@@ -99,7 +99,7 @@ pub(super) fn order(shards: &mut [Shard], keying: Keying<'_>) -> Order {
     let Texts { mut keys, key_of } = Texts::of(shards, keying);
     let key = |shard: usize, row: &Row| key_of[shard][keying.text(row.name, row.driver).0 as usize] as usize;
 
-    // Count each key's rows, so that `rows_end` is where they begin …
+    // Counting sort: count the rows of each key, and set `rows_end` to where they begin …
     for (number, shard) in shards.iter().enumerate() {
         for row in shard.rows.iter() {
             keys[key(number, row)].rows_end += 1;
@@ -109,12 +109,12 @@ pub(super) fn order(shards: &mut [Shard], keying: Keying<'_>) -> Order {
     for it in &mut keys {
         begin += std::mem::replace(&mut it.rows_end, begin);
     }
-    // … and let the rows fall into place board by board, which moves it to their end.
+    // … then place the rows board by board, which advances it to their end.
     let mut sequence = vec![RowNumber(0); total];
     for (_, number, board) in boards(shards) {
         for row in shards[number].rows_of(board) {
             let end = &mut keys[key(number, &shards[number].rows[row])].rows_end;
-            // `build` refuses more rows than 32 bits can number.
+            // Cannot fail: `build` refuses more rows than fit 32 bits.
             sequence[*end] = RowNumber(u32::try_from(starts[number] + row).unwrap_or(u32::MAX));
             *end += 1;
         }
@@ -123,7 +123,7 @@ pub(super) fn order(shards: &mut [Shard], keying: Keying<'_>) -> Order {
     by_position(order, shards)
 }
 
-/// All boards in catalogue order: ordinal, shard, the board's number in it.
+/// All boards in catalogue order, as ordinal, shard number and board number within the shard.
 fn boards(shards: &[Shard]) -> Vec<(Ordinal, usize, usize)> {
     let of_shard = |(number, shard): (usize, &Shard)| {
         shard.boards.iter().enumerate().map(move |(board, it)| (it.ordinal, number, board)).collect::<Vec<_>>()
@@ -133,7 +133,7 @@ fn boards(shards: &[Shard]) -> Vec<(Ordinal, usize, usize)> {
     all
 }
 
-/// Puts rows of one key on one board into the order of their positions: people of the same name, mostly.
+/// Sorts rows with the same key on the same board by position. Mostly these are different people with the same name.
 fn by_position(mut order: Order, shards: &[Shard]) -> Order {
     let mut sequence = std::mem::take(&mut order.sequence);
     for key in 0..order.keys() {
@@ -150,7 +150,7 @@ fn by_position(mut order: Order, shards: &[Shard]) -> Order {
     order
 }
 
-/// The distinct keys in order, and each shard's way from a name or an id to its key.
+/// The distinct keys, sorted, and for each shard a table from names or ids to keys.
 struct Texts {
     keys: Vec<Key>,
     key_of: Vec<Vec<u32>>,

@@ -1,4 +1,4 @@
-//! One published file while it is written, block by block.
+//! A published file that is being written, block by block.
 
 use std::io::Write as _;
 
@@ -7,7 +7,7 @@ use super::gzip::{self, Block, HEADER, Trailer};
 use super::staged::Staged;
 use crate::runtime::fs::{FsError, NewFile};
 
-/// A file of one gzip member, and its text where that is published too.
+/// A file of one gzip member, and optionally an uncompressed copy.
 #[derive(Debug)]
 pub(super) struct Output {
     name: String,
@@ -18,7 +18,7 @@ pub(super) struct Output {
     gzip_bytes: u64,
 }
 
-/// What a file came to.
+/// The result of writing a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
     pub(super) generation: Generation,
@@ -26,7 +26,7 @@ pub(super) struct Written {
 }
 
 impl Output {
-    /// Begins `{name}.gz`, and `{name}` too if its text is published.
+    /// Creates `{name}.gz`, and with `plain` also `{name}`.
     pub(super) fn new(staged: &Staged, name: &str, plain: bool) -> Result<Self, FsError> {
         let compressed = format!("{name}.gz");
         let mut gzip = staged.create(&compressed)?;
@@ -36,7 +36,7 @@ impl Output {
         Ok(Self { name, gzip, plain, trailer, json_bytes: 0, gzip_bytes: HEADER.len() as u64 })
     }
 
-    /// Writes the next block; its text may be left out where it is not taken.
+    /// Writes the next block. `text` is used only for the uncompressed copy.
     pub(super) fn block(&mut self, staged: &Staged, block: &Block, text: &[u8]) -> Result<(), FsError> {
         self.trailer.add(block);
         self.json_bytes += block.text_bytes as u64;
@@ -47,7 +47,7 @@ impl Output {
         self.gzip.write_all(&block.bytes).map_err(|error| staged.cannot_write(&format!("{}.gz", self.name), error))
     }
 
-    /// Ends the file. What blocks after the first `up_to` bytes say does not count as a change of it.
+    /// Completes the file. With `up_to`, only a difference in the first `up_to` bytes counts as a change.
     pub(super) fn end(mut self, staged: &mut Staged, up_to: Option<u64>) -> Result<Written, FsError> {
         let generation = self.trailer.generation(self.json_bytes);
         let ending = gzip::ending(generation);
@@ -60,7 +60,7 @@ impl Output {
         Ok(Written { generation, gzip_bytes: self.gzip_bytes + ending.len() as u64 })
     }
 
-    /// Bytes of the compressed file by now.
+    /// The size of the compressed file so far.
     pub(super) fn gzip_bytes(&self) -> u64 {
         self.gzip_bytes
     }

@@ -1,14 +1,14 @@
-//! Work spread over threads that are all gone when the call returns.
+//! Spreads work over scoped threads, which have all ended when the call returns.
 //!
-//! Scoped threads and a counter: the jobs here are few and large, and threads that end give their allocator caches
-//! back, which those of a pool would keep. Where the system gives no more threads, those that there are do the work, at
-//! last the caller's own.
+//! Scoped threads and a counter are enough, since the jobs are few and large; and unlike pool threads, they free their
+//! allocator caches when they end. If the system refuses a thread, the work is done by those that did start, or, if there
+//! are none, by the calling thread.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-/// Lets `threads` threads take the numbers below `jobs` in runs of `run`, each into a state of its own. The first error
-/// ends the work. Which thread takes what is left to chance: the result may not depend on it.
+/// Processes the numbers below `jobs` on up to `threads` threads, in runs of `run`, with one state per thread. The first
+/// error stops the work. The result must not depend on which thread processes which number.
 pub(super) fn fold<S: Send, E: Send>(
     threads: usize,
     jobs: usize,
@@ -44,7 +44,7 @@ pub(super) fn fold<S: Send, E: Send>(
     })
 }
 
-/// Starts a thread; none where the system gives none.
+/// Starts a thread; `None` if the system refuses.
 fn start<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,
@@ -53,7 +53,7 @@ fn start<'scope, T: Send + 'scope>(
     started.inspect_err(|error| tracing::warn!(%error, "no more threads: working with fewer")).ok()
 }
 
-/// What a thread made. A panic in it goes on in the caller, as it would have without threads.
+/// Joins a thread and returns its result. A panic is propagated to the caller.
 fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -1,7 +1,7 @@
-//! One pass over the cache: all threads read boards into shards, and keep the rows of a range of keys.
+//! One pass over the cache: all threads read boards into shards, and keep the rows in a range of keys.
 //!
-//! Where the rows of the range do not fit, its upper end is lowered and rows from there on are dropped, while reading goes
-//! on: a pass always ends with a whole range, if a smaller one than it was begun with.
+//! If these rows do not fit, the pass lowers the upper bound of the range, drops the rows beyond it, and continues reading.
+//! So a pass always ends with all rows of its range, but the range may be smaller than at the start.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use super::split;
 use crate::domain::{Catalog, Combination, Driver, Element, Entry, Ordinal};
 use crate::store::{Buffers, Cache, Entries, ReadError, Within};
 
-/// Keys in the sample that the ranges of further passes are chosen from.
+/// The number of keys in the sample from which later ranges are chosen.
 const SAMPLE: usize = 4096;
 
 /// A board that was read.
@@ -29,11 +29,11 @@ pub(super) struct Read {
     pub(super) ordinal: Ordinal,
     pub(super) written: std::time::SystemTime,
     pub(super) entries: u32,
-    /// Tells another text at its path.
+    /// The gzip trailer (checksum and length), which shows whether the file's content has changed.
     pub(super) trailer: [u8; 8],
 }
 
-/// What one thread finds beside rows.
+/// The results of one reading thread, other than rows.
 #[derive(Debug)]
 pub(super) struct Reader {
     shard: usize,
@@ -41,37 +41,37 @@ pub(super) struct Reader {
     key: String,
     pub(super) read: Vec<Read>,
     pub(super) damaged: Vec<(Ordinal, Damaged)>,
-    /// Boards too large to be read beside others.
+    /// Boards too large to be read concurrently with others.
     pub(super) large: Vec<Ordinal>,
     pub(super) entries: usize,
     pub(super) nameless: usize,
     pub(super) sample: Option<Sample>,
 }
 
-/// What a pass is made with.
+/// The inputs of a pass.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setup<'a> {
     pub(super) cache: &'a Cache,
     pub(super) catalog: &'a Catalog,
     pub(super) stop: &'a CancellationToken,
     pub(super) threads: usize,
-    /// `None` without a limit.
+    /// The memory budget; `None` without a limit.
     pub(super) plan: Option<Plan>,
     pub(super) give_back: fn(),
-    /// What the export holds meanwhile.
+    /// Bytes that the export holds besides the columns.
     pub(super) held: usize,
-    /// What the range is one of.
+    /// The kind of keys in the range.
     pub(super) keying: Keying<'a>,
-    /// Whether rows need their drivers' ids.
+    /// Whether rows include driver ids and avatars.
     pub(super) with_drivers: bool,
 }
 
-/// A pass at work.
+/// A running pass.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
     setup: Setup<'a>,
     shards: Vec<Mutex<Shard>>,
-    /// What the shards take together, and may take.
+    /// Bytes that all shards take together; `limit` is what they may take.
     taken: AtomicUsize,
     limit: AtomicUsize,
     /// The largest board that is read in this pass.
@@ -112,7 +112,7 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// Reads boards that were too large for that, one by one, into what is left beside the columns.
+    /// Reads the boards that were too large for [`Pass::read`] one by one, in the memory left beside the columns.
     pub(super) fn read_large(&mut self, large: &[Ordinal], sampled: bool) -> Result<Reader, IndexError> {
         let mut reader = self.reader(0, sampled.then(|| Sample::new(SAMPLE / 4)));
         let Some(plan) = self.setup.plan.filter(|_| !large.is_empty()) else { return Ok(reader) };
@@ -144,7 +144,7 @@ impl<'a> Pass<'a> {
         Ok(reader)
     }
 
-    /// The columns, and the size of the largest board if one was large.
+    /// The shards, and the size of the largest board if any was large.
     pub(super) fn end(self) -> (Vec<Shard>, usize) {
         let shards = self.shards.into_iter().map(|it| it.into_inner().unwrap_or_else(PoisonError::into_inner));
         (shards.collect(), self.largest)
@@ -208,7 +208,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Changes a shard, and counts what it takes then. Returns whether all take too much.
+    /// Changes a shard and updates the bytes taken. Returns whether all shards together now exceed the limit.
     fn grow(&self, shard: &Mutex<Shard>, change: impl FnOnce(&mut Shard)) -> bool {
         let mut shard = lock(shard);
         if self.setup.plan.is_none() {
@@ -223,7 +223,7 @@ impl<'a> Pass<'a> {
         taken > self.limit.load(Relaxed)
     }
 
-    /// Lowers the upper end of the range until its rows fit, `done` of all combinations being read.
+    /// Lowers the upper bound of the range until its rows fit. `done` is how many combinations were read so far.
     fn narrow(&self, done: usize) -> Result<(), IndexError> {
         let _alone = self.narrowing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(plan) = self.setup.plan else { return Ok(()) };
@@ -239,7 +239,7 @@ impl<'a> Pass<'a> {
                 split::kept_share(taken, limit, done, self.setup.catalog.len()),
                 self.setup.keying,
             ) else {
-                // One driver's rows, or the boards alone: what they will take in the end is not known.
+                // The rows of one driver, or the list of boards, exceed the limit; their final size is not known yet.
                 return Err(plan.too_small_for_columns(taken.saturating_mul(2), self.largest, self.setup.held));
             };
             for shard in &mut shards {
@@ -256,7 +256,7 @@ impl<'a> Pass<'a> {
 }
 
 impl Reader {
-    /// Frees the memory that boards were read into.
+    /// Frees the read buffers.
     pub(super) fn free(&mut self) {
         self.buffers = Buffers::default();
     }
@@ -280,8 +280,7 @@ struct EntryFilter<'r> {
 }
 
 impl EntryFilter<'_> {
-    /// Adds an entry whose key may be in the range. Whether it is, is decided with the shard at hand: it may have been
-    /// narrowed since.
+    /// Adds an entry if its key is still in the range: another thread may have narrowed it since [`Self::is_wanted`].
     fn add(&mut self, entry: &Entry<'_>) {
         let key = self.key.as_str();
         let over = self.pass.grow(self.shard, |shard| {
@@ -294,7 +293,7 @@ impl EntryFilter<'_> {
         }
     }
 
-    /// Takes the key of a driver, and returns whether it is in the range.
+    /// Remembers the key of a driver, and returns whether it is in the range.
     fn is_wanted(&mut self, driver: &Driver<'_>) -> bool {
         self.key.clear();
         self.pass.setup.keying.push_key_of(driver, self.key);

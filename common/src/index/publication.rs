@@ -1,4 +1,5 @@
-//! What was published last, and of what: if nothing has changed since, nothing is read and nothing is written.
+//! Records what was published last, and from which state of the cache. If neither has changed since, an export reads and
+//! writes nothing.
 //!
 //! A file is identified by device, inode, length and time. That is enough because files are only ever replaced as a whole.
 
@@ -15,12 +16,12 @@ use super::writer::Exported;
 use crate::runtime::config::IndexFormat;
 use crate::runtime::fs::{self, FileId, FsError};
 
-/// Changes with everything that makes other files of the same boards.
+/// Increase this whenever the same boards produce different files.
 const FORMAT: u32 = 1;
 
 const MAX_BYTES: u64 = 64 << 20;
 
-/// A state of the boards, the catalogue and the settings, and the ratings that were published last.
+/// A fingerprint of the boards, the catalogue and the settings, and of the ratings that were published last.
 #[derive(Debug)]
 pub struct Fingerprint {
     state: u64,
@@ -42,7 +43,7 @@ struct Record {
 }
 
 impl Fingerprint {
-    /// The state as it is. Also what was published last, if that was of the same state and is still there.
+    /// The current fingerprint, and the last publication, if it has the same fingerprint and its files are unchanged.
     ///
     /// # Errors
     /// If the file system fails.
@@ -86,7 +87,7 @@ impl Fingerprint {
         Some((Built { states, damaged: Vec::new(), entries, nameless }, Exported { written: 0, ..exported }))
     }
 
-    /// Keeps what was published of this state. Boards that are damaged are read again, so that they are named again.
+    /// Records what was published from this state. Damaged boards are read again next time, so that they are reported again.
     ///
     /// # Errors
     /// If the file system fails.
@@ -115,7 +116,7 @@ impl Fingerprint {
 }
 
 impl Record {
-    /// What was published last, if all of it is still there.
+    /// The last publication, if all its files are unchanged.
     fn last(folder: &Path) -> Result<Option<Self>, FsError> {
         let mut bytes = Vec::new();
         if fs::read_into(&path(folder), &mut bytes, MAX_BYTES)?.is_none() {

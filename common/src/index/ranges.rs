@@ -1,4 +1,4 @@
-//! Reading the whole cache into columns: at once, or in passes over ranges of keys where memory is limited.
+//! Reads the whole cache into columns: in one pass, or, under a memory limit, in one pass for each range of keys.
 
 use std::time::SystemTime;
 
@@ -18,41 +18,42 @@ use crate::domain::{Catalog, Ordinal, Ratings};
 use crate::runtime::config::IndexFormat;
 use crate::store::Cache;
 
-/// How full the columns of a range should be.
+/// The share of the memory for columns that a new range aims to fill.
 const FILLED: f64 = 0.9;
 
-/// What a row takes, where none was seen.
+/// The estimated bytes of a row before any was read.
 const ROW_BYTES: f64 = 128.0;
 
-/// What an index is made of and with.
+/// The input and the options of an export.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// Where the boards are.
+    /// The cached boards.
     pub cache: &'a Cache,
-    /// Which boards there are.
+    /// All boards.
     pub catalog: &'a Catalog,
-    /// Threads that read, format and compress.
+    /// The number of threads that read, format and compress.
     pub threads: usize,
-    /// How much memory it may take.
+    /// How much memory the export may use.
     pub headroom: Headroom,
-    /// For which front ends files are published.
+    /// The front ends to publish files for.
     pub formats: &'a [IndexFormat],
-    /// A new list of ratings.
+    /// New multiplayer ratings; without them, the published ones stay.
     pub ratings: Option<&'a Ratings>,
-    /// The time of day, which some files name.
+    /// The current time, which some files contain.
     pub now: SystemTime,
-    /// Ends it early.
+    /// Cancels the export.
     pub stop: &'a CancellationToken,
 }
 
 impl Source<'_> {
-    /// Whether files of that format are published.
+    /// Whether files of this format are published.
     pub(super) fn has(&self, format: IndexFormat) -> bool {
         self.formats.contains(&format)
     }
 }
 
-/// The columns of one range of keys after another. Together they are all rows, in the order of their keys.
+/// Iterates over the ranges of keys, holding the columns of one range at a time. Together the ranges cover all rows, in key
+/// order.
 #[derive(Debug)]
 pub struct Ranges<'a> {
     pub(super) source: Source<'a>,
@@ -60,22 +61,22 @@ pub struct Ranges<'a> {
     pub(super) columns: Columns,
     pub(super) keying: Keying<'a>,
     range: KeyRange,
-    /// What was found in the first pass: later ones have to find the same.
+    /// The gzip trailer of each board in the first pass. Later passes must read the same.
     trailers: Vec<Option<[u8; 8]>>,
     large: Vec<Ordinal>,
     largest: usize,
     distribution: Distribution,
-    /// What a row of the range takes.
+    /// The average bytes of a row in the current range.
     row_bytes: f64,
     #[cfg(test)]
     count: std::rc::Rc<std::cell::Cell<usize>>,
 }
 
-/// Reads every board of the catalogue that the cache holds, and keeps the columns of the first range of keys: of all, where
-/// they fit into the headroom.
+/// Reads all cached boards of the catalogue, and keeps the columns of the first range of keys: of all keys, if they fit the
+/// headroom.
 ///
 /// # Errors
-/// When the file system refuses, there are too many entries, the headroom is too small, or it was stopped.
+/// If the file system fails, there are too many entries, the headroom is too small, or the export was cancelled.
 pub fn build<'a>(source: &Source<'a>) -> Result<(Built, Ranges<'a>), IndexError> {
     let plan = match source.headroom.bytes {
         Some(bytes) => Some(Plan::new(bytes, source.catalog, source.threads)?),
@@ -84,7 +85,7 @@ pub fn build<'a>(source: &Source<'a>) -> Result<(Built, Ranges<'a>), IndexError>
     build_in(source, plan)
 }
 
-/// The same, with memory shared out as the plan says.
+/// Like [`build`], with the given memory budget.
 pub(super) fn build_in<'a>(source: &Source<'a>, plan: Option<Plan>) -> Result<(Built, Ranges<'a>), IndexError> {
     let mut ranges = Ranges {
         source: *source,
@@ -104,7 +105,7 @@ pub(super) fn build_in<'a>(source: &Source<'a>, plan: Option<Plan>) -> Result<(B
     let mut readers = pass.read(true, |_| true)?;
     ranges.large = readers.iter().flat_map(|it| &it.large).copied().collect();
     ranges.large.sort_unstable();
-    // The buffers for boards are free for the large ones.
+    // Free the read buffers, so that large boards can use that memory.
     readers.iter_mut().for_each(Reader::free);
     readers.push(pass.read_large(&ranges.large, true)?);
 
@@ -135,18 +136,18 @@ impl<'a> Ranges<'a> {
         Setup { cache, catalog, stop, threads, plan, give_back, held, keying, with_drivers }
     }
 
-    /// How many ranges there were by now.
+    /// The number of ranges so far.
     #[cfg(test)]
     pub(super) fn count(&self) -> std::rc::Rc<std::cell::Cell<usize>> {
         std::rc::Rc::clone(&self.count)
     }
 
-    /// Whether no further range follows.
+    /// Whether this is the last range.
     pub(super) fn is_last(&self) -> bool {
         self.range.upper.is_none()
     }
 
-    /// Reads the next range, while the export holds so many bytes.
+    /// Reads the next range. `held` is the number of bytes that the export holds besides the columns.
     pub(super) fn advance(&mut self, held: usize) -> Result<(), IndexError> {
         self.columns = Columns::default();
         self.give_back();
@@ -159,7 +160,7 @@ impl<'a> Ranges<'a> {
         self.read_again(held, false)
     }
 
-    /// Frees the columns if they have to be read again anyway.
+    /// Frees the columns if there is a memory limit: they will be read again anyway.
     pub(super) fn free_if_limited(&mut self) {
         if self.plan.is_some() {
             self.columns = Columns::default();
@@ -167,7 +168,7 @@ impl<'a> Ranges<'a> {
         }
     }
 
-    /// Goes through all rows once more, in the order of their drivers' keys, while the export holds so many bytes.
+    /// Starts a second round over all rows, sorted by their drivers' keys. `held` is as in [`Ranges::advance`].
     pub(super) fn by_driver<'d>(self, drivers: &'d Drivers, held: usize) -> Result<Ranges<'d>, IndexError>
     where
         'a: 'd,
@@ -183,7 +184,7 @@ impl<'a> Ranges<'a> {
         Ok(ranges)
     }
 
-    /// Reads the boards of the first pass again, and keeps the columns of the range.
+    /// Reads the boards again, and keeps the columns of the current range.
     fn read_again(&mut self, held: usize, sampled: bool) -> Result<(), IndexError> {
         if let Some(plan) = self.plan {
             plan.check_held(self.largest, held)?;
@@ -205,14 +206,14 @@ impl<'a> Ranges<'a> {
         self.take(pass)
     }
 
-    /// Gives freed memory back to the kernel, where it is limited.
+    /// Returns freed memory to the kernel if there is a memory limit.
     fn give_back(&self) {
         if self.plan.is_some() {
             (self.source.headroom.give_back)();
         }
     }
 
-    /// An error where other boards were read than in the first pass.
+    /// Fails if the boards differ from those of the first pass.
     fn compare(&self, pass: &Pass<'_>, readers: &[Reader]) -> Result<(), IndexError> {
         let mut missing: Vec<bool> = self.trailers.iter().map(Option::is_some).collect();
         for read in readers.iter().flat_map(|it| &it.read) {
@@ -225,7 +226,7 @@ impl<'a> Ranges<'a> {
         }
     }
 
-    /// Takes over what a pass has read: the range that it was left with.
+    /// Takes the columns that a pass has read, and its range, which it may have narrowed.
     fn take(&mut self, pass: Pass<'_>) -> Result<(), IndexError> {
         let (shards, largest) = pass.end();
         let rows = shards.iter().map(|shard| shard.rows.len()).sum();
@@ -242,7 +243,7 @@ impl<'a> Ranges<'a> {
             self.row_bytes = row_bytes;
         }
         self.largest = largest;
-        // What boards were read into is free for the order of the rows, and what that took on the way for the export.
+        // Return the read buffers before sorting, and the memory used for sorting before the export.
         self.give_back();
         self.columns = Columns::new(shards, self.keying);
         self.give_back();

@@ -14,10 +14,10 @@ use crate::domain::{Rating, Ratings};
 /// The list of active drivers under two names (later front ends read the second), then the list of inactive drivers.
 pub(super) const FILES: [&str; 3] = ["mp_pos.json", "mp_pos/mp_pos.json", "mp_pos/mp_pos_inactive.json"];
 
-/// Drivers in a block: small beside other blocks, so that a memory limit that those fit is enough for this.
+/// Drivers per block. Smaller than other blocks, so that any memory limit that fits those fits this one too.
 const BLOCK: usize = 512;
 
-/// What comes before the rows. One front end reads the first name of the source, a later one the second.
+/// The members before the rows. The source has two keys: one front end reads the first, a later one the second.
 #[derive(Serialize)]
 struct Head<'a> {
     count: usize,
@@ -25,7 +25,7 @@ struct Head<'a> {
     source_pages: [&'a str; 1],
 }
 
-/// One front end reads the country, a later one the id.
+/// One front end uses the country, a later one the id.
 #[derive(Serialize)]
 struct Row<'a> {
     position: u32,
@@ -34,7 +34,7 @@ struct Row<'a> {
     user_id: &'a str,
 }
 
-/// Writes both lists; `now` is when. Before [`Drivers::remember`].
+/// Writes both lists, dated `now`. Call this before [`Drivers::remember`].
 pub(super) fn write(
     ratings: &Ratings,
     drivers: &Drivers,
@@ -79,7 +79,7 @@ pub(super) fn write(
         let mut outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         workers.make(&work, |_, block, _| Ok(outputs.iter_mut().try_for_each(|it| it.block(staged, block, &[]))?))?;
         for mut output in outputs {
-            // A file in which only the time has changed stays as it is.
+            // A file in which only the time has changed is left alone.
             let up_to = output.gzip_bytes();
             output.block(staged, &updated, &[])?;
             output.end(staged, Some(up_to))?;

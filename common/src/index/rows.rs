@@ -26,10 +26,10 @@ pub(super) enum Form {
     Entries,
 }
 
-/// What a row says.
+/// The fields of a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a> {
-    /// The driver's id, and an avatar; empty where no export needs them.
+    /// The driver's id and avatar; empty if no export needs them.
     pub(super) driver: &'a str,
     pub(super) avatar: &'a str,
     pub(super) name: &'a str,
@@ -50,7 +50,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Appends the row. What is packed has no character that JSON escapes.
+    /// Appends the row as JSON. Packed values never contain a character that needs escaping.
     pub(super) fn write(&self, form: Form, board: (&Track, &Class), out: &mut Vec<u8>) {
         match form {
             Form::DriverIndex => self.write_result(board, out),
@@ -95,7 +95,7 @@ impl Fields<'_> {
         out.push(b'}');
     }
 
-    /// No fewer bytes than [`Fields::write`] appends, and a comma.
+    /// An upper bound of the bytes that [`Fields::write`] appends, plus a comma.
     pub(super) fn max_bytes(&self) -> usize {
         let stored = |stored| match stored {
             Stored::Text(text) => text_bytes(text),
@@ -116,10 +116,10 @@ impl Fields<'_> {
     }
 }
 
-/// The most bytes that a row takes beside its texts: keys, numbers, and what is packed.
+/// An upper bound of a row's size without its strings: keys, numbers and packed values.
 const AROUND_ROW: usize = 352;
 
-/// No fewer bytes than a text takes in a JSON string, quotes apart.
+/// An upper bound of the bytes of a text in a JSON string, without quotes.
 pub(super) fn text_bytes(text: &str) -> usize {
     // JSON writes a character below U+0020 in six bytes at most.
     let escaped = |byte: u8| match byte {

@@ -2,10 +2,10 @@
 
 use fastrand::Rng;
 
-/// Keys of a sample are cut to so many bytes: the beginning of a key splits a range as well.
+/// Sampled keys are truncated to this many bytes: a prefix splits a range as well as a whole key.
 const KEY_BYTES: usize = 24;
 
-/// Keys that stand for as many as there were.
+/// A random sample of the keys seen so far.
 #[derive(Debug)]
 pub(super) struct Sample {
     keys: Vec<String>,
@@ -19,7 +19,7 @@ impl Sample {
         Self { keys: Vec::new(), capacity, seen: 0, random: Rng::with_seed(capacity as u64) }
     }
 
-    /// Counts a key in; each has the same chance to be in the sample (reservoir sampling).
+    /// Adds a key. All keys have the same chance of being in the sample (reservoir sampling).
     pub(super) fn add(&mut self, key: &str) {
         self.seen += 1;
         let place = if self.keys.len() < self.capacity { self.keys.len() } else { self.random.usize(..self.seen) };
@@ -34,7 +34,7 @@ impl Sample {
     }
 }
 
-/// Samples of several threads: each key with the number of rows that it stands for, in order.
+/// The merged samples of all threads: sorted keys, each with the number of rows it represents.
 #[derive(Debug, Default)]
 pub(super) struct Distribution(Vec<(String, f64)>);
 
@@ -50,8 +50,8 @@ impl Distribution {
         Self(keys)
     }
 
-    /// Where the next range ends that begins at `lower` and has at most `rows` rows, if all that follow are to have as many;
-    /// `None` where it is the last.
+    /// The upper bound of the next range, which begins at `lower` and has at most `rows` rows. This and all later ranges
+    /// get about the same size. `None` if it is the last range.
     pub(super) fn upper(&self, lower: &str, rows: f64) -> Option<&str> {
         let rest = &self.0[self.0.partition_point(|(key, _)| key.as_str() < lower)..];
         let total: f64 = rest.iter().map(|(_, weight)| weight).sum();
@@ -61,7 +61,7 @@ impl Distribution {
             sum += weight;
             sum > target && key.as_str() > lower
         });
-        // What rounding leaves over is no range of its own.
+        // A remainder that is only a rounding error does not become a range.
         upper.filter(|_| sum < total * 0.999).map(|(key, _)| key.as_str())
     }
 }

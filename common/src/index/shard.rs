@@ -1,4 +1,4 @@
-//! What one thread has read: rows of 64 bytes, the boards they belong to, and the strings that both refer to.
+//! The rows that one thread has read (64 bytes each), their boards, and the interned strings that both refer to.
 
 use super::chunks::Chunks;
 use super::country::Country;
@@ -10,11 +10,11 @@ use super::packed;
 use super::rows::{Fields, Stored};
 use crate::domain::{Entry, Ordinal, seconds_behind};
 
-/// Marks a number that is not packed but refers to a string or to a side table.
+/// Flag of a number that is not a packed value but an index into the strings or a side table.
 const APART: u64 = 1 << 63;
 const APART_SECONDS: u32 = 1 << 31;
 
-/// What the order of all rows takes for each.
+/// Bytes per row in `Order`.
 const ORDER_BYTES: usize = 4;
 
 /// One result of one driver.
@@ -23,7 +23,7 @@ pub(super) struct Row {
     laptime: u64,
     date_time: u64,
     time_diff: u32,
-    /// Which of the shard's boards.
+    /// The index of its board in the shard.
     pub(super) board: u32,
     pub(super) name: Text,
     pub(super) position: u32,
@@ -33,7 +33,7 @@ pub(super) struct Row {
     team: Text,
     rank: Text,
     difficulty: Text,
-    /// The driver's id, and an avatar; empty where no export needs them.
+    /// The driver's id and avatar; empty if no export needs them.
     pub(super) driver: Text,
     avatar: Text,
 }
@@ -43,24 +43,24 @@ pub(super) struct Row {
 pub(super) struct Board {
     pub(super) ordinal: Ordinal,
     pub(super) name: Text,
-    /// The first of its rows; they end where the next board's begin.
+    /// The index of its first row. Its rows end where those of the next board begin.
     pub(super) start: usize,
-    /// Its entries, those without a driver name included.
+    /// The number of entries, including those without a driver name.
     pub(super) entries: u32,
 }
 
-/// What one thread has read: the rows of a range of keys.
+/// The rows in a range of keys that one thread has read.
 #[derive(Debug)]
 pub(super) struct Shard {
     pub(super) strings: Interner,
     pub(super) rows: Chunks<Row>,
     pub(super) boards: Vec<Board>,
-    /// Gaps that are no whole milliseconds.
+    /// Gaps to the leader that are not whole milliseconds.
     odd_seconds: Vec<f64>,
     pub(super) range: KeyRange,
     /// The first row of the board that is being read.
     begun: usize,
-    /// Whether rows have drivers' ids and avatars, and what a table of these drivers may take.
+    /// Whether rows have driver ids and avatars; `driver_bytes` is what a table of these drivers may take.
     with_drivers: bool,
     driver_bytes: usize,
 }
@@ -79,7 +79,7 @@ impl Shard {
         }
     }
 
-    /// The board being read is whole, and has so many entries; `name` is the track layout's.
+    /// Completes the board being read, which has `entries` entries; `name` is the name of its track layout.
     pub(super) fn end_board(&mut self, ordinal: Ordinal, name: &str, entries: u32) {
         let name = self.strings.intern(name);
         self.boards.push(Board { ordinal, name, start: self.begun, entries });
@@ -97,23 +97,23 @@ impl Shard {
         self.boards[board].start..end
     }
 
-    /// Its boards, each with its track layout's name and its entries.
+    /// All boards, each with the name of its track layout and the number of entries.
     pub(super) fn named_boards(&self) -> impl Iterator<Item = (Ordinal, &str, u32)> {
         self.boards.iter().map(|board| (board.ordinal, self.strings.get(board.name), board.entries))
     }
 
-    /// Bytes held, and set apart for what it takes to grow and to be sorted.
+    /// Memory use in bytes, including what growing and sorting may need on top.
     pub(super) fn reserved_bytes(&self) -> usize {
         let lists = self.odd_seconds.capacity() * size_of::<f64>() * 3;
         self.rows.bytes() + self.rows.len() * ORDER_BYTES + self.strings.reserved_bytes() + lists + self.driver_bytes
     }
 
-    /// Bytes held of rows and strings.
+    /// Memory use of rows and strings in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.rows.bytes() + self.strings.bytes() + self.odd_seconds.capacity() * size_of::<f64>()
     }
 
-    /// Ends the range at `upper`: drops the rows from there on, and the strings that only they refer to.
+    /// Lowers the upper bound to `upper`: drops rows at or above it, and strings that only those rows use.
     pub(super) fn narrow(&mut self, upper: &str, keying: Keying<'_>) {
         self.range.upper = Some(upper.to_owned());
         self.strings.freeze();
@@ -123,7 +123,7 @@ impl Shard {
         let apart = |value: u64, strings: &mut Interner| {
             if value & APART == 0 { value } else { APART | u64::from(renew(lower_half(value), strings).0) }
         };
-        // Whether a name or an id is kept; found once each, for boards begin anew with every driver.
+        // Whether a name or id is kept, cached, since each board may repeat it.
         let mut kept_texts = vec![None; old.len()];
         let mut key = String::new();
         let (boards, mut counts) = (self.boards.len(), vec![0; self.boards.len() + 1]);

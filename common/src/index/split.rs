@@ -1,20 +1,20 @@
-//! Where a range of keys is split whose rows do not fit.
+//! Chooses a new upper bound for a range of keys whose rows do not fit.
 
 use std::ops::Deref;
 
 use super::keying::Keying;
 use super::shard::Shard;
 
-/// Keys that an upper end is chosen from.
+/// The number of sampled keys from which the bound is chosen.
 const CANDIDATES: usize = 1024;
 
-/// Which share of the rows is kept, so that those of all boards will fill nine tenths of the limit.
+/// The share of the rows to keep, so that the rows of all boards will fill nine tenths of the limit.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 pub(super) fn kept_share(taken: usize, limit: usize, done: usize, all: usize) -> f64 {
     (0.9 * limit as f64 / taken as f64 * done.max(1) as f64 / all.max(1) as f64).clamp(0.125, 0.875)
 }
 
-/// A key such that this share of the rows, but never none, is below it; `None` where all have the same key.
+/// A key with about this share of the rows below it, and at least one row. `None` if all rows have the same key.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
 pub(super) fn upper(shards: &[impl Deref<Target = Shard>], share: f64, keying: Keying<'_>) -> Option<String> {
     let names = |step: usize| {
@@ -57,7 +57,7 @@ mod tests {
             upper(&[Box::new(shard)], share, Keying::Name)
         };
         assert_eq!(split("d B a C", 0.5).as_deref(), Some("c"));
-        // Below the upper end there is always something, also where most rows have one key.
+        // Some rows are always below the bound, even if most rows have the same key.
         assert_eq!(split("a A a A a A C b", 0.5).as_deref(), Some("b"));
         assert_eq!(split("a A a", 0.5), None);
     }

@@ -1,4 +1,4 @@
-//! The files of an export until all are complete: hidden beside their paths, then put there together.
+//! The files of an export while it runs: written under hidden names, then moved to their paths together.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::runtime::fs::{self, Complete, FsError, NewFile};
 
-/// Files that are complete, in the order in which they are put in their places.
+/// Complete files, in the order in which they will be moved to their paths.
 #[derive(Debug)]
 pub(super) struct Staged {
     folder: PathBuf,
@@ -19,7 +19,7 @@ impl Staged {
         Self { folder: folder.to_owned(), files: Vec::new(), names: BTreeSet::new() }
     }
 
-    /// Begins the file of that name.
+    /// Creates the file with this name.
     pub(super) fn create(&self, name: &str) -> Result<NewFile, FsError> {
         let path = self.folder.join(name);
         if name.contains('/') {
@@ -28,27 +28,27 @@ impl Staged {
         NewFile::publish(&path)
     }
 
-    /// Writes a whole file. What follows after `up_to` bytes does not count as a change.
+    /// Writes a whole file. With `up_to`, only a difference in the first `up_to` bytes counts as a change.
     pub(super) fn write(&mut self, name: &str, bytes: &[u8], up_to: Option<u64>) -> Result<(), FsError> {
         let mut file = self.create(name)?;
         file.write_all(bytes).map_err(|error| self.cannot_write(name, error))?;
         self.add(name.to_owned(), file, up_to)
     }
 
-    /// The error if the file of that name cannot be written.
+    /// The error for a file that cannot be written.
     pub(super) fn cannot_write(&self, name: &str, cause: io::Error) -> FsError {
         FsError::new("write", &self.folder.join(name), cause)
     }
 
-    /// Takes a file that is complete. What follows after `up_to` bytes does not count as a change.
+    /// Adds a complete file; `up_to` is as in [`Staged::write`].
     pub(super) fn add(&mut self, name: String, file: NewFile, up_to: Option<u64>) -> Result<(), FsError> {
         self.files.push((file.complete()?, up_to));
         self.names.insert(name);
         Ok(())
     }
 
-    /// Puts all files in their places, in the order in which they were added, but leaves those alone that are there already.
-    /// Returns how many were put there, and the names of all.
+    /// Moves all files to their paths, in the order in which they were added, except those that have not changed. Returns how
+    /// many were moved, and the names of all files.
     pub(super) fn promote(self) -> Result<(usize, BTreeSet<String>), FsError> {
         let mut changed = Vec::new();
         for (file, up_to) in self.files {

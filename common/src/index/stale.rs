@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::runtime::fs::{self, FsError};
 use crate::store::{DRIVER_INDEX, EXPORT_FILES, EXPORT_FOLDERS, TOP_COMBINATIONS};
 
-/// Removes what is not in `names`: it would be served for ever.
+/// Removes published files that are not in `names`; otherwise they would be served forever.
 pub(super) fn remove(folder: &Path, names: &BTreeSet<String>) -> Result<(), FsError> {
     let names: BTreeSet<PathBuf> = names.iter().map(|it| folder.join(it)).collect();
     for path in published(folder)? {
@@ -17,7 +17,7 @@ pub(super) fn remove(folder: &Path, names: &BTreeSet<String>) -> Result<(), FsEr
     Ok(())
 }
 
-/// Where the files of an export are: all that lies in their folders, and where those beside other files would be.
+/// All paths that can belong to an export: every file in its folders, and the fixed names in the cache folder.
 pub(super) fn published(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     let gzip = format!("{DRIVER_INDEX}.gz");
     let names = EXPORT_FILES.into_iter().chain([DRIVER_INDEX, &gzip, TOP_COMBINATIONS]);

@@ -1,5 +1,5 @@
-//! Statistics of drivers: overall, in each class, and in each category of classes. Counted from the rows of one key after
-//! another; files are written when all are in.
+//! Statistics of drivers: overall, per class, and per category of classes. Results are counted key by key; the files are
+//! written at the end.
 
 mod files;
 mod metric;
@@ -14,7 +14,7 @@ use super::writer::{Range, Writer};
 use crate::domain::{Catalog, ClassId};
 use metric::{Metric, Tally};
 
-/// Categories and their classes, by name: a list that front ends have too.
+/// The categories and their classes, sorted by name. Front ends have the same list.
 const CATEGORIES: [(&str, &[u32]); 8] = [
     ("Audi Cup", &[4680, 5726]),
     ("Classics", &[1712, 7287]),
@@ -26,20 +26,20 @@ const CATEGORIES: [(&str, &[u32]); 8] = [
     ("e-Sedan", &[8682, 10266]),
 ];
 
-/// A list of a class or a category has so many drivers at most …
+/// The maximum number of drivers in a list of a class or category …
 const LIMIT: usize = 1000;
 
-/// … who have driven so many of its boards at least.
+/// … and the minimum number of its boards that each of them has driven.
 const MIN_ENTRIES: u32 = 2;
 
-/// How many drivers a class or a category holds before those that are in no list are dropped.
+/// When a class or category holds this many drivers, those that are in none of its lists are dropped.
 const MAX_HELD: usize = 8 * LIMIT;
 
 /// Drivers in one scope.
 #[derive(Debug, Default)]
 struct Scope {
     tallies: Vec<Tally>,
-    /// Whether it has results, and how many of its drivers have the best one of a board.
+    /// Whether it has results; `with_poles` is the number of drivers who lead a board.
     has_results: bool,
     with_poles: usize,
 }
@@ -49,14 +49,14 @@ struct Scope {
 pub(super) struct Statistics<'a> {
     drivers: &'a Drivers,
     catalog: &'a Catalog,
-    /// Of each driver, the place of the name, and then the id, among all.
+    /// The rank of each driver by name and then by id.
     names: Vec<u32>,
     overall: Vec<Tally>,
     /// The classes of the catalogue, and then the categories.
     scopes: Vec<Scope>,
-    /// The number of the category's scope, for each class.
+    /// For each class, the index of its category in `scopes`.
     categories: Vec<Option<usize>>,
-    /// Of the drivers of one key, by scope; `None` is overall.
+    /// The tallies of the current key, by driver and scope; `None` is overall.
     counting: HashMap<(u32, Option<usize>), Tally, foldhash::fast::RandomState>,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Statistics<'a> {
         }
     }
 
-    /// Takes the drivers of a key, whose results are all in.
+    /// Finishes the drivers of a key once all its results are counted.
     fn end_key(&mut self) {
         for ((_, scope), mut tally) in self.counting.drain() {
             tally.end();

@@ -9,13 +9,13 @@ use super::output::Output;
 use super::rows::{text_bytes, write_json};
 use super::staged::Staged;
 
-/// What stands for no team, in any case.
+/// The values that mean "no team", compared case-insensitively.
 const NONE: &str = "privateer";
 
-/// Of a team whose members have no country in common.
+/// The country of a team without a majority country.
 const VARIOUS: &str = "Various";
 
-/// Drivers in a block, or more if a team has more.
+/// Drivers per block; a larger team gets a larger block.
 const BLOCK: usize = 4096;
 
 #[derive(Serialize)]
@@ -24,7 +24,7 @@ struct Driver<'a> {
     path_id: &'a str,
 }
 
-/// Writes all teams; returns how many there are.
+/// Writes all teams and returns their number.
 pub(super) fn write(
     drivers: &Drivers,
     workers: &Workers<'_>,
@@ -102,7 +102,7 @@ fn write_team(team: &[Member<'_>], drivers: &Drivers, out: &mut Vec<u8>) {
 fn country<'a>(team: &[Member<'a>]) -> &'a str {
     let mut countries: Vec<&str> = team.iter().map(|it| it.country).filter(|it| !it.is_empty()).collect();
     countries.sort_unstable();
-    // What more than half have stands in the middle.
+    // A value that more than half of the members have is also the median.
     let Some(&middle) = countries.get(countries.len() / 2) else { return VARIOUS };
     let share = countries.iter().filter(|it| **it == middle).count();
     if share * 2 > countries.len() { middle } else { VARIOUS }

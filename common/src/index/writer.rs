@@ -1,4 +1,4 @@
-//! What a kind of published file is to the export.
+//! The interface between the export and one kind of published file.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,22 +10,22 @@ use super::keying::Keying;
 use super::staged::Staged;
 use crate::domain::Catalog;
 
-/// What an export did.
+/// The result of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exported {
-    /// How many files were written, for they differ from what was there before …
+    /// How many files were written because they differ from before …
     pub written: usize,
     /// … and how many there are.
     pub files: usize,
-    /// Keys of the driver index: names that differ in lower case.
+    /// Keys of the driver index: distinct names in lower case.
     pub drivers: usize,
-    /// Drivers by their ids, where today's files are published.
+    /// Drivers by id, if files for newer front ends are published.
     pub ids: Option<usize>,
-    /// Teams that have drivers, where today's files are published.
+    /// Teams that have drivers, if files for newer front ends are published.
     pub teams: Option<usize>,
-    /// Bytes of JSON of the driver index.
+    /// The size of the driver index's JSON.
     pub json_bytes: u64,
-    /// Bytes of it compressed.
+    /// The size of the driver index, compressed.
     pub gzip_bytes: u64,
     /// Which index was written; `top_combinations.json` has it too.
     pub generation: Generation,
@@ -46,14 +46,14 @@ pub(super) struct Range<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) keying: Keying<'a>,
     pub(super) workers: Workers<'a>,
-    /// Bytes that all but the columns holds.
+    /// Bytes held by everything except the columns.
     pub(super) held: usize,
     pub(super) is_last: bool,
 }
 
-/// Takes the rows of one range of keys after another. Each range has all boards, and those rows whose keys are in it.
+/// Receives one range of keys after another. Each range has all boards, and the rows whose keys are in it.
 pub(super) trait Writer {
-    /// Takes the next range of keys.
+    /// Writes the next range of keys.
     fn range(&mut self, range: &Range<'_>, staged: &mut Staged) -> Result<(), IndexError>;
 
     /// Bytes held between ranges.

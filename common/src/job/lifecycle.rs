@@ -1,4 +1,4 @@
-//! How a job begins and ends: the writer's lock, catalogue, publisher and tasks, all gone at the end.
+//! How a job begins and ends: the writer's lock, catalogue, publisher and tasks, all released at the end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -212,7 +212,7 @@ impl Publisher {
         Ok((built, exported))
     }
 
-    /// Links boards to where today's front ends look for them.
+    /// Creates the links through which newer front ends find boards.
     fn link_boards(&self, built: &Built) -> Result<(), FsError> {
         let is_wanted = self.formats.contains(&IndexFormat::April2026);
         let tracks = built.tracks(&self.catalog).filter(|_| is_wanted);
@@ -230,7 +230,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Updates `status.json` in passing: a failure is only logged.
+    /// Updates `status.json`; a failure is only logged.
     pub fn update_status(&self, changes: &Status) {
         if let Err(error) = self.status.update(changes) {
             tracing::warn!(%error, "cannot update status.json");

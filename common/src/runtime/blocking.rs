@@ -19,7 +19,7 @@ impl Default for BlockingLimit {
 }
 
 impl BlockingLimit {
-    /// Does the work once earlier work has made room. It cannot be cancelled once it has begun.
+    /// Waits for a permit, then runs the work. The work cannot be cancelled once it has begun.
     ///
     /// # Panics
     /// On a runtime of one thread.

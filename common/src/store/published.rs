@@ -33,7 +33,7 @@ pub const EXPORT_FILES: [&str; 3] = ["top_combinations.json.gz", "all_combinatio
 /// Names the files in `stats/`.
 const STATISTICS: &str = "stats/index.json";
 
-/// Where today's front ends look for boards.
+/// The folder where newer front ends look for boards.
 pub(super) const TRACKS: &str = "tracks";
 
 /// The name of the status file.
@@ -56,7 +56,7 @@ pub enum Published {
     LinkedBoard(Combination),
     /// `stats/index.json`
     Statistics,
-    /// Any other file for today's front ends. All are `.json.gz`.
+    /// Any other file for newer front ends. All are `.json.gz`.
     Export(String),
 }
 

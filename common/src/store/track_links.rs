@@ -1,4 +1,4 @@
-//! `tracks/track_{t}`: where front ends from April 2026 on look for boards. Each is a link to the folder in which they are.
+//! `tracks/track_{t}`: links to the board folders, where front ends since April 2026 look for boards.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use super::published::TRACKS;
 use crate::domain::TrackId;
 use crate::runtime::fs::{self, FsError};
 
-/// Links the folders of these tracks. A folder that is at such a path already stays, and is logged: another program put boards there.
+/// Links the folders of these tracks. If another program has put a folder at such a path, the folder stays and is logged.
 ///
 /// # Errors
-/// If the file system refuses.
+/// If the file system fails.
 pub fn link_tracks(cache: &Path, tracks: impl Iterator<Item = TrackId>) -> Result<(), FsError> {
     let folder = cache.join(TRACKS);
     let mut tracks = tracks.peekable();

@@ -10,7 +10,7 @@ use super::failure::Failure;
 /// Before the first success: this many consecutive failures open the breaker, or two that are this far apart.
 const AT_FIRST: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// After it: this many consecutive failures without a success for this long, so that a service may restart …
+/// After it: this many consecutive failures, with no success for this long, so that the service can restart …
 const IN_A_ROW: u32 = 20;
 const SILENCE: Duration = Duration::from_secs(10);
 /// … or fewer failures over a longer time, if each takes long.

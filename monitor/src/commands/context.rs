@@ -16,7 +16,7 @@ use crate::peer::{NoPeer, peer};
 use crate::sockets::{self, Selector, Socket, select};
 use crate::survey::{Reply, ask_all};
 
-/// What all commands need.
+/// The context of all commands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,

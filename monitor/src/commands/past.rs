@@ -109,7 +109,7 @@ fn all_samples(reader: Option<&Reader>, from_ms: i64) -> Result<Exit, Failure> {
     print(&text)
 }
 
-/// That long before `now`, in milliseconds since 1970.
+/// The time this long before `now`, in milliseconds since 1970.
 fn since_ms(now: SystemTime, before: Duration) -> i64 {
     now.checked_sub(before).map_or(0, milliseconds)
 }

@@ -18,7 +18,7 @@ pub(crate) fn verdicts(history: &Path, now_ms: i64) -> Result<Value, HistoryErro
     let Some(reader) = Reader::open(history)? else { return Ok(json!([])) };
     let from_ms = now_ms.saturating_sub(whole_ms(SPAN));
     let mut processes = reader.processes(from_ms)?;
-    // Long-running processes can be judged; jobs come and go by the hundred.
+    // Judge only long-running processes, since there may be hundreds of short jobs.
     processes.sort_by_key(|it| it.started_ms);
     processes.truncate(MAX_PROCESSES);
     processes.reverse();

@@ -1,4 +1,4 @@
-//! Recognises the allocator's own functions, which are innermost in each stack and do not tell who holds memory.
+//! Recognises the allocator's own functions, which are innermost in each stack and do not show which code holds memory.
 
 use super::profile::Frame;
 

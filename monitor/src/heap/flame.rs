@@ -8,7 +8,7 @@ use inferno::flamegraph::{Options, from_lines};
 
 use super::profile::Profile;
 
-/// A flame graph as one self-contained SVG file. Of a difference it shows what grew.
+/// A flame graph as one self-contained SVG file. For a difference, it shows what grew.
 pub(crate) fn draw(profile: &Profile, title: &str) -> io::Result<Vec<u8>> {
     let mut stacks: BTreeMap<String, u64> = BTreeMap::new();
     for sample in &profile.samples {
@@ -19,7 +19,7 @@ pub(crate) fn draw(profile: &Profile, title: &str) -> io::Result<Vec<u8>> {
         *total = total.saturating_add(bytes);
     }
     if stacks.is_empty() {
-        // An empty graph is an error for inferno, and none here.
+        // inferno treats an empty graph as an error; here it is valid.
         stacks.insert("nothing".to_owned(), 1);
     }
     let lines: Vec<String> = stacks.iter().map(|(stack, bytes)| format!("{stack} {bytes}")).collect();

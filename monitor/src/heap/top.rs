@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::profile::Profile;
 
-/// A function's totals; of a difference negative if they fell.
+/// A function's totals. In a difference, they are negative if they fell.
 #[expect(clippy::struct_field_names, reason = "as scripts read it")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Function<'p> {

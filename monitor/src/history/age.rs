@@ -1,8 +1,9 @@
-//! How old samples are. The clock alone does not tell: a machine without a battery starts at any time, and one start 400 days
-//! ahead must not drop everything.
+//! The age of samples. The clock cannot be trusted for this: a machine without an RTC battery may start with any time, and
+//! one start 400 days ahead must not expire everything.
 //!
-//! So the time by which samples are dropped is kept in the history, and follows the clock at twice its pace at most. A clock that
-//! is ahead for an hour costs an hour of the oldest samples at most, and time without a watch is caught up in as long again.
+//! So the time by which samples expire is kept in the history, and advances at most twice as fast as the clock. A clock
+//! that is ahead for an hour expires at most one extra hour of samples. After a period without a watch, catching up takes
+//! as long as that period.
 
 use std::time::Instant;
 
@@ -42,8 +43,8 @@ mod tests {
     const DAY: i64 = 86_400_000;
     const NOW: i64 = EARLIEST_MS + 300 * DAY;
 
-    /// Runs of a watch: days without one before, days of watching, and days that its clock was ahead. Returns how many days the
-    /// time of the history is behind at the end.
+    /// Each run of a watch: days without a watch before it, days of watching, and days by which its clock was ahead.
+    /// Returns how many days the history's time lags at the end.
     fn behind_after(runs: &[(i64, i64, i64)]) -> i64 {
         let (mut right, mut kept) = (NOW, None);
         for (off, watched, ahead) in runs {

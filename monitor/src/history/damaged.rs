@@ -14,7 +14,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 const AT: std::ops::Range<usize> = 68..72;
 const HEADER_BYTES: usize = 100;
 
-/// Moves the history and its log aside, and returns the new path. `None` if the file is none of ours.
+/// Moves the history and its log aside, and returns the new path. `None` if the file is not a history.
 pub(crate) fn set_aside(path: &Path) -> Result<Option<PathBuf>, FsError> {
     let Some(beginning) = fs::read_beginning(path, HEADER_BYTES)? else { return Ok(None) };
     if !is_history(&beginning) {

@@ -20,7 +20,7 @@ pub(crate) fn latest_runs(history: &Path, runtime_dir: &Path, limit: u32) -> Res
     if let Some(reader) = Reader::open(history)? {
         runs.extend(reader.runs(limit)?);
     }
-    // Of a run with a record the first one counts, which is the record.
+    // If a run was seen twice, keep the first occurrence, which is the record.
     let mut seen = HashSet::new();
     runs.retain(|it| seen.insert((it.program.clone(), it.pid, it.pid_namespace, it.started_ms)));
     runs.sort_by_key(|it| it.ended_ms);

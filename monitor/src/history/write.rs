@@ -142,7 +142,7 @@ impl Writer {
         })
     }
 
-    /// Imports the records of runs. A run that is known by its record stays as it is; one that was only concluded is replaced.
+    /// Imports the records of runs. A run that was already imported stays as it is; one that was only inferred is replaced.
     pub(crate) fn import(&mut self, runs: &[&Run]) -> Result<(), HistoryError> {
         self.in_transaction("add runs to", |transaction| {
             for run in runs {
@@ -277,7 +277,8 @@ const RUN: &str = "
         :boards, :recorded)
     ON CONFLICT (program, pid, pid_namespace, started_ms) DO NOTHING";
 
-/// A process and its run record may have read the clock one after the other. No process id is reused as soon.
+/// Marks a process as ended. It and its run record may have read the clock separately, so their start times may differ a
+/// little. No process id is reused that soon.
 const ENDED: &str = "
     UPDATE processes SET ended = 1 WHERE program = ?1 AND pid = ?2 AND pid_namespace = ?3 AND abs(started_ms - ?4) < 5000";
 

@@ -28,7 +28,7 @@ impl Figure {
     pub const ALL: [Self; 6] =
         [Self::Allocated, Self::Resident, Self::Tasks, Self::Descriptors, Self::Connections, Self::Threads];
 
-    /// As users and scripts read it.
+    /// The name in text and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

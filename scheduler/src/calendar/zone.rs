@@ -34,7 +34,7 @@ impl Zone {
         self.of_system
     }
 
-    /// Its name; none where the system's has none.
+    /// Its name; `None` if the system's zone has none.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.zone.iana_name()
@@ -52,8 +52,8 @@ impl Zone {
         self.zone.to_datetime(instant)
     }
 
-    /// When a civil time comes: for the first time if it does twice, at the end of what is skipped if it does not. None if
-    /// all of its day is skipped, or it is beyond what an instant can be.
+    /// The instant of a civil time: the first one if the time is repeated, the end of the gap if it is skipped. `None` if
+    /// its whole day is skipped, or it is out of range.
     #[must_use]
     pub fn instant(&self, civil: DateTime) -> Option<Timestamp> {
         let ambiguous = self.zone.to_ambiguous_timestamp(civil);

@@ -1,9 +1,9 @@
-//! What tests of all crates share: waiting for an event, and what not every machine has, such as other programs, rights and files beside
-//! the workspace. A test asks for it here, and returns if it is missing.
+//! Shared by the tests of all crates: waiting for events, and checking for what not every machine has (other programs,
+//! permissions, files outside the workspace). A test checks here, and returns early if something is missing.
 //!
-//! Each skip is a line on standard error, even if output is captured, and a line in a file of this run of `cargo test`. The test target
-//! `zz_skipped`, which runs last, counts them. With `CI=true` a skip is a panic, unless reference data is missing that is not part of this
-//! repository.
+//! Each skipped test is reported on standard error, even if output is captured, and recorded in a file of this run of
+//! `cargo test`. The test target `zz_skipped`, which runs last, prints a summary. With `CI=true` a skip is a panic, unless
+//! the missing thing is reference data that is not part of this repository.
 #![expect(clippy::disallowed_methods, reason = "for tests: outside the programs, and their rules for files")]
 
 mod skipped;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub use skipped::{Skips, skips_of_this_run};
 pub use wait::{BOUND, until};
 
-/// Programs and files, and Debian's packages of them: read by `.ci/run` too.
+/// Programs and files, with the Debian packages that contain them. `.ci/run` reads it too.
 const PROGRAMS: &str = include_str!("../programs.txt");
 
 /// The path of a program or file in `programs.txt`. If it is missing, the test is recorded as skipped.
@@ -49,7 +49,7 @@ pub fn root() -> bool {
     is_root
 }
 
-/// Records that a test is skipped because it needs something, such as `the right to mount`.
+/// Records that a test is skipped because it needs something (e.g. `the right to mount`).
 ///
 /// # Panics
 /// With `CI=true`.
@@ -79,7 +79,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(is_program)
 }
 
-/// The first path that matches a pattern, in which `*` is a whole name.
+/// The first path that matches a pattern, in which `*` stands for one path component.
 fn matching(pattern: &str) -> Option<PathBuf> {
     let Some((before, after)) = pattern.split_once("/*/") else {
         return Some(PathBuf::from(pattern)).filter(|path| path.exists());

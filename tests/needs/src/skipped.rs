@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub struct Skips(BTreeMap<String, Vec<String>>);
 
-/// Adds the test that runs on this thread to the record, and says so on standard error, also where output is captured.
+/// Records the test that runs on this thread, and reports it on standard error, even if output is captured.
 #[track_caller]
 pub(crate) fn record(what: &str) {
     let thread = std::thread::current();
@@ -71,7 +71,7 @@ impl Skips {
     }
 }
 
-/// A sentence, and a line for each thing that was needed; that nothing was skipped if it is so.
+/// The summary: one sentence, and one line for each missing thing.
 impl fmt::Display for Skips {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tests: std::collections::BTreeSet<&String> = self.0.values().flatten().collect();

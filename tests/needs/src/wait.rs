@@ -1,4 +1,4 @@
-//! Waiting for an event, never for a time.
+//! Waits for events, and never sleeps for a fixed time.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
-//! Joins a control group, then becomes another program, or holds as much memory as it is told: `r3e-in-group FILE PROGRAM …`,
-//! `r3e-in-group FILE`. `FILE` is the group's `cgroup.procs`. What it is to hold comes on standard input, one number of megabytes a
-//! line, each answered by `held`; it ends with its input.
+//! Joins a control group, then executes another program (`r3e-in-group FILE PROGRAM …`) or allocates memory on request
+//! (`r3e-in-group FILE`). `FILE` is the group's `cgroup.procs`. Requests are lines on standard input with the number of
+//! megabytes to hold; each is answered by `held`. It exits at the end of its input.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::os::unix::process::CommandExt as _;

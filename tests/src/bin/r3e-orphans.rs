@@ -1,5 +1,5 @@
-//! Leaves children behind, as a shell does: `r3e-orphans COUNT [PROGRAM ARGUMENT…]` starts so many processes, each of which ends
-//! once there is a file `over`; then it becomes the program, or ends.
+//! Creates orphans, as a shell does: `r3e-orphans COUNT [PROGRAM ARGUMENT…]` starts this many processes, each of which
+//! exits once a file `over` exists. Then it executes the program, or exits.
 #![expect(clippy::unwrap_used, reason = "for tests: whatever is wrong is a panic")]
 
 use std::os::unix::process::CommandExt as _;

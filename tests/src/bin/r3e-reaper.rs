@@ -1,5 +1,5 @@
-//! Ends what a run of tests has started and left, should it be killed: see `harness::processes`. Waits until its standard
-//! input ends, as it does with the run.
+//! Kills the processes that a killed test run has left: see `harness::processes`. Its standard input is a pipe from the
+//! test run, so it ends when the run ends.
 
 fn main() {
     let run = std::env::args().nth(1).unwrap_or_default();

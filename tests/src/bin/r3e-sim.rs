@@ -1,4 +1,4 @@
-//! The leaderboard service, simulated, as a program of its own.
+//! The simulated leaderboard service as a program.
 
 use std::io::Write as _;
 use std::process::ExitCode;

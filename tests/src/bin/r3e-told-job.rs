@@ -1,14 +1,14 @@
-//! A job for tests of the scheduler, under the name of `r3e-loader` or `r3e-refresher`: it does as it is told.
+//! A fake job for tests of the scheduler, installed as `r3e-loader` or `r3e-refresher`. A script controls what it does.
 //!
-//! Each start is a line in the file `started`: name and arguments. The n-th start does what the n-th line of the file `told`
-//! says, or else succeeds:
+//! Each start appends a line with name and arguments to the file `started`. The n-th start follows the n-th line of the
+//! file `told`; without such a line it succeeds:
 //! - a number: ends with that exit code;
 //! - `talkative`: logs much, then succeeds;
 //! - `held`, or `held` and an exit code: ends once there is a file `go`;
 //! - `up`: ends with 69 until there is a file `up`, and then succeeds;
 //! - `killed`: is killed;
-//! - `patient`: goes on until SIGTERM or SIGINT, with a process that it has started;
-//! - `deaf`: goes on whatever signal comes, with such a process.
+//! - `patient`: starts a child process and runs until SIGTERM or SIGINT;
+//! - `deaf`: starts a child process and ignores all signals.
 #![expect(clippy::print_stderr, reason = "its log")]
 #![expect(clippy::unwrap_used, reason = "for tests: whatever is wrong is a panic")]
 #![expect(clippy::disallowed_methods, reason = "for tests: outside the programs, and their rules for files")]

@@ -1,4 +1,4 @@
-//! Reading what the programs leave in a cache, strictly: what browsers and scripts would refuse is refused here.
+//! A strict reader of the cache: it rejects whatever browsers and scripts would reject.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 pub struct BoardFile {
     /// The track's name.
     pub name: String,
-    /// The entries as they were sent, character by character: half a surrogate pair is nothing that a string can hold.
+    /// The raw JSON of the entries, since they may contain unpaired surrogates, which a `String` cannot hold.
     pub entries: Vec<String>,
     /// When the file was written.
     pub written: SystemTime,
@@ -47,16 +47,16 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Where a board's file stands in a cache or staging folder.
+/// The path of a board's file in a cache or staging folder.
 #[must_use]
 pub fn board_file(folder: &Path, Combination { track, class }: Combination) -> PathBuf {
     folder.join(format!("track_{track}/class_{class}.json.gz"))
 }
 
-/// Reads every board of a cache or staging folder to its last byte; no other file may stand beside boards but hidden ones.
+/// Reads all boards of a cache or staging folder completely. The only other files allowed beside them are hidden ones.
 ///
 /// # Panics
-/// When a file is not whole, not JSON, of another board than its path says, or contradicts itself.
+/// If a file is truncated, not JSON, not the board of its path, or inconsistent.
 #[must_use]
 pub fn board_files(folder: &Path) -> BTreeMap<Combination, BoardFile> {
     let mut boards = BTreeMap::new();
@@ -72,7 +72,7 @@ pub fn board_files(folder: &Path) -> BTreeMap<Combination, BoardFile> {
     boards
 }
 
-/// How many drivers are on these boards, told apart by the number that a profile's address ends in, or else by name.
+/// The number of distinct drivers on these boards, by the id at the end of the profile's URL, or else by name.
 ///
 /// # Panics
 /// If an entry is not JSON.
@@ -89,7 +89,7 @@ pub fn distinct_drivers<'b>(boards: impl IntoIterator<Item = &'b BoardFile>) -> 
     ids.len()
 }
 
-/// Reads one board of a cache or staging folder to its last byte; none where there is no such file.
+/// Reads one board of a cache or staging folder completely; `None` if there is no such file.
 ///
 /// # Panics
 /// See [`board_files`].
@@ -139,7 +139,7 @@ fn read_board(file: &Path, track_id: &str, class_id: &str) -> BoardFile {
     BoardFile { name: info.name, entries, written }
 }
 
-/// The entries of a folder by name; none where there is no such folder, or where it has just gone.
+/// The entries of a folder, sorted by name; empty if the folder does not exist or has just been removed.
 fn list(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -203,14 +203,14 @@ pub fn top_combinations(cache: &Path) -> Vec<Value> {
     results
 }
 
-/// Lets a file look as if it had been written so long ago.
+/// Sets the modification time of a file to this long ago.
 pub fn age(file: &Path, by: Duration) {
     let handle = fs::File::options().write(true).open(file).unwrap();
     handle.set_modified(SystemTime::now() - by).unwrap();
 }
 
-/// Every file below a folder with its bytes and its time, hidden ones and `status.json` left out: what a run that can do
-/// nothing has to leave alone.
+/// Contents and times of all files below a folder, except hidden ones and `status.json`: a run that fails must not change
+/// any of it.
 pub type Snapshot = BTreeMap<PathBuf, (Vec<u8>, SystemTime)>;
 
 /// Takes a [`Snapshot`].

@@ -1,4 +1,4 @@
-//! What a program runs under, where that is not what this process has itself.
+//! The conditions under which a program runs, where they differ from those of this process: user, limits, signals.
 #![expect(unsafe_code, reason = "`Command::pre_exec`, between fork and exec")]
 
 use std::os::fd::OwnedFd;
@@ -30,55 +30,55 @@ pub(super) struct Conditions {
 }
 
 impl Invocation {
-    /// As that user and the group of the same number, of no other group.
+    /// Runs as this user, with the group of the same number and no other groups.
     #[must_use]
     pub fn as_user(mut self, id: u32) -> Self {
         self.conditions.user = Some(id);
         self
     }
 
-    /// With a limit, the soft one and the hard one.
+    /// Sets a resource limit, soft and hard.
     #[must_use]
     pub fn limit(mut self, resource: Resource, soft: u64, hard: u64) -> Self {
         self.conditions.limits.push((resource, soft, hard));
         self
     }
 
-    /// Where no file may grow beyond that.
+    /// Limits the size of files.
     #[must_use]
     pub fn with_files_up_to(self, bytes: u64) -> Self {
         self.limit(Resource::RLIMIT_FSIZE, bytes, bytes)
     }
 
-    /// With that mask for the modes of new files.
+    /// Sets the umask.
     #[must_use]
     pub fn umask(mut self, mask: u32) -> Self {
         self.conditions.umask = Some(Mode::from_bits_truncate(mask));
         self
     }
 
-    /// On one processor only.
+    /// Pins it to one CPU.
     #[must_use]
     pub fn on_one_processor(mut self) -> Self {
         self.conditions.one_processor = true;
         self
     }
 
-    /// With those signals blocked.
+    /// Blocks these signals.
     #[must_use]
     pub fn blocking(mut self, signals: &[Signal]) -> Self {
         self.conditions.blocked.extend(signals);
         self
     }
 
-    /// With those signals ignored.
+    /// Ignores these signals.
     #[must_use]
     pub fn ignoring(mut self, signals: &[Signal]) -> Self {
         self.conditions.ignored.extend(signals);
         self
     }
 
-    /// With an open file as its descriptor of that number.
+    /// Passes an open file as this descriptor.
     #[must_use]
     pub fn descriptor(mut self, number: i32, file: impl Into<OwnedFd>) -> Self {
         self.conditions.descriptors.push((number, file.into()));
@@ -87,11 +87,11 @@ impl Invocation {
 }
 
 impl Conditions {
-    /// Lets a command run under these, with signals that do what they do by default: a test that was started in the
-    /// background ignores some.
+    /// Applies them to a command, and resets signals to their defaults, since a test that was started in the background
+    /// ignores some.
     pub(super) fn apply(&self, command: &mut Command) {
         if let Some(user) = self.user {
-            // By root this also leaves all other groups.
+            // As root, this also drops all supplementary groups.
             command.uid(user).gid(user);
         }
         if !self.descriptors.is_empty() {
@@ -133,7 +133,7 @@ impl Conditions {
     }
 }
 
-/// One that this process may run on.
+/// A CPU that this process may run on.
 fn first_processor() -> CpuSet {
     let ours = nix::sched::sched_getaffinity(Pid::from_raw(0)).unwrap();
     let mut first = CpuSet::new();

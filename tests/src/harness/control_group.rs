@@ -1,4 +1,4 @@
-//! A control group of a test's own, with a memory limit.
+//! A control group with a memory limit, created for one test.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::processes::{command, program_beside};
 use r3e_needs::until;
 
-/// A control group in that of this process, until it is dropped.
+/// A child of this process's control group. Dropping it removes it.
 #[derive(Debug)]
 pub struct ControlGroup {
     folder: PathBuf,
@@ -18,8 +18,8 @@ pub struct ControlGroup {
 }
 
 impl ControlGroup {
-    /// Makes one with that limit; none, which is recorded as a skipped test, where this is not allowed, as it is to root as a
-    /// rule.
+    /// Creates one with this limit. If that is not allowed (it usually needs root), returns `None` and records a skipped
+    /// test.
     #[track_caller]
     #[must_use]
     pub fn with_limit(limit_bytes: u64) -> Option<Self> {
@@ -40,7 +40,7 @@ impl ControlGroup {
             controllers.split(',').any(|it| it == "memory").then(|| own(group, "/sys/fs/cgroup/memory"))
         });
         let second = groups.lines().find_map(|line| Some(own(line.strip_prefix("0::")?, "/sys/fs/cgroup")));
-        // A group of version 2 that has processes gives its controllers to none in it; the one above it may.
+        // A v2 group with processes cannot enable controllers for its children, so fall back to its parent.
         let above = second.as_deref().and_then(Path::parent).map(Path::to_owned);
         let places = [(first, "memory.limit_in_bytes"), (second, "memory.max"), (above, "memory.max")];
         places.into_iter().find_map(|(place, limit)| {
@@ -55,19 +55,19 @@ impl ControlGroup {
         })
     }
 
-    /// The file that has its limit.
+    /// The file with its limit.
     #[must_use]
     pub fn limit_file(&self) -> PathBuf {
         self.folder.join(self.limit)
     }
 
-    /// The file that takes the processes which are to join it.
+    /// Its `cgroup.procs`, to which joining processes write.
     #[must_use]
     pub fn processes(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
     }
 
-    /// What its processes hold that the kernel cannot take back, in percent of its limit.
+    /// The memory of its processes that the kernel cannot reclaim, in percent of its limit.
     fn percent(&self) -> u64 {
         let is_first = self.limit == "memory.limit_in_bytes";
         let names = if is_first { ["total_rss", "total_shmem"] } else { ["anon", "shmem"] };
@@ -80,7 +80,7 @@ impl ControlGroup {
 
 impl Drop for ControlGroup {
     fn drop(&mut self) {
-        // Whoever was in it is gone a moment after it has ended.
+        // An ended process leaves the group with a short delay.
         until("the control group is empty", || fs::remove_dir(&self.folder).is_ok() || std::thread::panicking());
     }
 }
@@ -95,7 +95,7 @@ pub struct Ballast<'g> {
 }
 
 impl<'g> Ballast<'g> {
-    /// Starts one in that folder, which holds nothing yet.
+    /// Starts one in this folder, without ballast yet.
     #[must_use]
     pub fn start(group: &'g ControlGroup, folder: &Path) -> Self {
         let mut command = command(&program_beside("r3e-in-group"), folder);
@@ -105,20 +105,20 @@ impl<'g> Ballast<'g> {
         Self { group, child, answers, megabytes: 0 }
     }
 
-    /// Holds so much that the group is filled to that share of its limit.
+    /// Allocates until the group reaches this share of its limit.
     pub fn fill_to(&mut self, percent: u64) {
         self.hold(0);
         self.top_up_to(percent);
     }
 
-    /// Takes what others have given back since, if the group is below that share of its limit.
+    /// Allocates more if the group has fallen below this share of its limit.
     pub fn top_up_to(&mut self, percent: u64) {
         while self.group.percent() < percent {
             self.hold(self.megabytes + 1);
         }
     }
 
-    /// Holds so much.
+    /// Sets how much it holds.
     fn hold(&mut self, megabytes: u64) {
         self.megabytes = megabytes;
         writeln!(self.child.stdin.as_mut().unwrap(), "{megabytes}").unwrap();
@@ -130,7 +130,7 @@ impl<'g> Ballast<'g> {
 
 impl Drop for Ballast<'_> {
     fn drop(&mut self) {
-        // It may have been killed already.
+        // It may already have been killed.
         let _ended = self.child.kill().and_then(|()| self.child.wait());
     }
 }

@@ -1,4 +1,4 @@
-//! Mounts of a test's own: a small disk that can be full or read-only, a folder in another's place. Gone when dropped.
+//! Temporary mounts: a small disk that can be full or read-only, and bind mounts. Dropping one unmounts it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use r3e_needs::until;
 
 const NOTHING: Option<&str> = None;
 
-/// Whether this process may mount; a skipped test is recorded where not.
+/// Whether this process may mount. If not, records a skipped test.
 #[track_caller]
 #[must_use]
 pub fn may_mount() -> bool {
@@ -22,13 +22,12 @@ pub fn may_mount() -> bool {
 #[derive(Debug)]
 pub struct SmallDisk {
     mounted: Mounted,
-    /// Removed once nothing is mounted there any more, if it is its own.
+    /// The mount point, if it was created for this mount; removed after unmounting.
     _folder: Option<TempDir>,
 }
 
 impl SmallDisk {
-    /// Mounts one of so many kilobytes; none, which is recorded as a skipped test, where mounting is not allowed, as it is to
-    /// root.
+    /// Mounts one of this size. If mounting is not allowed (it needs root), returns `None` and records a skipped test.
     #[track_caller]
     #[must_use]
     pub fn mount(kilobytes: u32) -> Option<Self> {
@@ -53,19 +52,19 @@ impl SmallDisk {
         &self.mounted.0
     }
 
-    /// Lets nothing be written any more, or lets it again, once no file is open for writing.
+    /// Makes it read-only or writable, once no file is open for writing.
     ///
     /// # Panics
-    /// When the system refuses.
+    /// If the system refuses.
     pub fn set_read_only(&self, read_only: bool) {
         let how = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
         remount(self.path(), how);
     }
 
-    /// Fills it, but for so many kilobytes; what fills it is at the path returned.
+    /// Fills it except for this many kilobytes, with a file whose path is returned.
     ///
     /// # Panics
-    /// When it has less room than that.
+    /// If less space than that is free.
     #[must_use]
     pub fn fill_but(&self, kilobytes: u64) -> PathBuf {
         let room = nix::sys::statvfs::statvfs(self.path()).unwrap();
@@ -76,14 +75,14 @@ impl SmallDisk {
     }
 }
 
-/// A folder that stands in the place of another, until it is dropped.
+/// A bind mount of one folder over another. Dropping it unmounts it.
 #[derive(Debug)]
 pub struct BindMount {
     _mounted: Mounted,
 }
 
 impl BindMount {
-    /// Mounts `from` at `to`; none, which is recorded as a skipped test, where mounting is not allowed.
+    /// Mounts `from` at `to`. If mounting is not allowed, returns `None` and records a skipped test.
     #[track_caller]
     #[must_use]
     pub fn mount(from: &Path, to: &Path) -> Option<Self> {
@@ -92,17 +91,17 @@ impl BindMount {
     }
 }
 
-/// A folder that is mounted onto itself read-only, until it is dropped.
+/// A read-only bind mount of a folder onto itself. Dropping it unmounts it.
 #[derive(Debug)]
 pub struct ReadOnlyFolder {
     _mounted: BindMount,
 }
 
 impl ReadOnlyFolder {
-    /// Mounts it; none, which is recorded as a skipped test, where mounting is not allowed.
+    /// Mounts it. If mounting is not allowed, returns `None` and records a skipped test.
     ///
     /// # Panics
-    /// When the system does it by half.
+    /// If it was mounted but cannot be made read-only.
     #[track_caller]
     #[must_use]
     pub fn mount(folder: &Path) -> Option<Self> {
@@ -113,7 +112,7 @@ impl ReadOnlyFolder {
     }
 }
 
-/// Mounts anew what is mounted there. A program that another test is just starting may have a handle of ours for a moment.
+/// Remounts. Retries, since a program that another test is just starting may briefly have inherited one of our descriptors.
 fn remount(folder: &Path, how: MsFlags) {
     until("the mount can be changed", || {
         let mounted = mount(NOTHING, folder, NOTHING, MsFlags::MS_REMOUNT | how, NOTHING);

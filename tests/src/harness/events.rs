@@ -1,4 +1,4 @@
-//! What a program logs as JSON: events, told apart by their level and fields. Their messages are for people.
+//! Parses a program's JSON log into events. Tests identify events by level and fields; messages are for people.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ pub struct Event {
     pub level: String,
     /// When it was logged.
     pub timestamp: String,
-    /// The program that logged it, if a scheduler has passed it on.
+    /// The program that logged it, if a scheduler forwarded it.
     pub job: Option<String>,
     /// Its fields, the message among them.
     pub fields: Map<String, Value>,
@@ -23,7 +23,7 @@ impl Event {
         fields.iter().all(|it| self.fields.contains_key(*it))
     }
 
-    /// Whether one of its texts, the message included, names that.
+    /// Whether the message or another text field contains this.
     #[must_use]
     pub fn names(&self, part: &str) -> bool {
         self.fields.values().any(|it| it.as_str().is_some_and(|it| it.contains(part)))
@@ -40,27 +40,27 @@ impl Event {
     }
 }
 
-/// The events of a log. What a supervisor puts before them is skipped. A line that is none is left out: what a program has printed
-/// otherwise, or one that is not finished.
+/// The events of a log. A supervisor's prefix is skipped. Lines that are not events are ignored: other output of a program,
+/// or an incomplete line.
 #[must_use]
 pub fn events(log: &str) -> Vec<Event> {
     let event = |line: &str| serde_json::from_str(&line[line.find('{')?..]).ok();
     log.lines().filter_map(event).collect()
 }
 
-/// Those that have all of these fields, without those of jobs.
+/// The program's own events (not those of its jobs) that have all of these fields.
 #[must_use]
 pub fn events_with(log: &str, fields: &[&str]) -> Vec<Event> {
     events(log).into_iter().filter(|it| it.job.is_none() && it.has(fields)).collect()
 }
 
-/// Those of a level, without those of jobs.
+/// The program's own events (not those of its jobs) of this level.
 #[must_use]
 pub fn events_at(log: &str, level: &str) -> Vec<Event> {
     events(log).into_iter().filter(|it| it.job.is_none() && it.level == level).collect()
 }
 
-/// Whether a text names that: as it stands there, or in an event, where quotation marks are escaped.
+/// Whether a text contains this, either verbatim or with quotation marks escaped, as in an event.
 #[must_use]
 pub fn names(text: &str, part: &str) -> bool {
     text.contains(part) || events(text).iter().any(|it| it.names(part))

@@ -1,4 +1,4 @@
-//! What an index has to say about what the simulator serves.
+//! Checks an index against what the simulator serves.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::index::{DriverIndex, Row};
 use crate::sim::{ServedEntry, World};
 
-/// Where an index may differ from what is served.
+/// The differences allowed between an index and what is served.
 #[derive(Debug, Default)]
 pub struct Differences {
     /// Boards that are not in the cache, because they failed.
     pub missing: BTreeSet<Combination>,
 }
 
-/// One line of an index, as far as the world tells it.
+/// One row of an index, as far as the world determines it.
 type Line = (String, u32, u32, String, u32);
 
 /// Checks that every served entry with a driver name is in the index exactly once, under its name in lower case, with its
@@ -25,7 +25,7 @@ type Line = (String, u32, u32, String, u32);
 /// position; and, for entries with nothing odd about them, every other field.
 ///
 /// # Panics
-/// When an entry is lost, doubled, invented, misplaced or misread.
+/// If an entry is missing, duplicated, invented, misplaced or wrong.
 #[track_caller]
 pub fn assert_serves(index: &DriverIndex, world: &World, differences: &Differences) {
     let catalog = world.catalog();
@@ -65,7 +65,7 @@ pub fn assert_serves(index: &DriverIndex, world: &World, differences: &Differenc
     assert!(found.is_empty(), "{} that nobody serves, such as {:?}", found.len(), found.first_key_value());
 }
 
-/// Takes the row that tells the entry out of those that may.
+/// Removes the row that matches the entry from the candidates.
 fn check_fields(rows: &mut Vec<&Row>, entry: &ServedEntry) {
     if entry.oddity.is_some() {
         rows.pop();

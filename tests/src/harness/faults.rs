@@ -1,4 +1,4 @@
-//! Faults at an exact call of a program, by a library that is loaded into it: the program itself is the one that ships.
+//! Injects faults at an exact system call, with an `LD_PRELOAD` library. The program itself is the release build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,30 +7,30 @@ use std::sync::OnceLock;
 
 use super::running::Invocation;
 
-/// The library's source, which says what it can do.
+/// The library's source, which documents its features.
 const SOURCE: &str = include_str!("faults.c");
 
-/// A call of a program: which, on which file, named by the end of its path.
+/// A call of a program: the function, and the end of the file's path.
 pub type Call<'a> = (&'a str, &'a str);
 
-/// What happens at a call.
+/// The fault to inject.
 #[derive(Debug, Clone, Copy)]
 pub enum What {
-    /// It fails with that error of the system.
+    /// The call fails with this errno.
     Fails(i32),
-    /// So do all calls of these kinds from then on, as far as they are about a cache or staging folder.
+    /// It fails, and so do all later calls of these kinds on files in a cache or staging folder.
     FailFromThenOn(i32, &'static str),
-    /// The process gets that signal, before the call is made.
+    /// The process receives this signal before the call.
     Signal(i32),
-    /// The time of day moves by so many seconds.
+    /// The clock jumps by this many seconds.
     Clock(i64),
 }
 
 impl Invocation {
-    /// Struck at the last of these calls, once each before it has happened, in that order.
+    /// Injects the fault at the last of these calls, after each of the others has happened, in this order.
     ///
     /// # Panics
-    /// When the library cannot be compiled.
+    /// If the library cannot be compiled.
     #[must_use]
     pub fn struck(self, calls: &[Call<'_>], what: What) -> Self {
         let lines: Vec<String> = calls.iter().map(|(call, path)| format!("{call} {path}")).collect();
@@ -49,17 +49,17 @@ impl Invocation {
         then.into_iter().fold(struck, |it, calls| it.variable("FAULT_THEN", calls))
     }
 
-    /// With a clock that is so many seconds ahead.
+    /// Runs with a clock that is this many seconds ahead.
     ///
     /// # Panics
-    /// When the library cannot be compiled.
+    /// If the library cannot be compiled.
     #[must_use]
     pub fn clock_ahead(self, seconds: i64) -> Self {
         self.variable("LD_PRELOAD", &library().to_string_lossy()).variable("CLOCK_AHEAD", &seconds.to_string())
     }
 }
 
-/// The call that was struck in a program that ran in that folder, and its path; none where none was.
+/// The call at which a fault was injected into a program in this folder, and its path. `None` if there was none.
 #[must_use]
 pub fn was_struck(folder: &Path) -> Option<(String, PathBuf)> {
     let text = fs::read_to_string(mark(folder)).ok()?;
@@ -71,7 +71,7 @@ fn mark(folder: &Path) -> PathBuf {
     folder.join("struck")
 }
 
-/// The library, compiled when it is first asked for, under a name that tells its source.
+/// The library, compiled on first use. Its file name contains a hash of the source.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -86,7 +86,7 @@ fn library() -> &'static Path {
             let arguments = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"];
             let told = Command::new("cc").args(arguments).arg(&object).arg(&source).arg("-ldl").status().unwrap();
             assert!(told.success(), "the library of faults: {told}");
-            // Another test binary may be doing the same: the last one's is as good as the first one's.
+            // Another test binary may do the same at the same time; either result is fine.
             object.persist(&library).unwrap();
         }
         library.canonicalize().unwrap()

@@ -1,4 +1,4 @@
-//! Reading a driver index in the order it is written in.
+//! Reads a driver index and keeps the order of the file.
 
 use std::fmt;
 use std::fs;
@@ -73,21 +73,21 @@ impl<'de> Deserialize<'de> for DriverIndex {
     }
 }
 
-/// Reads `driver_index.json.gz` of a cache: one gzip member, no white space outside strings, keys ascending bytewise and
-/// so each once, none without results.
+/// Reads `driver_index.json.gz` of a cache. Requires one gzip member, no white space outside strings, keys in strictly
+/// ascending byte order, and at least one result per key.
 ///
 /// # Panics
-/// When any of that does not hold.
+/// If any of that does not hold.
 #[track_caller]
 #[must_use]
 pub fn driver_index(cache: &Path) -> DriverIndex {
     driver_index_and_generation(cache).0
 }
 
-/// Like [`driver_index`]; also tells its generation, as `status.json` names it: checksum and length of the JSON.
+/// Like [`driver_index`], but also returns the generation as in `status.json`: checksum and length of the JSON.
 ///
 /// # Panics
-/// When anything of that does not hold.
+/// As [`driver_index`].
 #[track_caller]
 #[must_use]
 pub fn driver_index_and_generation(cache: &Path) -> (DriverIndex, String) {
@@ -107,7 +107,7 @@ pub fn driver_index_and_generation(cache: &Path) -> (DriverIndex, String) {
 /// Parses the JSON of a driver index.
 ///
 /// # Panics
-/// When it is none.
+/// If it is invalid.
 #[track_caller]
 #[must_use]
 pub fn parse_driver_index(text: &[u8]) -> DriverIndex {

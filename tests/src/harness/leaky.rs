@@ -1,4 +1,4 @@
-//! Driving `r3e-leaky`, and measuring it as the monitor does: with a purge, through its control socket.
+//! Drives `r3e-leaky`, and measures it as the monitor does: by purging it through its control socket.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use r3e_common::runtime::control::{PurgeStats, Stats};
 use super::processes::command;
 use crate::leaky::PROGRAM;
 
-/// The program at work; killed when dropped.
+/// The running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Leaky {
     child: Child,
@@ -20,10 +20,10 @@ pub struct Leaky {
 }
 
 impl Leaky {
-    /// Starts that build of it, with its socket in that folder, and waits until it is ready.
+    /// Starts this build of it, with its socket in `folder`, and waits until it is ready.
     ///
     /// # Errors
-    /// When it does not get ready.
+    /// If it does not become ready.
     pub fn start(program: &Path, runtime_dir: &Path, arguments: &[String]) -> io::Result<Self> {
         let mut command = command(program, Path::new("/"));
         command.arg("--runtime-dir").arg(runtime_dir).args(arguments);
@@ -42,10 +42,10 @@ impl Leaky {
         self.child.id()
     }
 
-    /// Has it do one cycle.
+    /// Makes it run one cycle.
     ///
     /// # Errors
-    /// When it does not.
+    /// If it does not.
     pub fn cycle(&mut self) -> io::Result<()> {
         self.requests.write_all(b"\n")?;
         self.expect("done")
@@ -57,10 +57,10 @@ impl Leaky {
         if line.starts_with(word) { Ok(()) } else { Err(io::Error::other(format!("it said {line:?}, not {word}"))) }
     }
 
-    /// Has it purge, and gives what it holds then: what the monitor's watch keeps.
+    /// Makes it purge, and returns its figures afterwards, as the monitor's watch records them.
     ///
     /// # Errors
-    /// When there is no answer, or one that is not understood.
+    /// If there is no answer, or it cannot be parsed.
     pub fn purge(&self) -> io::Result<Stats> {
         let mut stream = UnixStream::connect(&self.socket)?;
         stream.write_all(b"POST /purge HTTP/1.1\r\nhost: r3e\r\nconnection: close\r\n\r\n")?;

@@ -1,4 +1,4 @@
-//! Moments of a run, told from outside, at which a test may strike it.
+//! Moments of a run that can be observed from outside, at which a test may inject a fault.
 
 use std::fs;
 use std::path::Path;
@@ -6,24 +6,25 @@ use std::path::Path;
 use super::place::Place;
 use crate::sim::Simulator;
 
-/// What a test waits for before it strikes.
+/// The event that a test waits for before it acts.
 #[derive(Debug, Clone, Copy)]
 pub enum Moment {
-    /// So many requests.
+    /// The simulator has received this many requests.
     Requests(u64),
-    /// So many boards in the cache.
+    /// The cache has this many boards.
     Promoted(usize),
-    /// So many boards in staging.
+    /// Staging has this many boards.
     Staged(usize),
-    /// A file that is being written in the cache, of those with that in their name.
+    /// A temporary file whose name contains this text exists in the cache.
     Writing(&'static str),
 }
 
 impl Moment {
-    /// A moment of a run that fetches so many boards: of half of them, while it asks for them.
+    /// A random moment of a run that fetches `boards` boards: after some requests, promoted or staged boards, or while a
+    /// published file is being written.
     ///
     /// # Panics
-    /// When there are less than two.
+    /// If there are fewer than two boards.
     #[must_use]
     pub fn draw(random: &mut fastrand::Rng, boards: usize) -> Self {
         match random.u8(0..5) {
@@ -34,7 +35,7 @@ impl Moment {
         }
     }
 
-    /// Whether it has come.
+    /// Whether it has happened.
     #[must_use]
     pub fn has_come(self, place: &Place, sim: &Simulator) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! A folder of a test's own, with the cache in it.
+//! A temporary folder for one test, with a cache in it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +11,7 @@ use super::processes::kill_all_of;
 use super::running::Invocation;
 use crate::sim::{SimOptions, Simulator};
 
-/// A folder that is gone when the test is over, and with it every process that was started there. The program runs in it.
+/// A temporary folder in which a test runs programs. Dropping it kills every process started there and removes the folder.
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
@@ -19,35 +19,35 @@ pub struct Place {
 }
 
 impl Place {
-    /// An empty place; the whole catalogue is in force.
+    /// An empty folder, with the built-in catalogue.
     #[must_use]
     pub fn new() -> Self {
         Self::within(&std::env::temp_dir())
     }
 
-    /// An empty place in that folder.
+    /// Like [`Place::new`], inside `folder`.
     fn within(folder: &Path) -> Self {
         let folder = tempfile::tempdir_in(folder).unwrap();
-        // The file of the working directory is found before that of the machine, which is none of a test's business.
+        // An `r3e.toml` in the working directory keeps programs from reading the machine's.
         fs::write(folder.path().join("r3e.toml"), "").unwrap();
         Self { folder, has_catalog: false }
     }
 
-    /// An empty place with that catalogue in force.
+    /// An empty folder, with the given catalogue.
     #[must_use]
     pub fn with_catalog(catalog: &Catalog) -> Self {
         Self::with_catalog_in(&std::env::temp_dir(), catalog)
     }
 
-    /// Likewise, in memory where the system has a folder for that: for tests that run programs by the hundred, each of
-    /// which brings what it wrote to the disk, and on a disk waits for all that others write to it.
+    /// Like [`Place::with_catalog`], on a memory file system if there is one. For tests that run hundreds of programs: each
+    /// of them syncs, and on a disk would wait for the writes of all others.
     #[must_use]
     pub fn in_memory(catalog: &Catalog) -> Self {
         let memory = Path::new("/dev/shm");
         if memory.is_dir() { Self::with_catalog_in(memory, catalog) } else { Self::with_catalog(catalog) }
     }
 
-    /// Likewise, in that folder.
+    /// Like [`Place::with_catalog`], inside `folder`.
     #[must_use]
     pub fn with_catalog_in(folder: &Path, catalog: &Catalog) -> Self {
         let mut place = Self::within(folder);
@@ -56,7 +56,7 @@ impl Place {
         place
     }
 
-    /// A path in it.
+    /// The path of a file in it.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -74,27 +74,27 @@ impl Place {
         self.path("cache_temp")
     }
 
-    /// Ends every process that was started here, and all that these start meanwhile.
+    /// Kills every process started here, including those that they are still starting.
     pub fn kill_all(&self) {
         kill_all_of(self.folder.path());
     }
 
-    /// The loader, about to run here against the service at that address, impatient as tests are.
+    /// The loader, ready to run here against the service at `upstream`, with short pauses between retries.
     #[must_use]
     pub fn loader(&self, upstream: &str) -> Invocation {
         self.job("r3e-loader", upstream)
     }
 
-    /// The refresher, likewise.
+    /// The refresher, as [`Place::loader`].
     #[must_use]
     pub fn refresher(&self, upstream: &str, arguments: &[&str]) -> Invocation {
         self.job("r3e-refresher", upstream).arguments(arguments)
     }
 
-    /// The certificate of the simulator's authority in a file, for `SSL_CERT_FILE`.
+    /// Writes the simulator's CA certificate to a file, for `SSL_CERT_FILE`, and returns its path.
     ///
     /// # Panics
-    /// When the simulator does not speak TLS.
+    /// If the simulator does not use TLS.
     #[must_use]
     pub fn authority(&self, simulator: &Simulator) -> String {
         let path = self.path("ca.pem");
@@ -117,7 +117,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // A second panic would end all tests of this program; what is left then is ended with it.
+        // A second panic would abort all tests of this binary; what is left is then killed at its end.
         let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.kill_all()));
         if let Err(panic) = killed
             && !std::thread::panicking()
@@ -133,13 +133,13 @@ impl Default for Place {
     }
 }
 
-/// A catalogue of so many tracks and classes, for tests that do not need thousands of boards.
+/// A catalogue with this many tracks and classes, for tests that do not need thousands of boards.
 #[must_use]
 pub fn grid(tracks: u32, classes: u32) -> Catalog {
     let mut text = String::new();
     for (kind, count, first) in [("track", tracks, 101), ("class", classes, 9001)] {
         for number in 0..count {
-            // Ids fall where names rise, so that an order by id is seen to be another than that of the catalogue.
+            // Ids descend while names ascend, so that sorting by id differs from catalogue order.
             let id = first + count - number;
             writeln!(text, "[[{kind}]]\nid = {id}\nname = \"{kind} \\\"{number}\\\" – é\"").unwrap();
         }
@@ -147,10 +147,10 @@ pub fn grid(tracks: u32, classes: u32) -> Catalog {
     Catalog::from_toml(&text).unwrap()
 }
 
-/// A service that has a [`grid`] of so many tracks and classes, and a place with that catalogue in force.
+/// A simulator with a [`grid`] of this many tracks and classes, and a place with the same catalogue.
 ///
 /// # Panics
-/// When the service cannot start.
+/// If the simulator cannot start.
 #[must_use]
 pub fn simulated(tracks: u32, classes: u32, options: SimOptions) -> (Simulator, Place) {
     let catalog = grid(tracks, classes);

@@ -1,8 +1,8 @@
-//! No process that a test starts outlives it, however the test ends.
+//! Ensures that no process started by a test outlives it, however the test ends.
 //!
-//! Each is started with a mark in its environment: this run of tests, and the folder it works in. What it starts inherits the
-//! mark. A [`Place`](super::Place) that is dropped kills all that was started in it; and should this whole process end without
-//! that, killed itself perhaps, the program `r3e-reaper` does it, which waits for that.
+//! Each process gets an environment variable that names this test run and its folder; child processes inherit it. Dropping
+//! a [`Place`](super::Place) kills all processes started in it. If this whole process ends without that (for example,
+//! because it was killed), the helper program `r3e-reaper` notices and kills them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -21,17 +21,17 @@ use super::conditions::Conditions;
 use crate::programs;
 use r3e_needs::until;
 
-/// The environment variable of the mark: `RUN:FOLDER`.
+/// The environment variable that marks processes; its value is `RUN:FOLDER`.
 const MARK: &str = "TEST_PROCESS_OF";
 
-/// The program that ends what a killed run of tests has left.
+/// The program that kills the processes left by a killed test run.
 pub const REAPER: &str = "r3e-reaper";
 
-/// A command that runs a program in a folder, with nothing of the caller's configuration. What it starts is ended at the
-/// latest with the [`Place`](super::Place) that the folder is in, or with this process.
+/// A command that runs a program in a folder, without the caller's configuration. It and its children are killed when the
+/// [`Place`](super::Place) of the folder is dropped, or when this process ends.
 ///
 /// # Panics
-/// When the program that looks after it cannot be started.
+/// If the reaper cannot be started.
 #[must_use]
 pub fn command(program: &Path, folder: &Path) -> Command {
     static RUN: OnceLock<(String, Child)> = OnceLock::new();
@@ -46,11 +46,11 @@ pub fn command(program: &Path, folder: &Path) -> Command {
     command
 }
 
-/// Its standard input is the end of a pipe whose other end is this process's alone.
+/// Its standard input is a pipe whose write end only this process holds.
 fn start_reaper(run: &str) -> Child {
     let program = program_beside(REAPER);
     let mut command = programs::command(&program);
-    // In a group of its own: a terminal's Ctrl-C is not for it.
+    // In its own process group, so that Ctrl-C in the terminal does not reach it.
     command.arg(run).env_remove(MARK).process_group(0).current_dir("/");
     let reaper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     reaper.unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()))
@@ -74,19 +74,19 @@ pub fn program(name: &str) -> PathBuf {
     programs::program(name).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What the program `r3e-reaper` does: waits for the end of standard input, then ends all processes of that run.
+/// The main function of `r3e-reaper`: waits for the end of standard input, then kills all processes of the run.
 pub fn reap(run: &str) {
-    // An error is an end too.
+    // An error also means that the run has ended.
     let _end = std::io::stdin().read_to_end(&mut Vec::new());
     kill_all(|mark| mark.strip_prefix(run.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':')));
 }
 
-/// Ends all processes that were started in that folder or below, by any run of tests, and waits until they are gone.
+/// Kills all processes that any test run started in this folder or below it, and waits until they have ended.
 pub(super) fn kill_all_of(folder: &Path) {
     kill_all(|mark| in_folder(mark, folder));
 }
 
-/// The processes that were started in that folder or below, and what these have started.
+/// The processes that were started in this folder or below it, and their descendants.
 #[must_use]
 pub fn processes_of(folder: &Path) -> Vec<u32> {
     marked(|mark| in_folder(mark, folder))
@@ -114,10 +114,10 @@ fn kill_all(is_ours: impl Fn(&[u8]) -> bool) {
     });
 }
 
-/// The processes whose mark is such a one. Of those that have ended and are not waited for, the kernel shows none.
+/// The processes whose mark matches. The kernel does not show the marks of zombies.
 fn marked(is_ours: impl Fn(&[u8]) -> bool) -> Vec<u32> {
     let has_mark = |pid: &u32| {
-        // Another user's cannot be read, and is none of ours.
+        // The environment of another user's process cannot be read; it is not ours.
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let mut marks = environment.split(|&byte| byte == 0).filter_map(|it| it.strip_prefix(MARK.as_bytes()));
         marks.any(|it| it.strip_prefix(b"=").is_some_and(&is_ours))

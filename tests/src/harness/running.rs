@@ -1,4 +1,4 @@
-//! Running a program as a process of its own, with a bound in time.
+//! Runs a program as a child process, with a timeout.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,23 +15,23 @@ use super::events::{Event, events_with, names};
 use super::processes::{command, program, signal};
 use r3e_needs::{BOUND, until};
 
-/// A program that is about to run.
+/// A program to run, with its arguments and environment.
 #[derive(Debug)]
 pub struct Invocation {
     program: &'static str,
     executable: Option<PathBuf>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
-    /// What differs from what this process has itself.
+    /// Limits, user, signals and the like, where they differ from this process.
     pub(super) conditions: Conditions,
     input: Vec<u8>,
     folder: PathBuf,
-    /// Where standard output and standard error go, instead of to the one who started it.
+    /// Files for standard output and standard error, instead of pipes to this process.
     files: [Option<PathBuf>; 2],
 }
 
 impl Invocation {
-    /// The program of that name, that runs in that folder, with no argument and no setting.
+    /// Runs the program `name` in `folder`, without arguments or settings.
     #[must_use]
     pub fn new(program: &'static str, folder: &Path) -> Self {
         Self {
@@ -46,34 +46,34 @@ impl Invocation {
         }
     }
 
-    /// With one more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// With more arguments.
+    /// Adds arguments.
     #[must_use]
     pub fn arguments<T: AsRef<str>>(self, arguments: &[T]) -> Self {
         arguments.iter().fold(self, |it, argument| it.argument(argument.as_ref()))
     }
 
-    /// With a key of the configuration set, by its environment variable.
+    /// Sets a configuration key, through its environment variable.
     #[must_use]
     pub fn set(self, key: &str, value: &str) -> Self {
         let name = format!("R3E_{}", key.to_uppercase().replace('.', "__"));
         self.variable(&name, value)
     }
 
-    /// With an environment variable set.
+    /// Sets an environment variable.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Started by another program, which gets the program and its arguments as its last arguments and becomes it.
+    /// Starts it through a wrapper, which gets the program and its arguments as its last arguments and executes it.
     #[must_use]
     pub fn started_by(mut self, wrapper: &Path, arguments: &[&str]) -> Self {
         let own = self.executable.replace(wrapper.to_owned()).unwrap_or_else(|| program(self.program));
@@ -82,41 +82,41 @@ impl Invocation {
         self
     }
 
-    /// From that executable, instead of from where cargo builds it.
+    /// Runs this executable instead of the one that cargo builds.
     #[must_use]
     pub fn executable(mut self, path: PathBuf) -> Self {
         self.executable = Some(path);
         self
     }
 
-    /// With that to read from standard input, by a pipe.
+    /// Passes this text on standard input, through a pipe.
     #[must_use]
     pub fn input(mut self, text: &str) -> Self {
         self.input = text.into();
         self
     }
 
-    /// With standard output in that file, so that it can be read while the program runs.
+    /// Redirects standard output to a file, so that it can be read while the program runs.
     #[must_use]
     pub fn stdout_to(mut self, file: PathBuf) -> Self {
         self.files[0] = Some(file);
         self
     }
 
-    /// With standard error in that file, so that it can be read while the program runs.
+    /// Redirects standard error to a file, so that it can be read while the program runs.
     #[must_use]
     pub fn stderr_to(mut self, file: PathBuf) -> Self {
         self.files[1] = Some(file);
         self
     }
 
-    /// Where it runs.
+    /// The working directory.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Runs it to its end.
+    /// Runs it and waits for its end.
     #[must_use]
     pub fn run(&self) -> Ended {
         self.spawn().wait()
@@ -143,10 +143,10 @@ impl Invocation {
     }
 }
 
-/// What comes out of a pipe.
+/// The output read from a pipe.
 type Pipe = JoinHandle<Vec<u8>>;
 
-/// Reads a pipe to its end, so that the program never waits for us.
+/// Reads a pipe to its end on a thread, so that the program never blocks on it.
 fn collect(mut pipe: impl Read + Send + 'static) -> Pipe {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -155,7 +155,7 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Pipe {
     })
 }
 
-/// A program at work; killed when dropped.
+/// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -170,7 +170,7 @@ impl Running {
         self.child.id()
     }
 
-    /// Whether it has ended by itself.
+    /// Whether it has exited.
     #[must_use]
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
@@ -181,7 +181,7 @@ impl Running {
         signal(self.pid(), name);
     }
 
-    /// Kills it (SIGKILL) and waits until it is gone.
+    /// Kills it (SIGKILL) and waits for its end.
     #[must_use]
     pub fn kill(mut self) -> Ended {
         self.child.kill().unwrap();
@@ -191,7 +191,7 @@ impl Running {
     /// Waits until it has ended.
     ///
     /// # Panics
-    /// When it has not within [`BOUND`]: it is killed, and the message has what it said.
+    /// If it has not ended within [`BOUND`]. It is then killed, and the message contains its output.
     #[must_use]
     pub fn wait(mut self) -> Ended {
         let begun = Instant::now();
@@ -218,7 +218,7 @@ impl Running {
         let [stdout, stderr] = self.output.take().unwrap();
         let text = |reader: Option<Pipe>| {
             let Some(reader) = reader else { return String::new() };
-            // What it has started may have it too.
+            // Its children may hold the pipe open too.
             until("no process has its output open any more", || reader.is_finished());
             String::from_utf8(reader.join().unwrap()).unwrap()
         };
@@ -229,16 +229,16 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.output.is_some() {
-            // It may have ended meanwhile; a test that panics already has its message.
+            // It may have ended already; and a panicking test already has its message.
             let _ended = self.child.kill().and_then(|()| self.child.wait());
         }
     }
 }
 
-/// How many characters of a result a message repeats: one may name thousands of boards.
+/// The maximum number of characters of a result in a message: a result may name thousands of boards.
 const LONGEST_SHOWN: usize = 2000;
 
-/// What became of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ended {
     /// How it ended.
@@ -250,7 +250,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Its exit code; none when a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     #[must_use]
     pub fn code(&self) -> Option<i32> {
         self.status.code()
@@ -259,7 +259,7 @@ impl Ended {
     /// Checks its exit code.
     ///
     /// # Panics
-    /// When it is another; the message has what it said.
+    /// If it is a different one. The message contains the output.
     #[track_caller]
     #[must_use]
     pub fn with_code(self, code: i32) -> Self {
@@ -271,7 +271,7 @@ impl Ended {
     /// Checks that its standard error names each of these: keys, values, paths, fields of events.
     ///
     /// # Panics
-    /// When one is missing; the message has what it said.
+    /// If one is missing. The message contains the output.
     #[track_caller]
     #[must_use]
     pub fn naming<T: AsRef<str>>(self, parts: &[T]) -> Self {
@@ -281,13 +281,13 @@ impl Ended {
         self
     }
 
-    /// The events that it logged, those with all of these fields.
+    /// The logged events that have all of these fields.
     #[must_use]
     pub fn events_with(&self, fields: &[&str]) -> Vec<Event> {
         events_with(&self.stderr, fields)
     }
 
-    /// Its result, of `--json`: one line.
+    /// The result printed by `--json`: one line.
     ///
     /// # Panics
     /// When there is none.
@@ -298,7 +298,7 @@ impl Ended {
         serde_json::from_str(&self.stdout).unwrap()
     }
 
-    /// A count of boards of its result.
+    /// A count of boards from the result.
     #[track_caller]
     #[must_use]
     pub fn boards(&self, which: &str) -> u64 {

@@ -1,4 +1,4 @@
-//! What grows and shrinks, and is no leak.
+//! Memory and resources that grow and shrink but do not leak.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;

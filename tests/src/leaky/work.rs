@@ -1,5 +1,5 @@
-//! Work that allocates and frees, as jobs do it: on the runtime's workers, on threads for blocking calls, on threads of its
-//! own; and some that is still at it when it is looked at.
+//! Work that allocates and frees, as in jobs: on the runtime's workers, on blocking threads, and on dedicated threads. Some
+//! of it is still running when the process is measured.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The port that is listened on: connections are accepted, and dropped when the simulator goes down.
+//! The listening port: accepts connections, and drops them when the simulator simulates an outage.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::connection::Wire;
 
-/// What a running simulator can be told; the answer goes back on the channel.
+/// A command to a running simulator. The result is sent back on the channel.
 pub(super) enum Command {
     /// Close the socket and all connections.
     Down(std::sync::mpsc::Sender<()>),
@@ -19,7 +19,7 @@ pub(super) enum Command {
     Up(std::sync::mpsc::Sender<io::Result<()>>),
 }
 
-/// An address that stays ours while nobody listens on it.
+/// An address that stays reserved while nothing listens on it.
 pub(super) struct Port {
     held: TcpSocket,
 }
@@ -45,7 +45,7 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Serves until the sender of commands is gone; then every connection is closed.
+/// Serves until the command sender is dropped, then closes all connections.
 pub(super) async fn serve(
     port: Port,
     wire: Arc<Wire>,
@@ -68,7 +68,7 @@ pub(super) async fn serve(
                 Some(Command::Down(done)) => {
                     listener = None;
                     drop_all(&mut connections, &wire).await;
-                    // Who asked may have given up waiting.
+                    // The caller may have stopped waiting.
                     let _unheard = done.send(());
                 }
                 Some(Command::Up(done)) => {
@@ -83,7 +83,7 @@ pub(super) async fn serve(
     drop_all(&mut connections, &wire).await;
 }
 
-/// Closes all connections; streams of HTTP/2 find theirs closed and end.
+/// Closes all connections. HTTP/2 streams end with theirs.
 async fn drop_all(connections: &mut JoinSet<()>, wire: &Wire) {
     connections.shutdown().await;
     wire.streams.close();
@@ -96,7 +96,7 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
-            // Out of descriptors, or gone already: neither may end the server, the first one must not spin.
+            // Out of descriptors, or the client has disconnected. Neither may end the server, and the former must not spin.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }

@@ -1,4 +1,4 @@
-//! Responses of the service: their bodies, compressed where that is accepted, and what their headers say about them.
+//! Responses of the service: bodies, compressed if the client accepts that, and the matching headers.
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION};
@@ -12,7 +12,7 @@ use super::page::html;
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-/// Where a login is asked for.
+/// The path of the login page.
 pub(super) const LOGIN_PATH: &str = "/account/login";
 
 pub(super) fn html_response(title: &str, board: Option<Combination>) -> Response {
@@ -28,7 +28,7 @@ pub(super) fn body_response(bytes: Vec<u8>, content_type: HeaderValue, gzip_acce
     ([(CONTENT_TYPE, content_type)], encoding, Body::from(bytes)).into_response()
 }
 
-/// What a listing gets whose session has ended.
+/// The response to a listing request whose session has expired.
 pub(super) fn session_ended(how: SessionEnd) -> Response {
     match how {
         SessionEnd::Unauthorized => StatusCode::UNAUTHORIZED.into_response(),
@@ -38,7 +38,7 @@ pub(super) fn session_ended(how: SessionEnd) -> Response {
     }
 }
 
-/// The bytes as they are sent, and the header that tells how.
+/// The encoded body, and its `Content-Encoding` header.
 pub(super) fn encoded(bytes: Bytes, gzip_accepted: bool) -> (Bytes, HeaderMap) {
     if gzip_accepted {
         let header = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
@@ -55,12 +55,12 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The parts of a header that is a list.
+/// The members of a comma-separated header.
 pub(super) fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
 }
 
-/// The page in ISO-8859-1; what that lacks is escaped, as it may be in JSON's strings, where alone it occurs.
+/// The page in ISO-8859-1. Characters outside it occur only within JSON strings, and are escaped there.
 pub(super) fn latin1(page: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(page.len());
     for c in page.chars() {
@@ -77,7 +77,7 @@ pub(super) fn latin1(page: &str) -> Vec<u8> {
     out
 }
 
-/// The page in UTF-16, little-endian, with the byte order mark that tells so.
+/// The page in UTF-16, little-endian, with a byte order mark.
 pub(super) fn utf16(page: &str) -> Vec<u8> {
     "\u{feff}".encode_utf16().chain(page.encode_utf16()).flat_map(u16::to_le_bytes).collect()
 }

@@ -1,4 +1,4 @@
-//! One board: who is on it, and what has happened to it.
+//! One board: its drivers, and the changes made to it.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -9,21 +9,21 @@ use super::entry::{self, ServedEntry};
 use super::random::{Purpose, derive};
 use super::world::World;
 
-/// What has happened to a board.
+/// The changes made to a board.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Version {
-    /// How often it has changed as a whole.
+    /// How often the whole board was replaced.
     pub(super) generation: u64,
-    /// What has happened to one of its entries since.
+    /// A change of a single entry since then.
     pub(super) edit: Option<Edit>,
 }
 
 /// A change of one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edit {
-    /// Somebody new is in front, as fast as the leader.
+    /// A new driver was inserted at the top, as fast as the leader.
     Inserted,
-    /// The second entry is gone.
+    /// The second entry was removed.
     Removed,
 }
 
@@ -36,7 +36,7 @@ impl Edit {
     }
 }
 
-/// One board: who is on it, in order.
+/// One board: its drivers, in order.
 #[derive(Debug)]
 pub struct Board<'w> {
     pub(super) world: &'w World,
@@ -52,12 +52,12 @@ pub(super) struct Row {
     pub(super) person: u32,
     /// How many milliseconds behind the leader.
     pub(super) gap_millis: u32,
-    /// What the rest of the entry is made from: its position when the board was made.
+    /// Seed of the entry's other fields: its position when the board was created.
     pub(super) origin: u32,
 }
 
 impl<'w> Board<'w> {
-    /// A board of that size, among whose people are all of `residents`.
+    /// A board of this size, whose drivers include all of `residents`.
     pub(super) fn new(world: &'w World, combination: Combination, place: usize, version: Version) -> Self {
         let size = world.sizes[place];
         let mut rng = derive(world.seed, Purpose::Columns, &[place as u64, version.generation]);
@@ -95,7 +95,7 @@ impl<'w> Board<'w> {
         u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether nobody has driven it.
+    /// Whether it has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -126,7 +126,7 @@ impl<'w> Board<'w> {
     }
 }
 
-/// `size` distinct people of `people`, among them all residents; few people drive a lot, most a little.
+/// `size` distinct people out of `people`, including all residents. A few people are on many boards, most on few.
 fn draw_people(rng: &mut fastrand::Rng, people: u32, size: u32, residents: Range<u32>) -> Vec<u32> {
     if size == 0 {
         return Vec::new();

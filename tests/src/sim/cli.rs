@@ -33,50 +33,50 @@ undeclared-latin1, inserted, removed (the board changes between its first page a
 
 Exit codes: 0 stopped as asked, 1 cannot listen or write, 2 usage.";
 
-/// Simulates the RaceRoom leaderboard service: seeded boards and entries, and every fault on demand.
+/// Simulates the RaceRoom leaderboard service, with seeded boards and entries, and injects faults.
 ///
-/// Prints `listening on http://ADDRESS`, or https with --tls, when it is ready, and stops on SIGTERM or SIGINT. `/__stats` answers what it
-/// was asked.
+/// Prints `listening on http://ADDRESS` (https with --tls) when it is ready, and stops on SIGTERM or SIGINT. `/__stats`
+/// returns request statistics.
 #[derive(Debug, Parser)]
 #[command(name = "r3e-sim", version, after_help = EXAMPLES)]
 pub struct Arguments {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// The same seed, catalogue and numbers give the same boards.
+    /// Seed; the same seed, catalogue and numbers give the same boards.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Entries of all boards together.
+    /// Total number of entries.
     #[arg(long, default_value_t = 300_000)]
     entries: u64,
-    /// People who drive.
+    /// Number of drivers.
     #[arg(long, default_value_t = 60_000)]
     drivers: u32,
-    /// Catalogue as TOML, or the publisher's r3e-data.json; without it the built-in one.
+    /// Catalogue as TOML, or the publisher's r3e-data.json [default: built in].
     #[arg(long, value_name = "FILE")]
     catalog: Option<PathBuf>,
-    /// A board of that size; its entries are part of --entries. Repeatable.
+    /// Size of one board, included in --entries. Repeatable.
     #[arg(long, value_name = "TRACK-CLASS=SIZE", value_parser = pair::<Combination, u32>)]
     board: Vec<(Combination, u32)>,
-    /// How long every answer waits.
+    /// Delay of every response.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
     latency: Duration,
-    /// Share of listings that go wrong, all kinds alike but the last six.
+    /// Share of listing requests with a fault, spread evenly over all kinds but the last six.
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
     fault_rate: f64,
-    /// Share of listings that go wrong in that way, instead of its part of --fault-rate. Repeatable.
+    /// Share of listing requests with this fault, instead of its share of --fault-rate. Repeatable.
     #[arg(long, value_name = "KIND=RATE", value_parser = fault)]
     fault: Vec<(FaultKind, f64)>,
-    /// A board that always goes wrong in that way. Repeatable.
+    /// A board that always has this fault. Repeatable.
     #[arg(long, value_name = "KIND=TRACK-CLASS", value_parser = pair::<FaultKind, Combination>)]
     always: Vec<(FaultKind, Combination)>,
-    /// What Retry-After says, in whole seconds.
+    /// Value of Retry-After, in whole seconds.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
     retry_after: Duration,
-    /// Retry-After as a date instead of seconds.
+    /// Send Retry-After as a date instead of seconds.
     #[arg(long)]
     retry_after_date: bool,
-    /// Share of entries with something odd beside the driver.
+    /// Share of entries with an irregular field other than the driver.
     #[arg(long, value_name = "RATE", default_value_t = 0.005, value_parser = rate)]
     odd_rate: f64,
     /// Share of entries without a driver name.
@@ -85,49 +85,49 @@ pub struct Arguments {
     /// Never compress.
     #[arg(long)]
     no_gzip: bool,
-    /// Send an entity tag with each page, and 304 to who has the page already.
+    /// Send an ETag with each page, and 304 if the client already has the page.
     #[arg(long)]
     etag: bool,
-    /// Listings that a session is good for; then it has ended.
+    /// Number of listing requests after which a session expires.
     #[arg(long, value_name = "N")]
     session_requests: Option<u64>,
-    /// How a listing is refused whose session has ended: 401, 302 to a login page, that page with 200, JSON with 200.
+    /// How requests in an expired session are refused: 401, 302 to a login page, that page with 200, or JSON with 200.
     #[arg(long, value_name = "KIND", value_enum, default_value_t)]
     session_end: SessionEnd,
-    /// How the session's cookie is set: once, twice with the later one good, after an expired one, or anew with each listing.
+    /// How the session cookie is set: once, twice (the later one is valid), after an expired one, or anew with each listing.
     #[arg(long, value_name = "KIND", value_enum, default_value_t)]
     cookies: Cookies,
-    /// The most entries on a page, whatever is asked for [default: 1500].
+    /// Maximum entries per page, whatever is requested [default: 1500].
     #[arg(long, value_name = "N")]
     page_cap: Option<usize>,
-    /// Answer more requests a second than that with 429, without Retry-After.
+    /// Respond with 429, without Retry-After, to more requests per second than this.
     #[arg(long, value_name = "N")]
     rate_limit: Option<f64>,
-    /// Answer everything with 301 to that address and the path asked for.
+    /// Redirect everything (301) to this address, keeping the path.
     #[arg(long, value_name = "URL")]
     redirect: Option<String>,
-    /// Speak HTTPS, and offer that version of HTTP; the certificate is made at start.
+    /// Use HTTPS, and offer this version of HTTP; the certificate is generated at the start.
     #[arg(long, value_name = "VERSION", value_enum)]
     tls: Option<Tls>,
-    /// Write the certificate of the authority that a client has to trust, as PEM.
+    /// Write the CA certificate that clients must trust to this file, as PEM.
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub ca_file: Option<PathBuf>,
     /// Present a certificate that a client must not accept.
     #[arg(long, value_name = "KIND", value_enum, requires = "tls")]
     bad_certificate: Option<BadCertificate>,
-    /// The first connection goes silent after so many answers, as behind a NAT that forgot it.
+    /// The first connection goes silent after this many responses, as behind a NAT that has forgotten it.
     #[arg(long, value_name = "N")]
     silent_after: Option<u64>,
-    /// The first connection answers no stream after so many answers, but HTTP/2's pings.
+    /// After this many responses, the first connection responds only to HTTP/2 pings.
     #[arg(long, value_name = "N")]
     silent_streams_after: Option<u64>,
-    /// Stop by itself after that many seconds.
+    /// Stop after this many seconds.
     #[arg(long, value_name = "N")]
     pub seconds: Option<u64>,
 }
 
 impl Arguments {
-    /// What is to be simulated.
+    /// The options of the simulator.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
@@ -179,7 +179,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 2 for what was asked wrongly, 1 for what the system refused.
+    /// 2 for usage errors, 1 if the system refuses.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {

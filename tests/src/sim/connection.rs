@@ -1,4 +1,4 @@
-//! A connection from accept to close: TLS, the version of HTTP, what is in flight on it, and when it goes silent.
+//! A connection from accept to close: TLS, HTTP version, requests in flight, and when it goes silent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -33,16 +33,16 @@ pub(super) struct Wire {
     router: Router,
     counters: Arc<Counters>,
     tls: Option<TlsAcceptor>,
-    /// Where the streams of HTTP/2 connections are answered; each ends soon after its connection.
+    /// The tasks of HTTP/2 streams. Each ends soon after its connection.
     pub(super) streams: TaskTracker,
     silence: Silence,
 }
 
-/// After how many answers the first connection, or its streams, are answered no more.
+/// After how many responses the first connection, or its streams, get no more responses.
 pub(super) struct Silence {
     after: Option<u64>,
     streams_after: Option<u64>,
-    /// The first connection that was asked for anything but the counters.
+    /// The first connection with a request for anything but the counters.
     first: OnceLock<ConnectionId>,
 }
 
@@ -52,7 +52,7 @@ impl Silence {
         Self { after, streams_after, first: OnceLock::new() }
     }
 
-    /// Whether a request on this connection is not answered; the connection may go silent with it.
+    /// Whether a request on this connection gets no response. This may also make the connection go silent.
     fn swallows(&self, connection: &Connection, version: Version) -> bool {
         if *self.first.get_or_init(|| connection.id) != connection.id {
             return false;
@@ -74,14 +74,14 @@ impl Wire {
 
     /// Serves a connection until one side closes it.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream) {
-        // Without it the system may hold back small answers; a failure costs only time.
+        // Without `TCP_NODELAY` small responses may be delayed. A failure only costs time.
         let _slower = stream.set_nodelay(true);
         let connection = Arc::new(Connection::open(Arc::clone(&self.counters)));
         let socket = Socket::new(stream, Arc::clone(&connection));
         let Some(tls) = &self.tls else { return self.http(socket, &connection, false).await };
         let handshake = tls.accept(socket).await;
         self.counters.handshake(connection.id, handshake.is_ok());
-        // Why it failed is the client's to tell.
+        // The client reports why it failed.
         if let Ok(stream) = handshake {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(H2);
             self.http(stream, &connection, http2).await;
@@ -95,7 +95,7 @@ impl Wire {
         let service = service_fn(|request| self.answer(Arc::clone(connection), request));
         let stream = TokioIo::new(stream);
         let served = async {
-            // How it ended is the client's to notice.
+            // The client notices how it ended.
             if http2 {
                 self.counters.http2(connection.id);
                 let _ended = http2::Builder::new(Streams(self.streams.clone())).serve_connection(stream, service).await;
@@ -147,7 +147,7 @@ pub(super) struct Connection {
     id: ConnectionId,
     counters: Arc<Counters>,
     hang_up: Notify,
-    /// Answers handed over whole.
+    /// Complete responses so far.
     answered: AtomicU64,
     silent: AtomicBool,
 }
@@ -184,15 +184,15 @@ impl Drop for Connection {
     }
 }
 
-/// A request from its head's arrival until its answer is handed over or given up.
+/// A request from the arrival of its head until its response has been handed over or abandoned.
 struct InFlight {
     /// None for `/__stats`.
     connection: Option<Arc<Connection>>,
     whole: bool,
-    /// Whether the connection outlives the answer, however that ends: as with HTTP/2.
+    /// Whether it is an HTTP/2 connection, which survives the response however that ends.
     http2: bool,
-    /// Whether the connection is to stay: one that the client asked to close with the answer is never idle, however long
-    /// the answer's last bytes take to go out.
+    /// Whether the connection is kept alive. One that the client asked to close is never idle, even while the last bytes of
+    /// the response are being sent.
     kept: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What was asked, over how many connections, how much of it at once.
+//! Counts requests and connections, and how many of them are concurrent.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use r3e_common::domain::Combination;
 
 use super::{FaultKind, Stats};
 
-/// How many different `User-Agent`s are told apart.
+/// The maximum number of distinct `User-Agent`s that are counted.
 const MOST_USER_AGENTS: usize = 16;
 
 /// A connection, as the counters know it.
@@ -31,7 +31,7 @@ struct Inner {
 /// A connection that is open.
 #[derive(Debug, Default)]
 struct Open {
-    /// Only while it has asked nothing yet: what the peak of open connections would be without it.
+    /// Only until its first request: the peak of open connections without it.
     peak_without: Option<u64>,
     in_flight: u64,
     idle: bool,
@@ -74,7 +74,7 @@ impl Counters {
         id
     }
 
-    /// A TLS handshake is over.
+    /// A TLS handshake has finished.
     pub(super) fn handshake(&self, id: ConnectionId, done: bool) {
         let mut guard = self.inner();
         let Inner { stats, open, .. } = &mut *guard;
@@ -94,7 +94,7 @@ impl Counters {
         open.entry(id).and_modify(|it| it.http2 = true);
     }
 
-    /// A connection turns out to be for `/__stats`: as if it had never been, if that is its first request.
+    /// A connection requested `/__stats`. If that is its first request, it no longer counts.
     pub(super) fn only_stats(&self, id: ConnectionId) -> bool {
         let mut guard = self.inner();
         let Inner { stats, open, .. } = &mut *guard;
@@ -150,7 +150,7 @@ impl Counters {
         }
     }
 
-    /// An answer is handed over or given up; `kept` tells whether its connection stays open for more.
+    /// A response was handed over or abandoned. `kept` is whether its connection stays open.
     pub(super) fn finished(&self, id: ConnectionId, kept: bool) {
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -169,7 +169,7 @@ impl Counters {
         Stats { distinct_boards: inner.boards.len() as u64, ..inner.stats.clone() }
     }
 
-    /// Starts counting anew; what is open, idle or in flight now stays so.
+    /// Resets the counters, except for what is open, idle or in flight now.
     pub(super) fn reset(&self) {
         let mut guard = self.inner();
         let inner = &mut *guard;

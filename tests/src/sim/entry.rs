@@ -1,4 +1,4 @@
-//! One entry, written as the service writes it; a few are odd.
+//! One entry in the service's format. A few entries are irregular ("odd").
 
 use super::board::Board;
 use super::people::{self, Person};
@@ -6,7 +6,7 @@ use super::random::{Purpose, derive};
 use super::text::{Escapes, duration, number, padded, string};
 use super::world::World;
 
-/// The fields that an oddity can strike: all beside the driver.
+/// The fields that can be odd: all except the driver.
 const FIELDS: &[&str] = &[
     "country",
     "car_class",
@@ -22,9 +22,9 @@ const FIELDS: &[&str] = &[
     "champ_points",
     "video",
 ];
-/// What stands where another type is expected.
+/// Values of an unexpected type.
 const WRONG_TYPES: &[&str] = &["[7]", r#"{"x":1}"#, "true", "-1.5"];
-/// A driver whose name is absent, null, empty or no text; then the same for the driver.
+/// Drivers whose name is absent, null, empty or not a string, then the same for the driver itself.
 const NAMELESS: &[&str] = &["", r#""name":null,"#, r#""name":"","#, r#""name":7,"#];
 const CARS: &[&str] = &[
     "Porsche 911 RSR 2019",
@@ -49,7 +49,7 @@ pub enum Oddity {
     Null(&'static str),
     /// The field is of another type.
     WrongType(&'static str),
-    /// The key stands twice; the second value is the right one.
+    /// The key occurs twice; the second value is right.
     Doubled(&'static str),
     /// The team's name has half a surrogate pair in it, as `\ud800`.
     HalfSurrogate,
@@ -62,9 +62,9 @@ pub struct ServedEntry {
     pub position: u32,
     /// The driver's user id.
     pub user_id: u64,
-    /// The driver's name, if the entry tells it.
+    /// The driver's name, if the entry has one.
     pub name: Option<String>,
-    /// The position minus one, if the entry tells it.
+    /// The position minus one, if the entry has it.
     pub index: Option<u32>,
     /// What is odd about the entry.
     pub oddity: Option<Oddity>,
@@ -104,7 +104,7 @@ fn generator(board: &Board<'_>, row: u32) -> fastrand::Rng {
     derive(board.world.seed, Purpose::Entry, &[board.place, board.version.generation, board.row(row).origin.into()])
 }
 
-/// The entry of a row below the board's length, and what is to be read from it.
+/// The entry of a row, which must be less than the board's length, and what a reader should find in it.
 pub(super) fn serve(board: &Board<'_>, row: u32) -> ServedEntry {
     let Luck { odd, nameless } = Luck::of(board, row);
     let mut json = String::with_capacity(1024);
@@ -197,12 +197,12 @@ struct EntryWriter<'a> {
     out: &'a mut String,
     odd: Option<Oddity>,
     escapes: Escapes,
-    /// What an oddity puts in the place of the right type.
+    /// The value that an oddity uses instead of one of the right type.
     wrong: &'static str,
 }
 
 impl EntryWriter<'_> {
-    /// Writes `,"key":value`, or what the entry's oddity makes of it.
+    /// Writes `,"key":value`, modified by the entry's oddity, if any.
     fn field(&mut self, key: &'static str, write: impl FnOnce(&mut String)) {
         let struck = match self.odd {
             Some(Oddity::Absent(field)) if field == key => return,

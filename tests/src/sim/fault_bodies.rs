@@ -1,4 +1,4 @@
-//! Bodies that do not behave: cut, dripping, endless, exploding.
+//! Hostile bodies: truncated, slow, endless, or a gzip bomb.
 
 use std::io::{self, Write as _};
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 const BEFORE: &[u8] = br#"{"context":{"c":{"results":["#;
 const BEHIND: &[u8] = b"]}}}";
-/// What fills endless bodies: white space is valid anywhere between JSON's tokens.
+/// The filler of endless bodies: white space, which is valid between any two JSON tokens.
 static BLANKS: [u8; 64 * 1024] = [b' '; 64 * 1024];
 /// The size of the exploding body once inflated.
 pub(super) const BOMB_BYTES: usize = 256 << 20;
@@ -25,7 +25,7 @@ fn broken(why: &str) -> io::Error {
 pub(super) fn cut(bytes: &Bytes) -> Body {
     let half = bytes.slice(..bytes.len() / 2);
     Body::from_stream(stream::unfold(Some(half), |half| async {
-        // The server writes what it has when the next part is not there at once: so it goes out before the end.
+        // The server flushes when the next part is not ready, so this part is sent before the connection closes.
         let Some(half) = half else {
             tokio::task::yield_now().await;
             return Some((Err(broken("cut on purpose")), None));
@@ -34,7 +34,7 @@ pub(super) fn cut(bytes: &Bytes) -> Body {
     }))
 }
 
-/// A byte at a time, at most until the last one but one; after `longest` the connection is closed.
+/// One byte at a time, and never the last byte. After `longest`, the connection is closed.
 pub(super) fn drip(mut bytes: Bytes, every: Duration, longest: Duration) -> Body {
     let until = Instant::now() + longest;
     let _never_sent = bytes.split_off(bytes.len().saturating_sub(1));
@@ -51,7 +51,7 @@ pub(super) fn drip(mut bytes: Bytes, every: Duration, longest: Duration) -> Body
     }))
 }
 
-/// The beginning of a page and then white space, until the client leaves or `most` bytes are sent.
+/// The beginning of a page, then white space until the client disconnects or `most` bytes were sent.
 pub(super) fn endless(most: u64) -> Body {
     let parts = stream::unfold(0u64, move |sent| async move {
         let part = match sent {

@@ -1,4 +1,4 @@
-//! What goes wrong, how often, and whether it does now.
+//! Which faults are injected, how often, and into which requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,7 +67,7 @@ kinds! {
     DeepNesting = "deep-nesting",
     /// More entries than `count` asked for, where the page has any.
     TooManyEntries = "too-many-entries",
-    /// The first page, whatever `start` says; shows on further pages only.
+    /// The first page, ignoring `start`. Has an effect on later pages only.
     IgnoresStart = "ignores-start",
     /// The page in ISO-8859-1, as its `Content-Type` says; other characters are escaped. A right answer.
     Latin1 = "latin1",
@@ -77,24 +77,24 @@ kinds! {
     Bom = "bom",
     /// The page in ISO-8859-1, while its `Content-Type` says UTF-8 or nothing.
     UndeclaredLatin1 = "undeclared-latin1",
-    /// An entry has come in front of the board since its first page; from then on the board has it. Shows on further pages
-    /// with entries only, and once a board.
+    /// An entry is inserted at the top of the board after its first page was sent, and stays. Happens once per board, on a
+    /// later page with entries.
     Inserted = "inserted",
-    /// The second entry of the board has gone since its first page; from then on the board lacks it. Shows on further
-    /// pages with entries only, and once a board.
+    /// The second entry of the board is removed after its first page was sent, for good. Happens once per board, on a later
+    /// page with entries.
     Removed = "removed",
 }
 
 impl FaultKind {
-    /// Whether the common rate has a part for it: not for right answers in another encoding, nor for changes of a board,
-    /// nor for what some pages cannot show.
+    /// Whether the common rate includes it. It does not include valid responses in another encoding, changes of a board, and
+    /// faults that have no effect on some pages.
     #[must_use]
     pub const fn is_common(self) -> bool {
         use FaultKind::{Bom, Inserted, Latin1, Removed, UndeclaredLatin1, Utf16};
         !matches!(self, Latin1 | Utf16 | Bom | UndeclaredLatin1 | Inserted | Removed)
     }
 
-    /// Whether it takes a page before this one to see it.
+    /// Whether it has an effect only after an earlier page.
     const fn needs_earlier_page(self) -> bool {
         matches!(self, Self::IgnoresStart | Self::Inserted | Self::Removed)
     }
@@ -117,7 +117,7 @@ impl FromStr for FaultKind {
     }
 }
 
-/// What goes wrong, and how often.
+/// The faults to inject, and how often.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Faults {
     /// The share of listings that go wrong, all kinds alike but those that concern encodings and changes of boards; each
@@ -133,9 +133,9 @@ pub struct Faults {
     pub retry_after_date: bool,
     /// How long a slow body waits between two bytes.
     pub drip_every: Duration,
-    /// After how long a slow body is given up and the connection closed.
+    /// After how long the connection of a slow body is closed.
     pub drip_for: Duration,
-    /// After how many bytes an endless body ends after all, so that a client without a bound ends too.
+    /// The size at which an endless body ends after all, so that a client without a limit ends too.
     pub endless_bytes: u64,
 }
 
@@ -167,7 +167,7 @@ impl Faults {
         Self { rates: BTreeMap::from([(kind, rate)]), ..Self::default() }
     }
 
-    /// Refuses rates that are none, or more than 1 together.
+    /// Refuses invalid rates, and rates that add up to more than 1.
     pub(super) fn check(&self) -> Result<(), SimError> {
         check_rate("fault-rate", self.rate)?;
         self.rates.values().try_for_each(|&rate| check_rate("fault", rate))?;
@@ -183,7 +183,7 @@ impl Faults {
         !self.always.is_empty() || FaultKind::ALL.iter().any(|&kind| self.rate_of(kind) > 0.0)
     }
 
-    /// What goes wrong with that try of a page, if anything; the same for the same numbers.
+    /// The fault of this attempt at a page, if any. Deterministic in its arguments.
     pub(super) fn draw(&self, seed: u64, board: Combination, start: u64, attempt: u64) -> Option<FaultKind> {
         let kind = self.always.get(&board).copied().or_else(|| {
             let numbers = [board.track.get().into(), board.class.get().into(), start, attempt];

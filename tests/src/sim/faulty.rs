@@ -1,4 +1,4 @@
-//! The answer that goes wrong in a given way.
+//! Builds the response for each kind of fault.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use super::page::{Asked, Page, deep, not_utf8};
 use super::server::Service;
 use super::{FaultKind, Faults};
 
-/// Answers a listing in the wrong way asked for.
+/// Responds to a listing request with the given fault.
 pub(super) async fn faulty(
     service: &Service,
     kind: FaultKind,

@@ -1,4 +1,4 @@
-//! What is answered before the service itself is asked: 429 to who asks too fast, 301 where all has moved.
+//! A layer in front of the service: the rate limit (429), and the redirect of everything (301).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -55,7 +55,7 @@ pub(super) async fn apply(State(limits): State<Arc<Limits>>, request: Request, n
     next.run(request).await
 }
 
-/// A second's worth of requests at most at once, and then as many a second as the rate says.
+/// A token bucket that holds one second's worth of requests.
 #[derive(Debug)]
 struct TokenBucket {
     per_second: f64,

@@ -28,7 +28,7 @@ impl Names {
         Self { seed, people, factor, shift: rng.u64(0..people) }
     }
 
-    /// The name that a person shows; a few show another's.
+    /// The displayed name of a person. A few people display another person's name.
     pub(super) fn display(&self, person: u32) -> String {
         let mut rng = derive(self.seed, Purpose::Name, &[person.into()]);
         let luck = rng.u32(0..1000);
@@ -43,7 +43,7 @@ impl Names {
         }
     }
 
-    /// A name that nobody else has as their own.
+    /// A person's own name, which is unique.
     fn own(&self, person: u64) -> String {
         let number = (person * self.factor + self.shift) % self.people;
         let (round, mut slot) = (number / 16, number % 16);
@@ -57,7 +57,7 @@ impl Names {
     }
 }
 
-/// First name and surname by the digits of the number; what is left over stands behind as a number.
+/// First name and surname from the digits of the number; what remains is appended as a number.
 fn spell(script: &Script, number: u64) -> String {
     let mut rest = number;
     let mut digit = |parts: &[&'static str]| {
@@ -71,7 +71,7 @@ fn spell(script: &Script, number: u64) -> String {
     format!("{first} {head}{tail}{number}")
 }
 
-/// What people also call themselves: quotes, backslashes, tabs, markup, emoji, marks that combine, long names.
+/// Unusual names: quotes, backslashes, tabs, markup, emoji, combining marks, long names.
 pub(super) fn extraordinary(round: u64) -> String {
     let name = spell(&SCRIPTS[0], round / 8);
     match round % 8 {

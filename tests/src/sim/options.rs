@@ -1,4 +1,4 @@
-//! What a simulator is asked to be, and what it refuses to be.
+//! The options of a simulator, and their validation.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -17,7 +17,7 @@ pub struct SimOptions {
     pub listen: SocketAddr,
     /// The same seed, catalogue and numbers give the same bytes for every board.
     pub seed: u64,
-    /// Which boards there are.
+    /// The boards.
     pub catalog: Catalog,
     /// How many entries all boards have together, exactly.
     pub entries: u64,
@@ -36,13 +36,13 @@ pub struct SimOptions {
     pub gzip: bool,
     /// Send an `ETag` with each page, and 304 to who has it already.
     pub etag: bool,
-    /// How many listings one session is good for; then `session_end` happens.
+    /// How many listing requests a session is valid for; later ones get `session_end`.
     pub session_requests: Option<u64>,
     /// How a listing is refused whose session has ended.
     pub session_end: SessionEnd,
     /// How the session's cookie is set.
     pub cookies: Cookies,
-    /// The most entries on a page, whatever is asked for; none for the service's 1500.
+    /// The maximum number of entries per page, whatever is requested; by default the service's 1500.
     pub page_cap: Option<usize>,
     /// More requests a second than that are answered with 429, without `Retry-After`.
     pub rate_limit: Option<f64>,
@@ -52,10 +52,10 @@ pub struct SimOptions {
     pub tls: Option<Tls>,
     /// What is wrong with the certificate.
     pub bad_certificate: Option<BadCertificate>,
-    /// The first connection goes silent when it is asked for anything after so many answers: nothing more is read from it or
-    /// written to it, and it is not closed. Others are answered.
+    /// After this many responses, the first connection goes silent at the next request: nothing more is read from it or
+    /// written to it, and it is not closed. Other connections work.
     pub silent_after: Option<u64>,
-    /// Streams of the first connection are not answered after so many answers, if it speaks HTTP/2; its pings are.
+    /// After this many responses, streams of the first connection get no response if it uses HTTP/2; its pings do.
     pub silent_streams_after: Option<u64>,
     /// What goes wrong.
     pub faults: Faults,
@@ -116,7 +116,7 @@ fn is_base_url(text: &str) -> bool {
     })
 }
 
-/// Why a simulator does not start, or does not come up again.
+/// Why a simulator cannot start, or cannot resume after an outage.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
     /// An option's value that is not possible.
@@ -154,7 +154,7 @@ impl SimError {
     }
 }
 
-/// Refuses a rate that is none.
+/// Refuses an invalid rate.
 pub(super) fn check_rate(option: &'static str, rate: f64) -> Result<(), SimError> {
     if (0.0..=1.0).contains(&rate) { Ok(()) } else { Err(SimError::refused(option, rate, "a number from 0 to 1")) }
 }

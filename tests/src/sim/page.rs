@@ -1,4 +1,4 @@
-//! One page of a board as JSON, right or wrong on purpose.
+//! One page of a board as JSON, valid or deliberately invalid.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::world::World;
 /// The most entries on a page, whatever is asked for.
 pub(super) const PAGE_CAP: u64 = 1500;
 
-/// By how many entries a page is too long.
+/// How many extra entries a page has that is too long.
 const TOO_MANY: u32 = 7;
 
 /// What was asked for.
@@ -42,7 +42,7 @@ impl<'w> Page<'w> {
         Self { asked, board: world.board(asked.board), around }
     }
 
-    /// What tells this page from others and from itself after a change.
+    /// The entity tag: differs between pages, and after a change of the board.
     pub(super) fn tag(&self) -> String {
         let Asked { board, start, count } = self.asked;
         let (version, seed) = self.board.as_ref().map_or_else(Default::default, |it| (it.version, it.world.seed));
@@ -51,12 +51,12 @@ impl<'w> Page<'w> {
         format!("W/\"{board}-{start}-{count}-{generation}{edit}-{seed:x}\"")
     }
 
-    /// The page as it should be.
+    /// The correct page.
     pub(super) fn right(&self) -> String {
         self.around(|out| self.results(out, self.rows(self.asked.start)))
     }
 
-    /// The page with results that are no array; which, tells the number.
+    /// The page with results that are not an array; the number selects what they are.
     pub(super) fn wrong_type(&self, which: usize) -> String {
         let wrong = [r#"{"error":"x"}"#, "null", r#""temporarily unavailable""#];
         self.around(|out| out.push_str(wrong[which % wrong.len()]))
@@ -75,7 +75,7 @@ impl<'w> Page<'w> {
         self.around(|out| self.results(out, self.rows(0)))
     }
 
-    /// The page with more entries than asked for: those that follow, and where there are none, the page's own again.
+    /// The page with more entries than requested: those of the next page, or, if there are none, its own entries again.
     pub(super) fn too_many(&self) -> String {
         let Range { start, end } = self.rows(self.asked.start);
         let wanted = u32::try_from(self.asked.count.min(PAGE_CAP)).unwrap_or(u32::MAX) + TOO_MANY;

@@ -1,4 +1,4 @@
-//! Who drives: all that belongs to a person, made from the person's number alone.
+//! The drivers: everything about a person is derived from the person's number.
 
 use super::names::Names;
 use super::random::{Purpose, derive};
@@ -93,7 +93,7 @@ impl People {
     }
 }
 
-/// The service's id of a person: apart for all.
+/// The service's id of a person, which is unique.
 pub(super) fn user_id(person: u32) -> u64 {
     100_003 + 7 * u64::from(person)
 }

@@ -1,6 +1,6 @@
-//! Randomness that depends on nothing but the numbers given, so that any entry can be made alone, in any order.
+//! Deterministic randomness, derived only from the given numbers, so that any entry can be generated alone, in any order.
 
-/// What a generator is for: keeps the draws for one thing from shifting those for another.
+/// The purpose of a generator, so that draws for one purpose do not affect those for another.
 #[derive(Clone, Copy)]
 pub(super) enum Purpose {
     Sizes = 1,

@@ -1,4 +1,4 @@
-//! The plainest of clients, for the tests here: it sees what is really on the wire.
+//! A minimal client for the tests here, which sees the raw bytes on the wire.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
@@ -9,7 +9,7 @@ use r3e_common::domain::Combination;
 
 use super::Simulator;
 
-/// An answer as it came.
+/// A raw response.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -160,7 +160,7 @@ impl Client {
         (read > 0).then(|| line.trim_end().to_owned())
     }
 
-    /// Whether nothing has arrived that is not read yet, nor the end of the connection.
+    /// Whether nothing is left to read: no data and no end of the connection.
     pub(super) fn has_nothing(&self) -> bool {
         let stream = self.stream.get_ref();
         stream.set_nonblocking(true).unwrap();

@@ -31,7 +31,7 @@ use super::{FaultKind, Faults, SessionEnd, SimOptions, World};
 pub(super) const STATS_PATH: &str = "/__stats";
 
 const SCRIPT_HEADER: HeaderName = HeaderName::from_static("x-requested-with");
-/// How many entries a page has when the request does not tell.
+/// The default page size.
 const DEFAULT_COUNT: u64 = 30;
 
 /// What the handlers share.
@@ -46,7 +46,8 @@ pub(super) struct Service {
     session_end: SessionEnd,
     sessions: Mutex<Sessions>,
     behaviour: RwLock<Behaviour>,
-    /// Listings that have arrived; and the number of the last one that is answered, while those after it wait.
+    /// The number of listing requests so far. `answering` is the number of the last one that gets a response; later ones
+    /// wait.
     arrived: AtomicU64,
     answering: watch::Sender<u64>,
     /// How often each page was asked for since the faults were set.
@@ -100,7 +101,7 @@ impl Service {
         self.behaviour.write().unwrap_or_else(PoisonError::into_inner).latency = latency;
     }
 
-    /// Answers so many more listings, or all.
+    /// Responds to this many more listing requests, or to all.
     pub(super) fn answer(&self, more: Option<u64>) {
         let last = more.map_or(u64::MAX, |more| self.arrived.load(Ordering::SeqCst).saturating_add(more));
         self.answering.send_replace(last);
@@ -114,7 +115,7 @@ impl Service {
         self.behaviour.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What goes wrong with this try of a page.
+    /// The fault of this attempt at a page.
     fn fault(&self, faults: &Faults, asked: Asked) -> Option<FaultKind> {
         if !faults.any() {
             return None;
@@ -145,7 +146,7 @@ struct Parameters {
 }
 
 impl Parameters {
-    /// The board asked for, if the ids are ids.
+    /// The requested board, if the ids are valid.
     fn board(&self) -> Option<Combination> {
         let track = self.track.as_ref()?.parse().ok()?;
         let class = self.car_class.as_ref()?.strip_prefix("class-")?.parse().ok()?;

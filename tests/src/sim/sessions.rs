@@ -1,4 +1,5 @@
-//! Sessions: made by the page, told by a cookie, good for a number of listings; and the ways that services have with both.
+//! Sessions: created by the HTML page, identified by a cookie, and valid for a number of listing requests. Simulates the
+//! different ways in which services handle them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,13 +9,13 @@ use clap::ValueEnum;
 use super::SimOptions;
 use super::random::{Purpose, derive};
 
-/// The cookie that tells the session.
+/// The name of the session cookie.
 const COOKIE_NAME: &str = "PHPSESSID";
 
-/// What a cookie is set to that is to be removed.
+/// The value of a cookie that is being removed.
 const DELETED: &str = "deleted";
 
-/// How a listing is refused whose session has ended.
+/// How a listing request is refused if its session has expired.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum SessionEnd {
     /// 401.
@@ -38,16 +39,16 @@ pub enum Cookies {
     Twice,
     /// First an expired one of that name, then the one that counts. Of two in a request the first is read.
     Deleted,
-    /// Anew with each listing's answer; the one before is refused from then on.
+    /// A new one with each listing response; the previous one is refused from then on.
     Rotating,
 }
 
 /// Whether a listing is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// A good session; what the answer sets as its cookie, if anything.
+    /// A valid session, with the cookie that the response sets, if any.
     Granted(Option<String>),
-    /// No header that tells a script.
+    /// The header that marks script requests is missing.
     NoScript,
     /// No session's cookie at all.
     NoSession,
@@ -57,7 +58,7 @@ pub(super) enum Admission {
     Replaced,
 }
 
-/// The sessions that are good.
+/// The valid sessions.
 #[derive(Debug)]
 pub(super) struct Sessions {
     seed: u64,
@@ -65,7 +66,7 @@ pub(super) struct Sessions {
     limit: u64,
     /// How many ids were drawn.
     drawn: u64,
-    /// How many listings each session is still good for.
+    /// How many more listing requests each session is valid for.
     left: HashMap<String, u64>,
     /// Cookies that another has replaced.
     replaced: HashSet<String>,
@@ -107,7 +108,7 @@ impl Sessions {
         first.into_iter().chain([session, locale]).collect()
     }
 
-    /// Uses up one listing of the session that the headers tell.
+    /// Uses one listing request of the session that the headers name.
     pub(super) fn admit(&mut self, headers: &HeaderMap) -> Admission {
         let Some(id) = session_id(headers) else { return Admission::NoSession };
         if self.replaced.contains(id) {

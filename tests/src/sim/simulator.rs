@@ -1,4 +1,4 @@
-//! A running simulator: its thread, and what can be asked and told while it runs.
+//! A running simulator: its thread, its statistics, and what can be changed while it runs.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,9 +16,9 @@ use super::server::Service;
 use super::tls::Identity;
 use super::{Faults, SimError, SimOptions, Stats, World};
 
-/// The service on a socket; stops, with its thread joined, when dropped.
+/// A running simulated service. Dropping it stops it and joins its thread.
 ///
-/// All methods may be called from anywhere, also from asynchronous code: none waits for a client.
+/// All methods may be called from anywhere, including async code: none of them waits for a client.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
@@ -98,41 +98,41 @@ impl Simulator {
         self.service.counters.stats()
     }
 
-    /// Counts from nothing again; what is open, idle or in flight stays counted.
+    /// Resets the counters, except for what is open, idle or in flight.
     pub fn reset_stats(&self) {
         self.service.counters.reset();
     }
 
-    /// Lets other things go wrong from now on; the numbering of attempts starts anew.
+    /// Replaces the faults, and restarts the numbering of attempts.
     ///
     /// # Errors
-    /// When the rates are none, or more than 1 together.
+    /// If a rate is invalid, or the rates add up to more than 1.
     pub fn set_faults(&self, faults: Faults) -> Result<(), SimError> {
         faults.check()?;
         self.service.set_faults(faults);
         Ok(())
     }
 
-    /// Lets every answer from now on wait that long.
+    /// Delays all later responses by this long.
     pub fn set_latency(&self, latency: Duration) {
         self.service.set_latency(latency);
     }
 
-    /// Answers so many more listings; those that come after them wait until all are answered. A job stands still there, however
-    /// late a test looks at it.
+    /// Responds to this many more listing requests, and holds later ones until [`Simulator::answer_all`]. So a job stops at
+    /// an exact point, however late the test looks.
     pub fn answer_only(&self, more: u64) {
         self.service.answer(Some(more));
     }
 
-    /// Answers all listings again, those first that wait.
+    /// Responds to all listing requests again, first to those that are held.
     pub fn answer_all(&self) {
         self.service.answer(None);
     }
 
-    /// Changes a board: as many entries, other laps and mostly other drivers.
+    /// Replaces a board: the same number of entries, different laps, mostly different drivers.
     ///
     /// # Errors
-    /// When the catalogue has no such board.
+    /// If the catalogue has no such board.
     pub fn change_board(&self, board: Combination) -> Result<(), SimError> {
         self.service.world.change(board)
     }
@@ -178,7 +178,7 @@ impl Drop for Simulator {
     }
 }
 
-/// Why the thread serves nothing.
+/// Why the thread cannot serve.
 enum Refusal {
     Listen(io::Error),
     Thread(io::Error),

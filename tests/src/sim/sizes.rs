@@ -1,4 +1,4 @@
-//! How many entries each board has: heavy-tailed, most boards empty, the total hit exactly.
+//! The number of entries of each board: heavy-tailed, with most boards empty and an exact total.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(super) const SPECIAL_SIZES: [u32; 4] = [1499, 1500, 1501, 3000];
 /// Of a hundred boards, how many have entries.
 const FILLED_PERCENT: usize = 44;
 
-/// What the sizes have to add up to.
+/// The constraints on the sizes.
 pub(super) struct Demand<'a> {
     pub(super) seed: u64,
     pub(super) boards: usize,
@@ -89,7 +89,7 @@ fn heavy_tail(total: u64, boards: usize, cap: u32) -> Vec<u32> {
             if room == 0 || left == 0 {
                 continue;
             }
-            // What is too little for a share goes out one by one, from the top.
+            // The remainder is distributed one by one, from the top.
             let share = if round < boards as u64 { 1 } else { u128::from(round) * weight(rank) / open };
             let share = u32::try_from(share.min(u128::from(left))).unwrap_or(u32::MAX).min(room);
             *size += share;

@@ -1,4 +1,4 @@
-//! What the service was asked, as tests and `/__stats` see it.
+//! Statistics of requests, for tests and `/__stats`.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FaultKind;
 
-/// What `/__stats` answers. Its own requests, and connections that it is the first request of, do not count.
+/// The response of `/__stats`. Requests for it do not count, nor do connections whose first request is for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// All requests.

@@ -1,11 +1,11 @@
-//! JSON written by hand: the order of keys, the escapes and the oddities are what is simulated.
+//! Writes JSON by hand, because the order of keys, the escapes and the oddities are part of the simulation.
 
 use std::fmt::Write as _;
 
 /// How a text is escaped; the service uses both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escapes {
-    /// What JSON demands, nothing else.
+    /// Only what JSON requires.
     Needed,
     /// Everything outside ASCII as `\u`, and slashes too.
     All,

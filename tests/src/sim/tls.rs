@@ -1,4 +1,4 @@
-//! Certificates made at start, and what TLS offers. Nothing is kept on disk.
+//! TLS: generates certificates at the start, and selects the HTTP versions. Nothing is stored on disk.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -76,7 +76,7 @@ fn protocols(tls: Tls) -> Vec<Vec<u8>> {
     offered.iter().map(|protocol| protocol.to_vec()).collect()
 }
 
-/// The port is part of its name: authorities of one name would be taken for one that signs wrongly.
+/// The port is part of its name, since clients would take two authorities with the same name for one with a bad signature.
 fn authority(listen: SocketAddr) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,4 +1,4 @@
-//! The wire of production: TLS, HTTP/2, connections that go silent.
+//! Tests of what production uses on the wire: TLS, HTTP/2, and connections that go silent.
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! What is served: which boards there are, how big they are, who drives on them.
+//! The simulated world: its boards, their sizes and their drivers.
 //!
-//! A world holds a size for each board and nothing of the entries: they are made from the seed when asked for.
+//! A world stores only the size of each board. Entries are generated from the seed on request.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -34,7 +34,7 @@ impl World {
     /// The world that the options describe.
     ///
     /// # Errors
-    /// When the numbers do not go together, or a rate is none.
+    /// If the numbers are inconsistent, or a rate is invalid.
     pub fn new(options: &SimOptions) -> Result<Self, SimError> {
         check_rate("odd-rate", options.odd_rate)?;
         check_rate("nameless-rate", options.nameless_rate)?;
@@ -123,8 +123,8 @@ impl World {
         if self.nameless_rate == 0.0 { 0 } else { self.boards().map(|board| u64::from(board.nameless())).sum() }
     }
 
-    /// Lets a board change: the same number of entries, other laps, mostly other drivers. The n-th change of a board
-    /// gives the same entries in every world of that seed.
+    /// Replaces a board: the same number of entries, different laps, mostly different drivers. The n-th replacement of a
+    /// board has the same entries in every world with the same seed.
     pub(super) fn change(&self, combination: Combination) -> Result<(), SimError> {
         let place = self.place(combination).ok_or_else(|| unknown(combination))?;
         let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
@@ -133,13 +133,13 @@ impl World {
         Ok(())
     }
 
-    /// Changes one entry of a board, if that shows at the row `shown` behind it and nothing of the kind has happened to the
-    /// board. Tells whether it was done.
+    /// Changes one entry of a board, if that is visible at the later row `shown` and the board has had no such change yet.
+    /// Returns whether it did.
     pub(super) fn edit(&self, combination: Combination, edit: Edit, shown: u64) -> bool {
         let Some(place) = self.place(combination) else { return false };
         let size = self.sizes[place];
         let possible = match edit {
-            // Nobody is on a board twice.
+            // No driver is on a board twice.
             Edit::Inserted => shown < u64::from(size) && size < self.drivers,
             Edit::Removed => (2..u64::from(size)).contains(&shown),
         };

@@ -1,4 +1,4 @@
-//! What every world keeps to.
+//! Invariants of all worlds.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

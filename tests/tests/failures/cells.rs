@@ -1,8 +1,8 @@
-//! The cells of a matrix: each is run, and those that failed are named together.
+//! Runs all cells of a test matrix, and reports all failed ones together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs every cell, and tells those that failed by their names, with what they said.
+/// Runs all cells. Panics with the names and messages of those that failed.
 #[track_caller]
 pub(crate) fn run_all<C>(cells: impl IntoIterator<Item = (String, C)>, run: impl Fn(&C)) {
     let (mut count, mut failed) = (0, Vec::new());

@@ -1,4 +1,4 @@
-//! A clock that was ahead and is right now: boards and refreshes from the future.
+//! Boards and refreshes with times in the future, after a clock that was ahead has been corrected.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! Real disks that are full or read-only: small ones of the test's own, and a bound on the size of files.
+//! Full and read-only disks (real file systems, mounted by the tests), and limits on file size.
 
 use std::fs;
 

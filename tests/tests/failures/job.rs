@@ -1,4 +1,4 @@
-//! The jobs that suffer, and those that come next.
+//! The jobs that are interrupted, and the jobs that run next.
 
 use r3e_tests::harness::{Invocation, Place};
 use r3e_tests::sim::Simulator;

@@ -15,7 +15,7 @@ use super::world::{exports, same, shift};
 const BOARDS: usize = 100;
 const KINDS: [&str; 4] = ["load", "full", "boards", "incremental"];
 
-/// Reads all that front ends could read, to the last byte; tells the boards.
+/// Reads all files that front ends can read completely, and returns the boards.
 fn read_all(place: &Place) -> BTreeMap<Combination, BoardFile> {
     let cache = place.cache();
     let (boards, _staged) = (board_files(&cache), board_files(&place.staging()));
@@ -56,7 +56,7 @@ fn change_some(sim: &Simulator, random: &mut fastrand::Rng) {
     }
 }
 
-/// Kills a job at a moment, and tells whether it was at work by then.
+/// Kills a job at this moment, and returns whether it was working by then.
 fn kill(kind: &str, moment: Moment, place: &Place, sim: &Simulator, random: &mut fastrand::Rng) -> bool {
     sim.reset_stats();
     let mut running = job(kind, place, sim, random).spawn();
@@ -79,7 +79,7 @@ fn two_hundred_kills_across_all_jobs_lose_no_board_and_leave_no_half_file() {
     kills_lose_nothing(200, 25, |random| Moment::draw(random, BOARDS));
 }
 
-/// Kills so many jobs at such moments; of each kind, `at_work` at least are to be at work by then.
+/// Kills this many jobs at random moments. At least `at_work` of each kind must be working by then.
 fn kills_lose_nothing(count: u32, at_work: u32, draw: impl Fn(&mut fastrand::Rng) -> Moment) {
     let latency = Duration::from_millis(1);
     let options = SimOptions { catalog: grid(10, 10), entries: 1500, drivers: 400, latency, ..SimOptions::default() };
@@ -113,7 +113,7 @@ fn kills_lose_nothing(count: u32, at_work: u32, draw: impl Fn(&mut fastrand::Rng
     assert!(in_time.values().all(|it| *it >= at_work), "kills that struck a job at work: {in_time:?}");
 }
 
-/// Checks that the last run, whichever it is, comes to what one in an empty place comes to.
+/// Checks that the final run, of any kind, has the same result as one in an empty folder.
 fn undisturbed(place: &Place, sim: &Simulator, random: &mut fastrand::Rng) {
     let url = sim.base_url();
     let last = match random.u8(0..3) {

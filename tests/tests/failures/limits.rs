@@ -1,5 +1,5 @@
-//! Limits of the system on a process, as service managers, PAM and containers set them: whatever they are, a program does its
-//! work or says what is too low, with an exit code of the table.
+//! Resource limits, as set by service managers, PAM and containers: under any limits, a program either works, or reports
+//! which limit is too low, with a documented exit code.
 
 use std::os::unix::fs::chown;
 

@@ -1,4 +1,4 @@
-//! Failures at every phase of every job, and what the next job makes of them.
+//! Failures in every phase of every job, and recovery by the next job.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 

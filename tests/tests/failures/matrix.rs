@@ -1,4 +1,4 @@
-//! {what goes wrong} × {phase of the job} × {which job} × {which is next}, with the fault at an exact call of the program.
+//! The failure matrix: {fault} × {phase} × {job} × {next job}. Each fault is injected at an exact system call.
 
 use r3e_tests::harness::{Call, Ended, Event, Place, What, events_at, was_struck};
 
@@ -100,7 +100,7 @@ const READING: [Phase; 2] = [
 #[derive(Clone, Copy)]
 struct Failure {
     what: What,
-    /// What the clock of the job is ahead.
+    /// How far the clock of the job is ahead.
     clock_ahead: i64,
     /// How it has to end.
     ended: fn(&Phase, &Ended, &Place),
@@ -144,7 +144,7 @@ fn matrix(failure: Failure, phases: &[Phase]) {
     matrix_of(&JOBS, failure, phases);
 }
 
-/// Likewise, of some jobs.
+/// Like [`matrix`], for some jobs only.
 #[track_caller]
 fn matrix_of(jobs: &[Job], failure: Failure, phases: &[Phase]) {
     let world = World::new();
@@ -204,7 +204,7 @@ fn an_input_or_output_error() {
     matrix_of(&[Job::Full], fails(What::Fails(EIO)), &FULL_REFRESH);
 }
 
-/// A bad sector is that board's trouble: it is moved aside, told, and fetched again by the same job.
+/// A bad sector affects only that board: it is moved aside, reported, and fetched again by the same job.
 #[test]
 fn a_board_that_cannot_be_read() {
     fn mended(_: &Phase, ended: &Ended, place: &Place) {

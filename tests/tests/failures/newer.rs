@@ -1,4 +1,4 @@
-//! A staging folder that a newer version of these programs has written.
+//! A staging folder written by a newer version of these programs.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Files and folders of another user, as somebody leaves them who has run a job as root.
+//! Files and folders of another user, as left behind by a job that was run as root.
 
 use std::collections::BTreeMap;
 use std::fs;

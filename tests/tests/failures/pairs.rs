@@ -1,4 +1,4 @@
-//! Two jobs started together: one works, the other is told, or waits.
+//! Two jobs started at the same time: one works, the other exits with a message or waits.
 
 use std::fs;
 use std::time::Duration;
@@ -55,7 +55,7 @@ fn of_two_simultaneous_jobs_one_runs() {
     let world = World::new();
     run_all(pairs(), |&(one, other)| {
         let place = world.place();
-        // Who wrote here last is in them, until whoever has just taken the lock says otherwise.
+        // They name the previous writer until the new holder of the lock has written its name.
         for folder in [place.cache(), place.staging()] {
             let _none = fs::remove_file(folder.join(".writer.lock"));
         }

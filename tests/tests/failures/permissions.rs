@@ -1,4 +1,4 @@
-//! Real permissions that are missing, as a user who has to ask for them.
+//! Missing permissions, tested as a user without root's privileges.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,12 +14,12 @@ use super::cells::run_all;
 use super::job::JOBS;
 use super::world::{World, files};
 
-/// A job as permissions count for it: by root as nobody, by anyone else as it is.
+/// A job that is subject to permissions: if the tests run as root, it runs as `nobody`.
 pub(crate) fn asking(job: Invocation) -> Invocation {
     if Uid::effective().is_root() { job.as_user(NOBODY) } else { job }
 }
 
-/// Whether nobody may start the programs.
+/// Whether the user of [`asking`] may start the programs.
 pub(crate) fn can_ask() -> bool {
     // Where it may not look into the folders above, starting is a panic.
     let version = || asking(Invocation::new("r3e-loader", Path::new("/"))).argument("--version").run().code();
@@ -61,7 +61,7 @@ fn assert_denied(text: &str, path: &str) {
     }
 }
 
-/// Boards have failed, and each that has tells that it was denied that path.
+/// Checks that boards have failed, and that the error of each names the denied path.
 #[track_caller]
 fn assert_failed(place: &Place, path: &str) {
     let failed = failed_boards(place);

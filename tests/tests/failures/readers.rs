@@ -1,4 +1,4 @@
-//! Readers that read all the time, while boards are promoted and indexes exported.
+//! Readers that read continuously while boards are promoted and indexes are exported.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

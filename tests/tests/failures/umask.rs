@@ -1,4 +1,4 @@
-//! What is published can be read by a web server of another user, whatever the umask of the process that wrote it.
+//! A web server of another user can read the published files, whatever the umask of the process that wrote them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

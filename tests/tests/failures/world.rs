@@ -1,5 +1,5 @@
-//! A service and a cache that is two days behind it, with boards missing and some left in staging: what every job of the
-//! matrix begins with, and what it has to come to.
+//! The initial state of every job of the matrix, and the expected result: a cache that is two days behind the service, with
+//! boards missing and some left in staging.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,8 +88,8 @@ impl World {
         copy_place(&self.template, place);
     }
 
-    /// What holds after any failure: all that front ends read is whole, each board is the one that was there or the one that
-    /// is served, and the index tells of no board that is not there.
+    /// Checks what must hold after any failure: all files that front ends read are complete, each board is either the old
+    /// one or the one being served, and the index has no boards that are not in the cache.
     #[track_caller]
     pub(crate) fn assert_nothing_lost(&self, place: &Place) {
         let cache = place.cache();
@@ -110,7 +110,7 @@ impl World {
         let (_top, _status) = (top_combinations(&cache), read_status(&cache));
     }
 
-    /// What holds after the next job: all is as if nothing had happened.
+    /// Checks what must hold after the next job: the state is as if nothing had failed.
     #[track_caller]
     pub(crate) fn assert_undisturbed(&self, place: &Place) {
         let cache = place.cache();

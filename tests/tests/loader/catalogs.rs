@@ -1,4 +1,4 @@
-//! Another catalogue for a cache that is there: what it adds is fetched, nothing else.
+//! A different catalogue for an existing cache: only the boards that it adds are fetched.
 
 use r3e_common::domain::Catalog;
 use r3e_tests::harness::{Differences, Place, assert_serves, driver_index};

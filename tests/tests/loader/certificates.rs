@@ -1,4 +1,4 @@
-//! Services whose certificate is not to be trusted: nothing is asked of them, and nothing in the cache changes.
+//! Services with untrusted certificates: no request is sent, and the cache does not change.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A job and a daemon in one control group: its limit counts, the job gives way, the daemon stays.
+//! A job and a daemon in the same control group: under pressure, the job backs off and the daemon keeps running.
 
 use std::fs;
 use std::time::Duration;

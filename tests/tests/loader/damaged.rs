@@ -1,4 +1,4 @@
-//! Files that are not what they should be, in the cache and in staging.
+//! Damaged and wrong files in the cache and in staging.
 
 use std::fs;
 use std::path::Path;

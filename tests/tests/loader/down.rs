@@ -1,4 +1,4 @@
-//! A service that is down, or goes down, or asks to be left alone.
+//! A service that is down, goes down, or asks clients to wait.
 
 use std::time::Duration;
 

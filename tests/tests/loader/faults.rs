@@ -1,4 +1,4 @@
-//! A service of which a third of all answers goes wrong, in every way it can.
+//! A service where a third of all responses have a fault, with faults of every kind.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Answers that are meant to hurt: they cost their board at most, and never the run or its memory.
+//! Hostile responses: at most, they fail their own board; they never end the run or exceed its memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

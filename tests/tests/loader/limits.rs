@@ -1,4 +1,4 @@
-//! A memory limit is kept, or refused where it is too small.
+//! Memory limits are obeyed, or refused if they are too small.
 
 use std::fs;
 use std::sync::Arc;

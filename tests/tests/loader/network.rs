@@ -1,4 +1,4 @@
-//! The wire of production: TLS, with each version of HTTP, and connections that fail or go silent.
+//! The network as in production: TLS with each HTTP version, and connections that fail or go silent.
 
 use std::time::Duration;
 

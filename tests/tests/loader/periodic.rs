@@ -1,4 +1,4 @@
-//! The index while a run goes on, and the lines that operators wait for at its end.
+//! The periodic index during a run, and the log lines at its end that operators rely on.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Proxies: one that works, and those that are dead, refuse, or are none.
+//! Proxies: working, unreachable, refusing, or not a proxy at all.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! Sessions end, and cookies are set in many ways: neither costs a board.
+//! Expiring sessions, and different ways of setting cookies: no board fails because of either.
 
 use r3e_tests::harness::{Differences, Ended, Place, assert_serves, driver_index, grid};
 use r3e_tests::sim::{Cookies, SessionEnd, SimOptions, Simulator, Stats};

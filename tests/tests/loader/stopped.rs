@@ -1,4 +1,4 @@
-//! Stopped by a signal: soon, in order, and nothing that has arrived is lost.
+//! A signal stops a job promptly and cleanly, and no fetched board is lost.
 
 use std::fs::{self, File};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A service that wants fewer requests, later requests, or requests elsewhere.
+//! A service that throttles (429), delays (`Retry-After`) or redirects requests.
 
 use std::time::Duration;
 

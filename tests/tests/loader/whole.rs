@@ -1,4 +1,4 @@
-//! The whole catalogue at the real service's size, and how the service sees it.
+//! The whole catalogue at the size of the real service, and the requests that the service sees.
 
 use std::fs;
 use std::time::Duration;

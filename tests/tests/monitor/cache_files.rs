@@ -1,4 +1,4 @@
-//! `/cache/…`: the published files and nothing else, in the form that each client takes.
+//! `/cache/…`: serves only published files, in an encoding that the client accepts.
 
 use std::fs;
 use std::os::unix::fs::symlink;

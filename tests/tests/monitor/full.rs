@@ -1,4 +1,4 @@
-//! A disk that is full is reported while the watch goes on, and nothing of finished jobs is lost.
+//! A full disk is reported, the watch keeps running, and no record of a finished job is lost.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What may never answer: a pipe where the history belongs, which nobody writes to.
+//! A source that never answers: a pipe in place of the history, with no writer.
 
 use std::fs;
 

@@ -1,5 +1,4 @@
-//! What daemons hold of their own while they have nothing to do: `RssAnon`. Pages of the program itself do not count, for the kernel
-//! drops them when it needs them.
+//! The memory of idle daemons: `RssAnon`, which excludes pages of the executable, since the kernel can drop those.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Killed at any moment, a watch leaves a history that opens and is sound, and takes in every run exactly once.
+//! A watch that is killed at any moment leaves a valid history, and every run is imported exactly once.
 
 use r3e_tests::harness::{Place, events_at, until};
 

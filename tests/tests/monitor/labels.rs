@@ -1,4 +1,4 @@
-//! Labels of metrics are of a fixed set: whatever a job says, no new time series begins.
+//! Metric labels have a fixed set of values: no job can create a new time series.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What a watch outlasts: its history moved away, replaced, damaged, or where it may not write.
+//! What a watch survives: its history is moved, replaced, damaged, or not writable.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;

@@ -1,5 +1,5 @@
-//! Process ids that are not what they seem: containers that share a folder have the same ones, and the number of a process that
-//! was killed is another one's soon.
+//! Ambiguous process ids: containers that share a folder may have the same ids, and the id of a killed process may be
+//! reused.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;

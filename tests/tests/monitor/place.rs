@@ -1,4 +1,5 @@
-//! What these tests have in common: where a monitor runs, what jobs leave for it, and its history, read with SQLite itself.
+//! Shared by these tests: a folder for a monitor, records as jobs leave them, and a reader of the history that uses plain
+//! SQL.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;

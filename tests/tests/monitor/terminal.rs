@@ -1,4 +1,4 @@
-//! A real terminal, by tmux: a server of its own for each test, which ends with it.
+//! A real terminal, provided by tmux. Each test has its own tmux server.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,7 +14,7 @@ pub(crate) struct Terminal<'a> {
 }
 
 impl<'a> Terminal<'a> {
-    /// None, which is recorded, where there is no tmux.
+    /// Starts one. Without tmux, returns `None` and records a skipped test.
     #[track_caller]
     pub(crate) fn new(place: &'a Place) -> Option<Self> {
         let terminal = Self { tmux: r3e_needs::program("tmux")?, place };
@@ -70,7 +70,7 @@ impl<'a> Terminal<'a> {
         });
     }
 
-    /// Waits for that, and tells what is shown where it does not come.
+    /// Waits for this. If it does not appear, panics with what is shown instead.
     pub(crate) fn until(&self, what: &str, event: impl FnMut() -> bool) {
         struct Told<'a>(&'a Terminal<'a>);
         impl Drop for Told<'_> {
@@ -124,13 +124,13 @@ impl<'a> Terminal<'a> {
         self.asked(&["display-message", "-p", "#{alternate_on}"]).trim() == "1"
     }
 
-    /// Waits until it has ended with that code, and checks that the terminal is as it was.
+    /// Waits until it has ended with this exit code, and checks that the terminal is restored.
     pub(crate) fn has_ended_with(&self, code: i32) {
         self.shows(&format!("ended with {code}."));
         self.is_as_before();
     }
 
-    /// Checks that the terminal is as it was.
+    /// Checks that the terminal is restored.
     pub(crate) fn is_as_before(&self) {
         // It may have to read what was written last.
         self.until("it is as before", || {

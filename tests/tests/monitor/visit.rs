@@ -1,4 +1,4 @@
-//! A visit to the page to look things up: what a person types, presses, chooses and reads.
+//! Drives the look-up page as a person would: types, clicks, selects and reads.
 
 use std::fs;
 

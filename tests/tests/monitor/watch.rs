@@ -1,4 +1,4 @@
-//! A watch from its beginning to its end.
+//! The life of a watch, from start to stop.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Wrong use: each mistake has its exit code and a message that names it.
+//! Usage errors: each has its exit code and a message that names it.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The boards that are named, and no other.
+//! `boards`: fetches the named boards and no others.
 
 use std::fs;
 

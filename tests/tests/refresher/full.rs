@@ -1,4 +1,4 @@
-//! Every board, whatever its age; written only where it has changed.
+//! `full`: fetches all boards regardless of age, and rewrites only changed ones.
 
 use std::time::{Duration, SystemTime};
 

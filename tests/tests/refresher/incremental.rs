@@ -1,4 +1,4 @@
-//! The oldest boards first, each through to its final path.
+//! `incremental`: fetches the oldest boards first, and writes each to its final path at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -25,7 +25,7 @@ fn loaded(side: u32, options: SimOptions) -> (Simulator, Place) {
     loaded_by(side, options, |loader| loader)
 }
 
-/// Likewise, with the loader set up as it is said.
+/// Like [`loaded`], but `set_up` configures the loader.
 fn loaded_by(side: u32, options: SimOptions, set_up: impl Fn(Invocation) -> Invocation) -> (Simulator, Place) {
     let catalog = grid(side, side);
     let place = Place::with_catalog(&catalog);
@@ -52,7 +52,7 @@ fn change(sim: &Simulator, boards: &[Combination]) {
     }
 }
 
-/// Which file stands at each board's path (a new one has another number), and when it was written.
+/// The inode and modification time of the file at each board's path. A replaced file has a different inode.
 fn files(place: &Place, sim: &Simulator) -> BTreeMap<Combination, (u64, SystemTime)> {
     let of_board = |board| {
         let metadata = board_file(&place.cache(), board).metadata().unwrap();
@@ -61,7 +61,7 @@ fn files(place: &Place, sim: &Simulator) -> BTreeMap<Combination, (u64, SystemTi
     sim.world().catalog().combinations().map(of_board).collect()
 }
 
-/// The boards of which another file stands there now.
+/// The boards whose file was replaced.
 fn rewritten(
     before: &BTreeMap<Combination, (u64, SystemTime)>,
     now: &BTreeMap<Combination, (u64, SystemTime)>,
@@ -69,7 +69,7 @@ fn rewritten(
     before.keys().copied().filter(|board| before[board].0 != now[board].0).collect()
 }
 
-/// Lets every board look as if it had been written an hour ago.
+/// Sets the modification time of every board to an hour ago.
 fn age_all(place: &Place, sim: &Simulator) {
     for board in sim.world().catalog().combinations() {
         age(&board_file(&place.cache(), board), Duration::from_hours(1));

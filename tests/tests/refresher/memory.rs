@@ -1,4 +1,4 @@
-//! What a job holds at the real service's size.
+//! The memory of a job at the size of the real service.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! The multiplayer ratings: fetched once after the boards and published beside them; if they cannot be had, what was published
-//! stays and nothing else suffers.
+//! The multiplayer ratings: fetched once, after the boards, and published with them. If they cannot be fetched, the earlier
+//! ones stay, and nothing else is affected.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A full refresh that was stopped or killed goes on where it was.
+//! A full refresh that was stopped or killed resumes where it was.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Boards of a service that tells their versions are asked for only if they have changed.
+//! If the service sends `ETag` or `Last-Modified`, boards are requested conditionally and sent only if they have changed.
 
 use r3e_tests::harness::{Differences, Invocation, assert_serves, driver_index};
 use r3e_tests::sim::SimOptions;

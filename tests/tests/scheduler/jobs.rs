@@ -1,4 +1,4 @@
-//! Which jobs are started when, what becomes of those that fail, and what is told of it.
+//! Which jobs are started when, what happens if they fail, and what is logged and reported about it.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The real scheduler, with jobs that are real, and with jobs that do as they are told.
+//! The real scheduler, with real jobs and with scripted fake jobs.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![expect(clippy::print_stdout, reason = "tests tell what they measured")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]

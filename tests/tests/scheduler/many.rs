@@ -1,4 +1,5 @@
-//! After a hundred jobs, among them failing, killed and hanging ones, the scheduler holds what it held after the second.
+//! The scheduler does not accumulate anything: after a hundred jobs (some fail, hang or are killed) it uses what it used
+//! after the second.
 
 use std::fs;
 

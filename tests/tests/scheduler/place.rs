@@ -1,4 +1,4 @@
-//! What these tests have in common: a scheduler about to run, jobs that do as they are told, and what was logged.
+//! Shared by these tests: a scheduler ready to run, scripted fake jobs, and the log.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -39,7 +39,7 @@ pub(crate) fn log(place: &Place) -> String {
     fs::read_to_string(place.path("log")).unwrap_or_default()
 }
 
-/// What it logs, told apart by level and fields.
+/// The events that it logs, identified by level and fields.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Logged {
     /// A job was started.
@@ -93,7 +93,7 @@ impl Logged {
     }
 }
 
-/// Waits until it has logged that so often.
+/// Waits until it has logged this event this many times.
 pub(crate) fn logged(place: &Place, what: Logged, times: usize) {
     until(&format!("{what:?} is logged {times} times"), || what.events(place).len() >= times);
 }
@@ -129,7 +129,7 @@ pub(crate) fn trigger(place: &Place, text: &str) {
     fs::rename(hidden, place.cache().join("refresh_now")).unwrap();
 }
 
-/// Stops it and checks that it went in order: its closing line, exit code 0, and no process of its left.
+/// Stops it and checks for a clean stop: its closing line, exit code 0, and no process left behind.
 pub(crate) fn stopped(place: &Place, running: Running) -> String {
     running.signal("TERM");
     ended(place, running)
@@ -145,14 +145,14 @@ pub(crate) fn ended(place: &Place, running: Running) -> String {
     log
 }
 
-/// Whether it was ended before it had stopped: its time was over.
+/// Whether it was ended by force because its time was up.
 pub(crate) fn was_forced(log: &str) -> bool {
     events_with(log, &["signal"]).iter().any(|it| it.level == "ERROR")
 }
 
 /// No process works in that folder, and no socket is left.
 pub(crate) fn nothing_left(place: &Place) {
-    // What was killed is gone a moment later.
+    // A killed process disappears with a short delay.
     until("no process of it is left", || working_in(&place.path("")).is_empty());
     let sockets = fs::read_dir(place.path("run")).into_iter().flatten().map(|it| it.unwrap().path());
     let sockets: Vec<PathBuf> = sockets.filter(|path| path.extension().is_some_and(|it| it == "sock")).collect();

@@ -1,4 +1,4 @@
-//! The whole of it, with the real programs: a load at the start, and what the trigger file asks for.
+//! The whole system with the real programs: a load at the start, and a refresh requested by the trigger file.
 
 use r3e_tests::harness::{Differences, Place, assert_serves, board_files, driver_index, events, grid};
 use r3e_tests::sim::{SimOptions, Simulator};

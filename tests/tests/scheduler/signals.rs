@@ -1,4 +1,4 @@
-//! What a parent left of signals, and children that other processes left.
+//! Signal dispositions inherited from the parent, and orphans of other processes.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Stopped at any moment, once, twice or three times: it ends in time, in order, and leaves nothing behind.
+//! One, two or three stop signals at any moment: the scheduler stops in time, cleanly, and leaves nothing behind.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;

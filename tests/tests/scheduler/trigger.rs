@@ -1,4 +1,4 @@
-//! The trigger file: noticed, taken, kept while a job is at work, and never lost.
+//! The trigger file: it is noticed, taken, kept while a job runs, and never lost.
 
 use std::fs;
 use std::io::Write as _;

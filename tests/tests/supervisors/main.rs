@@ -1,7 +1,7 @@
-//! The files of `deploy/` under the real supervisors, with nothing adjusted but paths and the user, and what daemons tell their
-//! supervisor at a real socket.
+//! The files of `deploy/` under real supervisors, with only paths and the user adjusted, and supervisor notification over a
+//! real socket.
 //!
-//! The test of a supervisor that is not on this machine is skipped.
+//! Tests of supervisors that are not installed are skipped.
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and change it, without the programs' own code")]
 

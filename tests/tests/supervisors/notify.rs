@@ -1,4 +1,4 @@
-//! What the real daemons tell at a real socket, where systemd would listen.
+//! The notifications that the real daemons send to a socket, as systemd would receive them.
 
 use std::collections::VecDeque;
 use std::fs;

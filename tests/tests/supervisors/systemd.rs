@@ -1,4 +1,4 @@
-//! The units, as far as systemd can tell without running them; and whether their figures go together.
+//! The systemd units, checked as far as possible without running them, and the consistency of their limits.
 
 use std::fs;
 

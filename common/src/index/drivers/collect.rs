@@ -10,7 +10,7 @@ use crate::index::staged::Staged;
 use crate::index::writer::{Range, Writer};
 
 impl Drivers {
-    /// Adds the drivers of all rows. Of equally new results, the one whose row comes first counts.
+    /// Adds the drivers of all rows. If results are equally new, the first row counts.
     fn add(&mut self, columns: &Columns) {
         let mut numbers: Vec<Vec<u32>> = columns.shards().iter().map(|it| vec![0; it.strings.len()]).collect();
         for place in 0..columns.order.rows() {
@@ -31,7 +31,7 @@ impl Drivers {
             ] {
                 let older = before.map(|(_, newest)| newest).zip(of_newest);
                 if is_newest && !text.is_empty() {
-                    // What the newest result has is not kept twice.
+                    // No earlier value is needed if the newest result has one.
                     earlier.remove(&driver);
                 } else if is_newest {
                     if let Some((stamp, old)) = older.filter(|(_, old)| *old != Text(0)) {

@@ -33,7 +33,7 @@ struct ScopeFiles {
     count: usize,
 }
 
-/// What it was updated at comes last, and is added as text.
+/// The time of the update follows as the last member; it is appended as text.
 #[derive(Serialize)]
 struct Manifest {
     overall: Files,
@@ -57,7 +57,7 @@ struct Row<'a> {
     entries: u32,
 }
 
-/// What a list is of.
+/// The subject of a list.
 #[derive(Debug, Clone)]
 struct About {
     /// The beginning of the names of its files.
@@ -67,7 +67,7 @@ struct About {
     name: String,
 }
 
-/// A list to be written: the numbers of tallies in its order.
+/// A list to write; `listed` has the indices of its tallies, in order.
 struct List<'a> {
     about: &'a About,
     metric: Metric,
@@ -87,7 +87,7 @@ impl About {
 }
 
 impl Statistics<'_> {
-    /// Writes all lists, and last what names them; `now` is when.
+    /// Writes all lists, and finally the manifest that names them, dated `now`.
     pub(in super::super) fn write(
         &self,
         now: &str,

@@ -1,8 +1,8 @@
-//! What is counted of a driver, and what lists are sorted by.
+//! A driver's figures, and the metrics by which lists are sorted.
 
 use std::cmp::Ordering;
 
-/// What is counted of a driver's results in a scope.
+/// A driver's figures in a scope.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tally {
     pub(super) driver: u32,
@@ -21,7 +21,7 @@ impl Tally {
         Self { driver, entries: 0, poles: 0, podiums: 0, bested: 0, average: 0.0, rated: 0 }
     }
 
-    /// Counts a result in: a position on a board of so many entries.
+    /// Adds a result: a position on a board with `of` entries.
     pub(super) fn add(&mut self, position: u32, of: u32) {
         self.entries += 1;
         self.poles += u32::from(position == 1 && of >= 2);
@@ -34,7 +34,7 @@ impl Tally {
         }
     }
 
-    /// All results are in.
+    /// Computes the average once all results are added.
     pub(super) fn end(&mut self) {
         if self.rated > 0 {
             self.average = rounded(self.average / f64::from(self.rated) * 100.0);
@@ -47,14 +47,14 @@ impl Tally {
     }
 }
 
-/// Two decimals, but four where two would leave nothing of it, and below 0.
+/// Rounds to two decimals, or to four if the value is negative or would become 0.
 fn rounded(percent: f64) -> f64 {
     let scale = if percent == 0.0 || percent >= 0.01 { 100.0 } else { 10_000.0 };
-    // Adding 0 makes 0 of -0.
+    // Adding 0 turns -0 into 0.
     (percent * scale).round() / scale + 0.0
 }
 
-/// What a list is sorted by.
+/// The metric by which a list is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Metric {
     Poles,
@@ -78,8 +78,8 @@ impl Metric {
         }
     }
 
-    /// The numbers of those tallies that the list admits and `admits` too, in its order, `limit` at most. Of each driver, `names`
-    /// has the place of the name among all names.
+    /// The indices of up to `limit` tallies, best first. A tally is listed if it has anything to show for this metric and
+    /// `admits` accepts it. `names` has the rank of each driver's name, which breaks ties.
     pub(super) fn list(
         self,
         tallies: &[Tally],
@@ -110,7 +110,7 @@ impl Metric {
         }
     }
 
-    /// The order of a list: the greatest first, equal ones by name and then by id.
+    /// The order of a list: largest first; ties by name and then by id.
     fn compare(self, a: &Tally, b: &Tally, names: &[u32]) -> Ordering {
         let (poles, bested) = (b.poles.cmp(&a.poles), b.bested.cmp(&a.bested));
         let (entries, average) = (b.entries.cmp(&a.entries), b.average.total_cmp(&a.average));

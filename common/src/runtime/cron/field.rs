@@ -17,13 +17,13 @@ impl Set {
         if rest == 0 { None } else { i8::try_from(rest.trailing_zeros()).ok() }
     }
 
-    /// Of days of the week: 7 is Sunday as well, which is 0.
+    /// For days of the week: treats 7 as 0, since both are Sunday.
     pub(super) fn with_seven_as_zero(self) -> Self {
         Self((self.0 | self.0 >> 7) & 0x7f)
     }
 }
 
-/// What a field is.
+/// The definition of a field.
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
@@ -53,8 +53,8 @@ impl Field {
         CronError::Part { field: name, found: part.chars().take(20).collect(), expected }
     }
 
-    /// The numbers of one part, as bits. Only `*` and ranges have steps: whether 5/15 means more than 5 depends on whom one
-    /// asks.
+    /// The numbers of one part, as bits. Only `*` and ranges may have steps: cron implementations disagree about what 5/15
+    /// means.
     fn part(&self, part: &str) -> Option<u64> {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => (range, Some(number(step).filter(|step| (1..=self.max).contains(step))?)),

@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 
 use super::{At as _, FsError};
 
-/// How often the kernel is asked again. It gives up on a `..` in a link whenever anything on the machine is renamed meanwhile.
+/// How often to retry `openat2`. It fails with `EAGAIN` for a `..` in a link whenever anything on the machine is renamed.
 const MAX_TRIES: usize = 1000;
 
 /// A folder whose files may be given to anyone. It may itself be a symbolic link.

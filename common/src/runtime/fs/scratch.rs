@@ -1,4 +1,4 @@
-//! Memory files, which are not in the memory of the process.
+//! Memory files (`memfd_create`), which do not count as memory of the process.
 
 use std::fs::File;
 use std::io;

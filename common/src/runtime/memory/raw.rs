@@ -20,7 +20,7 @@ pub(super) struct Settings(*const c_char);
 // SAFETY: it points to a constant.
 unsafe impl Sync for Settings {}
 
-/// One background thread returns what has been free for a second. Two arenas are enough for two cores.
+/// One background thread returns memory that has been free for a second. Two arenas are enough for two cores.
 const TUNING: &CStr = c"background_thread:true,max_background_threads:1,narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
 // SAFETY: jemalloc, built with this prefix, declares `const char *_rjem_malloc_conf`.
