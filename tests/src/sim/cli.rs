@@ -85,7 +85,7 @@ pub struct Arguments {
     /// Never compress.
     #[arg(long)]
     no_gzip: bool,
-    /// Send an ETag with each page, and 304 if the client already has the page.
+    /// Send an entity tag with each page, and 304 if the client already has the page.
     #[arg(long)]
     etag: bool,
     /// Number of listing requests after which a session expires.

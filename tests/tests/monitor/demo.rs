@@ -14,7 +14,7 @@ fn the_demonstration_serves_its_result_until_ctrl_c() {
     let (_, monitor) = (program("r3e-loader"), program("r3e-monitor"));
     let demo = Invocation::new("r3e-demo", &place.path("")).executable(program_beside("r3e-demo"));
     let demo = demo.arguments(&["--look", "--programs"]).argument(monitor.parent().unwrap());
-    let demo = demo.argument("--folder").argument(&place.path("demo"));
+    let demo = demo.argument("--folder").argument(place.path("demo"));
     let mut running = demo.stdout_to(output.clone()).spawn();
     let mut address = None;
     until("it serves or has failed", || {
