@@ -225,7 +225,7 @@ fn names_from_right_to_left_long_names_and_equal_names_are_shown_whole() {
 #[test]
 fn fields_of_any_type_cost_no_board_and_an_address_that_was_cut_shows_the_page() {
     let options = SimOptions { entries: 300, drivers: 60, odd_rate: 1.0, ..SimOptions::default() };
-    let (sim, place) = simulated(3, 4, options);
+    let (sim, place) = simulated(5, 6, options);
     let Some(mut page) = published(&sim, place) else { return };
     let boards = page.file("cache/all_combinations.json.gz")["results"].as_array().unwrap().clone();
     assert!(boards.len() >= 6, "{}", boards.len());
