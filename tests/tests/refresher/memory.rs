@@ -19,6 +19,7 @@ fn peak(ended: &Ended) -> u64 {
 }
 
 #[test]
+#[ignore = "size: takes a minute and a half"]
 fn no_job_passes_100_mb_and_none_grows_with_its_boards() {
     let sim = Simulator::start(SimOptions::default()).unwrap();
     let place = Place::new();
