@@ -215,9 +215,9 @@ impl<'a> Pass<'a> {
             change(&mut shard);
             return false;
         }
-        let before = shard.reserved_bytes();
+        let before = shard.reserved_bytes(self.setup.keying);
         change(&mut shard);
-        let after = shard.reserved_bytes();
+        let after = shard.reserved_bytes(self.setup.keying);
         // Wraps around to subtract.
         let taken = self.taken.fetch_add(after.wrapping_sub(before), Relaxed).wrapping_add(after.wrapping_sub(before));
         taken > self.limit.load(Relaxed)
@@ -245,7 +245,7 @@ impl<'a> Pass<'a> {
             for shard in &mut shards {
                 shard.narrow(&upper, self.setup.keying);
             }
-            self.taken.store(shards.iter().map(|shard| shard.reserved_bytes()).sum(), Relaxed);
+            self.taken.store(shards.iter().map(|shard| shard.reserved_bytes(self.setup.keying)).sum(), Relaxed);
             narrowed = true;
         }
         if narrowed {

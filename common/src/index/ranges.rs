@@ -13,7 +13,6 @@ use super::key::KeyRange;
 use super::keying::Keying;
 use super::pass::{Pass, Read, Reader, Setup};
 use super::sample::Distribution;
-use super::shard::Shard;
 use crate::domain::{Catalog, Ordinal, Ratings};
 use crate::runtime::config::IndexFormat;
 use crate::store::Cache;
@@ -237,7 +236,7 @@ impl<'a> Ranges<'a> {
             self.range = shard.range.clone();
         }
         if rows > 0 {
-            let bytes: usize = shards.iter().map(Shard::reserved_bytes).sum();
+            let bytes: usize = shards.iter().map(|it| it.reserved_bytes(self.keying)).sum();
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let row_bytes = bytes as f64 / rows as f64;
             self.row_bytes = row_bytes;

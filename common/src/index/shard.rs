@@ -102,10 +102,12 @@ impl Shard {
         self.boards.iter().map(|board| (board.ordinal, self.strings.get(board.name), board.entries))
     }
 
-    /// Memory use in bytes, including what growing and sorting may need on top.
-    pub(super) fn reserved_bytes(&self) -> usize {
+    /// Memory use in bytes, including what growing and sorting may need on top, and the table of drivers that is made from rows
+    /// by name. Once rows are in the order of their drivers, that table exists and is counted elsewhere.
+    pub(super) fn reserved_bytes(&self, keying: Keying<'_>) -> usize {
         let lists = self.odd_seconds.capacity() * size_of::<f64>() * 3;
-        self.rows.bytes() + self.rows.len() * ORDER_BYTES + self.strings.reserved_bytes() + lists + self.driver_bytes
+        let drivers = if matches!(keying, Keying::Name) { self.driver_bytes } else { 0 };
+        self.rows.bytes() + self.rows.len() * ORDER_BYTES + self.strings.reserved_bytes() + lists + drivers
     }
 
     /// Memory use of rows and strings in bytes.
