@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::de::Error as _;
 use serde_json::value::RawValue;
 
-use super::json;
+use super::json::{self, Sink};
 
 /// Drivers further behind are left out. Front ends highlight the first 200.
 const MAX_POSITION: u32 = 5000;
@@ -46,49 +45,45 @@ pub struct Rating {
 /// # Errors
 /// If the text is not a JSON array, or has no ratings.
 pub fn read_ratings(text: &str) -> Result<Vec<Rating>, serde_json::Error> {
-    serde_json::from_str::<List>(text).map(|it| it.0)
+    let mut list = List::default();
+    json::walk(text, &[], &mut list)?;
+    let List { mut ratings, .. } = list;
+    // In order already, unless the service is wrong. The sort is stable, so the first of a repeated position stays.
+    ratings.sort_by_key(|it| it.position);
+    let mut positions = HashSet::new();
+    ratings.retain(|it| !it.active || positions.insert(it.position));
+    if ratings.is_empty() { Err(serde_json::Error::custom("no ratings in it")) } else { Ok(ratings) }
 }
 
-struct List(Vec<Rating>);
-
-impl<'de> Deserialize<'de> for List {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ListVisitor)
-    }
+/// The drivers read so far.
+#[derive(Default)]
+struct List {
+    ratings: Vec<Rating>,
+    /// The highest position of an active driver.
+    last: u32,
 }
 
-struct ListVisitor;
+impl<'a> Sink<'a> for List {
+    type Element = &'a RawValue;
 
-impl<'de> Visitor<'de> for ListVisitor {
-    type Value = List;
+    fn member(&mut self, _: usize, _: &str, _: &'a RawValue) {}
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an array of ratings")
+    fn begin(&mut self) {
+        *self = Self::default();
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List, A::Error> {
-        let (mut ratings, mut last) = (Vec::new(), 0);
-        while let Some(element) = elements.next_element::<&RawValue>()? {
-            let Some((user_id, name, place)) = read_driver(element) else { continue };
-            let active = place.is_some();
-            let position = place.unwrap_or(last + 1);
-            let limit = if active { MAX_POSITION } else { MAX_POSITION - 1 };
-            if !(1..=limit).contains(&position) || ratings.len() == MAX_RATINGS {
-                continue;
-            }
-            if active {
-                last = position.max(last);
-            }
-            ratings.push(Rating { user_id, name, position, active });
+    fn element(&mut self, element: &'a RawValue) {
+        let Some((user_id, name, own)) = read_driver(element) else { return };
+        let active = own.is_some();
+        let position = own.unwrap_or(self.last + 1);
+        let limit = if active { MAX_POSITION } else { MAX_POSITION - 1 };
+        if !(1..=limit).contains(&position) || self.ratings.len() == MAX_RATINGS {
+            return;
         }
-        // In order already, unless the service is wrong; stable, so of a repeated position the first stays.
-        ratings.sort_by_key(|it| it.position);
-        let mut positions = HashSet::new();
-        ratings.retain(|it| !it.active || positions.insert(it.position));
-        if ratings.is_empty() {
-            return Err(Error::custom("there is no rating in it"));
+        if active {
+            self.last = position.max(self.last);
         }
-        Ok(List(ratings))
+        self.ratings.push(Rating { user_id, name, position, active });
     }
 }
 
