@@ -225,7 +225,7 @@ impl<'a> Ranges<'a> {
         }
     }
 
-    /// Takes the columns that a pass has read, and its range, which it may have narrowed.
+    /// Ends a pass: keeps its columns, and the range that it may have narrowed.
     fn take(&mut self, pass: Pass<'_>) -> Result<(), IndexError> {
         let (shards, largest) = pass.end();
         let rows = shards.iter().map(|shard| shard.rows.len()).sum();
