@@ -8,7 +8,7 @@ use r3e_tests::harness::{Place, board_files, events_at, grid, gunzip, gzip, unti
 use r3e_tests::sim::{SimOptions, Simulator};
 
 use crate::http::Server;
-use crate::place::log;
+use crate::place::{ARCHIVE_STATUS, log, put_archive};
 
 /// A cache that a loader made, of some hundred boards with entries.
 pub(crate) fn loaded() -> Place {
@@ -53,7 +53,11 @@ fn each_published_file_comes_as_front_ends_read_it() {
     let (largest, _) = boards.iter().max_by_key(|(_, it)| it.entries.len()).unwrap();
     let path = format!("track_{}/class_{}.json.gz", largest.track, largest.class);
     let linked = format!("tracks/{path}");
+    put_archive(&place, "status.json", ARCHIVE_STATUS);
+    put_archive(&place, "1693-1703.json", r#"{"board":"1693-1703","records":[]}"#);
     for name in [
+        "archive/status.json",
+        "archive/1693-1703.json",
         "driver_index.json.gz",
         "top_combinations.json",
         "status.json",
@@ -201,6 +205,9 @@ fn nothing_outside_and_nothing_hidden_is_given() {
     fs::create_dir_all(cache.join(".damaged")).unwrap();
     fs::write(cache.join(".damaged/status.json"), "secret").unwrap();
     fs::write(cache.join("index/.mirror.json.gz.tmp"), "secret").unwrap();
+    for name in [".status.json.tmp", "01-2.json", "x.json", "1.parquet"] {
+        put_archive(&place, name, "secret");
+    }
     fs::create_dir_all(cache.join("track_7")).unwrap();
     fs::write(cache.join("track_7/.class_8.json.gz.tmp"), "secret").unwrap();
     symlink("../../secret", cache.join("track_7/class_1.json.gz")).unwrap();
@@ -250,6 +257,13 @@ fn nothing_outside_and_nothing_hidden_is_given() {
         "tracks/track_8/class_1.json.gz",
         "tracks/track_102",
         "tracks/track_102/",
+        "archive",
+        "archive/",
+        "archive/.status.json.tmp",
+        "archive/01-2.json",
+        "archive/x.json",
+        "archive/1.parquet",
+        "archive/1-2.json",
         "index/",
         "index/.mirror.json.gz.tmp",
         "index/entries/..%2f..%2f.scheduler.json.gz",
