@@ -103,15 +103,15 @@
   const recordLine = ({ laps = [], error = null }) => {
     by("record-line").hidden = laps.length === 0 && error === null;
     const hasSteps = laps.length > 1;
-    by("record-steps").toggleAttribute("hidden", !hasSteps);
+    for (const id of ["record-steps", "record-last"]) by(id).toggleAttribute("hidden", !hasSteps);
     by("record-count").parentElement.hidden = laps.length === 0;
-    by("record-first").textContent = "";
-    by("record-last").textContent = error ?? "";
+    by("record-first").textContent = error ?? "";
     if (laps.length === 0) return;
     const [first, last] = [laps[0], laps.at(-1)];
     const day = (it) => date(it.observed_at).split(" ")[0];
-    if (hasSteps) by("record-first").textContent = `${lap(first.laptime)} on ${day(first)}`;
-    by("record-last").textContent = `${lap(last.laptime)} since ${day(last)}`;
+    const now = `${lap(last.laptime)} since ${day(last)}`;
+    by("record-first").textContent = hasSteps ? `${lap(first.laptime)} on ${day(first)}` : now;
+    by("record-last").textContent = now;
     const [from, to] = [Date.parse(first.observed_at), Math.max(Date.now(), Date.parse(last.observed_at))];
     const x = (it) => (100 * (Date.parse(it.observed_at) - from)) / (to - from || 1);
     const y = (it) => 3 + (94 * (first.laptime_ms - it.laptime_ms)) / (first.laptime_ms - last.laptime_ms || 1);

@@ -312,7 +312,7 @@ fn the_record_of_a_board_is_shown_over_time_if_the_archive_knows_it() {
     // One record has no line.
     show(&mut page, &record_line(&board, &["Ana"]).to_string());
     assert!(is_hidden(&mut page, "record-steps"));
-    assert_eq!((page.text("record-last"), page.rows("record-laps").len()), ("1m 23.456s since 2026-11-01".into(), 1));
+    assert_eq!((page.text("record-first"), page.rows("record-laps").len()), ("1m 23.456s since 2026-11-01".into(), 1));
     page.fits("record");
 
     // Fields of any type.
@@ -331,7 +331,7 @@ fn the_record_of_a_board_is_shown_over_time_if_the_archive_knows_it() {
     }
     for garbage in ["", "7", "{}", "<html>", r#"{"records":{"length":3}}"#] {
         show(&mut page, garbage);
-        assert!(!is_hidden(&mut page, "record-last") && is_hidden(&mut page, "record-count"), "{garbage}");
+        assert!(!is_hidden(&mut page, "record-first") && is_hidden(&mut page, "record-count"), "{garbage}");
     }
     ends_well(page);
 }
