@@ -98,7 +98,7 @@
     const last = archive?.last_run;
     const archived = archive
       ? [
-          tile("Archive", `${count(archive.nights)} nights`, `${count(archive.rows)} rows, ${bytes(archive.bytes)}`),
+          tile("Nights recorded", count(archive.nights), `${count(archive.rows)} rows, ${bytes(archive.bytes)}`),
           tile("Last recorded", moment(Date.parse(last.recorded_at)), `${count(last.boards)} boards, ${count(last.rows)} rows`),
         ]
       : [];

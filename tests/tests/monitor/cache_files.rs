@@ -205,9 +205,6 @@ fn nothing_outside_and_nothing_hidden_is_given() {
     fs::create_dir_all(cache.join(".damaged")).unwrap();
     fs::write(cache.join(".damaged/status.json"), "secret").unwrap();
     fs::write(cache.join("index/.mirror.json.gz.tmp"), "secret").unwrap();
-    for name in [".status.json.tmp", "01-2.json", "x.json", "1.parquet"] {
-        put_archive(&place, name, "secret");
-    }
     fs::create_dir_all(cache.join("track_7")).unwrap();
     fs::write(cache.join("track_7/.class_8.json.gz.tmp"), "secret").unwrap();
     symlink("../../secret", cache.join("track_7/class_1.json.gz")).unwrap();
@@ -257,13 +254,6 @@ fn nothing_outside_and_nothing_hidden_is_given() {
         "tracks/track_8/class_1.json.gz",
         "tracks/track_102",
         "tracks/track_102/",
-        "archive",
-        "archive/",
-        "archive/.status.json.tmp",
-        "archive/01-2.json",
-        "archive/x.json",
-        "archive/1.parquet",
-        "archive/1-2.json",
         "index/",
         "index/.mirror.json.gz.tmp",
         "index/entries/..%2f..%2f.scheduler.json.gz",
@@ -304,6 +294,22 @@ fn nothing_outside_and_nothing_hidden_is_given() {
         let answer = server.raw(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         assert!(answer.starts_with(b"HTTP/1.1 400"), "{path:?}: {}", String::from_utf8_lossy(&answer));
     }
+    server.stop();
+}
+
+#[test]
+fn of_the_archive_only_status_and_record_lines_are_given() {
+    let place = Place::new();
+    let names = ["status.json", "1-2.json", "01-2.json", "x.json", "1.parquet", ".status.json.tmp"];
+    for name in names {
+        put_archive(&place, name, "secret");
+    }
+    symlink("status.json", place.cache().join("archive/3-4.json")).unwrap();
+    symlink("../../log", place.cache().join("archive/5-6.json")).unwrap();
+    let server = Server::start(&place);
+    let status = |name: &str| server.get(&format!("/cache/archive{name}"), &[]).status;
+    assert_eq!(names.map(|it| status(&format!("/{it}"))), [200, 200, 404, 404, 404, 404]);
+    assert_eq!(["/3-4.json", "/5-6.json", "/7-8.json", "", "/"].map(status), [200, 404, 404, 404, 404]);
     server.stop();
 }
 

@@ -73,7 +73,7 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
         "exit 3",
         "live, ",
         "600",
-        "30 nights",
+        "Nights recorded",
         "123,456 rows",
         "120 boards, 30,123 rows",
     ] {
