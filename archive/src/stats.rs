@@ -1,6 +1,8 @@
 //! How much is recorded.
 
-use datafusion::arrow::array::{Array as _, AsArray as _};
+use std::collections::BTreeSet;
+
+use datafusion::arrow::array::AsArray as _;
 use datafusion::arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -38,34 +40,33 @@ impl Stats {
     /// # Errors
     /// If a file cannot be read.
     pub async fn of(engine: &Engine, files: &Files) -> Result<Self, ArchiveError> {
-        let versions = engine
-            .rows(
-                "SELECT count(DISTINCT CAST(observed_at AS DATE)) AS nights, count(DISTINCT observed_at) AS runs, \
-                 count(DISTINCT CAST(track_id AS BIGINT) * 4294967296 + class_id) AS boards, count(*) AS versions, \
-                 min(observed_at) AS first, max(observed_at) AS last \
-                 FROM archive_rows WHERE position = 0",
-            )
+        let count = async |statement: &str| {
+            let rows = engine.rows(statement).await?;
+            let count = rows.first().map_or(0, |it| it.column(0).as_primitive::<Int64Type>().value(0));
+            Ok::<_, ArchiveError>(u64::try_from(count).unwrap_or_default())
+        };
+        let boards =
+            count("SELECT count(*) FROM (SELECT DISTINCT track_id, class_id FROM archive_rows WHERE position = 0)")
+                .await?;
+        let all = count("SELECT count(*) FROM archive_rows").await?;
+        let runs = engine
+            .rows("SELECT observed_at, count(*) FROM archive_rows WHERE position = 0 GROUP BY observed_at ORDER BY observed_at")
             .await?;
-        let all = engine.rows("SELECT count(*) FROM archive_rows").await?;
-        let count = |column: usize| {
-            let counts = versions.first().map(|it| it.column(column).as_primitive::<Int64Type>().value(0));
-            counts.and_then(|it| u64::try_from(it).ok()).unwrap_or_default()
-        };
-        let time = |column: usize| {
-            let times = versions.first()?.column(column).as_primitive::<TimestampMillisecondType>();
-            times.is_valid(0).then(|| Timestamp::from_millisecond(times.value(0)).ok()).flatten()
-        };
-        let all = all.first().map_or(0, |it| it.column(0).as_primitive::<Int64Type>().value(0));
+        let versions: i64 = runs.iter().flat_map(|it| it.column(1).as_primitive::<Int64Type>().values()).sum();
+        let times = runs.iter().flat_map(|it| it.column(0).as_primitive::<TimestampMillisecondType>().values());
+        let times: Vec<Timestamp> = times.filter_map(|it| Timestamp::from_millisecond(*it).ok()).collect();
+        let nights: BTreeSet<String> = times.iter().map(|it| it.strftime("%Y-%m-%d").to_string()).collect();
+        let versions = u64::try_from(versions).unwrap_or_default();
         Ok(Self {
-            nights: count(0),
-            runs: count(1),
-            boards: count(2),
-            versions: count(3),
-            rows: u64::try_from(all).unwrap_or_default() - count(3),
+            nights: nights.len() as u64,
+            runs: times.len() as u64,
+            boards,
+            versions,
+            rows: all - versions,
             files: files.live.len(),
             bytes: files.live.iter().map(|it| it.bytes).sum(),
-            first: time(4),
-            last: time(5),
+            first: times.first().copied(),
+            last: times.last().copied(),
         })
     }
 

@@ -8,6 +8,8 @@ use datafusion::arrow::datatypes::{Int64Type, TimestampMillisecondType, UInt32Ty
 use jiff::Timestamp;
 use r3e_common::domain::Combination;
 use r3e_common::runtime::fs;
+use r3e_common::store::{ArchiveRun, ArchiveStatus};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Recorded, Source, combination};
@@ -40,20 +42,17 @@ pub(super) async fn write(
             publish(&path, &json!({"board": board.to_string(), "records": records}))?;
         }
     }
-    let mut status = Stats::of(&engine, files).await?.to_json();
-    let last_run = json!({
-        "recorded_at": source.at.to_string(),
-        "boards": recorded.boards,
-        "rows": recorded.rows,
-        "gone": recorded.gone,
-        "damaged": recorded.damaged,
-    });
-    status["last_run"] = last_run;
+    let Stats { nights, runs, versions, rows, bytes, .. } = Stats::of(&engine, files).await?;
+    let Recorded { boards, gone, damaged, rows: recorded_rows, .. } = recorded;
+    let [boards, gone, damaged, recorded_rows] = [boards, gone, damaged, recorded_rows].map(|it| *it as u64);
+    let last_run = ArchiveRun { recorded_at: source.at, boards, rows: recorded_rows, gone, damaged };
+    let status = ArchiveStatus { recorded_at: source.at, nights, runs, versions, rows, bytes, last_run };
     publish(&folder.join("status.json"), &status)
 }
 
-fn publish(path: &Path, value: &Value) -> Result<(), ArchiveError> {
-    Ok(fs::publish_whole(path, format!("{value}\n").as_bytes())?)
+fn publish(path: &Path, value: &impl Serialize) -> Result<(), ArchiveError> {
+    let text = serde_json::to_vec(value).map_err(|error| ArchiveError::Query(error.to_string()))?;
+    Ok(fs::publish_whole(path, &text)?)
 }
 
 /// The records of each board with more than one version.
