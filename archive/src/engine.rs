@@ -16,7 +16,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::SortExpr;
+use datafusion::logical_expr::{LogicalPlan, SortExpr};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col};
 use futures_util::StreamExt as _;
@@ -160,7 +160,13 @@ impl Engine {
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let planned = tokio::time::timeout(self.timeout, self.context.sql_with_options(statement, options)).await;
         let planned = planned.map_err(|_| ArchiveError::Timeout(self.timeout))?;
-        planned.map_err(|error| errors::of_statement(statement, error))
+        let query = planned.map_err(|error| errors::of_statement(statement, error))?;
+        if let LogicalPlan::DescribeTable(_) = query.logical_plan() {
+            // It needs no cluster, and cannot be sent to one.
+            let plan = query.logical_plan().clone();
+            return Ok(DataFrame::new(SessionContext::new().state(), plan));
+        }
+        Ok(query)
     }
 
     /// The rows of a query, as they come.
@@ -186,13 +192,17 @@ impl Engine {
             let plan = query.create_physical_plan().await?;
             let job = self.cluster.as_ref().map(|it| Job::new(it, &plan));
             let mut rows = execute_stream(plan, context)?;
-            while let Some(batch) = rows.next().await {
-                each(batch?)?;
-            }
+            let ended = loop {
+                match rows.next().await {
+                    Some(Ok(batch)) => each(batch)?,
+                    Some(Err(error)) => break Err(error.into()),
+                    None => break Ok(()),
+                }
+            };
             if let Some(job) = job {
                 job.end();
             }
-            Ok(())
+            ended
         };
         tokio::time::timeout(self.timeout, all).await.map_err(|_| ArchiveError::Timeout(self.timeout))?
     }

@@ -98,6 +98,33 @@ const S3_HINTS: [(&str, &str); 8] = [
     ("AuthorizationHeaderMalformed", "AWS_REGION is not the region of the bucket"),
 ];
 
+/// What Ballista 55 cannot run, by its error, and what to do instead.
+const CLUSTER_LIMITS: [(&str, &str); 3] = [
+    (
+        "Expects PARTITION BY expression to be ordered",
+        "a window with PARTITION BY a column that WHERE fixes to one value (hint: leave the column out of PARTITION BY)",
+    ),
+    ("expected Dictionary(", "sorting or grouping by a Dictionary column (hint: cast it to VARCHAR)"),
+    ("reads information_schema together", "a query of information_schema together with other tables"),
+];
+
+/// How errors of a cluster that has gone look.
+const CLUSTER_GONE: [&str; 4] =
+    ["executors were lost", "h2 protocol error", "tcp connect error", "Stream closed without job completing"];
+
+/// The error of a job on a cluster, which is known by its text only; none if the text says nothing more.
+fn of_cluster(text: &str) -> Option<ArchiveError> {
+    if let Some((_, limit)) = CLUSTER_LIMITS.iter().find(|(error, _)| text.contains(error)) {
+        return Some(ArchiveError::Statement(format!("the cluster cannot run {limit}")));
+    }
+    if CLUSTER_GONE.iter().any(|it| text.contains(it)) {
+        return Some(ArchiveError::Cluster(format!("the cluster has gone: {}", first_line(text))));
+    }
+    let (code, hint) = S3_HINTS.iter().find(|(code, _)| text.contains(&format!("<Code>{code}")))?;
+    let message = format!("the cluster cannot read the archive: {hint} ({code}): {}", first_line(text));
+    Some(StoreError { exit: Exit::Configuration, message }.into())
+}
+
 impl StoreError {
     /// An error of a store whose address is `archive`, while `doing` something.
     pub(crate) fn new(archive: &str, doing: &str, error: &object_store::Error) -> Self {
@@ -187,7 +214,10 @@ impl From<DataFusionError> for ArchiveError {
             DataFusionError::ParquetError(cause) => {
                 Self::Damaged { file: "a file of the archive".to_owned(), problem: cause.to_string() }
             }
-            root => Self::Query(root.strip_backtrace()),
+            root => {
+                let text = root.strip_backtrace();
+                of_cluster(&text).unwrap_or(Self::Query(text))
+            }
         }
     }
 }

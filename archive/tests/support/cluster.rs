@@ -13,7 +13,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running cluster.
 pub struct Cluster {
-    pub scheduler: Process,
+    pub scheduler: Option<Process>,
     pub executors: Vec<Process>,
     /// As `--cluster` takes it.
     pub address: String,
@@ -82,7 +82,13 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(50));
         }
         let address = format!("http://127.0.0.1:{port}");
-        Self { scheduler, executors: Vec::new(), address, scheduler_port, folder: tempfile::tempdir().unwrap() }
+        Self {
+            scheduler: Some(scheduler),
+            executors: Vec::new(),
+            address,
+            scheduler_port,
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// Adds an executor with these variables, and waits until the scheduler has it.
