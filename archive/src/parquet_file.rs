@@ -32,7 +32,8 @@ fn properties() -> WriterPropertiesBuilder {
 }
 
 /// How recordings are written.
-pub(crate) fn recording() -> WriterProperties {
+#[must_use]
+pub fn recording() -> WriterProperties {
     properties().build()
 }
 
@@ -42,7 +43,8 @@ pub(crate) fn result() -> WriterProperties {
 }
 
 /// How merged files are written.
-pub(crate) fn merged() -> WriterProperties {
+#[must_use]
+pub fn merged() -> WriterProperties {
     properties()
         .set_data_page_row_count_limit(MERGED_PAGE_ROWS)
         .set_write_batch_size(MERGED_PAGE_ROWS)
@@ -51,21 +53,29 @@ pub(crate) fn merged() -> WriterProperties {
 }
 
 /// A file that is written to staging.
-pub(crate) struct NewParquet<'l> {
+pub struct NewParquet<'l> {
     writer: AsyncArrowWriter<BufWriter>,
     location: &'l Location,
     staged: Path,
 }
 
 impl<'l> NewParquet<'l> {
-    pub(crate) fn create(location: &'l Location, properties: WriterProperties) -> Result<Self, ArchiveError> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// If the columns cannot be written like that.
+    pub fn create(location: &'l Location, properties: WriterProperties) -> Result<Self, ArchiveError> {
         let staged = location.staged();
         let object = BufWriter::new(location.shared_store(), staged.clone());
         let writer = AsyncArrowWriter::try_new(object, std::sync::Arc::clone(&SCHEMA), Some(properties))?;
         Ok(Self { writer, location, staged })
     }
 
-    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<(), ArchiveError> {
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), ArchiveError> {
         self.writer.write(batch).await?;
         if self.writer.in_progress_size() > ROW_GROUP_BYTES {
             self.writer.flush().await?;
@@ -74,12 +84,18 @@ impl<'l> NewParquet<'l> {
     }
 
     /// What follows is in a row group of its own.
-    pub(crate) async fn begin_row_group(&mut self) -> Result<(), ArchiveError> {
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn begin_row_group(&mut self) -> Result<(), ArchiveError> {
         Ok(self.writer.flush().await?)
     }
 
     /// Ends the file, and returns its path in staging.
-    pub(crate) async fn finish(mut self) -> Result<Path, ArchiveError> {
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn finish(mut self) -> Result<Path, ArchiveError> {
         match self.writer.finish().await {
             Ok(_) => Ok(self.staged),
             Err(error) => Err(self.discard(error.into()).await),
@@ -87,7 +103,7 @@ impl<'l> NewParquet<'l> {
     }
 
     /// Removes what was written, and returns the error that made it useless.
-    pub(crate) async fn discard(self, error: ArchiveError) -> ArchiveError {
+    pub async fn discard(self, error: ArchiveError) -> ArchiveError {
         drop(self.writer);
         if let Err(left) = self.location.remove(&self.staged).await {
             tracing::warn!(file = %self.staged, error = %left, exit = left.exit().code(), "cannot remove an unfinished file");
