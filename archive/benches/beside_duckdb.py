@@ -2,7 +2,7 @@
 
     python benches/beside_duckdb.py ARCHIVE [PROGRAM]
 
-ARCHIVE is a folder made by `cargo run --release --example generate`. Each question runs three times in each engine, in turn; the best
+ARCHIVE is a folder made by r3e-archive-generate. Each question runs three times in each engine, in turn; the best
 counts. r3e-archive is a process for each question, so its time includes its start; DuckDB is asked in this process, which has opened the
 files before, within the same memory limit and with as many threads as there are cores.
 """

@@ -101,13 +101,12 @@ pub async fn record(
         let changes = Changes::find(&source.cache, &source.catalog, &known)?;
         let mut recorded = Recorded::default();
         if changes.boards.is_empty() {
-            pages::write(location, &files, source, place, &recorded, &[]).await?;
+            pages::write(location, source, place, &recorded, &[]).await?;
             return Ok(recorded);
         }
         let changed: Vec<Combination> = changes.boards.iter().map(|(board, _)| *board).collect();
         if append(location, source, changes, (files.last() + 1, observed_ms), stop, &mut recorded).await? {
-            let files = location.files().await?;
-            pages::write(location, &files, source, place, &recorded, &changed).await?;
+            pages::write(location, source, place, &recorded, &changed).await?;
             return Ok(recorded);
         }
         tracing::info!("another process recorded at the same time: comparing again");

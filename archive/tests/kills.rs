@@ -10,7 +10,9 @@ use serde_json::Value;
 use support::{Boards, Place, World, night_time, verify};
 
 /// How often each command is killed.
-const KILLS: i64 = 100;
+const KILLS: i64 = 20;
+/// How often in the soak.
+const SOAK_KILLS: i64 = 100;
 
 /// What the archive must have: the versions of each board, with the number of entries, `None` while it is gone.
 type History = BTreeMap<Combination, Vec<Option<usize>>>;
@@ -68,13 +70,23 @@ fn took(work: impl FnOnce()) -> Duration {
 
 #[test]
 fn recordings_that_are_killed_lose_and_double_nothing() {
+    recordings_are_killed(KILLS);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn soak_of_recordings_that_are_killed() {
+    recordings_are_killed(SOAK_KILLS);
+}
+
+fn recordings_are_killed(kills: i64) {
     let place = Place::new();
     let mut world = World::new(7, 25);
     let (mut history, mut before) = (History::new(), Boards::new());
     place.publish(&world.boards);
     let usual = took(|| drop(place.record(&night_time(1))));
     append(&mut history, &before, &world.boards);
-    for kill in 1..=KILLS {
+    for kill in 1..=kills {
         before = world.boards.clone();
         world.night();
         place.publish(&world.boards);
@@ -112,6 +124,16 @@ fn of_recordings_at_the_same_time_one_counts() {
 
 #[test]
 fn compactions_that_are_killed_lose_and_double_nothing() {
+    compactions_are_killed(KILLS);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn soak_of_compactions_that_are_killed() {
+    compactions_are_killed(SOAK_KILLS);
+}
+
+fn compactions_are_killed(kills: i64) {
     let place = Place::new();
     let mut world = World::new(9, 25);
     for night in 1..=60 {
@@ -124,8 +146,8 @@ fn compactions_that_are_killed_lose_and_double_nothing() {
         |place: &Place| -> Vec<Value> { place.sql("SELECT count(*) AS rows, sum(laptime_ms) AS laps FROM entries") };
     let rows = entries(&place);
     let usual = Duration::from_millis(400);
-    for kill in 0..KILLS {
-        kill_after(&place, &["compact", "--keep", "0s"], usual * u32::try_from(kill).unwrap() / 100);
+    for kill in 0..kills {
+        kill_after(&place, &["compact", "--keep", "0s"], usual * u32::try_from(kill * 100 / kills).unwrap() / 100);
         if kill % 10 == 0 {
             assert_recorded(&place, &before);
             assert_eq!(entries(&place), rows, "after kill {kill}");

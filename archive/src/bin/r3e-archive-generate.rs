@@ -1,4 +1,4 @@
-//! `cargo run --release --example generate -- FOLDER ROWS`: makes an archive of about that many entries, in the shape of the real service:
+//! `cargo run --release --features generate --bin r3e-archive-generate -- FOLDER ROWS`: makes an archive of about that many entries, in the shape of the real service:
 //! 60,000 drivers, 14,700 boards of very different sizes, of which a tenth changes each night. Past months are merged as they end.
 
 use std::time::Duration;
