@@ -37,7 +37,7 @@ fn phases_are_words_of_a_fixed_set_and_what_varies_is_figures() {
     let _ended = running.wait().with_code(0);
     let known = |program: &str| -> &[&str] {
         match program {
-            "r3e-scheduler" => &["starting", "waiting", "load", "refresh", "boards", "stopping"],
+            "r3e-scheduler" => &["starting", "waiting", "load", "refresh", "boards", "command", "stopping"],
             "r3e-loader" | "r3e-refresher" => {
                 &["starting", "opening", "publishing", "fetching", "fetching ratings", "closing"]
             }
