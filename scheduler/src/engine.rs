@@ -7,6 +7,7 @@ mod after;
 mod clock;
 mod running;
 mod trigger;
+mod work;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,8 +34,7 @@ use crate::saved_state::{self, Pending, SavedState};
 use crate::timetable::Timetable;
 use crate::trigger::{FolderWatch, Request, Trigger};
 
-use after::Command;
-use running::Work;
+use work::{Command, Work};
 
 /// The clock is checked at least this often, since it may be set, and the machine may sleep.
 const CHECK_CLOCK: Duration = Duration::from_secs(30);

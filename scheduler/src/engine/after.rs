@@ -1,67 +1,23 @@
 //! The commands of `schedule.after`: they run in order once a job has published something, before the next job.
 
-use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
 
 use nix::unistd::Pid;
 use r3e_common::runtime::exit::Exit;
-use r3e_common::runtime::fs::FsError;
 use r3e_common::runtime::pid_namespace::pid_namespace;
 use r3e_common::runtime::run_record::RunRecord;
-use r3e_common::runtime::{NEVER, timestamp};
-use r3e_common::store::StatusView;
-use serde_json::{Map, Value};
+use r3e_common::runtime::timestamp;
+use serde_json::Map;
 use tokio::time::Instant;
 
-use super::running::Work;
+use super::work::{Command, Publication, Work};
 use super::{Context, Engine};
 use crate::agenda::describe;
 use crate::child::Running;
 use crate::guard;
-
-/// A command that waits for its turn or runs.
-#[derive(Debug, Clone)]
-pub(super) struct Command {
-    /// The program and its arguments.
-    words: Vec<String>,
-    /// The publication it runs for.
-    generation: String,
-}
-
-impl Command {
-    /// The program's name, without its folder.
-    fn program(&self) -> &str {
-        let path = self.words.first().map_or("", String::as_str);
-        Path::new(path).file_name().and_then(|it| it.to_str()).unwrap_or(path)
-    }
-}
-
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words.join(" "))
-    }
-}
-
-/// A publication, as `status.json` names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Publication {
-    at: String,
-    generation: String,
-}
-
-impl Publication {
-    /// The last one of a cache, if there is one.
-    pub(super) fn last(cache: &Path) -> Result<Option<Self>, FsError> {
-        let Some(StatusView { figures, .. }) = StatusView::read(cache, 0)? else { return Ok(None) };
-        let text = |key| figures.get(key).and_then(Value::as_str).map(str::to_owned);
-        let at = text("last_index_update").filter(|at| at != NEVER);
-        Ok(at.map(|at| Self { at, generation: text("generation").unwrap_or_default() }))
-    }
-}
 
 /// How a command ended.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::running::Work;
+use super::work::Work;
 use super::{Engine, now};
 use crate::agenda::Attempt;
 use crate::job::{Job, Reason};

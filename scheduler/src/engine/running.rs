@@ -1,49 +1,21 @@
 //! The job or command: starting it, stopping it if it takes too long, and what follows when it ends.
 
-use std::fmt;
 use std::io;
 use std::process::ExitStatus;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use r3e_common::runtime::memory;
 use tokio::time::Instant;
 
-use super::after::{Command, Ended, Publication, Stopped};
+use super::after::{Ended, Stopped};
+use super::work::{Publication, Work};
 use super::{Engine, now};
 use crate::agenda::{Attempt, Next, Outcome, describe_job};
 use crate::child::Running;
 use crate::job::Job;
 use crate::saved_state;
-
-/// What a child process was started for. There is one child at a time.
-#[derive(Debug)]
-pub(super) enum Work {
-    /// A job. `published` is the last publication before it.
-    Job { attempt: Attempt, published: Option<Publication> },
-    /// A command of `schedule.after`.
-    Command { command: Command, started: SystemTime },
-}
-
-impl Work {
-    /// The attempt, if it is a job.
-    pub(super) fn attempt(&self) -> Option<Attempt> {
-        match self {
-            Self::Job { attempt, .. } => Some(*attempt),
-            Self::Command { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Job { attempt, .. } => attempt.job.fmt(f),
-            Self::Command { command, .. } => command.fmt(f),
-        }
-    }
-}
 
 /// Waits for the end of the child; forever if there is none.
 pub(super) async fn ended(child: &mut Option<(Work, Running)>) -> io::Result<ExitStatus> {
