@@ -4,6 +4,7 @@
 
 mod board_sink;
 mod catalog;
+mod date;
 mod entry;
 mod ids;
 mod import;
@@ -14,7 +15,8 @@ mod validators;
 
 pub use board_sink::{BoardSink, MAX_BOARD_ENTRIES};
 pub use catalog::{Catalog, CatalogError, Class, Ordinal, Track};
-pub use entry::{Driver, Element, Entry, Lap, path_id, seconds_behind};
+pub use date::utc_microseconds;
+pub use entry::{Driver, Element, Entry, Lap, gap_ms, lap_ms, path_id, seconds_behind};
 pub use ids::{ClassId, Combination, IdError, TrackId};
 pub use import::{Imported, import_publisher_data};
 pub use rating::{Rating, Ratings, read_ratings};

@@ -3,6 +3,7 @@
 //! File-system calls are in [`fs`](crate::runtime::fs); this is what the files mean. The section "Files" of the README is the
 //! contract with whoever reads them.
 
+mod archive_status;
 mod arrival;
 mod board_encoder;
 mod board_file;
@@ -20,6 +21,7 @@ mod status_view;
 mod track_links;
 mod versioned;
 
+pub use archive_status::{ArchiveRun, ArchiveStatus};
 pub use arrival::{Arrival, Destination, Shrinking, Shrunk, has_shrunk};
 pub use board_encoder::{BoardEncoder, EncodedBoard};
 pub use board_file::{BoardHead, Damage, Entries, MAX_BOARD_BYTES};

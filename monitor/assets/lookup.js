@@ -98,6 +98,34 @@
     by("results").replaceChildren(...(parts.length ? parts : paged(RESULTS, [], "No results under this name.")));
   };
 
+  const BEST_LAPS = [["Recorded", "date"], ["Driver"], ["Lap", "number"], ["Gain", "number"], ["Car"], ["Driven", "date"]];
+  // The record over time: a step down for each new best lap, up to now. It may be missing while the board is there.
+  const recordLine = ({ laps = [], error = null }) => {
+    by("record-line").hidden = laps.length === 0 && error === null;
+    const hasSteps = laps.length > 1;
+    for (const id of ["record-steps", "record-last"]) by(id).toggleAttribute("hidden", !hasSteps);
+    by("record-count").parentElement.hidden = laps.length === 0;
+    by("record-first").textContent = error ?? "";
+    if (laps.length === 0) return;
+    const [first, last] = [laps[0], laps.at(-1)];
+    const day = (it) => date(it.observed_at).split(" ")[0];
+    const now = `${lap(last.laptime)} since ${day(last)}`;
+    by("record-first").textContent = hasSteps ? `${lap(first.laptime)} on ${day(first)}` : now;
+    by("record-last").textContent = now;
+    const [from, to] = [Date.parse(first.observed_at), Math.max(Date.now(), Date.parse(last.observed_at))];
+    const x = (it) => (100 * (Date.parse(it.observed_at) - from)) / (to - from || 1);
+    const y = (it) => 3 + (94 * (first.laptime_ms - it.laptime_ms)) / (first.laptime_ms - last.laptime_ms || 1);
+    const steps = laps.map((it) => `H${x(it).toFixed(2)}V${y(it).toFixed(2)}`);
+    by("record-steps").firstElementChild.setAttribute("d", `M0,${y(first)}${steps.join("")}H100`);
+    const row = (it) => {
+      const driver = string(it.driver);
+      const gain = Number.isFinite(it.gain_ms) ? `${(it.gain_ms / 1000).toFixed(3)}s` : "–";
+      return [date(it.observed_at), driver ? link(driver, "driver", driver) : "–", lap(it.laptime), gain, text(string(it.car)), date(it.lap_date)];
+    };
+    by("record-count").textContent = laps.length === 1 ? "1 record" : `${count(laps.length)} records`;
+    by("record-laps").replaceChildren(...paged(BEST_LAPS, laps.map(row).reverse()));
+  };
+
   const ENTRIES = [["Position", "number"], ["Driver"], ["Lap", "number"], ["Gap", "number"], ["Car"], ["Country"], ["Date", "date"]];
   const board = async ([track = "", car_class = ""], isCurrent) => {
     const boards = await published.boards();
@@ -117,8 +145,15 @@
     // The class stays if the other track has it.
     tracks.onchange = () => choose("board", tracks.value, car_class);
     classes.onchange = () => choose("board", track, classes.value);
-    const found = chosen && (await published.board(chosen.track_id, chosen.class_id));
+    const ids = [chosen?.track_id, chosen?.class_id];
+    const [found, line] = chosen
+      ? await Promise.all([
+          published.board(...ids),
+          published.records(...ids).then((laps) => ({ laps }), ({ message }) => ({ error: `cannot be read: ${message}` })),
+        ])
+      : [null, {}];
     if (!isCurrent()) return;
+    recordLine(line);
     if (chosen) document.title = `${chosen.track}, ${chosen.class_name} – ${document.title}`;
     const row = (it) => {
       const driver = string(it?.driver?.name);

@@ -48,7 +48,7 @@
     if (known.now) tables.processes(at("processes"), known.now, known.verdicts, (it) => (known.fixed ? null : store.timeLeft(it)));
     tables.verdicts(at("verdicts"), known.verdicts);
     if (known.work) {
-      tables.cache(at("cache"), known.work.cache);
+      tables.cache(at("cache"), known.work.cache, known.work.archive);
       tables.runs(at("runs"), known.work.runs);
       tables.failed(at("failed"), known.work.cache);
     }

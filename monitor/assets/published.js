@@ -104,7 +104,16 @@
 
   const boards = async () => (await published("cache/all_combinations.json.gz")).results;
   const board = (track, car_class) => file(`cache/tracks/track_${track}/class_${car_class}.json.gz`);
+  // Each new best lap of a board. The archive has none of a board that it knows in one version. Not kept, since the archive is
+  // written after the index.
+  const records = async (track, car_class) => {
+    const path = `cache/archive/${track}-${car_class}.json`;
+    const content = await read(path);
+    if (content === null) return [];
+    if (!Array.isArray(content.records)) throw new Error(`${path} has no list of records`);
+    return content.records.filter((it) => Number.isFinite(it?.laptime_ms) && Date.parse(it.observed_at) > 0);
+  };
   const statistics = () => published("cache/stats/index.json");
 
-  Object.assign(R3E, { published: { refresh, search, driver, boards, board, statistics, file: published } });
+  Object.assign(R3E, { published: { refresh, search, driver, boards, board, records, statistics, file: published } });
 })();

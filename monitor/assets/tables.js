@@ -90,13 +90,20 @@
     if (rows.length && more > 0) place.append(element("p", {}, `and ${count(more)} more: see status.json`));
   };
 
-  const cache = (place, status) => {
+  const cache = (place, status, archive) => {
     const figures = status?.figures ?? {};
     const when = (key) => moment(Date.parse(figures[key] ?? ""));
     const tile = (name, value, small, kind) =>
       element("div", {}, element("dt", {}, name), element("dd", { class: kind }, value, small ? element("small", {}, small) : null));
+    const last = archive?.last_run;
+    const archived = archive
+      ? [
+          tile("Nights recorded", count(archive.nights), `${count(archive.rows)} rows, ${bytes(archive.bytes)}`),
+          tile("Last recorded", moment(Date.parse(last.recorded_at)), `${count(last.boards)} boards, ${count(last.rows)} rows`),
+        ]
+      : [];
     if (!status) {
-      place.replaceChildren(tile("Cache", "empty", "no status.json yet"));
+      place.replaceChildren(tile("Cache", "empty", "no status.json yet"), ...archived);
       return;
     }
     const bad = status.failed_count > 0;
@@ -106,6 +113,7 @@
       tile("Index", when("last_index_update"), `made in ${seconds((figures.index_build_time_ms ?? 0) / 1000)}`),
       tile("Last refresh", figures.fetch_in_progress ? "at work" : when("last_scrape_end"), `began ${when("last_scrape_start")}`),
       tile("Failed boards", count(status.failed_count), bad ? "see below" : "none", bad ? "bad" : null),
+      ...archived,
     );
   };
 

@@ -12,4 +12,4 @@ pub(crate) use now::now;
 pub(crate) use past::{SLOTS, past};
 pub(crate) use report::write_report;
 pub(crate) use verdicts::verdicts;
-pub(crate) use work::{Work, read_runs, read_status};
+pub(crate) use work::{Work, read_archive, read_runs, read_status};

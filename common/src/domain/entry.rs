@@ -131,6 +131,24 @@ impl<'a> Lap<'a> {
     }
 }
 
+/// A lap time in milliseconds, from `"1m 04.083s"`; a gap may follow it after a comma. `None` for anything else.
+#[must_use]
+pub fn lap_ms(laptime: &str) -> Option<u32> {
+    milliseconds(without_gap(laptime).trim())
+}
+
+/// The gap to the leader in milliseconds, from `"+01.887s"`. `None` for anything else.
+#[must_use]
+pub fn gap_ms(relative_laptime: &str) -> Option<u32> {
+    milliseconds(relative_laptime)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, and within the bounds of u32")]
+fn milliseconds(text: &str) -> Option<u32> {
+    let rounded = (read_gap(text)? * 1000.0).round();
+    (rounded <= f64::from(u32::MAX)).then_some(rounded as u32)
+}
+
 fn without_gap(laptime: &str) -> &str {
     laptime.split(',').next().unwrap_or_default()
 }

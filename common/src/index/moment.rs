@@ -1,11 +1,11 @@
 //! When a lap was driven, as a comparable number, whatever the format of its date.
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::packed;
 use super::rows::Stored;
+use crate::domain::utc_microseconds;
 
 /// Microseconds since 1970 in UTC; a date that cannot be read is older than all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,20 +25,8 @@ impl Moment {
                     DateTime::new(year, month, day, hour, minute, second.min(if second == 60 { 59 } else { 99 }), 0);
                 Self::in_utc(time.ok())
             }
-            Stored::Text(text) => Self::read(text),
+            Stored::Text(text) => utc_microseconds(text).map_or(UNKNOWN, Self),
         }
-    }
-
-    fn read(text: &str) -> Self {
-        let text = text.trim();
-        let civil = || {
-            let read = |format: &str| DateTime::strptime(format, text).ok();
-            let date = |format: &str| jiff::civil::Date::strptime(format, text).ok().map(|it| it.at(0, 0, 0, 0));
-            let time = text.parse::<DateTime>().ok();
-            let time = time.or_else(|| read("%m/%d/%Y %H:%M:%S")).or_else(|| read("%m/%d/%Y %H:%M"));
-            time.or_else(|| date("%m/%d/%Y"))
-        };
-        text.parse::<Timestamp>().map_or_else(|_| Self::in_utc(civil()), |it| Self(it.as_microsecond()))
     }
 
     fn in_utc(time: Option<DateTime>) -> Self {

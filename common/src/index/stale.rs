@@ -41,7 +41,7 @@ mod tests {
             fs::write_whole(&path, b"").unwrap();
         };
         let kept = ["stats/classes/2_pole.json.gz", "index/teams.json.gz", "driver_index.json.gz"];
-        let others = ["status.json", "track_1/class_2.json.gz"];
+        let others = ["status.json", "track_1/class_2.json.gz", "archive/status.json", "archive/1-2.json"];
         let stale = [
             "stats/classes/1_pole.json.gz",
             "index/.teams.json.gz.tmp",

@@ -3,6 +3,7 @@
 //!
 //! `settings.rs` is the table of settings: a new one is added there and nowhere else.
 
+mod archive_url;
 mod args;
 mod environment;
 mod error;
@@ -21,12 +22,14 @@ use std::ffi::{OsStr, OsString};
 
 use toml::{Table, Value};
 
+pub use archive_url::ArchiveUrl;
 pub use args::ConfigArgs;
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors};
 pub use index_format::IndexFormat;
 pub use settings::{
-    Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Section, Upstream, sections,
+    Archive, Cache, Catalog, Config, Index, Log, Memory, Monitor, Refresh, Runtime, Schedule, Section, Upstream,
+    sections,
 };
 
 pub use values::Setting;

@@ -262,6 +262,14 @@ pub fn open_pipe(path: &Path) -> Result<File, FsError> {
     File::options().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).at("open", path)
 }
 
+/// Syncs a file's content to disk.
+///
+/// # Errors
+/// If the system refuses.
+pub fn sync_file(path: &Path) -> Result<(), FsError> {
+    File::open(path).and_then(|file| file.sync_all()).at("sync", path)
+}
+
 /// Syncs a folder's entries to disk.
 ///
 /// # Errors

@@ -150,6 +150,16 @@ impl Cache {
         Ok(Within::Board { head, written, trailer })
     }
 
+    /// The gzip trailer of a board's file, which identifies its text (checksum and length), if there is a board; zeros if the file is
+    /// too short to have one.
+    ///
+    /// # Errors
+    /// If the file system fails.
+    pub fn trailer(&self, board: Combination) -> Result<Option<[u8; 8]>, FsError> {
+        let path = self.board_path(board);
+        Ok(Opened::new(&path)?.map(Opened::read_end).transpose()?.map(Option::unwrap_or_default))
+    }
+
     /// How many bytes [`Buffers`] need for a board that was too large for [`Cache::read_within`]. Inflates the whole file, since
     /// a damaged one may declare any size.
     ///

@@ -39,6 +39,12 @@ pub(super) const TRACKS: &str = "tracks";
 /// The name of the status file.
 pub(super) const STATUS: &str = "status.json";
 
+/// The folder of the files that the archive writes. No export writes there.
+const ARCHIVE: &str = "archive";
+
+/// The name of the archive's status file.
+pub(super) const ARCHIVE_STATUS: &str = "archive/status.json";
+
 /// A published file. All other files in the cache are private.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Published {
@@ -56,6 +62,10 @@ pub enum Published {
     LinkedBoard(Combination),
     /// `stats/index.json`
     Statistics,
+    /// `archive/status.json`
+    ArchiveStatus,
+    /// `archive/{track}-{class}.json`: how the record of a board fell.
+    RecordLine(Combination),
     /// Any other file for newer front ends. All are `.json.gz`.
     Export(String),
 }
@@ -76,6 +86,7 @@ impl FromStr for Published {
             TOP_COMBINATIONS => Ok(Self::TopCombinations),
             STATUS => Ok(Self::Status),
             STATISTICS => Ok(Self::Statistics),
+            ARCHIVE_STATUS => Ok(Self::ArchiveStatus),
             _ if EXPORT_FILES.contains(&path) => Ok(Self::Export(path.to_owned())),
             _ => {
                 let (folder, file) = path.rsplit_once('/').ok_or(NotPublished)?;
@@ -83,6 +94,10 @@ impl FromStr for Published {
                     let stem = file.strip_suffix(".json.gz").ok_or(NotPublished)?;
                     let is_plain = !stem.is_empty() && stem.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
                     return if is_plain { Ok(Self::Export(path.to_owned())) } else { Err(NotPublished) };
+                }
+                if folder == ARCHIVE {
+                    let board = file.strip_suffix(".json").and_then(|it| it.parse().ok());
+                    return board.map(Self::RecordLine).ok_or(NotPublished);
                 }
                 let linked = folder.strip_prefix(TRACKS).and_then(|it| it.strip_prefix('/'));
                 let board = board_of(linked.unwrap_or(folder), file).ok_or(NotPublished)?;
@@ -104,9 +119,14 @@ impl Published {
             Self::TopCombinations => TOP_COMBINATIONS,
             Self::Status => STATUS,
             Self::Statistics => STATISTICS,
+            Self::ArchiveStatus => ARCHIVE_STATUS,
             Self::Export(path) => path,
             Self::Board(it) => {
                 board = board_name(*it);
+                &board
+            }
+            Self::RecordLine(it) => {
+                board = format!("{ARCHIVE}/{it}.json");
                 &board
             }
             Self::LinkedBoard(it) => {
@@ -142,12 +162,14 @@ mod tests {
             "mp_pos.json.gz",
             "mp_pos/mp_pos.json.gz",
             "status.json",
+            "archive/status.json",
         ] {
             assert!(path.parse::<Published>().is_ok(), "{path}");
         }
         let board: Combination = "1693-1703".parse().unwrap();
         assert_eq!("track_1693/class_1703.json.gz".parse(), Ok(Published::Board(board)));
         assert_eq!("tracks/track_1693/class_1703.json.gz".parse(), Ok(Published::LinkedBoard(board)));
+        assert_eq!("archive/1693-1703.json".parse(), Ok(Published::RecordLine(board)));
         for none in [
             "",
             ".",
@@ -185,6 +207,26 @@ mod tests {
             "trackstrack_1693/class_1703.json.gz",
             "mp_pos/mp_pos.json",
             "mp_pos/.mp_pos.json.gz",
+            "archive",
+            "archive/",
+            "archive/.json",
+            "archive/.x",
+            "archive/.status.json.tmp",
+            "archive/x.json",
+            "archive/01-2.json",
+            "archive/1-02.json",
+            "archive/0-2.json",
+            "archive/1.json",
+            "archive/1-2-3.json",
+            "archive/1-2",
+            "archive/1-2.json.gz",
+            "archive/1-2.json\0",
+            "archive//1-2.json",
+            "archive/../archive/1-2.json",
+            "archive/archive/1-2.json",
+            "archive/track_1/class_2.json.gz",
+            "tracks/archive/1-2.json",
+            "archive/night=2026-11-01/1.parquet",
         ] {
             assert_eq!(none.parse::<Published>(), Err(NotPublished), "{none:?}");
         }
@@ -195,6 +237,14 @@ mod tests {
         fn a_board_parses_from_its_own_path_only(path in "[./a-z_0-9\\\\%\0]{0,40}") {
             if let Ok(Published::Board(it)) = path.parse() {
                 prop_assert_eq!(board_name(it), path);
+            }
+        }
+
+        #[test]
+        fn a_record_line_parses_from_its_own_path_only(name in "[-+./0-9 \0]{0,12}") {
+            let path = format!("archive/{name}.json");
+            if let Ok(Published::RecordLine(it)) = path.parse() {
+                prop_assert_eq!(it.to_string(), name);
             }
         }
     }

@@ -1,7 +1,7 @@
-//! What jobs did: the last runs, the state of the cache, and the boards that failed.
+//! What jobs did: the last runs, the state of the cache, the boards that failed, and the totals of the archive.
 
 use r3e_common::runtime::config::Config;
-use r3e_common::store::StatusView;
+use r3e_common::store::{ArchiveStatus, StatusView};
 use serde_json::{Value, json};
 
 use crate::history::{Run, latest_runs};
@@ -20,16 +20,19 @@ pub(crate) struct Work {
     pub(crate) runs: Result<Vec<Run>, String>,
     /// `None` if there is no `status.json`.
     pub(crate) status: Result<Option<StatusView>, String>,
+    /// `None` if there is no `archive/status.json`.
+    pub(crate) archive: Result<Option<ArchiveStatus>, String>,
 }
 
 impl Work {
     pub(crate) fn read(config: &Config) -> Self {
-        Self { runs: read_runs(config), status: read_status(config) }
+        Self { runs: read_runs(config), status: read_status(config), archive: read_archive(config) }
     }
 
     /// Why parts cannot be read.
     pub(crate) fn errors(&self) -> impl Iterator<Item = &str> {
-        self.runs.as_ref().err().into_iter().chain(self.status.as_ref().err()).map(String::as_str)
+        let errors = [self.runs.as_ref().err(), self.status.as_ref().err(), self.archive.as_ref().err()];
+        errors.into_iter().flatten().map(String::as_str)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -37,7 +40,8 @@ impl Work {
         let status =
             status.map(|it| json!({ "figures": it.figures, "failed": it.failed, "failed_count": it.failed_count }));
         let runs = runs_json(self.runs.as_deref().unwrap_or_default());
-        json!({ "runs": runs, "cache": status, "trouble": self.errors().collect::<Value>() })
+        let archive = self.archive.as_ref().ok().and_then(Option::as_ref);
+        json!({ "runs": runs, "cache": status, "archive": archive, "trouble": self.errors().collect::<Value>() })
     }
 }
 
@@ -48,4 +52,9 @@ pub(crate) fn read_runs(config: &Config) -> Result<Vec<Run>, String> {
 /// `None` if there is no `status.json`.
 pub(crate) fn read_status(config: &Config) -> Result<Option<StatusView>, String> {
     StatusView::read(&config.cache.dir, MAX_FAILED).map_err(|error| error.to_string())
+}
+
+/// `None` if there is no `archive/status.json`.
+pub(crate) fn read_archive(config: &Config) -> Result<Option<ArchiveStatus>, String> {
+    ArchiveStatus::read(&config.cache.dir).map_err(|error| error.to_string())
 }

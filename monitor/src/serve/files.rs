@@ -182,7 +182,12 @@ fn open(cache: &std::path::Path, name: &Published, coding: Option<Coding>) -> Re
     let validators = Validators { tag, modified: Some(file.modified()) };
     let kind = match name {
         Published::DriverIndexFile | Published::Board(_) | Published::LinkedBoard(_) | Published::Export(_) => GZIP,
-        Published::DriverIndex | Published::TopCombinations | Published::Status | Published::Statistics => JSON,
+        Published::DriverIndex
+        | Published::TopCombinations
+        | Published::Status
+        | Published::Statistics
+        | Published::ArchiveStatus
+        | Published::RecordLine(_) => JSON,
     };
     Ok(Some(Opened { file, validators, kind, coding }))
 }

@@ -1,4 +1,4 @@
-//! `/metrics`: all processes, the runs of jobs, and the state of the cache.
+//! `/metrics`: all processes, the runs of jobs, the state of the cache, and the totals of the archive.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,11 +27,13 @@ pub(super) fn render(
     let answered = alive.iter().filter_map(|(reply, pid)| Some((pid.clone(), reply.answer.as_ref().ok()?)));
     text.processes(&answered.collect::<Vec<_>>());
     cache(&mut text, work);
+    archive(&mut text, work);
     runs(&mut text, work.runs.as_deref().unwrap_or_default());
-    let unreadable = flag(work.runs.is_err()) + flag(work.status.is_err());
-    let help = "How many of run records and status cannot be read.";
+    let read = [("runs", work.runs.is_err()), ("status", work.status.is_err()), ("archive", work.archive.is_err())];
+    let unreadable = read.iter().map(|(_, failed)| flag(*failed)).sum();
+    let help = "How many of run records, status and archive status cannot be read.";
     text.family("r3e_unreadable_sources", Gauge, help, [([], unreadable)]);
-    let sources = [("sockets", sockets_failed), ("runs", work.runs.is_err()), ("status", work.status.is_err())];
+    let sources = [("sockets", sockets_failed)].into_iter().chain(read);
     let failed = sources.map(|(source, failed)| ([("source", source.to_owned())], flag(failed)));
     let help = "Whether the source could not be read for this scrape and is left out.";
     text.family("r3e_scrape_error", Gauge, help, failed);
@@ -71,6 +73,24 @@ fn cache(text: &mut Exposition, work: &Work) {
     }
     let took = status.number("index_build_time_ms").map(|it| ([], it / 1000.0));
     text.family("r3e_index_build_seconds", Gauge, "How long exporting the index took.", took);
+}
+
+/// The figures of `archive/status.json`.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
+fn archive(text: &mut Exposition, work: &Work) {
+    let Ok(Some(archive)) = &work.archive else { return };
+    let last = &archive.last_run;
+    for (name, value, help) in [
+        ("r3e_archive_nights", archive.nights, "Nights recorded in the archive."),
+        ("r3e_archive_rows", archive.rows, "Entries recorded in the archive, of all versions of all boards."),
+        ("r3e_archive_bytes", archive.bytes, "Size of the archive."),
+        ("r3e_archive_last_run_boards", last.boards, "Changed boards that the last run of the archive recorded."),
+        ("r3e_archive_last_run_rows", last.rows, "Entries that the last run of the archive recorded."),
+    ] {
+        text.family(name, Gauge, help, [([], value as f64)]);
+    }
+    let at = seconds(last.recorded_at.as_millisecond());
+    text.family("r3e_archive_last_run_time_seconds", Gauge, "When the archive last recorded.", [([], at)]);
 }
 
 /// The results of the last runs.
@@ -126,7 +146,7 @@ mod tests {
     use super::*;
     use crate::ask::NoAnswer;
     use crate::sockets::Socket;
-    use r3e_common::store::StatusView;
+    use r3e_common::store::{ArchiveRun, ArchiveStatus, StatusView};
     use serde_json::json;
     use std::time::Duration;
 
@@ -150,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_of_processes_cache_and_runs() {
+    fn it_tells_of_processes_cache_archive_and_runs() {
         let socket = |pid: u32| Socket { program: "r3e-loader".into(), pid: pid.into(), path: "x".into() };
         let said = Stats { program: "r3e-loader".into(), pid: 7, ..Stats::default() };
         let late = NoAnswer::Late(Duration::from_secs(2));
@@ -162,20 +182,25 @@ mod tests {
         let figures = json!({"track_count": 740, "fetch_in_progress": true, "last_scrape_end": "0001-01-01T00:00:00Z",
             "last_index_update": "2026-11-23T04:00:00Z", "index_build_time_ms": 1500, "failed_fetch_count": 3});
         let status = StatusView { figures: figures.as_object().unwrap().clone(), ..StatusView::default() };
+        let recorded_at = "2026-11-02T04:30:11Z".parse().unwrap();
+        let last_run = ArchiveRun { recorded_at, boards: 120, rows: 30_123, gone: 0, damaged: 0 };
+        let (nights, runs, versions, rows, bytes) = (30, 31, 1234, 123_456, 7_654_321);
+        let archive = ArchiveStatus { recorded_at, nights, runs, versions, rows, bytes, last_run };
         let runs = vec![run(1_000_000, Some(0)), run(2_000_000, Some(3)), run(3_000_000, None)];
         let shown = |work: &Work, words: &str| {
             let text = render(&replies, work, true, Format::Text).unwrap();
             let is_shown = |it: &&str| !it.starts_with('#') && words.split(' ').any(|word| it.contains(word));
             text.lines().filter(is_shown).collect::<Vec<_>>().join("\n")
         };
-        let work = Work { runs: Ok(runs), status: Ok(Some(status)) };
-        insta::assert_snapshot!(shown(&work, "cache fetching scrape index run success answers sources"));
-        let work = Work { runs: Err("x".into()), status: Ok(None) };
-        insta::assert_snapshot!(shown(&work, "scrape_error sources"), @r#"
-        r3e_unreadable_sources 1
+        let work = Work { runs: Ok(runs), status: Ok(Some(status)), archive: Ok(Some(archive)) };
+        insta::assert_snapshot!(shown(&work, "cache archive fetching scrape index run success answers sources"));
+        let work = Work { runs: Err("x".into()), status: Ok(None), archive: Err("y".into()) };
+        insta::assert_snapshot!(shown(&work, "scrape_error sources archive"), @r#"
+        r3e_unreadable_sources 2
         r3e_scrape_error{source="sockets"} 1
         r3e_scrape_error{source="runs"} 1
         r3e_scrape_error{source="status"} 0
+        r3e_scrape_error{source="archive"} 1
         "#);
     }
 }

@@ -26,7 +26,7 @@ use super::page::Page;
 use super::reply::{JSON, not_modified, precondition_failed, refusal, reply, secure, set};
 use super::source::Source;
 use super::ttl_cache::TtlCache;
-use crate::dashboard::{ASSETS, LOOKUP, PAGE, SLOTS, Work, now, past, read_runs, read_status, verdicts};
+use crate::dashboard::{ASSETS, LOOKUP, PAGE, SLOTS, Work, now, past, read_archive, read_runs, read_status, verdicts};
 use crate::history::milliseconds;
 use crate::sockets;
 use crate::survey::{self, ask_all};
@@ -145,6 +145,7 @@ pub(super) struct Site {
     sockets: Source,
     runs: Source,
     status: Source,
+    archive: Source,
     history: Source,
 }
 
@@ -169,6 +170,7 @@ impl Site {
             sockets: Source::new("sockets"),
             runs: Source::new("runs"),
             status: Source::new("status"),
+            archive: Source::new("archive"),
             history: Source::new("history"),
             config: Arc::new(config),
         }
@@ -220,8 +222,12 @@ impl Site {
 
     async fn work(&self) -> (Bytes, Arc<Work>) {
         let read = async {
-            let (runs, status) = tokio::join!(self.read(&self.runs, read_runs), self.read(&self.status, read_status));
-            let work = Work { runs, status };
+            let (runs, status, archive) = tokio::join!(
+                self.read(&self.runs, read_runs),
+                self.read(&self.status, read_status),
+                self.read(&self.archive, read_archive),
+            );
+            let work = Work { runs, status, archive };
             (json(&work.to_json()), Arc::new(work))
         };
         self.work.get(read).await

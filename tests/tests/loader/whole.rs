@@ -6,7 +6,7 @@ use std::time::Duration;
 use r3e_common::domain::Catalog;
 use r3e_tests::harness::{
     Differences, Place, age, assert_serves, board_file, board_files, distinct_drivers, driver_index, grid, read_status,
-    top_combinations,
+    simulated, top_combinations,
 };
 use r3e_tests::sim::{SimOptions, Simulator};
 
@@ -98,6 +98,27 @@ fn no_second_has_more_requests_than_allowed() {
     let burst = 200 / 50 + 1 + 4;
     assert!(stats.requests_per_second_peak <= 200 + burst, "{stats:?}");
     assert_serves(&driver_index(&place.cache()), sim.world(), &Differences::default());
+}
+
+#[test]
+fn the_folder_of_the_archive_is_left_alone() {
+    let (sim, place) = simulated(3, 4, SimOptions { entries: 300, drivers: 60, ..SimOptions::default() });
+    let folder = place.cache().join("archive");
+    fs::create_dir_all(folder.join("track_1")).unwrap();
+    let names =
+        ["status.json", "1-2.json", ".1-2.json.tmp", "x", "track_1/.class_2.json.gz.tmp", "track_1/class_2.json.gz"];
+    for name in names {
+        fs::write(folder.join(name), name).unwrap();
+    }
+    let _ended = place.loader(&sim.base_url()).run().with_code(0);
+    // What the archive writes after a job is no change for the next one.
+    fs::write(folder.join("3-4.json"), "{}").unwrap();
+    let made = || read_status(&place.cache())["last_index_update"].clone();
+    let before = made();
+    let _ended = place.loader(&sim.base_url()).argument("--cached-only").run().with_code(0);
+    assert_eq!(made(), before, "the index was not made again");
+    assert!(names.iter().all(|name| fs::read(folder.join(name)).unwrap() == name.as_bytes()));
+    assert_eq!(fs::read(folder.join("3-4.json")).unwrap(), b"{}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use r3e_tests::harness::{Place, board_files, events_at, grid, gunzip, gzip, unti
 use r3e_tests::sim::{SimOptions, Simulator};
 
 use crate::http::Server;
-use crate::place::log;
+use crate::place::{ARCHIVE_STATUS, log, put_archive};
 
 /// A cache that a loader made, of some hundred boards with entries.
 pub(crate) fn loaded() -> Place {
@@ -53,7 +53,11 @@ fn each_published_file_comes_as_front_ends_read_it() {
     let (largest, _) = boards.iter().max_by_key(|(_, it)| it.entries.len()).unwrap();
     let path = format!("track_{}/class_{}.json.gz", largest.track, largest.class);
     let linked = format!("tracks/{path}");
+    put_archive(&place, "status.json", ARCHIVE_STATUS);
+    put_archive(&place, "1693-1703.json", r#"{"board":"1693-1703","records":[]}"#);
     for name in [
+        "archive/status.json",
+        "archive/1693-1703.json",
         "driver_index.json.gz",
         "top_combinations.json",
         "status.json",
@@ -290,6 +294,22 @@ fn nothing_outside_and_nothing_hidden_is_given() {
         let answer = server.raw(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         assert!(answer.starts_with(b"HTTP/1.1 400"), "{path:?}: {}", String::from_utf8_lossy(&answer));
     }
+    server.stop();
+}
+
+#[test]
+fn of_the_archive_only_status_and_record_lines_are_given() {
+    let place = Place::new();
+    let names = ["status.json", "1-2.json", "01-2.json", "x.json", "1.parquet", ".status.json.tmp"];
+    for name in names {
+        put_archive(&place, name, "secret");
+    }
+    symlink("status.json", place.cache().join("archive/3-4.json")).unwrap();
+    symlink("../../log", place.cache().join("archive/5-6.json")).unwrap();
+    let server = Server::start(&place);
+    let status = |name: &str| server.get(&format!("/cache/archive{name}"), &[]).status;
+    assert_eq!(names.map(|it| status(&format!("/{it}"))), [200, 200, 404, 404, 404, 404]);
+    assert_eq!(["/3-4.json", "/5-6.json", "/7-8.json", "", "/"].map(status), [200, 404, 404, 404, 404]);
     server.stop();
 }
 

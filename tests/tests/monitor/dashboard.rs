@@ -7,7 +7,7 @@ use r3e_tests::sim::{FaultKind, Faults, SimOptions, Simulator};
 
 use crate::chromium::Chromium;
 use crate::http::Server;
-use crate::place::{busy_watch, monitor};
+use crate::place::{ARCHIVE_STATUS, busy_watch, monitor, put_archive};
 
 /// Whether something is drawn on each chart of a place, in how many colours at least.
 const DRAWN: &str = "(id) => [...document.querySelectorAll(`#${id} canvas`)].every((it) => {
@@ -34,6 +34,7 @@ fn jobs() -> (Simulator, Place) {
 fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
     let (sim, place) = jobs();
     let Some(mut browser) = Chromium::start(&place.path("")) else { return };
+    put_archive(&place, "status.json", ARCHIVE_STATUS);
     let watch = busy_watch(&place).set("monitor.every", "20ms").spawn();
     let server = Server::start(&place);
     sim.set_latency(Duration::from_millis(100));
@@ -72,6 +73,9 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
         "exit 3",
         "live, ",
         "600",
+        "Nights recorded",
+        "123,456 rows",
+        "120 boards, 30,123 rows",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }

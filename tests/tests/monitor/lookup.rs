@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::chromium::Chromium;
 use crate::http::Server;
+use crate::place::put_archive;
 use crate::visit::Visit;
 
 fn published(sim: &Simulator, place: Place) -> Option<Visit> {
@@ -24,7 +25,10 @@ fn ends_well(page: Visit) {
     let ours = format!("http://{}/", page.server.address);
     let foreign = |it: &&String| !it.starts_with(&ours) && !["data:,", "about:blank"].contains(&it.as_str());
     assert_eq!(page.browser.requests.iter().filter(foreign).collect::<Vec<_>>(), Vec::<&String>::new());
-    assert!(page.browser.complaints.is_empty(), "{:?}", page.browser.complaints);
+    // The browser itself complains of each 404, and few boards have a record line.
+    let others = |it: &&String| !(it.contains("status of 404") && it.contains("/cache/archive/"));
+    let others: Vec<&String> = page.browser.complaints.iter().filter(others).collect();
+    assert!(others.is_empty(), "{others:?}");
     page.server.stop();
 }
 
@@ -241,6 +245,93 @@ fn fields_of_any_type_cost_no_board_and_an_address_that_was_cut_shows_the_page()
         page.browser.open(&address);
         page.browser
             .until("document.body?.dataset?.shown === location.hash && document.getElementById('message').hidden");
+    }
+    ends_well(page);
+}
+
+/// The records of a board that fell by 1.2 s each night: by drivers of these names.
+fn record_line(board: &str, drivers: &[&str]) -> Value {
+    let records = drivers.iter().enumerate().map(|(night, driver)| {
+        let ms = 83_456 - 1200 * night;
+        json!({
+            "observed_at": format!("2026-11-{:02}T04:30:00Z", night + 1),
+            "lap_date": (night > 0).then(|| format!("2026-11-{night:02}T20:00:00Z")),
+            "laptime": format!("1m {}.{:03}s", ms / 1000 - 60, ms % 1000),
+            "laptime_ms": ms,
+            "driver": driver,
+            "driver_id": (night > 0).then_some(night),
+            "car": "Car <i>1</i>",
+            "gain_ms": (night > 0).then_some(1200),
+        })
+    });
+    json!({ "board": board, "records": records.collect::<Vec<_>>() })
+}
+
+#[test]
+fn the_record_of_a_board_is_shown_over_time_if_the_archive_knows_it() {
+    let (sim, place) = simulated(3, 4, SimOptions { entries: 300, drivers: 60, ..SimOptions::default() });
+    let Some(mut page) = published(&sim, place) else { return };
+    let largest = page.file("cache/all_combinations.json.gz")["results"][0].clone();
+    let [track, class] = ["track_id", "class_id"].map(|it| largest[it].as_str().unwrap().to_owned());
+    let (board, hash) = (format!("{track}-{class}"), format!("#board={track}/{class}"));
+    let show = |page: &mut Visit, text: &str| {
+        put_archive(&page.place, &format!("{board}.json"), text);
+        page.open(&hash);
+        assert!(!page.rows("board").is_empty(), "the board is shown whatever its record line is: {text}");
+    };
+    let is_hidden = |page: &mut Visit, id: &str| {
+        page.browser.value(&format!("document.getElementById('{id}').getClientRects().length === 0")) == true
+    };
+    page.open(&hash);
+    assert!(is_hidden(&mut page, "record-line") && page.asked("cache/archive/") == 1);
+
+    let hostile = "</td><img src=x onerror=alert(1)><script>alert(2)</script>";
+    let long = "\u{202e}[xX-xX-".repeat(40);
+    let drivers = ["José", hostile, &long, "محمد", "&lt;Last&gt;"];
+    show(&mut page, &record_line(&board, &drivers).to_string());
+    assert!(!is_hidden(&mut page, "record-steps"));
+    let steps = page.browser.value("document.querySelector('#record-steps path').getAttribute('d')");
+    let steps = steps.as_str().unwrap().to_owned();
+    assert_eq!((steps.matches('V').count(), steps.ends_with("V97.00H100")), (5, true), "{steps}");
+    // A line that is seen, not a path that came to nothing.
+    let drawn = "(() => { const it = document.querySelector('#record-steps path').getBBox(); return [it.width, it.height]; })()";
+    assert_eq!(page.browser.value(drawn), json!([100, 94]));
+    assert_eq!(
+        (page.text("record-first"), page.text("record-last")),
+        ("1m 23.456s on 2026-11-01".into(), "1m 18.656s since 2026-11-05".into())
+    );
+    page.browser.value("document.querySelector('#record-line summary').click()");
+    let rows = page.rows("record-laps");
+    assert_eq!(rows.iter().map(|row| &*row[1]).rev().collect::<Vec<_>>(), drivers);
+    assert_eq!(rows[0][0], "2026-11-05 04:30");
+    assert_eq!(rows[0][2..], ["1m 18.656s", "1.200s", "Car <i>1</i>", "2026-11-04 20:00"]);
+    assert_eq!(rows[4][2..], ["1m 23.456s", "–", "Car <i>1</i>", "–"]);
+    assert_eq!(page.browser.value("document.querySelectorAll('#record-line :is(img, script, i)').length"), 0);
+    page.fits("record-line");
+
+    // One record has no line.
+    show(&mut page, &record_line(&board, &["Ana"]).to_string());
+    assert!(is_hidden(&mut page, "record-steps"));
+    assert_eq!((page.text("record-first"), page.rows("record-laps").len()), ("1m 23.456s since 2026-11-01".into(), 1));
+    page.fits("record");
+
+    // Fields of any type.
+    let mut odd = record_line(&board, &["A", "B"]);
+    odd["records"][1] =
+        json!({ "observed_at": "2026-11-02T04:30:00Z", "laptime_ms": 1, "driver": {}, "laptime": [], "gain_ms": "x" });
+    for it in [json!(null), json!(7), json!([]), json!({}), json!({ "observed_at": "x", "laptime_ms": 1 })] {
+        odd["records"].as_array_mut().unwrap().push(it);
+    }
+    show(&mut page, &odd.to_string());
+    assert_eq!(page.rows("record-laps")[0][1..], ["–", "–", "–", "–", "–"]);
+
+    for none in [r#"{"records":[]}"#, r#"{"records":[{}]}"#] {
+        show(&mut page, none);
+        assert!(is_hidden(&mut page, "record-line"), "{none}");
+    }
+    for garbage in ["", "7", "{}", "<html>", r#"{"records":{"length":3}}"#] {
+        show(&mut page, garbage);
+        assert!(!is_hidden(&mut page, "record-first") && is_hidden(&mut page, "record-count"), "{garbage}");
     }
     ends_well(page);
 }

@@ -23,6 +23,18 @@ pub(crate) fn history(place: &Place) -> PathBuf {
     place.path("history/monitor.db")
 }
 
+/// Writes a file into the folder of the archive's files.
+pub(crate) fn put_archive(place: &Place, name: &str, text: &str) {
+    let folder = place.cache().join("archive");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(name), text).unwrap();
+}
+
+/// The archive's status after 30 nights.
+pub(crate) const ARCHIVE_STATUS: &str = r#"{"recorded_at":"2026-11-02T04:30:11Z","nights":30,"runs":31,"versions":1234,
+    "rows":123456,"bytes":7654321,"last_run":{"recorded_at":"2026-11-02T04:30:11Z","boards":120,"rows":30123,"gone":0,
+    "damaged":0}}"#;
+
 /// A watch that is very busy.
 pub(crate) fn busy_watch(place: &Place) -> Invocation {
     monitor(place, &["watch"]).set("monitor.every", "2ms").set("memory.purge_every", "20ms")

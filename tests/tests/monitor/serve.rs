@@ -10,7 +10,7 @@ use r3e_tests::harness::{BOUND, Place, command, events, until};
 
 use crate::cache_files::{inflated, loaded};
 use crate::http::Server;
-use crate::place::{busy_watch, errors, leave_record, log, logged, monitor, purges};
+use crate::place::{ARCHIVE_STATUS, busy_watch, errors, leave_record, log, logged, monitor, purges, put_archive};
 
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus");
 
@@ -243,10 +243,43 @@ fn metrics_are_what_they_are_said_to_be() {
 }
 
 #[test]
+fn the_archive_is_shown_if_there_is_one_and_garbage_is_named() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    let metrics = || server.get("/metrics", &[]).text();
+    assert!(!metrics().contains("r3e_archive") && server.json("/api/work")["archive"].is_null());
+    put_archive(&place, "status.json", ARCHIVE_STATUS);
+    until("it is shown", || server.json("/api/work")["archive"]["last_run"]["boards"] == 120);
+    for line in [
+        "r3e_archive_nights 30",
+        "r3e_archive_rows 123456",
+        "r3e_archive_bytes 7654321",
+        "r3e_archive_last_run_boards 120",
+        "r3e_archive_last_run_rows 30123",
+        "r3e_scrape_error{source=\"archive\"} 0",
+    ] {
+        until(line, || metrics().lines().any(|it| it == line));
+    }
+    for garbage in ["", "{\"nights\":\"<b>\"}", &"[".repeat(100_000)] {
+        put_archive(&place, "status.json", garbage);
+        until("it is named", || {
+            server.json("/api/work")["trouble"][0].as_str().is_some_and(|it| it.contains("archive/status.json"))
+        });
+        until("metrics name it", || metrics().contains("r3e_scrape_error{source=\"archive\"} 1\n"));
+        let text = metrics();
+        assert!(!text.contains("r3e_archive") && text.contains("\nr3e_unreadable_sources 1\n"), "{text}");
+        put_archive(&place, "status.json", ARCHIVE_STATUS);
+        until("it is shown again", || metrics().contains("r3e_archive_nights 30\n"));
+    }
+    server.stop();
+}
+
+#[test]
 fn metrics_pass_promtool() {
     let Some(promtool) = r3e_needs::program("promtool") else { return };
     let place = loaded();
     leave_record(&place, 1);
+    put_archive(&place, "status.json", ARCHIVE_STATUS);
     let server = Server::start(&place);
     let metrics = server.get("/metrics", &[]).body;
     server.stop();

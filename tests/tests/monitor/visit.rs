@@ -93,7 +93,7 @@ impl Visit {
 
     /// In all widths and colours.
     pub(crate) fn fits(&mut self, name: &str) {
-        for (width, scheme) in [(400, "light"), (400, "dark"), (1280, "dark"), (1280, "light")] {
+        for (width, scheme) in [(360, "light"), (360, "dark"), (1280, "dark"), (1280, "light")] {
             self.browser.look(width, scheme);
             self.browser
                 .until(&format!("innerWidth === {width} && matchMedia('(prefers-color-scheme: {scheme})').matches"));

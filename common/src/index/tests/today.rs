@@ -200,6 +200,13 @@ fn what_was_published_holds_until_a_board_a_file_or_a_setting_changes() {
     let (known, again) = look(&source).1.unwrap();
     assert_eq!((known.states, known.entries, known.nameless), (built.states, built.entries, built.nameless));
     assert_eq!(again, Exported { written: 0, ..exported });
+    // The archive's files are no part of it.
+    let archive = world.cache.folder().join("archive");
+    std::fs::create_dir(&archive).unwrap();
+    for name in ["status.json", "1-2.json", ".status.json.tmp"] {
+        std::fs::write(archive.join(name), "{}").unwrap();
+    }
+    assert!(look(&source).1.is_some());
     // Settings.
     assert!(Fingerprint::of(&source, true).unwrap().1.is_none());
     assert!(look(&Source { formats: &[IndexFormat::April2026], ..source }).1.is_none());

@@ -41,6 +41,19 @@ pub(super) struct Kind<T> {
     pub(super) unset: Option<T>,
 }
 
+impl<T: 'static> Kind<T> {
+    /// The same, described otherwise.
+    pub(super) fn expecting(self, expected: &str) -> Self {
+        Self { expected: expected.to_owned(), ..self }
+    }
+
+    /// What `convert` makes of an accepted value, which it may still refuse.
+    pub(super) fn and_then<U>(self, convert: impl Fn(T) -> Option<U> + 'static) -> Kind<U> {
+        let Self { expected, range, from_text, parse, explain, .. } = self;
+        Kind { expected, range, from_text, parse: Box::new(move |value| convert(parse(value)?)), explain, unset: None }
+    }
+}
+
 /// Any kind.
 fn kind<T>(expected: impl Into<String>, parse: impl Fn(&Value) -> Option<T> + 'static) -> Kind<T> {
     let from_text = |text: &OsStr| Some(text.to_str()?.into());

@@ -34,6 +34,12 @@ pub(super) fn default_staging_dir(cache: &Path, current_dir: &Path) -> PathBuf {
     named.with_file_name(name)
 }
 
+/// The folder of that name beside another, which may be relative.
+pub(super) fn beside(folder: &Path, name: &str, current_dir: &Path) -> PathBuf {
+    let named = if folder.file_name().is_some() { folder.to_owned() } else { absolute(folder, current_dir) };
+    named.with_file_name(name)
+}
+
 /// Whether two folders are the same or one is inside the other, judging by their paths alone.
 pub(super) fn overlap(one: &Path, other: &Path, current_dir: &Path) -> bool {
     let (one, other) = (absolute(one, current_dir), absolute(other, current_dir));

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use toml::Value;
 use url::Url;
 
+use super::archive_url::{ArchiveUrl, archive_url};
 use super::error::ConfigError;
 use super::index_format::IndexFormat;
 use super::kind::{
@@ -197,6 +198,16 @@ settings! {
         );
         /// How long a graceful stop may take before it is forced; `0s` forces it at once.
         stop_grace: Duration = duration_or_zero(), "10s";
+    }
+
+    /// r3e-archive.
+    archive: Archive {
+        /// Where every version of every board is kept: a folder, or `s3://bucket/prefix`. Keys, region and endpoint of S3 come from
+        /// the usual variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`).
+        url: ArchiveUrl = archive_url(), derived("`archive` beside `cache.dir`", "/var/lib/r3e/archive", |values| {
+            let cache = values.get("cache.dir", path())?;
+            path_value(paths::beside(&cache, "archive", &values.environment.current_dir).as_os_str())
+        });
     }
 
     /// r3e-monitor.

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -65,6 +65,17 @@ impl<'p> Opened<'p> {
         let mut bytes = Vec::with_capacity(limit);
         self.file.take(limit as u64).read_to_end(&mut bytes).at("read", self.path)?;
         Ok(bytes)
+    }
+
+    /// Reads its last `N` bytes, unless it is shorter.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_end<const N: usize>(self) -> Result<Option<[u8; N]>, FsError> {
+        let Some(offset) = self.bytes().checked_sub(N as u64) else { return Ok(None) };
+        let mut end = [0; N];
+        self.file.read_exact_at(&mut end, offset).at("read", self.path)?;
+        Ok(Some(end))
     }
 
     /// Reads it into `into`, which is cleared first, up to one byte more than `limit`, so that the caller notices a larger file.

@@ -1,0 +1,178 @@
+//! What can go wrong, and the exit code for it.
+
+use std::error::Error;
+
+use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
+use r3e_common::runtime::exit::{Exit, Fatal};
+use r3e_common::runtime::fs::FsError;
+use r3e_common::store::ReadError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The folder or the object store failed.
+    #[error("{0}")]
+    Store(StoreError),
+    /// A file of the archive, or of the cache, cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// A file of the archive is damaged or of another version.
+    #[error("{file}: {problem}")]
+    Damaged {
+        /// Its path in the archive.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file cannot be encoded.
+    #[error("cannot encode: {0}")]
+    Encode(ParquetError),
+    /// A statement is invalid, or would write.
+    #[error("{0}")]
+    Statement(String),
+    /// The query engine failed.
+    #[error("the query failed: {0}")]
+    Query(String),
+    /// The query needs more memory than it may use, even by spilling.
+    #[error("the query needs more memory: {0} (hint: raise memory.limit_mb)")]
+    Memory(String),
+    /// The cluster cannot be reached, or has no executors.
+    #[error("{0}")]
+    Cluster(String),
+    /// No answer within `--timeout`.
+    #[error("no answer within {0:?} (hint: --timeout)")]
+    Timeout(std::time::Duration),
+    /// The command line asks for what cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Another process did the same at the same time.
+    #[error("{0}")]
+    Contended(String),
+    /// The catalogue cannot be used.
+    #[error("{1}")]
+    Catalog(Exit, String),
+    /// The program is to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The system refused a thread or a signal handler.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+impl Fatal for ArchiveError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => error.exit,
+            Self::Catalog(exit, _) => *exit,
+            Self::File(error) => error.exit(),
+            Self::System(error) => error.exit(),
+            Self::Damaged { .. } => Exit::Disk,
+            Self::Encode(_) | Self::Query(_) => Exit::Unexpected,
+            Self::Statement(_) | Self::Usage(_) => Exit::Usage,
+            Self::Cluster(_) | Self::Timeout(_) => Exit::Unavailable,
+            Self::Memory(_) | Self::Contended(_) => Exit::TryAgain,
+            Self::Stopped => Exit::Terminated,
+        }
+    }
+}
+
+/// The folder or the object store failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    exit: Exit,
+    message: String,
+}
+
+/// What S3 services answer to settings that are wrong, what to say of it, and whether the configuration is to blame.
+const S3_HINTS: [(&str, &str); 8] = [
+    ("NoSuchBucket", "there is no such bucket"),
+    ("InvalidBucketName", "there is no such bucket"),
+    ("InvalidAccessKeyId", "AWS_ACCESS_KEY_ID is not a key of this service"),
+    ("SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID"),
+    ("RequestTimeTooSkewed", "the clock of this machine is wrong"),
+    ("AccessDenied", "the key may not do this"),
+    ("ExpiredToken", "AWS_SESSION_TOKEN has expired"),
+    ("AuthorizationHeaderMalformed", "AWS_REGION is not the region of the bucket"),
+];
+
+impl StoreError {
+    /// An error of a store whose address is `archive`, while `doing` something.
+    pub(crate) fn new(archive: &str, doing: &str, error: &object_store::Error) -> Self {
+        let text = error.to_string();
+        if let Some((_, hint)) = S3_HINTS.iter().find(|(code, _)| text.contains(code)) {
+            return Self {
+                exit: Exit::Configuration,
+                message: format!("{archive}: cannot {doing}: {hint}: {}", first_line(&text)),
+            };
+        }
+        let mut cause = Some(error as &(dyn Error + 'static));
+        while let Some(it) = cause {
+            if let Some(error) = it.downcast_ref::<std::io::Error>()
+                && archive.split_once("://").is_none()
+            {
+                let exit = FsError::new("use", archive.as_ref(), copy_of(error)).exit();
+                return Self { exit, message: format!("{archive}: cannot {doing}: {}", first_line(&text)) };
+            }
+            cause = it.source();
+        }
+        let exit = if archive.contains("://") { Exit::Unavailable } else { Exit::Disk };
+        Self { exit, message: format!("{archive}: cannot {doing}: {}", first_line(&text)) }
+    }
+
+    /// Credentials or an endpoint that cannot be used.
+    pub(crate) fn configuration(archive: &str, problem: &str) -> Self {
+        Self { exit: Exit::Configuration, message: format!("{archive}: {problem}") }
+    }
+}
+
+fn copy_of(error: &std::io::Error) -> std::io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error)
+}
+
+/// Object stores answer with whole pages.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(400).collect()
+}
+
+/// An error of a file that is written; the store may be behind it.
+impl From<ParquetError> for ArchiveError {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(cause) => match cause.downcast::<object_store::Error>() {
+                Ok(cause) => Self::Store(StoreError::new("the archive", "write", &cause)),
+                Err(other) => Self::Encode(ParquetError::External(other)),
+            },
+            other => Self::Encode(other),
+        }
+    }
+}
+
+impl From<StoreError> for ArchiveError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ReadError> for ArchiveError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => Self::File(error),
+            damaged @ ReadError::Damaged { .. } => Self::Query(damaged.to_string()),
+        }
+    }
+}
+
+impl From<DataFusionError> for ArchiveError {
+    fn from(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(text) => Self::Memory(first_line(text)),
+            DataFusionError::ObjectStore(cause) => Self::Store(StoreError::new("the archive", "read", cause)),
+            DataFusionError::ParquetError(cause) => {
+                Self::Damaged { file: "a file of the archive".to_owned(), problem: cause.to_string() }
+            }
+            root => Self::Query(root.strip_backtrace()),
+        }
+    }
+}

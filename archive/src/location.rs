@@ -1,0 +1,149 @@
+//! Where an archive is, and the store behind it: a folder of this machine, or a bucket.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3CopyIfNotExists};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use r3e_common::runtime::config::ArchiveUrl;
+use r3e_common::runtime::fs;
+use url::Url;
+
+use crate::error::{ArchiveError, StoreError};
+
+/// An archive's place.
+#[derive(Debug, Clone)]
+pub struct Location {
+    store: Arc<dyn ObjectStore>,
+    /// The root of the store: `file:///` or `s3://bucket`.
+    root: Url,
+    prefix: Path,
+    /// The archive's folder, absolute, unless it is a bucket.
+    folder: Option<PathBuf>,
+    shown: String,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl Location {
+    /// The archive of that address. Nothing is created or read yet.
+    ///
+    /// # Errors
+    /// If the variables for S3 are incomplete or invalid.
+    pub fn new(url: &ArchiveUrl) -> Result<Self, ArchiveError> {
+        let shown = url.to_string();
+        let wrong = |problem: &str| ArchiveError::from(StoreError::configuration(&shown, problem));
+        match url {
+            ArchiveUrl::Folder(folder) => {
+                let folder = std::path::absolute(folder)?;
+                let prefix = Path::from_absolute_path(&folder).map_err(|error| wrong(&error.to_string()))?;
+                let root = Url::parse("file:///").map_err(|error| wrong(&error.to_string()))?;
+                let store = Arc::new(LocalFileSystem::new());
+                Ok(Self { store, root, prefix, folder: Some(folder), shown })
+            }
+            ArchiveUrl::S3 { bucket, prefix } => {
+                let builder = AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
+                let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
+                // Plain HTTP would show keys and data to others, except on this machine.
+                let is_loopback = endpoint.as_deref().is_some_and(is_loopback);
+                let builder = if is_loopback { builder.with_allow_http(true) } else { builder };
+                let store = builder.build().map_err(|error| wrong(&error.to_string()))?;
+                let root = Url::parse(&format!("s3://{bucket}")).map_err(|error| wrong(&error.to_string()))?;
+                Ok(Self { store: Arc::new(store), root, prefix: Path::from(prefix.as_str()), folder: None, shown })
+            }
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// The root of the store, by which a query engine knows it.
+    #[must_use]
+    pub fn root(&self) -> &Url {
+        &self.root
+    }
+
+    /// The path in the store of a path in the archive.
+    #[must_use]
+    pub fn path(&self, relative: &str) -> Path {
+        relative.split('/').filter(|it| !it.is_empty()).fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// The path in the archive of a path in the store.
+    #[must_use]
+    pub fn relative(&self, path: &Path) -> String {
+        let parts = path.prefix_match(&self.prefix).into_iter().flatten();
+        parts.map(|it| it.as_ref().to_owned()).collect::<Vec<_>>().join("/")
+    }
+
+    /// The URL of a file of the archive.
+    #[must_use]
+    pub fn url(&self, relative: &str) -> String {
+        format!("{}/{}", self.root.as_str().trim_end_matches('/'), self.path(relative))
+    }
+
+    /// What people and other programs call a file of the archive: its path, or its URL in a bucket.
+    #[must_use]
+    pub fn name(&self, relative: &str) -> String {
+        self.folder.as_ref().map_or_else(|| self.url(relative), |it| it.join(relative).display().to_string())
+    }
+
+    /// Whether it is in an object store, which a cluster can read.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.folder.is_none()
+    }
+
+    /// Makes the content of a file of a folder durable. A bucket does it by itself.
+    pub(crate) async fn sync_file(&self, path: &Path) -> Result<(), ArchiveError> {
+        self.on_disk(path, |path| fs::sync_file(&path)).await
+    }
+
+    /// Makes the name of a file of a folder durable.
+    pub(crate) async fn sync_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
+        self.on_disk(path, |path| {
+            let night = fs::parent(&path);
+            fs::sync_folder(night)?;
+            fs::sync_folder(fs::parent(night))
+        })
+        .await
+    }
+
+    pub(crate) async fn create_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
+        self.on_disk(path, |path| fs::create_folders(fs::parent(&path))).await
+    }
+
+    async fn on_disk(
+        &self,
+        path: &Path,
+        work: impl FnOnce(PathBuf) -> Result<(), fs::FsError> + Send + 'static,
+    ) -> Result<(), ArchiveError> {
+        if self.folder.is_none() {
+            return Ok(());
+        }
+        let path = PathBuf::from(format!("/{path}"));
+        match tokio::task::spawn_blocking(move || work(path)).await {
+            Ok(done) => Ok(done?),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let url = Url::parse(endpoint).ok();
+    url.and_then(|it| it.host().map(|host| host.to_owned())).is_some_and(|host| match host {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    })
+}

@@ -1,0 +1,113 @@
+//! How rows are written: compression, row groups and pages, for each kind of file.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::parquet::arrow::AsyncArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use datafusion::parquet::schema::types::ColumnPath;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use r3e_common::runtime::exit::Fatal as _;
+
+use crate::error::ArchiveError;
+use crate::location::Location;
+use crate::schema::SCHEMA;
+
+/// Rows of a row group: what a reader skips or reads at once.
+const ROW_GROUP_ROWS: usize = 128 << 10;
+/// A row group is closed early if its compressed pages take this much memory.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Rows of a page in a merged file: small, so that a board is found without reading its neighbours.
+const MERGED_PAGE_ROWS: usize = 4096;
+
+fn properties() -> WriterPropertiesBuilder {
+    let entry = ColumnPath::from("entry");
+    WriterProperties::builder()
+        .set_created_by(concat!("r3e-archive ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        // No two entries are the same, and nobody filters by them.
+        .set_column_dictionary_enabled(entry.clone(), false)
+        .set_column_statistics_enabled(entry, EnabledStatistics::None)
+}
+
+/// How recordings are written.
+#[must_use]
+pub fn recording() -> WriterProperties {
+    properties().build()
+}
+
+/// How results of queries are written.
+pub(crate) fn result() -> WriterProperties {
+    WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build()
+}
+
+/// How merged files are written.
+#[must_use]
+pub fn merged() -> WriterProperties {
+    properties()
+        .set_data_page_row_count_limit(MERGED_PAGE_ROWS)
+        .set_write_batch_size(MERGED_PAGE_ROWS)
+        .set_column_bloom_filter_enabled(ColumnPath::from("driver_id"), true)
+        .build()
+}
+
+/// A file that is written to staging.
+pub struct NewParquet<'l> {
+    writer: AsyncArrowWriter<BufWriter>,
+    location: &'l Location,
+    staged: Path,
+}
+
+impl<'l> NewParquet<'l> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// If the columns cannot be written like that.
+    pub fn create(location: &'l Location, properties: WriterProperties) -> Result<Self, ArchiveError> {
+        let staged = location.staged();
+        let object = BufWriter::new(location.shared_store(), staged.clone());
+        let writer = AsyncArrowWriter::try_new(object, std::sync::Arc::clone(&SCHEMA), Some(properties))?;
+        Ok(Self { writer, location, staged })
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), ArchiveError> {
+        self.writer.write(batch).await?;
+        if self.writer.in_progress_size() > ROW_GROUP_BYTES {
+            self.writer.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// What follows is in a row group of its own.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn begin_row_group(&mut self) -> Result<(), ArchiveError> {
+        Ok(self.writer.flush().await?)
+    }
+
+    /// Ends the file, and returns its path in staging.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn finish(mut self) -> Result<Path, ArchiveError> {
+        match self.writer.finish().await {
+            Ok(_) => Ok(self.staged),
+            Err(error) => Err(self.discard(error.into()).await),
+        }
+    }
+
+    /// Removes what was written, and returns the error that made it useless.
+    pub async fn discard(self, error: ArchiveError) -> ArchiveError {
+        drop(self.writer);
+        if let Err(left) = self.location.remove(&self.staged).await {
+            tracing::warn!(file = %self.staged, error = %left, exit = left.exit().code(), "cannot remove an unfinished file");
+        }
+        error
+    }
+}

@@ -1,0 +1,213 @@
+//! `verify`: reads every file, and checks that each version has the entries it had when it was recorded, and that the columns say
+//! what the entries say.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::array::{Array as _, AsArray as _, PrimitiveArray, RecordBatch, StringArray, UInt32Array};
+use datafusion::arrow::datatypes::{TimestampMillisecondType, UInt32Type};
+use futures_util::StreamExt as _;
+use object_store::ObjectStoreExt as _;
+use r3e_common::domain::{Combination, Entry};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::error::ArchiveError;
+use crate::files::LiveFile;
+use crate::location::Location;
+use crate::record::combination;
+use crate::schema::{EntriesChecksum, Rows, SCHEMA, Version};
+
+/// The columns of entries, the entry itself last; what follows belongs to versions.
+const ENTRY_COLUMNS: usize = 19;
+
+/// The result of a verification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Files read.
+    pub files: usize,
+    /// Versions of boards in them.
+    pub versions: usize,
+    /// Entries in them.
+    pub rows: usize,
+    /// What is wrong, a line each.
+    pub damage: Vec<String>,
+}
+
+impl Verified {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let Self { files, versions, rows, damage } = self;
+        json!({"files": files, "versions": versions, "rows": rows, "damage": damage})
+    }
+}
+
+impl std::fmt::Display for Verified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { files, versions, rows, damage } = self;
+        damage.iter().try_for_each(|it| writeln!(f, "{it}"))?;
+        let found = if damage.is_empty() {
+            "no damage".to_owned()
+        } else {
+            format!("{} damaged files or versions", damage.len())
+        };
+        writeln!(f, "{files} files, {versions} versions, {rows} entries: {found}")
+    }
+}
+
+/// Reads and checks all files that count.
+///
+/// # Errors
+/// If the store fails. Damage is part of the result.
+pub async fn verify(location: &Location, stop: &CancellationToken) -> Result<Verified, ArchiveError> {
+    let files = location.files().await?;
+    let mut verified = Verified::default();
+    let mut expected = 1;
+    for file in &files.live {
+        if file.first > expected {
+            // A number is given only to what is recorded right after the one before.
+            verified.damage.push(format!(
+                "{}: recordings {expected} to {} are missing",
+                location.name(&file.path),
+                file.first - 1
+            ));
+        }
+        expected = file.last + 1;
+        verified.files += 1;
+        match check(location, file, &mut verified, stop).await {
+            Ok(()) => {}
+            Err(ArchiveError::Damaged { file, problem }) => verified.damage.push(format!("{file}: {problem}")),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(verified)
+}
+
+async fn check(
+    location: &Location,
+    file: &LiveFile,
+    verified: &mut Verified,
+    stop: &CancellationToken,
+) -> Result<(), ArchiveError> {
+    let name = location.name(&file.path);
+    let damaged = |problem: String| ArchiveError::Damaged { file: name.clone(), problem };
+    let path = location.path(&file.path);
+    let object = location.store().head(&path).await.map_err(|error| match error {
+        object_store::Error::NotFound { .. } => damaged("missing".to_owned()),
+        error => location.error("read", &error),
+    })?;
+    if object.size != file.bytes {
+        return Err(damaged(format!("{} bytes, expected {}", object.size, file.bytes)));
+    }
+    let of_file = |error: ArchiveError| match error {
+        ArchiveError::Damaged { problem, .. } | ArchiveError::Query(problem) => damaged(problem),
+        error => error,
+    };
+    let engine = Engine::over_file(location, file)?;
+    let mut batches = engine.stream(engine.plan("SELECT * FROM recordings").await?).await.map_err(of_file)?;
+    let mut versions = Versions::default();
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|error| of_file(error.into()))?;
+        if stop.is_cancelled() {
+            return Err(ArchiveError::Stopped);
+        }
+        versions.check(&batch).map_err(damaged)?;
+    }
+    verified.versions += versions.checked;
+    verified.rows += versions.entries;
+    match versions.open.keys().next() {
+        None => Ok(()),
+        Some((board, _)) => Err(damaged(format!("{board} has entries of a version that has no row of its own"))),
+    }
+}
+
+/// The versions of a file.
+#[derive(Default)]
+struct Versions {
+    /// Those whose own row is still to come, with their entries so far.
+    open: BTreeMap<(Combination, i64), (u32, EntriesChecksum)>,
+    checked: usize,
+    entries: usize,
+}
+
+impl Versions {
+    /// Checks a batch: entries come first, then versions.
+    fn check(&mut self, batch: &RecordBatch) -> Result<(), String> {
+        let columns = Columns::of(batch);
+        let entries = columns.positions.values().iter().take_while(|it| **it > 0).count();
+        let mut rebuilt = Rows::default();
+        for row in 0..entries {
+            let (board, observed_ms) = columns.key(row)?;
+            let (count, checksum) = self.open.entry((board, observed_ms)).or_default();
+            *count += 1;
+            let (text, position) = (columns.entries.value(row), columns.positions.value(row));
+            if position != *count {
+                return Err(format!("{board} has position {position}, expected {count}"));
+            }
+            checksum.push(text);
+            let raw: &RawValue = serde_json::from_str(text).map_err(|error| format!("an entry of {board}: {error}"))?;
+            let version = Version::entries_of(board, observed_ms, columns.sizes.value(row));
+            rebuilt.push_entry(&version, position, text, Entry::read(raw).as_ref());
+        }
+        let rebuilt = rebuilt.take().map_err(|error| error.to_string())?;
+        let differs =
+            (0..ENTRY_COLUMNS).find(|it| batch.column(*it).slice(0, entries).as_ref() != rebuilt.column(*it).as_ref());
+        if let Some(column) = differs {
+            return Err(format!("column {} differs from what the entries say", SCHEMA.field(column).name()));
+        }
+        self.entries += entries;
+        (entries..batch.num_rows()).try_for_each(|row| self.close(&columns, row))
+    }
+
+    /// Checks the row of a version against its entries.
+    fn close(&mut self, columns: &Columns<'_>, row: usize) -> Result<(), String> {
+        let (board, observed_ms) = columns.key(row)?;
+        if columns.positions.value(row) != 0 {
+            return Err(format!("{board} has entries behind versions"));
+        }
+        let (count, checksum) = self.open.remove(&(board, observed_ms)).unwrap_or_default();
+        let (size, crc) = (columns.sizes.value(row), columns.checksums.value(row));
+        if (count, checksum.value()) != (size, crc) {
+            return Err(format!(
+                "a version of {board} has {count} entries or their checksum is wrong, expected {size} entries"
+            ));
+        }
+        self.checked += 1;
+        Ok(())
+    }
+}
+
+/// The columns that are checked.
+struct Columns<'a> {
+    observed: &'a PrimitiveArray<TimestampMillisecondType>,
+    tracks: &'a UInt32Array,
+    classes: &'a UInt32Array,
+    positions: &'a UInt32Array,
+    sizes: &'a UInt32Array,
+    entries: &'a StringArray,
+    checksums: &'a UInt32Array,
+}
+
+impl<'a> Columns<'a> {
+    /// Of a batch with our schema.
+    fn of(batch: &'a RecordBatch) -> Self {
+        let number = |column: usize| batch.column(column).as_primitive::<UInt32Type>();
+        Self {
+            observed: batch.column(0).as_primitive(),
+            tracks: number(1),
+            classes: number(2),
+            positions: number(3),
+            sizes: number(4),
+            entries: batch.column(ENTRY_COLUMNS - 1).as_string(),
+            checksums: number(SCHEMA.fields().len() - 1),
+        }
+    }
+
+    fn key(&self, row: usize) -> Result<(Combination, i64), String> {
+        let (track, class) = (self.tracks.value(row), self.classes.value(row));
+        let board = combination(track, class).ok_or_else(|| format!("a row of the board {track}-{class}"))?;
+        Ok((board, self.observed.value(row)))
+    }
+}
