@@ -127,6 +127,10 @@ impl Engine {
         files: &[LiveFile],
         order: Vec<Vec<SortExpr>>,
     ) -> Result<(), ArchiveError> {
+        // The engine leaves out empty files without a word.
+        if let Some(empty) = files.iter().find(|it| it.bytes == 0) {
+            return Err(ArchiveError::Damaged { file: location.name(&empty.path), problem: "empty".to_owned() });
+        }
         let table: Arc<dyn TableProvider> = if files.is_empty() {
             Arc::new(MemTable::try_new(Arc::clone(&SCHEMA), vec![vec![]])?)
         } else {

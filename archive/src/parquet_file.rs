@@ -16,7 +16,10 @@ use crate::schema::SCHEMA;
 /// Rows of a row group: what a reader skips or reads at once.
 const ROW_GROUP_ROWS: usize = 128 << 10;
 /// A row group is closed early if its compressed pages take this much memory.
-const ROW_GROUP_BYTES: usize = 32 << 20;
+const ROW_GROUP_BYTES: usize = 16 << 20;
+/// A part of an upload: the smallest that S3 takes.
+const PART_BYTES: usize = 5 << 20;
+const PARTS_IN_FLIGHT: usize = 2;
 /// Rows of a page in a merged file: small, so that a board is found without reading its neighbours.
 const MERGED_PAGE_ROWS: usize = 4096;
 
@@ -66,7 +69,8 @@ impl<'l> NewParquet<'l> {
     /// If the columns cannot be written like that.
     pub fn create(location: &'l Location, properties: WriterProperties) -> Result<Self, ArchiveError> {
         let staged = location.staged();
-        let object = BufWriter::new(location.shared_store(), staged.clone());
+        let object = BufWriter::with_capacity(location.shared_store(), staged.clone(), PART_BYTES)
+            .with_max_concurrency(PARTS_IN_FLIGHT);
         let writer = AsyncArrowWriter::try_new(object, std::sync::Arc::clone(&SCHEMA), Some(properties))?;
         Ok(Self { writer, location, staged })
     }
