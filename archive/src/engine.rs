@@ -15,12 +15,13 @@ use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::SortExpr;
-use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col};
 use futures_util::StreamExt as _;
 
+use crate::cluster::Job;
 use crate::error::ArchiveError;
 use crate::files::{Files, LiveFile};
 use crate::location::Location;
@@ -46,6 +47,8 @@ const LISTED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN;
 pub struct Engine {
     context: SessionContext,
     timeout: Duration,
+    /// The address of the cluster's scheduler, if queries run there.
+    cluster: Option<String>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -71,11 +74,16 @@ impl Engine {
     /// # Errors
     /// If the cluster cannot be reached, or a file cannot be read.
     pub async fn open(location: &Location, files: &Files, place: &Place) -> Result<Self, ArchiveError> {
+        let runtime = runtime(location, place.limit_bytes)?;
         let context = match &place.cluster {
-            None => local(location, place.limit_bytes)?,
-            Some(address) => crate::cluster::connect(address, location).await?,
+            None => local(runtime),
+            Some(address) => {
+                let cluster = crate::cluster::connect(address, location, Arc::clone(&runtime)).await?;
+                // A table without files cannot be sent.
+                if files.live.is_empty() { local(runtime) } else { cluster }
+            }
         };
-        let engine = Self { context, timeout: place.timeout };
+        let engine = Self { context, timeout: place.timeout, cluster: place.cluster.clone() };
         engine.register("archive_rows", location, &files.live, Vec::new())?;
         for view in views::VIEWS {
             engine.context.sql(view).await?;
@@ -89,8 +97,8 @@ impl Engine {
         files: &[LiveFile],
         place: &Place,
     ) -> Result<Self, ArchiveError> {
-        let context = local(location, place.limit_bytes)?;
-        let engine = Self { context, timeout: MERGE_TIMEOUT };
+        let context = local(runtime(location, place.limit_bytes)?);
+        let engine = Self { context, timeout: MERGE_TIMEOUT, cluster: None };
         if files.len() <= MAX_MERGED_STREAMS {
             // Each file is a stream of its own, in order, so that merging them needs a batch of each, and no sorting.
             let state = engine.context.state_ref();
@@ -111,9 +119,9 @@ impl Engine {
 
     /// A session over one file, as the table `recordings`, to read its rows as they are.
     pub(crate) fn over_file(location: &Location, file: &LiveFile) -> Result<Self, ArchiveError> {
-        let context = local(location, None)?;
+        let context = local(runtime(location, None)?);
         context.state_ref().write().config_mut().options_mut().execution.target_partitions = 1;
-        let engine = Self { context, timeout: MERGE_TIMEOUT };
+        let engine = Self { context, timeout: MERGE_TIMEOUT, cluster: None };
         engine.register("recordings", location, std::slice::from_ref(file), Vec::new())?;
         Ok(engine)
     }
@@ -178,9 +186,15 @@ impl Engine {
         mut each: impl FnMut(RecordBatch) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
         let all = async {
-            let mut rows = query.execute_stream().await?;
+            let context = Arc::new(query.task_ctx());
+            let plan = query.create_physical_plan().await?;
+            let job = self.cluster.as_ref().map(|it| Job::new(it, &plan));
+            let mut rows = execute_stream(plan, context)?;
             while let Some(batch) = rows.next().await {
                 each(batch?)?;
+            }
+            if let Some(job) = job {
+                job.end();
             }
             Ok(())
         };
@@ -203,8 +217,8 @@ impl Engine {
     }
 }
 
-/// A session in this process. Sorting and grouping spill to disk beyond the pool.
-fn local(location: &Location, limit_bytes: Option<u64>) -> Result<SessionContext, ArchiveError> {
+/// What queries of this process use: the store, and memory, beyond which sorting and grouping spill to disk.
+fn runtime(location: &Location, limit_bytes: Option<u64>) -> Result<Arc<RuntimeEnv>, ArchiveError> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -216,10 +230,15 @@ fn local(location: &Location, limit_bytes: Option<u64>) -> Result<SessionContext
     let spill = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(spill).build()?;
     runtime.register_object_store(location.root(), location.shared_store());
+    Ok(Arc::new(runtime))
+}
+
+/// A session in this process.
+fn local(runtime: Arc<RuntimeEnv>) -> SessionContext {
     let mut config = SessionConfig::new().with_information_schema(true);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
-    Ok(SessionContext::new_with_config_rt(config, Arc::new(runtime)))
+    SessionContext::new_with_config_rt(config, runtime)
 }

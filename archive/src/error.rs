@@ -1,6 +1,7 @@
 //! What can go wrong, and the exit code for it.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
@@ -101,10 +102,10 @@ impl StoreError {
     /// An error of a store whose address is `archive`, while `doing` something.
     pub(crate) fn new(archive: &str, doing: &str, error: &object_store::Error) -> Self {
         let text = error.to_string();
-        if let Some((_, hint)) = S3_HINTS.iter().find(|(code, _)| text.contains(code)) {
+        if let Some((code, hint)) = S3_HINTS.iter().find(|(code, _)| text.contains(code)) {
             return Self {
                 exit: Exit::Configuration,
-                message: format!("{archive}: cannot {doing}: {hint}: {}", first_line(&text)),
+                message: format!("{archive}: cannot {doing}: {hint} ({code}): {}", first_line(&text)),
             };
         }
         let mut cause = Some(error as &(dyn Error + 'static));
@@ -136,15 +137,27 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(400).collect()
 }
 
+/// The store's error behind an error of the query engine or of a Parquet file.
+fn of_store<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a object_store::Error> {
+    let mut cause = Some(error);
+    while let Some(it) = cause {
+        if let Some(error) = it.downcast_ref() {
+            return Some(error);
+        }
+        // These two do not name what they hold as their source.
+        let shared = it.downcast_ref::<Arc<DataFusionError>>().map(|it| it.as_ref() as &(dyn Error + 'static));
+        let inner = it.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).map(|it| it as _);
+        cause = shared.or(inner).or_else(|| it.source());
+    }
+    None
+}
+
 /// An error of a file that is written; the store may be behind it.
 impl From<ParquetError> for ArchiveError {
     fn from(error: ParquetError) -> Self {
-        match error {
-            ParquetError::External(cause) => match cause.downcast::<object_store::Error>() {
-                Ok(cause) => Self::Store(StoreError::new("the archive", "write", &cause)),
-                Err(other) => Self::Encode(ParquetError::External(other)),
-            },
-            other => Self::Encode(other),
+        match of_store(&error) {
+            Some(cause) => Self::Store(StoreError::new("the archive", "write", cause)),
+            None => Self::Encode(error),
         }
     }
 }
@@ -166,9 +179,11 @@ impl From<ReadError> for ArchiveError {
 
 impl From<DataFusionError> for ArchiveError {
     fn from(error: DataFusionError) -> Self {
+        if let Some(cause) = of_store(&error) {
+            return Self::Store(StoreError::new("the archive", "read", cause));
+        }
         match error.find_root() {
             DataFusionError::ResourcesExhausted(text) => Self::Memory(first_line(text)),
-            DataFusionError::ObjectStore(cause) => Self::Store(StoreError::new("the archive", "read", cause)),
             DataFusionError::ParquetError(cause) => {
                 Self::Damaged { file: "a file of the archive".to_owned(), problem: cause.to_string() }
             }

@@ -3,16 +3,22 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use object_store::ObjectStore;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3CopyIfNotExists};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3CopyIfNotExists};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 use r3e_common::runtime::config::ArchiveUrl;
 use r3e_common::runtime::fs;
 use url::Url;
 
 use crate::error::{ArchiveError, StoreError};
+
+/// How long a request that fails is repeated: long enough for an overloaded service, and short enough for a person who waits.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+const MAX_RETRIES: usize = 10;
 
 /// An archive's place.
 #[derive(Debug, Clone)]
@@ -49,14 +55,8 @@ impl Location {
                 Ok(Self { store, root, prefix, folder: Some(folder), shown })
             }
             ArchiveUrl::S3 { bucket, prefix } => {
-                let builder = AmazonS3Builder::from_env()
-                    .with_bucket_name(bucket)
-                    .with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
-                let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
-                // Plain HTTP would show keys and data to others, except on this machine.
-                let is_loopback = endpoint.as_deref().is_some_and(is_loopback);
-                let builder = if is_loopback { builder.with_allow_http(true) } else { builder };
-                let store = builder.build().map_err(|error| wrong(&error.to_string()))?;
+                let store =
+                    s3(AmazonS3Builder::from_env().with_bucket_name(bucket)).map_err(|problem| wrong(&problem))?;
                 let root = Url::parse(&format!("s3://{bucket}")).map_err(|error| wrong(&error.to_string()))?;
                 Ok(Self { store: Arc::new(store), root, prefix: Path::from(prefix.as_str()), folder: None, shown })
             }
@@ -137,6 +137,49 @@ impl Location {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+}
+
+/// An S3 bucket, by the usual variables.
+fn s3(builder: AmazonS3Builder) -> Result<AmazonS3, String> {
+    use AmazonS3ConfigKey::{
+        AccessKeyId, ContainerCredentialsFullUri, ContainerCredentialsRelativeUri, Endpoint, MetadataEndpoint,
+        S3Endpoint, SecretAccessKey, SkipSignature, WebIdentityTokenFile,
+    };
+    let is_set = |key| builder.get_config_value(&key).is_some_and(|it| !it.is_empty() && it != "false");
+    let others = [
+        ContainerCredentialsFullUri,
+        ContainerCredentialsRelativeUri,
+        MetadataEndpoint,
+        SkipSignature,
+        WebIdentityTokenFile,
+    ];
+    match (is_set(AccessKeyId), is_set(SecretAccessKey)) {
+        (true, true) => {}
+        (true, false) => return Err("AWS_SECRET_ACCESS_KEY is not set".to_owned()),
+        (false, true) => return Err("AWS_ACCESS_KEY_ID is not set".to_owned()),
+        // Without keys, the store would ask a metadata service that only EC2 has, and wait for it.
+        (false, false) if !others.into_iter().any(is_set) => {
+            return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set \
+                        (hint: AWS_METADATA_ENDPOINT=http://169.254.169.254 uses the role of an EC2 instance)"
+                .to_owned());
+        }
+        (false, false) => {}
+    }
+    let endpoint =
+        builder.get_config_value(&S3Endpoint).or_else(|| builder.get_config_value(&Endpoint)).unwrap_or_default();
+    let retries = RetryConfig {
+        backoff: BackoffConfig { max_backoff: MAX_BACKOFF, ..BackoffConfig::default() },
+        max_retries: MAX_RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
+    };
+    let builder = builder.with_copy_if_not_exists(S3CopyIfNotExists::Multipart).with_retry(retries);
+    // Plain HTTP shows data to others, except on this machine.
+    let builder = if is_loopback(&endpoint) { builder.with_allow_http(true) } else { builder };
+    let allows_http = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
+    if endpoint.starts_with("http://") && allows_http.as_deref() != Some("true") {
+        return Err(format!("AWS_ENDPOINT {endpoint}: plain HTTP needs AWS_ALLOW_HTTP=true, except on this machine"));
+    }
+    builder.build().map_err(|error| error.to_string())
 }
 
 fn is_loopback(endpoint: &str) -> bool {

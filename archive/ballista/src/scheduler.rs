@@ -13,10 +13,14 @@ use clap::Parser as _;
 const STACK_BYTES: usize = 32 << 20;
 
 fn main() -> Result<()> {
-    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
+    let flags = Config::parse();
+    if flags.log_dir.is_some() {
+        return Err(BallistaError::Configuration("--log-dir: this scheduler logs to standard error".to_owned()));
+    }
+    let filter = tracing_subscriber::EnvFilter::new(&flags.log_level_setting);
+    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).with_env_filter(filter).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()?;
     runtime.block_on(async {
-        let flags = Config::parse();
         let address = format!("{}:{}", flags.bind_host, flags.bind_port);
         let address = address.parse().map_err(|error| BallistaError::Configuration(format!("{address}: {error}")))?;
         let config = SchedulerConfig::try_from(flags)?

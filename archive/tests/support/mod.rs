@@ -3,9 +3,14 @@
 #![allow(unreachable_pub, reason = "it is a module of test programs")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code")]
 
+pub mod cluster;
+pub mod kills;
+pub mod moto;
+pub mod proxy;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 
 use r3e_common::domain::{Combination, Validators};
 use r3e_common::store::{BoardEncoder, Cache};
@@ -23,14 +28,19 @@ pub struct Place {
     pub archive: String,
     /// Variables for the programs, such as those of S3.
     pub variables: Vec<(String, String)>,
+    /// Whether a store that fails at times is between, so that commands may fail and are run again.
+    pub unreliable: bool,
 }
+
+/// How often a command is run again because an unreliable store failed.
+const ATTEMPTS: usize = 20;
 
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("r3e.toml"), "").unwrap();
         let archive = folder.path().join("archive").display().to_string();
-        Self { folder, archive, variables: Vec::new() }
+        Self { folder, archive, variables: Vec::new(), unreliable: false }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -60,9 +70,21 @@ impl Place {
 
     /// Runs r3e-archive, which must succeed, and returns what it prints.
     pub fn run(&self, arguments: &[&str]) -> String {
-        let output = self.archive(arguments).output().unwrap();
+        let run = || self.archive(arguments).output().unwrap();
+        let mut output = run();
+        for _ in 1..ATTEMPTS {
+            if !self.may_fail(output.status) {
+                break;
+            }
+            output = run();
+        }
         assert!(output.status.success(), "{arguments:?}: {}", shown(&output));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Whether a command may end so because the store failed.
+    pub fn may_fail(&self, status: ExitStatus) -> bool {
+        self.unreliable && status.code() == Some(69)
     }
 
     /// Like [`Place::run`], with `--json`.
