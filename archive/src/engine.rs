@@ -142,8 +142,10 @@ impl Engine {
         let table: Arc<dyn TableProvider> = if files.is_empty() {
             Arc::new(MemTable::try_new(Arc::clone(&SCHEMA), vec![vec![]])?)
         } else {
-            let urls =
-                files.iter().map(|it| ListingTableUrl::parse(location.url(&it.path))).collect::<Result<_, _>>()?;
+            let urls = files
+                .iter()
+                .map(|it| ListingTableUrl::try_new(location.url(&it.path), None))
+                .collect::<Result<_, _>>()?;
             let options = ListingOptions::new(Arc::new(ParquetFormat::new()))
                 .with_file_extension(".parquet")
                 .with_file_sort_order(order);

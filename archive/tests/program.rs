@@ -135,6 +135,21 @@ fn nothing_recorded_is_no_error() {
 }
 
 #[test]
+fn a_folder_may_have_any_name() {
+    let mut place = Place::new();
+    let world = World::new(6, 20);
+    place.publish(&world.boards);
+    for name in ["with space", "100%25 ?#[*]", "Übung", "a=b"] {
+        place.archive = place.path(name).display().to_string();
+        assert_eq!(place.record(&night_time(1))["boards"], json!(20), "{name}");
+        assert_eq!(place.json(&["stats"])["boards"], json!(20), "{name}");
+        let files = place.json(&["stats", "--files"]);
+        assert!(std::fs::metadata(files[0].as_str().unwrap()).is_ok(), "{files}");
+        verify(&place);
+    }
+}
+
+#[test]
 fn a_clock_that_goes_back_loses_nothing() {
     let place = Place::new();
     let mut world = World::new(4, 20);
