@@ -14,12 +14,12 @@ use crate::location::Location;
 use crate::schema::SCHEMA;
 
 /// Rows of a row group: what a reader skips or reads at once.
-const ROW_GROUP_ROWS: usize = 128 << 10;
+const ROW_GROUP_ROWS: usize = 64 << 10;
 /// A row group is closed early if its compressed pages take this much memory.
 const ROW_GROUP_BYTES: usize = 16 << 20;
 /// A part of an upload: the smallest that S3 takes.
 const PART_BYTES: usize = 5 << 20;
-const PARTS_IN_FLIGHT: usize = 2;
+const PARTS_IN_FLIGHT: usize = 1;
 /// Rows of a page in a merged file: small, so that a board is found without reading its neighbours.
 const MERGED_PAGE_ROWS: usize = 4096;
 
