@@ -135,11 +135,17 @@ impl Engine {
         files: &[LiveFile],
         order: Vec<Vec<SortExpr>>,
     ) -> Result<(), ArchiveError> {
+        // The engine leaves out empty files without a word.
+        if let Some(empty) = files.iter().find(|it| it.bytes == 0) {
+            return Err(ArchiveError::Damaged { file: location.name(&empty.path), problem: "empty".to_owned() });
+        }
         let table: Arc<dyn TableProvider> = if files.is_empty() {
             Arc::new(MemTable::try_new(Arc::clone(&SCHEMA), vec![vec![]])?)
         } else {
-            let urls =
-                files.iter().map(|it| ListingTableUrl::parse(location.url(&it.path))).collect::<Result<_, _>>()?;
+            let urls = files
+                .iter()
+                .map(|it| ListingTableUrl::try_new(location.url(&it.path), None))
+                .collect::<Result<_, _>>()?;
             let options = ListingOptions::new(Arc::new(ParquetFormat::new()))
                 .with_file_extension(".parquet")
                 .with_file_sort_order(order);

@@ -7,7 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod files;
 pub mod location;
-mod parquet_file;
+pub mod parquet_file;
 mod program;
 pub mod questions;
 pub mod record;

@@ -88,14 +88,21 @@ impl Location {
 
     /// The URL of a file of the archive.
     #[must_use]
-    pub fn url(&self, relative: &str) -> String {
-        format!("{}/{}", self.root.as_str().trim_end_matches('/'), self.path(relative))
+    pub fn url(&self, relative: &str) -> Url {
+        let mut url = self.root.clone();
+        // Both kinds of root have segments.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(self.path(relative).parts().map(|it| it.as_ref().to_owned()));
+        }
+        url
     }
 
     /// What people and other programs call a file of the archive: its path, or its URL in a bucket.
     #[must_use]
     pub fn name(&self, relative: &str) -> String {
-        self.folder.as_ref().map_or_else(|| self.url(relative), |it| it.join(relative).display().to_string())
+        self.folder
+            .as_ref()
+            .map_or_else(|| self.url(relative).to_string(), |it| it.join(relative).display().to_string())
     }
 
     /// Whether it is in an object store, which a cluster can read.

@@ -14,9 +14,12 @@ use crate::location::Location;
 use crate::schema::SCHEMA;
 
 /// Rows of a row group: what a reader skips or reads at once.
-const ROW_GROUP_ROWS: usize = 128 << 10;
+const ROW_GROUP_ROWS: usize = 64 << 10;
 /// A row group is closed early if its compressed pages take this much memory.
-const ROW_GROUP_BYTES: usize = 32 << 20;
+const ROW_GROUP_BYTES: usize = 16 << 20;
+/// A part of an upload: the smallest that S3 takes.
+const PART_BYTES: usize = 5 << 20;
+const PARTS_IN_FLIGHT: usize = 1;
 /// Rows of a page in a merged file: small, so that a board is found without reading its neighbours.
 const MERGED_PAGE_ROWS: usize = 4096;
 
@@ -32,7 +35,8 @@ fn properties() -> WriterPropertiesBuilder {
 }
 
 /// How recordings are written.
-pub(crate) fn recording() -> WriterProperties {
+#[must_use]
+pub fn recording() -> WriterProperties {
     properties().build()
 }
 
@@ -42,7 +46,8 @@ pub(crate) fn result() -> WriterProperties {
 }
 
 /// How merged files are written.
-pub(crate) fn merged() -> WriterProperties {
+#[must_use]
+pub fn merged() -> WriterProperties {
     properties()
         .set_data_page_row_count_limit(MERGED_PAGE_ROWS)
         .set_write_batch_size(MERGED_PAGE_ROWS)
@@ -51,21 +56,30 @@ pub(crate) fn merged() -> WriterProperties {
 }
 
 /// A file that is written to staging.
-pub(crate) struct NewParquet<'l> {
+pub struct NewParquet<'l> {
     writer: AsyncArrowWriter<BufWriter>,
     location: &'l Location,
     staged: Path,
 }
 
 impl<'l> NewParquet<'l> {
-    pub(crate) fn create(location: &'l Location, properties: WriterProperties) -> Result<Self, ArchiveError> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// If the columns cannot be written like that.
+    pub fn create(location: &'l Location, properties: WriterProperties) -> Result<Self, ArchiveError> {
         let staged = location.staged();
-        let object = BufWriter::new(location.shared_store(), staged.clone());
+        let object = BufWriter::with_capacity(location.shared_store(), staged.clone(), PART_BYTES)
+            .with_max_concurrency(PARTS_IN_FLIGHT);
         let writer = AsyncArrowWriter::try_new(object, std::sync::Arc::clone(&SCHEMA), Some(properties))?;
         Ok(Self { writer, location, staged })
     }
 
-    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<(), ArchiveError> {
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), ArchiveError> {
         self.writer.write(batch).await?;
         if self.writer.in_progress_size() > ROW_GROUP_BYTES {
             self.writer.flush().await?;
@@ -74,12 +88,18 @@ impl<'l> NewParquet<'l> {
     }
 
     /// What follows is in a row group of its own.
-    pub(crate) async fn begin_row_group(&mut self) -> Result<(), ArchiveError> {
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn begin_row_group(&mut self) -> Result<(), ArchiveError> {
         Ok(self.writer.flush().await?)
     }
 
     /// Ends the file, and returns its path in staging.
-    pub(crate) async fn finish(mut self) -> Result<Path, ArchiveError> {
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn finish(mut self) -> Result<Path, ArchiveError> {
         match self.writer.finish().await {
             Ok(_) => Ok(self.staged),
             Err(error) => Err(self.discard(error.into()).await),
@@ -87,7 +107,7 @@ impl<'l> NewParquet<'l> {
     }
 
     /// Removes what was written, and returns the error that made it useless.
-    pub(crate) async fn discard(self, error: ArchiveError) -> ArchiveError {
+    pub async fn discard(self, error: ArchiveError) -> ArchiveError {
         drop(self.writer);
         if let Err(left) = self.location.remove(&self.staged).await {
             tracing::warn!(file = %self.staged, error = %left, exit = left.exit().code(), "cannot remove an unfinished file");

@@ -40,10 +40,12 @@ const MAX_STATEMENT_BYTES: u64 = 1 << 20;
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    // Not generic from here on, so that the query engine is compiled into this library, not into each program anew.
+    let arguments = arguments.into_iter().collect();
     program::run(|| run(arguments))
 }
 
-fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
+fn run(arguments: Vec<OsString>) -> Result<Exit, Exit> {
     let arguments: Arguments = parse(arguments)?;
     let loaded = configure(&arguments.config, arguments.own_flags())?;
     let report = |error: ArchiveError| Failure::from(error).report();

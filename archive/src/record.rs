@@ -12,6 +12,7 @@ use datafusion::arrow::array::{Array as _, AsArray as _};
 use datafusion::arrow::datatypes::{TimestampMillisecondType, UInt32Type, UInt64Type};
 use jiff::Timestamp;
 use r3e_common::domain::{Catalog, ClassId, Combination, TrackId};
+use r3e_common::runtime::memory;
 use r3e_common::store::Cache;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -97,17 +98,19 @@ pub async fn record(
     for _ in 0..ATTEMPTS {
         let files = location.files().await?;
         let (known, last_ms) = known(location, &files, place).await?;
+        // What the query has used is not needed while rows are written, and the other way round.
+        memory::give_back();
         let observed_ms = observed_after(source.at, last_ms);
         let changes = Changes::find(&source.cache, &source.catalog, &known)?;
         let mut recorded = Recorded::default();
         if changes.boards.is_empty() {
-            pages::write(location, &files, source, place, &recorded, &[]).await?;
+            pages::write(location, source, place, &recorded, &[]).await?;
             return Ok(recorded);
         }
         let changed: Vec<Combination> = changes.boards.iter().map(|(board, _)| *board).collect();
         if append(location, source, changes, (files.last() + 1, observed_ms), stop, &mut recorded).await? {
-            let files = location.files().await?;
-            pages::write(location, &files, source, place, &recorded, &changed).await?;
+            memory::give_back();
+            pages::write(location, source, place, &recorded, &changed).await?;
             return Ok(recorded);
         }
         tracing::info!("another process recorded at the same time: comparing again");

@@ -14,13 +14,14 @@ use std::path::Path;
 use anyhow::Result;
 
 /// The command lines of all programs.
-fn commands() -> [clap::Command; 4] {
+fn commands() -> [clap::Command; 5] {
     use clap::CommandFactory as _;
     [
         r3e_loader::Arguments::command(),
         r3e_refresher::Arguments::command(),
         r3e_scheduler::Arguments::command(),
         r3e_monitor::Arguments::command(),
+        r3e_archive_cli::Arguments::command(),
     ]
 }
 

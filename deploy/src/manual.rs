@@ -45,6 +45,7 @@ mod tests {
             "man1/r3e-refresher-full.1",
             "man1/r3e-scheduler-next.1",
             "man1/r3e-monitor-watch.1",
+            "man1/r3e-archive-restore.1",
             "man5/r3e.toml.5",
         ] {
             assert!(man.path().join(name).is_file(), "{name}");

@@ -43,7 +43,8 @@ fn after_help(page: &mut Roff, help: &str) {
 
 /// The files and pages that concern all programs.
 fn see_also(page: &mut Roff, program: &str) {
-    let pages = ["r3e-loader(1)", "r3e-monitor(1)", "r3e-refresher(1)", "r3e-scheduler(1)", "r3e.toml(5)"];
+    let pages =
+        ["r3e-archive(1)", "r3e-loader(1)", "r3e-monitor(1)", "r3e-refresher(1)", "r3e-scheduler(1)", "r3e.toml(5)"];
     let others: Vec<_> = pages.iter().filter(|page| !page.starts_with(&format!("{program}("))).copied().collect();
     page.control("SH", ["FILES"]).control("TP", []).text([italic("/etc/r3e/r3e.toml")]);
     page.text([roman("The configuration; see "), bold("r3e.toml"), roman("(5).")]);

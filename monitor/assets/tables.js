@@ -76,7 +76,7 @@
       return [
         [it.program, element("small", {}, it.doing)], moment(Date.parse(it.ended_at)), seconds(it.seconds),
         [it.outcome.length > 24 ? element("span", {}, it.outcome) : badge(kind, it.outcome.replaceAll("_", " ")), element("small", {}, code)],
-        bytes(it.peak_rss_bytes), count(it.boards?.fetched), count(it.boards?.failed),
+        bytes(it.peak_rss_bytes || null), count(it.boards?.fetched), count(it.boards?.failed),
       ];
     });
     table(place, columns, rows, "No run has ended yet.");

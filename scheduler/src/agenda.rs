@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::job::{Job, Reason};
 
-pub(crate) use outcome::{Outcome, describe};
+pub(crate) use outcome::{Outcome, describe, describe_job};
 
 /// When a failed job is retried.
 #[derive(Debug, Clone, Copy)]
@@ -35,13 +35,15 @@ impl Retries {
     }
 }
 
-/// The numbers of jobs.
+/// The numbers of jobs and commands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Attempts that were started.
     pub(crate) started: u64,
     /// Attempts that failed.
     pub(crate) failed: u64,
+    /// Commands of `schedule.after` that failed.
+    pub(crate) commands_failed: u64,
 }
 
 /// An attempt at a job.

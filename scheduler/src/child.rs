@@ -1,7 +1,7 @@
-//! A running job: a child in its own process group, whose output is passed on. Nothing of the group survives the job.
+//! A running job or command: a child in its own process group, whose output is passed on. Nothing of the group survives the child.
 
 use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::process::{self, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -49,7 +49,10 @@ impl ProcessGroup {
 pub(crate) struct Running {
     child: Child,
     group: ProcessGroup,
-    number: Pid,
+    pid: Pid,
+    group_id: Pid,
+    /// The guard of its group, if it has one.
+    guard: Option<process::Child>,
     begun: Instant,
     outputs: Vec<JoinHandle<()>>,
     last: LastLine,
@@ -65,17 +68,20 @@ enum StopState {
 }
 
 impl Running {
-    /// Starts a job. Call this on the main thread: the kernel signals the child when the thread that started it ends.
+    /// Starts a job, or a command with a `guard`, whose group it joins. Call this on the main thread: the kernel signals a job when the
+    /// thread that started it ends.
     ///
     /// # Errors
     /// If the program is missing, or the system refuses a process.
     pub(crate) fn start(
         mut command: Command,
-        program: &'static str,
+        program: &str,
+        guard: Option<process::Child>,
         format: Format,
-        group: &ProcessGroup,
-        tasks: &Tasks,
+        (group, tasks): (&ProcessGroup, &Tasks),
     ) -> io::Result<Self> {
+        let to_pid = |id: u32| i32::try_from(id).map(Pid::from_raw).map_err(io::Error::other);
+        let leader = guard.as_ref().map(|it| to_pid(it.id())).transpose()?;
         let (out, out_end) = io::pipe()?;
         let (err, err_end) = io::pipe()?;
         // Our lines get their time from journald, so the job's need none either.
@@ -84,19 +90,23 @@ impl Running {
             let stat = nix::sys::stat::fstat(&err_end)?;
             command.env("JOURNAL_STREAM", format!("{}:{}", stat.st_dev, stat.st_ino));
         }
-        command.stdin(Stdio::null()).stdout(out_end).stderr(err_end).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(out_end).stderr(err_end).kill_on_drop(true);
+        command.process_group(leader.map_or(0, Pid::as_raw));
         let child = command.spawn()?;
         // Closes our write ends, so that the pipes end with the child.
         drop(command);
-        let pid = child.id().ok_or_else(|| io::Error::other("it ended at once"))?;
-        let number = Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?);
-        group.0.store(number.as_raw(), Ordering::Release);
-        let source = LineSource { program, pid, format };
+        let id = child.id().ok_or_else(|| io::Error::other("it ended at once"))?;
+        let pid = to_pid(id)?;
+        let group_id = leader.unwrap_or(pid);
+        group.0.store(group_id.as_raw(), Ordering::Release);
+        let source = LineSource { program: program.to_owned(), pid: id, format };
         let last = LastLine::default();
         let mut running = Self {
             child,
             group: group.clone(),
-            number,
+            pid,
+            group_id,
+            guard,
             begun: Instant::now(),
             outputs: Vec::new(),
             last,
@@ -110,7 +120,7 @@ impl Running {
     }
 
     pub(crate) fn pid(&self) -> Pid {
-        self.number
+        self.pid
     }
 
     pub(crate) fn begun(&self) -> Instant {
@@ -127,6 +137,7 @@ impl Running {
         let ended = self.child.wait().await;
         // At once, since its number may be reused.
         self.group.end();
+        self.guard = None;
         ended
     }
 
@@ -166,9 +177,9 @@ impl Running {
     }
 
     fn send(&self, signal: Signal) {
-        match killpg(self.number, signal) {
+        match killpg(self.group_id, signal) {
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(error) => tracing::error!(%error, pid = self.number.as_raw(), %signal, "cannot signal the job"),
+            Err(error) => tracing::error!(%error, pid = self.pid.as_raw(), %signal, "cannot signal the job"),
         }
     }
 
@@ -194,7 +205,7 @@ impl Running {
             () = force => true,
         };
         self.kill();
-        tracing::warn!(pid = self.number.as_raw(), forced, "the job did not stop in time; killing it");
+        tracing::warn!(pid = self.pid.as_raw(), forced, "the job did not stop in time; killing it");
         timeout(KILL_TIMEOUT, self.wait()).await.ok()
     }
 
@@ -204,7 +215,7 @@ impl Running {
         for mut output in std::mem::take(&mut self.outputs) {
             if timeout_at(until, &mut output).await.is_err() {
                 tracing::warn!(
-                    pid = self.number.as_raw(),
+                    pid = self.pid.as_raw(),
                     "another process holds the job's output open; no longer passing it on"
                 );
                 output.abort();

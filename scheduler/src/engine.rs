@@ -1,12 +1,15 @@
-//! The running scheduler: one loop that waits for a signal, the end of the job, the clock or the trigger file, whichever comes
-//! first, and handles it.
+//! The running scheduler: one loop that waits for a signal, the end of the job or command, the clock or the trigger file, whichever
+//! comes first, and handles it.
 //!
-//! It blocks on nothing but the disk. The only tasks it spawns pass on the output of the job.
+//! It blocks on nothing but the disk. The only tasks it spawns pass on the output of the job or command.
 
+mod after;
 mod clock;
 mod running;
 mod trigger;
+mod work;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +25,7 @@ use r3e_common::runtime::signals::{self, Reaper};
 use r3e_common::runtime::tasks::Tasks;
 use tokio::time::{Instant, sleep_until};
 
-use crate::agenda::{Agenda, Attempt, Counts, Retries};
+use crate::agenda::{Agenda, Counts, Retries};
 use crate::calendar::Calendar;
 use crate::child::{ProcessGroup, Running};
 use crate::job::{Job, Programs, Reason};
@@ -30,6 +33,8 @@ use crate::reload;
 use crate::saved_state::{self, Pending, SavedState};
 use crate::timetable::Timetable;
 use crate::trigger::{FolderWatch, Request, Trigger};
+
+use work::{Command, Work};
 
 /// The clock is checked at least this often, since it may be set, and the machine may sleep.
 const CHECK_CLOCK: Duration = Duration::from_secs(30);
@@ -57,7 +62,9 @@ pub(crate) struct Engine<'a> {
     trigger: Trigger,
     folder_watch: FolderWatch,
     reaper: Reaper,
-    job: Option<(Attempt, Running)>,
+    child: Option<(Work, Running)>,
+    /// The commands to run before the next job.
+    commands: VecDeque<Command>,
     /// What the taken trigger file requests, until that is done.
     request: Option<Request>,
     /// The due refresh that is not finished.
@@ -105,7 +112,8 @@ impl<'a> Engine<'a> {
             trigger,
             folder_watch,
             reaper: Reaper::new()?,
-            job: None,
+            child: None,
+            commands: VecDeque::new(),
             request: None,
             pending,
             next: None,
@@ -120,7 +128,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Runs until a signal stops it. No job is alive afterwards.
+    /// Runs until a signal stops it. No job or command is alive afterwards.
     pub(crate) async fn run(mut self) -> Counts {
         let stop = self.context.shutdown.token().clone();
         let reload = Arc::clone(self.context.shutdown.reload());
@@ -131,11 +139,11 @@ impl<'a> Engine<'a> {
         // From here on the scheduler mostly waits.
         memory::give_back();
         while !stop.is_cancelled() {
-            signals::reap(self.job.as_ref().map(|(_, running)| running.pid()));
+            signals::reap(self.child.as_ref().map(|(_, running)| running.pid()));
             self.check_clock();
             self.check_trigger();
             self.start_next();
-            self.stop_overdue_job();
+            self.stop_overdue_child();
             self.report_status();
             if let Some(every) = watchdog
                 && Instant::now() >= alive
@@ -143,7 +151,7 @@ impl<'a> Engine<'a> {
                 self.context.supervisor.alive();
                 alive = Instant::now() + every;
             }
-            if self.job.is_none() && purged_at.elapsed() >= PURGE_WHEN_IDLE {
+            if self.child.is_none() && purged_at.elapsed() >= PURGE_WHEN_IDLE {
                 memory::give_back();
                 purged_at = Instant::now();
             }
@@ -152,7 +160,7 @@ impl<'a> Engine<'a> {
                 biased;
                 () = stop.cancelled() => {}
                 () = reload.notified() => self.reload(),
-                ended = running::ended(&mut self.job) => self.ended(ended).await,
+                ended = running::ended(&mut self.child) => self.ended(ended).await,
                 () = self.reaper.child_ended() => {}
                 () = self.folder_watch.changed() => self.check_trigger_soon(),
                 () = sleep_until(wake) => {}
@@ -171,9 +179,12 @@ impl<'a> Engine<'a> {
             let left = next.duration_since(self::now(self.context.clock));
             now + Duration::try_from(left).unwrap_or_default()
         });
-        let job = self.job.as_ref().and_then(|(_, job)| job.deadline(self.config.schedule.job_timeout));
-        let idle = if self.job.is_none() { self.agenda.wake() } else { None };
-        [due, job, idle, alive, Some(self.check_trigger_at)].into_iter().flatten().fold(now + CHECK_CLOCK, Instant::min)
+        let child = self.child.as_ref().and_then(|(_, it)| it.deadline(self.config.schedule.job_timeout));
+        let idle = if self.child.is_none() { self.agenda.wake() } else { None };
+        [due, child, idle, alive, Some(self.check_trigger_at)]
+            .into_iter()
+            .flatten()
+            .fold(now + CHECK_CLOCK, Instant::min)
     }
 
     /// Reloads the configuration. An invalid one is logged and changes nothing.
@@ -214,24 +225,30 @@ impl<'a> Engine<'a> {
 
     /// The current phase, in a word.
     fn phase(&self) -> &'static str {
-        self.job.as_ref().map_or("waiting", |(Attempt { job, .. }, _)| job.phase())
+        match &self.child {
+            Some((Work::Job { attempt, .. }, _)) => attempt.job.phase(),
+            Some((Work::Command { .. }, _)) => "command",
+            None => "waiting",
+        }
     }
 
     /// The current status, in a line.
     fn status(&self) -> String {
-        if let Some((Attempt { job, number, .. }, running)) = &self.job {
+        if let Some((work, running)) = &self.child {
             let line = running.last_line();
             let line = if line.is_empty() { line } else { format!(": {line}") };
-            let attempt = if *number > 1 { format!(", attempt {number}") } else { String::new() };
-            return format!("{job}, pid {}{attempt}{line}", running.pid());
+            let number = work.attempt().map_or(1, |it| it.number);
+            let attempt = if number > 1 { format!(", attempt {number}") } else { String::new() };
+            return format!("{work}, pid {}{attempt}{line}", running.pid());
         }
-        let Counts { started, failed } = self.agenda.counts;
+        let Counts { started, failed, commands_failed } = self.agenda.counts;
+        let commands = if commands_failed > 0 { format!(", {commands_failed} commands failed") } else { String::new() };
         let retry = self
             .agenda
             .next_retry()
             .map_or_else(String::new, |it| format!(", {} before attempt {}", it.job, it.number));
         let next = self.next.map_or_else(|| "no run is due".to_owned(), |next| format!("next run at {next}"));
-        format!("waiting{retry}, {next}; {started} jobs started, {failed} failed")
+        format!("waiting{retry}, {next}; {started} jobs started, {failed} failed{commands}")
     }
 
     fn report_ready(&mut self) {
@@ -251,13 +268,14 @@ impl<'a> Engine<'a> {
 
     /// Reports to the control socket.
     fn report(&self) {
-        let attempt = self.job.as_ref().map(|(attempt, _)| attempt.number);
+        let attempt = self.child.as_ref().and_then(|(work, _)| work.attempt()).map(|it| it.number);
         self.context.facts.set_phase(self.phase());
         self.context.facts.set_schedule(ScheduleFigures {
             next_run_at: self.next.map(|next| next.to_string()),
             attempt: attempt.or(self.agenda.next_retry().map(|it| it.number)),
             jobs_started: self.agenda.counts.started,
             jobs_failed: self.agenda.counts.failed,
+            commands_failed: self.agenda.counts.commands_failed,
         });
     }
 }

@@ -140,6 +140,26 @@ impl Programs {
         command
     }
 
+    /// A command of `schedule.after`. Its environment names the cache, the publication, and the configuration file if the scheduler was
+    /// given one.
+    pub(crate) fn after(&self, words: &[String], generation: &str, config: &Config) -> Command {
+        let program = words.first().map_or("", String::as_str);
+        let found = self.path(program);
+        // A name that is found nowhere else is left to the search path.
+        let mut command =
+            if program.contains('/') || !found.is_file() { Command::new(program) } else { Command::new(found) };
+        command.args(words.iter().skip(1));
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        command.env("R3E_CACHE__DIR", absolute(&config.cache.dir)).env("R3E_GENERATION", generation);
+        if let Some(file) = &self.arguments.config {
+            command.env("R3E_CONFIG", absolute(Path::new(file)));
+        }
+        for name in self.not_inherited {
+            command.env_remove(name);
+        }
+        command
+    }
+
     fn path(&self, program: &str) -> PathBuf {
         if let Some(folder) = &self.folder {
             return folder.join(program);
@@ -179,6 +199,37 @@ mod tests {
         /opt/r3e-refresher full --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
         /opt/r3e-refresher boards --from=/c/.taken --wait=15000ms --parent=PID --config=/c_temp/.scheduler.toml --cache=/c --staging=/c_temp --verbose --verbose
         ");
+    }
+
+    #[test]
+    fn a_command_is_found_like_a_job_or_by_the_shell_and_knows_the_publication() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("r3e-archive"), "").unwrap();
+        let arguments = ConfigArgs { config: Some("my.toml".into()), ..ConfigArgs::default() };
+        let programs = Programs { folder: Some(folder.path().into()), arguments, not_inherited: &["NOTIFY_SOCKET"] };
+        let command = |program: &str| {
+            let words = [program, "a b", ""].map(str::to_owned);
+            programs.after(&words, "0000beef-7", &Config::default()).into_std()
+        };
+        for (program, found) in [
+            ("r3e-archive", folder.path().join("r3e-archive")),
+            ("sh", "sh".into()),
+            ("./x", "./x".into()),
+            ("/x", "/x".into()),
+        ] {
+            assert_eq!(command(program).get_program(), found, "{program}");
+        }
+        let command = command("sh");
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["a b", ""]);
+        let current = std::env::current_dir().unwrap();
+        let expected = [
+            ("NOTIFY_SOCKET", None),
+            ("R3E_CACHE__DIR", Some(current.join("cache").into_os_string())),
+            ("R3E_CONFIG", Some(current.join("my.toml").into_os_string())),
+            ("R3E_GENERATION", Some("0000beef-7".into())),
+        ];
+        let variables = command.get_envs().map(|(name, value)| (name.to_str().unwrap(), value.map(ToOwned::to_owned)));
+        assert_eq!(variables.collect::<Vec<_>>(), expected);
     }
 
     #[test]

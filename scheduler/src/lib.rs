@@ -7,6 +7,7 @@ mod child;
 mod cli;
 mod commands;
 mod engine;
+mod guard;
 mod job;
 mod life;
 mod output;

@@ -68,16 +68,17 @@ pub(crate) fn run(
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(memory::flush_if_asked).build()?;
     let daemon = Daemon { program: PROGRAM, doing: "scheduling", loaded, shutdown: &shutdown, clock };
-    let (exit, Counts { started, failed }) = daemon.run(&runtime, async |Services { facts, tasks }| {
-        let context = Context { shutdown: &shutdown, supervisor, facts, tasks, group: &group, clock };
-        let engine = Engine::new(loaded, programs, context)?;
-        let purging = memory::purge_periodically(tasks, shutdown.token(), config.memory.purge_every);
-        let counts = engine.run().await;
-        purging.stop().await;
-        supervisor.stopping("closing");
-        Ok(counts)
-    })?;
-    tracing::info!(started, failed, "jobs of this run");
+    let (exit, Counts { started, failed, commands_failed }) =
+        daemon.run(&runtime, async |Services { facts, tasks }| {
+            let context = Context { shutdown: &shutdown, supervisor, facts, tasks, group: &group, clock };
+            let engine = Engine::new(loaded, programs, context)?;
+            let purging = memory::purge_periodically(tasks, shutdown.token(), config.memory.purge_every);
+            let counts = engine.run().await;
+            purging.stop().await;
+            supervisor.stopping("closing");
+            Ok(counts)
+        })?;
+    tracing::info!(started, failed, commands_failed, "jobs of this run");
     drop(runtime);
     drop(lock);
     tracing::info!("📅 Scheduler task exiting");

@@ -1,4 +1,4 @@
-//! Passes on the output of a job, line by line, with the job's name.
+//! Passes on the output of a job or command, line by line, with its name.
 
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ const MAX_LINE_BYTES: usize = 16 << 10;
 /// The job that wrote a line, and the format of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct LineSource {
-    pub(crate) program: &'static str,
+    pub(crate) program: String,
     pub(crate) pid: u32,
     pub(crate) format: Format,
 }
@@ -29,7 +29,8 @@ impl LineSource {
             // An event of the job's log: gets two more keys.
             Some(rest) => {
                 let comma = if rest == b"}" { "" } else { "," };
-                [format!("{{\"job\":\"{program}\",\"job_pid\":{pid}{comma}").as_bytes(), rest, b"\n"].concat()
+                let job = serde_json::json!(program);
+                [format!("{{\"job\":{job},\"job_pid\":{pid}{comma}").as_bytes(), rest, b"\n"].concat()
             }
             None if *format == Format::Json => {
                 let text = String::from_utf8_lossy(line);
@@ -136,10 +137,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SOURCE: LineSource = LineSource { program: "r3e-loader", pid: 7, format: Format::Text };
+    fn source(program: &str, format: Format) -> LineSource {
+        LineSource { program: program.to_owned(), pid: 7, format }
+    }
 
     fn said(format: Format, line: &str) -> String {
-        String::from_utf8(LineSource { format, ..SOURCE }.format(line.as_bytes())).unwrap()
+        String::from_utf8(source("r3e-loader", format).format(line.as_bytes())).unwrap()
     }
 
     #[test]
@@ -150,6 +153,9 @@ mod tests {
         assert_eq!(said(Format::Json, "{}"), "{\"job\":\"r3e-loader\",\"job_pid\":7}\n");
         let event: serde_json::Value = serde_json::from_str(&said(Format::Json, "no \"event\"")).unwrap();
         assert_eq!(event, serde_json::json!({"job": "r3e-loader", "job_pid": 7, "line": "no \"event\""}));
+        let quoted = source("my \"own\"", Format::Json).format(br#"{"a":1}"#);
+        let event: serde_json::Value = serde_json::from_slice(&quoted).unwrap();
+        assert_eq!(event, serde_json::json!({"job": "my \"own\"", "job_pid": 7, "a": 1}));
     }
 
     #[test]
@@ -166,7 +172,8 @@ mod tests {
         use std::io::Write as _;
         let (reader, mut writer) = io::pipe().unwrap();
         let last = LastLine::default();
-        let passing = tokio::spawn(pass_on(reader, Stream::Err, SOURCE, last.clone()).unwrap());
+        let passing =
+            tokio::spawn(pass_on(reader, Stream::Err, source("r3e-loader", Format::Text), last.clone()).unwrap());
         writer.write_all(b"first\nlast without an end").unwrap();
         drop(writer);
         tokio::time::timeout(std::time::Duration::from_secs(10), passing).await.unwrap().unwrap();

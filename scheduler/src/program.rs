@@ -12,10 +12,14 @@ use r3e_common::runtime::program::{self, configure, parse};
 
 use crate::cli::{Arguments, Command};
 use crate::job::Programs;
-use crate::{commands, life};
+use crate::{commands, guard, life};
 
 /// Runs the program: results to standard output, everything else to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if guard::is_meant(&arguments) {
+        return guard::run();
+    }
     program::run(|| run(arguments))
 }
 

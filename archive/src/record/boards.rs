@@ -15,8 +15,8 @@ use crate::error::ArchiveError;
 use crate::schema::{EntriesChecksum, Rows, Version};
 
 /// Rows of a batch, and bytes of their entries, whichever comes first.
-const BATCH_ROWS: usize = 8192;
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_ROWS: usize = 2048;
+const BATCH_BYTES: usize = 2 << 20;
 
 /// What a recording has to append.
 #[derive(Debug, Default)]

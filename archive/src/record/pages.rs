@@ -1,13 +1,14 @@
 //! The small JSON files in the cache that web pages read: how much is recorded, and how the record of each board fell.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMillisecondType, UInt32Type, UInt64Type};
 use jiff::Timestamp;
 use r3e_common::domain::Combination;
-use r3e_common::runtime::fs;
+use r3e_common::runtime::fs::{self, FsError};
 use r3e_common::store::{ArchiveRun, ArchiveStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,18 +16,19 @@ use serde_json::{Value, json};
 use super::{Recorded, Source, combination};
 use crate::engine::{Engine, Place};
 use crate::error::ArchiveError;
-use crate::files::Files;
 use crate::location::Location;
 use crate::stats::Stats;
 
 /// Their folder in the cache.
 const FOLDER: &str = "archive";
 
+/// Held while they are written.
+const LOCK: &str = ".lock";
+
 /// Writes `archive/status.json`, and `archive/{board}.json` of each board with more than one version that has `changed` or has none
 /// yet.
 pub(super) async fn write(
     location: &Location,
-    files: &Files,
     source: &Source,
     place: &Place,
     recorded: &Recorded,
@@ -34,6 +36,9 @@ pub(super) async fn write(
 ) -> Result<(), ArchiveError> {
     let folder = source.cache.folder().join(FOLDER);
     fs::publish_folders(&folder)?;
+    // Released when the process ends. The archive is read after that, so the last writer writes the newest state.
+    let _lock = locked(folder.join(LOCK)).await?;
+    let files = &location.files().await?;
     let engine = Engine::open(location, files, place).await?;
     let changed: BTreeSet<Combination> = changed.iter().copied().collect();
     for (board, records) in records(&engine).await? {
@@ -48,6 +53,19 @@ pub(super) async fn write(
     let last_run = ArchiveRun { recorded_at: source.at, boards, rows: recorded_rows, gone, damaged };
     let status = ArchiveStatus { recorded_at: source.at, nights, runs, versions, rows, bytes, last_run };
     publish(&folder.join("status.json"), &status)
+}
+
+/// Waits for other recordings that write these files.
+async fn locked(path: PathBuf) -> Result<File, ArchiveError> {
+    let lock = move || {
+        let file = fs::open_lock(&path)?;
+        file.lock().map_err(|error| FsError::new("lock", &path, error))?;
+        Ok(file)
+    };
+    match tokio::task::spawn_blocking(lock).await {
+        Ok(locked) => locked,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
 }
 
 fn publish(path: &Path, value: &impl Serialize) -> Result<(), ArchiveError> {

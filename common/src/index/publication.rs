@@ -136,7 +136,9 @@ fn path(folder: &Path) -> PathBuf {
 fn published_files(folder: &Path) -> Result<u64, FsError> {
     let mut hasher = DefaultHasher::new();
     for path in stale::published(folder)? {
-        (&path, fs::identity(&path)?).hash(&mut hasher);
+        // However the folder was named.
+        let name = path.strip_prefix(folder).unwrap_or(&path);
+        (name, fs::identity(&path)?).hash(&mut hasher);
     }
     Ok(hasher.finish())
 }

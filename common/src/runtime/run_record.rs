@@ -45,7 +45,7 @@ pub struct RunRecord {
     pub outcome: String,
     /// Its exit code.
     pub exit_code: u8,
-    /// Its peak resident memory (`VmHWM`).
+    /// Its peak resident memory (`VmHWM`); 0 if unknown, as are the next two.
     pub peak_rss_bytes: u64,
     /// Its resident memory at the end (`VmRSS`).
     pub rss_bytes: u64,
@@ -123,12 +123,32 @@ impl RunRecord {
         fs::private_folder(runtime_dir)?;
         let folder = folder(runtime_dir);
         fs::private_folder(&folder)?;
-        let started_ms = self.started_at.parse().map_or(0, jiff::Timestamp::as_millisecond).max(0);
+        let started_ms = self.started_ms();
         let process = process_name(self.pid, self.pid_namespace);
         let path = folder.join(format!("{}-{process}-{started_ms}.json", self.program));
         fs::write_whole(&path, self.to_json().as_bytes())?;
         remove_old(&folder, MAX_RECORDS)?;
         Ok(path)
+    }
+
+    /// Writes the record for another process, unless that has written one itself. One that the monitor has already read is missed.
+    ///
+    /// # Errors
+    /// As [`RunRecord::write`].
+    pub fn write_unless_recorded(&self, runtime_dir: &Path) -> Result<(), FsError> {
+        let prefix = format!("{}-{}-", self.program, process_name(self.pid, self.pid_namespace));
+        let folder = folder(runtime_dir);
+        let own = |path: &PathBuf| {
+            let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+            name.starts_with(&prefix) && parse_name(path).is_some_and(|(started, _)| started >= self.started_ms())
+        };
+        if records(&folder)?.iter().any(own) { Ok(()) } else { self.write(runtime_dir).map(drop) }
+    }
+
+    /// When it started, in ms since 1970.
+    fn started_ms(&self) -> u64 {
+        let started = self.started_at.parse().map_or(0, jiff::Timestamp::as_millisecond);
+        u64::try_from(started).unwrap_or(0)
     }
 
     fn to_json(&self) -> String {
@@ -286,6 +306,21 @@ mod tests {
         }
         let namespaces: Vec<_> = read_all(temp.path()).into_iter().map(|it| it.pid_namespace).collect();
         assert_eq!(namespaces, [None, Some(5), Some(6)]);
+    }
+
+    #[test]
+    fn a_process_that_has_written_a_record_gets_no_second_one() {
+        let temp = tempfile::tempdir().unwrap();
+        let count = || read_all(temp.path()).len();
+        // Of an earlier process with that id, and of another program.
+        record(&run(0)).write(temp.path()).unwrap();
+        RunRecord { program: "r3e-test-b".to_owned(), ..record(&run(9)) }.write(temp.path()).unwrap();
+        record(&run(5)).write_unless_recorded(temp.path()).unwrap();
+        assert_eq!(count(), 3);
+        record(&run(3)).write_unless_recorded(temp.path()).unwrap();
+        assert_eq!(count(), 3, "it has written one");
+        record(&run(3)).write_unless_recorded(&temp.path().join("new")).unwrap();
+        assert_eq!(read_all(&temp.path().join("new")).len(), 1);
     }
 
     #[test]

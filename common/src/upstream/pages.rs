@@ -71,16 +71,29 @@ pub(super) struct Pages<'a, S> {
     left_out: usize,
     /// The identities of the first and last element.
     ends: Option<(u64, u64)>,
+    /// The `ends` of a board that came twice before the restart.
+    repeated: Option<(u64, u64)>,
 }
 
 impl<'a, S: BoardSink> Pages<'a, S> {
     pub(super) fn new(board: Combination, name: &'a str, unless: &'a Validators, last_page: LastPage) -> Self {
-        Self { board, name, unless, last_page, sink: None, taken: 0, listed: 0, left_out: 0, ends: None }
+        Self {
+            board,
+            name,
+            unless,
+            last_page,
+            sink: None,
+            taken: 0,
+            listed: 0,
+            left_out: 0,
+            ends: None,
+            repeated: None,
+        }
     }
 
     /// Begins again from the first page.
     pub(super) fn restart(&mut self) {
-        *self = Self::new(self.board, self.name, self.unless, self.last_page);
+        *self = Self { repeated: self.repeated, ..Self::new(self.board, self.name, self.unless, self.last_page) };
     }
 
     pub(super) fn board(&self) -> Combination {
@@ -118,14 +131,15 @@ impl<'a, S: BoardSink> Pages<'a, S> {
         match (self.ends, ends) {
             (Some((_, last)), Some((first, _))) if first == last => {}
             // The service ignored `start`. That is harmless if the first page was the whole board, unless the board is being
-            // verified.
+            // verified. But a page that was filled up from the front looks the same, such as a page of two after one insertion. So the
+            // board must come twice like that.
             (Some((first, _)), Some((again, _))) if first == again => {
                 let is_whole = self.ends == ends && self.listed == page.listed && page.listed < requested;
-                return if is_whole && self.taken == 1 && self.last_page == LastPage::Short {
-                    Ok(Taken::Last)
-                } else {
-                    Err(Failure::Repeated { start: self.start() })
-                };
+                if !is_whole || self.taken > 1 || self.last_page != LastPage::Short {
+                    return Err(Failure::Repeated { start: self.start() });
+                }
+                let is_known = std::mem::replace(&mut self.repeated, ends) == ends;
+                return Ok(if is_known { Taken::Last } else { Taken::Changed });
             }
             (Some(_), _) => return Ok(Taken::Changed),
             (None, _) => {}

@@ -64,7 +64,7 @@ pub(crate) fn runs(runs: &[Run], zone: &TimeZone) -> String {
             it.pid.to_string(),
             it.doing.clone(),
             seconds(took(it)),
-            bytes(it.peak_rss_bytes),
+            or_dash(Some(it.peak_rss_bytes).filter(|it| *it > 0), bytes),
             boards("fetched"),
             boards("failed"),
             or_dash(it.exit_code, |code| code.to_string()),

@@ -56,13 +56,19 @@ fn is_fault(signal: Signal) -> bool {
     matches!(signal, SIGABRT | SIGBUS | SIGFPE | SIGILL | SIGSEGV | SIGSYS | SIGTRAP | SIGXCPU | SIGXFSZ)
 }
 
-/// A status in words.
+/// A status of any program in words.
 pub(crate) fn describe(status: ExitStatus) -> String {
     let Some(code) = status.code() else {
         let signal = status.signal().unwrap_or_default();
         let name = Signal::try_from(signal).map_or("unknown", Signal::as_str);
         return format!("killed by signal {signal} ({name})");
     };
+    format!("exit {code}")
+}
+
+/// A status of a job in words.
+pub(crate) fn describe_job(status: ExitStatus) -> String {
+    let Some(code) = status.code() else { return describe(status) };
     let why = match u8::try_from(code).ok().and_then(Exit::from_code) {
         Some(Exit::Done) => "done",
         Some(Exit::SomeBoardsFailed) => "done, but some boards failed",
@@ -86,7 +92,7 @@ mod tests {
         let exited = |code: i32| ExitStatus::from_raw(code << 8);
         let line = |status, timed_out| {
             let after = if timed_out { " after schedule.job_timeout" } else { "" };
-            format!("{:<13} {}{after}", format!("{:?}", Outcome::of(status, timed_out)), describe(status))
+            format!("{:<13} {}{after}", format!("{:?}", Outcome::of(status, timed_out)), describe_job(status))
         };
         let codes = Exit::ALL.map(|exit| i32::from(exit.code())).into_iter().chain([101]);
         let signals =

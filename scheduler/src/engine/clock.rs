@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::work::Work;
 use super::{Engine, now};
 use crate::agenda::Attempt;
 use crate::job::{Job, Reason};
@@ -59,7 +60,8 @@ impl Engine<'_> {
         {
             tracing::warn!(%due_at, attempts = failed.number - 1, next = %at, "no longer retrying the refresh: the next one is due");
         }
-        let running = self.job.as_ref().map(|(Attempt { job, number, .. }, running)| (*job, *number, running.pid()));
+        let job = self.child.as_ref().and_then(|(work, running)| Some((work.attempt()?, running.pid())));
+        let running = job.map(|(Attempt { job, number, .. }, pid)| (job, number, pid));
         let waits = self.agenda.due(reason, running.map(|it| it.0), Instant::now());
         if let Some((job, _, pid)) = running {
             let (job, pid) = (job.phase(), pid.as_raw());
@@ -69,7 +71,7 @@ impl Engine<'_> {
                 tracing::info!(%at, job, pid, "a due refresh is covered by the running full refresh");
             }
         }
-        if let Some((attempt, _)) = self.job.as_mut().filter(|_| !waits) {
+        if let Some((Work::Job { attempt, .. }, _)) = self.child.as_mut().filter(|_| !waits) {
             attempt.forget_faults();
         }
         let attempt = running.filter(|_| !waits).map_or(1, |it| it.1);

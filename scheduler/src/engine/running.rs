@@ -1,41 +1,50 @@
-//! The job: starting it, stopping it if it takes too long, and what follows when it ends.
+//! The job or command: starting it, stopping it if it takes too long, and what follows when it ends.
 
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use r3e_common::runtime::memory;
 use tokio::time::Instant;
 
+use super::after::{Ended, Stopped};
+use super::work::{Publication, Work};
 use super::{Engine, now};
-use crate::agenda::{Attempt, Next, Outcome, describe};
+use crate::agenda::{Attempt, Next, Outcome, describe_job};
 use crate::child::Running;
 use crate::job::Job;
 use crate::saved_state;
 
-/// Waits for the end of the job; forever if there is none.
-pub(super) async fn ended(job: &mut Option<(Attempt, Running)>) -> io::Result<ExitStatus> {
-    match job {
+/// Waits for the end of the child; forever if there is none.
+pub(super) async fn ended(child: &mut Option<(Work, Running)>) -> io::Result<ExitStatus> {
+    match child {
         Some((_, running)) => running.wait().await,
         None => std::future::pending().await,
     }
 }
 
 impl Engine<'_> {
-    /// Starts the next job, if none is running.
+    /// Starts the next command, or else the next job, if none is running.
     pub(super) fn start_next(&mut self) {
-        while self.job.is_none() && !self.context.shutdown.token().is_cancelled() {
+        while self.child.is_none() && !self.context.shutdown.token().is_cancelled() {
+            if let Some(command) = self.commands.pop_front() {
+                self.start_command(command);
+                continue;
+            }
             self.forget_removed_trigger();
             let Some(attempt) = self.agenda.start(Instant::now()) else { return };
             let Attempt { job, number, .. } = attempt;
             let due_since = self.due_since().filter(|_| matches!(job, Job::Refresh(_)));
             let command = self.programs.command(job, &self.config, &self.trigger.taken_path(), due_since);
-            let (group, tasks) = (self.context.group, self.context.tasks);
-            match Running::start(command, job.program(), self.config.log.format, group, tasks) {
+            // An error is reported when the job has ended.
+            let published = Publication::last(&self.config.cache.dir).unwrap_or_default();
+            let shared = (self.context.group, self.context.tasks);
+            match Running::start(command, job.program(), None, self.config.log.format, shared) {
                 Ok(running) => {
                     tracing::info!(%job, program = job.program(), pid = running.pid().as_raw(), attempt = number, "job started");
-                    self.job = Some((attempt, running));
+                    self.child = Some((Work::Job { attempt, published }, running));
                 }
                 Err(error) => {
                     tracing::error!(%job, program = job.program(), attempt = number, %error, "cannot start the job");
@@ -52,15 +61,35 @@ impl Engine<'_> {
         Duration::try_from(now(self.context.clock).duration_since(due_at)).ok()
     }
 
-    /// Handles the end of the job.
+    /// Handles the end of the job or command.
     pub(super) async fn ended(&mut self, status: io::Result<ExitStatus>) {
-        let Some((attempt, running)) = self.job.take() else { return };
+        let Some((work, running)) = self.child.take() else { return };
         let timed_out = running.was_asked_to_stop();
-        let seconds = running.begun().elapsed().as_secs_f64();
-        let pid = running.pid().as_raw();
+        let (pid, took) = (running.pid(), running.begun().elapsed());
         running.close().await;
+        match work {
+            Work::Job { attempt, published } => {
+                self.job_ended(attempt, status, timed_out, (pid, took));
+                self.queue_commands(published.as_ref());
+            }
+            Work::Command { command, started } => {
+                let stopped = timed_out.then_some(Stopped::TimedOut);
+                self.command_ended(&command, started, Ended { pid, took, status, stopped });
+            }
+        }
+        memory::give_back();
+    }
+
+    fn job_ended(
+        &mut self,
+        attempt: Attempt,
+        status: io::Result<ExitStatus>,
+        timed_out: bool,
+        (pid, took): (Pid, Duration),
+    ) {
+        let (pid, seconds) = (pid.as_raw(), took.as_secs_f64());
         let (outcome, result) = match status {
-            Ok(status) => (Outcome::of(status, timed_out), describe(status)),
+            Ok(status) => (Outcome::of(status, timed_out), describe_job(status)),
             Err(error) => (Outcome::Fault, format!("unknown: {error}")),
         };
         let Attempt { job, number, .. } = attempt;
@@ -70,7 +99,6 @@ impl Engine<'_> {
             tracing::error!(%job, %result, pid, seconds, attempt = number, "job ended");
         }
         self.settle(attempt, outcome);
-        memory::give_back();
     }
 
     /// Decides what follows when an attempt has ended.
@@ -129,10 +157,10 @@ impl Engine<'_> {
         self.trigger_over(job);
     }
 
-    /// Stops a job that takes too long: first asks it, then kills it.
-    pub(super) fn stop_overdue_job(&mut self) {
+    /// Stops a job or command that takes too long: first asks it, then kills it.
+    pub(super) fn stop_overdue_child(&mut self) {
         let (timeout, grace) = (self.config.schedule.job_timeout, self.config.runtime.stop_grace);
-        let Some((Attempt { job, .. }, running)) = &mut self.job else { return };
+        let Some((job, running)) = &mut self.child else { return };
         if running.deadline(timeout).is_none_or(|it| it > Instant::now()) {
             return;
         }
@@ -146,26 +174,42 @@ impl Engine<'_> {
         running.escalate(grace);
     }
 
-    /// Stops the job, if one is running, with the signal that stopped the scheduler; kills it after `runtime.stop_grace`.
+    /// Stops the job or command, if one is running, with the signal that stopped the scheduler; kills it after `runtime.stop_grace`.
     pub(super) async fn stop(&mut self) {
-        let Some((Attempt { job, .. }, mut running)) = self.job.take() else { return };
+        let Some((work, mut running)) = self.child.take() else { return };
         self.context.facts.set_phase("stopping");
-        self.context.supervisor.stopping(&format!("stopping the {job}"));
+        self.context.supervisor.stopping(&format!("stopping the {work}"));
         let signal = self.context.shutdown.signal().and_then(|it| Signal::try_from(it).ok()).unwrap_or(Signal::SIGTERM);
         let force = self.context.shutdown.force().cancelled();
         let ended = running.end(signal, self.config.runtime.stop_grace, force).await;
-        let pid = running.pid().as_raw();
+        let (pid, took) = (running.pid(), running.begun().elapsed());
         running.close().await;
-        match ended {
-            Some(Ok(status)) => {
-                tracing::info!(%job, result = describe(status), pid, "job ended");
+        match (work, ended) {
+            (work, None) => {
+                tracing::error!(job = %work, pid = pid.as_raw(), "the job was killed, but has not ended yet");
+            }
+            (Work::Command { command, started }, Some(status)) => {
+                self.command_ended(
+                    &command,
+                    started,
+                    Ended { pid, took, status, stopped: Some(Stopped::WithScheduler) },
+                );
+            }
+            (Work::Job { attempt: Attempt { job, .. }, published }, Some(Ok(status))) => {
+                tracing::info!(%job, result = describe_job(status), pid = pid.as_raw(), "job ended");
                 // It succeeded, so the next start does not repeat it.
                 if Outcome::of(status, false) == Outcome::Done {
                     self.over(job);
                 }
+                self.queue_commands(published.as_ref());
             }
-            Some(Err(error)) => tracing::error!(%job, pid, %error, "job ended with an unknown result"),
-            None => tracing::error!(%job, pid, "the job was killed, but has not ended yet"),
+            (work, Some(Err(error))) => {
+                tracing::error!(job = %work, pid = pid.as_raw(), %error, "job ended with an unknown result");
+            }
+        }
+        if !self.commands.is_empty() {
+            let commands: Vec<String> = self.commands.drain(..).map(|it| it.to_string()).collect();
+            tracing::warn!(?commands, "stopping; these commands do not run for the last publication");
         }
     }
 }

@@ -40,7 +40,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Takes the trigger file, if no job is running and none of an earlier trigger file is unfinished.
+    /// Takes the trigger file, if no job or command is running and none of an earlier trigger file is unfinished.
     pub(super) fn check_trigger(&mut self) {
         let now = Instant::now();
         if now < self.check_trigger_at {
@@ -48,7 +48,7 @@ impl Engine<'_> {
         }
         self.check_trigger_at = now + self.config.schedule.trigger_poll;
         self.folder_watch.renew();
-        if self.job.is_some() || self.request.is_some() {
+        if self.child.is_some() || self.request.is_some() {
             return;
         }
         match self.trigger.check() {

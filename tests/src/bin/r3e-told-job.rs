@@ -3,6 +3,7 @@
 //! Each start appends a line with name and arguments to the file `started`. The n-th start follows the n-th line of the
 //! file `told`; without such a line it succeeds:
 //! - a number: ends with that exit code;
+//! - `published`, or `published` and an exit code: publishes, as far as `status.json` tells, and ends;
 //! - `talkative`: logs much, then succeeds;
 //! - `held`, or `held` and an exit code: ends once there is a file `go`;
 //! - `up`: ends with 69 until there is a file `up`, and then succeeds;
@@ -17,8 +18,11 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::SystemTime;
 
 use nix::sys::signal::{Signal, raise};
+use r3e_common::runtime::timestamp;
+use r3e_common::store::{Status, StatusFile};
 use r3e_tests::harness::until;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -56,10 +60,25 @@ fn main() -> ExitCode {
                 until("there is a file go", || Path::new("go").exists());
                 if code.is_empty() { "0" } else { code }
             });
+            let code = code.or_else(|| {
+                let code = told.strip_prefix("published")?;
+                publish(number);
+                Some(if code.is_empty() { "0" } else { code.trim() })
+            });
             return ExitCode::from(code.unwrap_or(told).parse::<u8>().unwrap());
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Changes what `status.json` tells of the last publication.
+fn publish(number: usize) {
+    let changes = Status {
+        last_index_update: Some(timestamp(SystemTime::now())),
+        generation: Some(format!("generation-{number}")),
+        ..Status::default()
+    };
+    StatusFile::new(Path::new("cache")).update(&changes).unwrap();
 }
 
 fn listen() -> Signals {

@@ -72,15 +72,16 @@ fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocat
     let profile = Pprof::read(&place.path("a.pb.gz"));
     let types = [("inuse_objects", "count"), ("inuse_space", "bytes")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!((&profile.types[..], profile.default_type.as_str()), (&types[..], "inuse_space"));
-    assert_eq!((profile.period, profile.sum("inuse_space", |_| true)), (512 << 10, inuse));
-    assert_eq!(profile.sum("inuse_objects", |_| true), figure("inuse_objects"));
+    assert_eq!((profile.period, profile.sum("inuse_space", |_, _| true)), (512 << 10, inuse));
+    assert_eq!(profile.sum("inuse_objects", |_, _| true), figure("inuse_objects"));
     assert!(profile.time_ns > 1_700_000_000_000_000_000, "{}", profile.time_ns);
     assert!(profile.mappings[0].0.contains("/r3e-loader"), "{:?}", profile.mappings);
     // Nearly all that it holds it holds for boards in flight, and its own functions stand on the way to it.
-    let ours = profile.sum("inuse_space", is_ours);
+    let ours = profile.sum("inuse_space", |name, _| is_ours(name));
     assert!(ours > inuse / 10 * 9, "{ours} of {inuse}");
-    let files = profile.samples.iter().flat_map(|it| &it.1).filter(|(name, _)| is_ours(name)).map(|it| &it.1);
-    assert!(files.clone().any(|file| file.ends_with("common/src/job/fetch.rs")), "{:?}", files.collect::<Vec<_>>());
+    // Their files too. Which of them depends on what is inlined, but each board in flight is a worker's.
+    let of_workers = profile.sum("inuse_space", |name, file| is_ours(name) && file.contains("/common/src/job/"));
+    assert!(of_workers > inuse / 2, "{of_workers} of {inuse}: {:?}", profile.samples);
     for (_, way) in &profile.samples {
         assert!(!way.first().is_some_and(|(name, _)| name.contains("jemalloc")), "{way:?}");
     }
@@ -95,7 +96,7 @@ fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocat
         json(&place, &["heap", "--diff", "a.pb.gz", "b.pb.gz", "-o", "growth.pb.gz", "--flamegraph", "growth.svg"]);
     assert!(growth["grown_bytes"].as_i64().unwrap().abs() < 2 << 20, "{growth}");
     let saved = Pprof::read(&place.path("growth.pb.gz"));
-    assert_eq!(saved.sum("inuse_space", |_| true), growth["grown_bytes"]);
+    assert_eq!(saved.sum("inuse_space", |_, _| true), growth["grown_bytes"]);
     drop(running.kill());
 }
 

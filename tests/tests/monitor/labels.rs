@@ -37,8 +37,11 @@ fn phases_are_words_of_a_fixed_set_and_what_varies_is_figures() {
     let _ended = running.wait().with_code(0);
     let known = |program: &str| -> &[&str] {
         match program {
-            "r3e-scheduler" => &["starting", "waiting", "load"],
-            _ => &["starting", "opening", "publishing", "fetching", "closing"],
+            "r3e-scheduler" => &["starting", "waiting", "load", "refresh", "boards", "command", "stopping"],
+            "r3e-loader" | "r3e-refresher" => {
+                &["starting", "opening", "publishing", "fetching", "fetching ratings", "closing"]
+            }
+            program => panic!("no phases of {program} are known"),
         }
     };
     assert!(phases.iter().all(|(program, phase)| known(program).contains(&phase.as_str())), "{phases:?}");

@@ -138,10 +138,10 @@ impl Pprof {
         Self { samples, mappings, default_type: text(number(&top, 14)), time_ns, period, types }
     }
 
-    /// The sum of the values of that kind, over samples with a function on the way that is called like that.
-    pub(crate) fn sum(&self, kind: &str, is_meant: impl Fn(&str) -> bool) -> i64 {
+    /// The sum of the values of that kind, over samples with such a function, by name and file, on the way.
+    pub(crate) fn sum(&self, kind: &str, is_meant: impl Fn(&str, &str) -> bool) -> i64 {
         let column = self.types.iter().position(|it| it.0 == kind).unwrap();
-        let meant = self.samples.iter().filter(|(_, way)| way.iter().any(|(name, _)| is_meant(name)));
+        let meant = self.samples.iter().filter(|(_, way)| way.iter().any(|(name, file)| is_meant(name, file)));
         meant.map(|(values, _)| values[column]).sum()
     }
 }

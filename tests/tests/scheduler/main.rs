@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests tell what they measured")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk, and damage it, without the programs' own code")]
 
+mod after;
 mod clock;
 mod commands;
 mod jobs;

@@ -72,8 +72,8 @@ impl Logged {
     fn is(self, event: &Event) -> bool {
         let (level, fields): (&str, &[&str]) = match self {
             Self::Started => ("INFO", &["program", "pid", "attempt"]),
-            Self::Done => ("INFO", &["pid", "seconds"]),
-            Self::Failed => ("ERROR", &["pid", "seconds", "attempt"]),
+            Self::Done => ("INFO", &["job", "pid", "seconds"]),
+            Self::Failed => ("ERROR", &["job", "pid", "seconds", "attempt"]),
             Self::NotStarted => ("ERROR", &["program", "attempt", "error"]),
             Self::Retried => ("INFO", &["pause", "attempt", "to_drop"]),
             Self::WaitsForReload => ("ERROR", &["to_drop"]),

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::civil::Time;
@@ -20,6 +20,8 @@ use crate::runtime::cron::Cron;
 const LONGEST: Duration = Duration::from_hours(36_500 * 24);
 /// The maximum number of cron expressions: all are evaluated whenever the scheduler looks for the next run.
 const MAX_CRON: usize = 100;
+/// The maximum number of commands: the next job waits for all of them.
+const MAX_COMMANDS: usize = 20;
 
 type Parse<T> = Box<dyn Fn(&Value) -> Option<T>>;
 
@@ -183,6 +185,25 @@ pub(super) fn cron_list() -> Kind<Vec<Cron>> {
         explain: |value| value.as_array()?.iter().find_map(|it| cron(it.as_str()?).err()),
         ..kind(expected, parse)
     }
+}
+
+/// Commands with their arguments: an array of arrays, also outside the file.
+pub(super) fn commands() -> Kind<Vec<Vec<String>>> {
+    let word = |value: &Value| value.as_str().filter(|it| !it.contains('\0')).map(str::to_owned);
+    let command = move |value: &Value| {
+        let words = value.as_array()?.iter().map(word).collect::<Option<Vec<String>>>()?;
+        // A path such as `..` names no program.
+        words.first().is_some_and(|it| Path::new(it).file_name().is_some()).then_some(words)
+    };
+    let parse = move |value: &Value| {
+        let commands = value.as_array().filter(|it| it.len() <= MAX_COMMANDS)?;
+        commands.iter().map(command).collect()
+    };
+    let expected = format!(
+        "at most {MAX_COMMANDS} commands, each an array of a program and its arguments, such as [[\"r3e-archive\", \"record\"]], \
+        also outside the file"
+    );
+    Kind { from_text: |text| text.to_str()?.parse().ok(), ..kind(expected, parse) }
 }
 
 /// One of a few values, by the name that its `Display` writes.

@@ -14,8 +14,8 @@ use super::archive_url::{ArchiveUrl, archive_url};
 use super::error::ConfigError;
 use super::index_format::IndexFormat;
 use super::kind::{
-    base_url, boolean, choice, choices, cron_list, duration, duration_or_zero, header, number, optional, path,
-    path_value, socket_address, time_of_day, time_zone,
+    base_url, boolean, choice, choices, commands, cron_list, duration, duration_or_zero, header, number, optional,
+    path, path_value, socket_address, time_of_day, time_zone,
 };
 use super::paths;
 use super::values::{DefaultValue, Derive, Setting, Values};
@@ -160,8 +160,12 @@ settings! {
         backoff_min: Duration = duration(), "1m";
         /// Longest delay between retries of a job.
         backoff_max: Duration = duration(), "30m";
-        /// A job that runs longer is stopped.
+        /// A job, or a command of `schedule.after`, that runs longer is stopped.
         job_timeout: Duration = duration(), "12h";
+        /// Commands to run, one after another, after each job that published something: each an array of a program and its
+        /// arguments, such as `[["r3e-archive", "record"]]`, in the variable too. A command that fails is logged and changes nothing for
+        /// the job.
+        after: Vec<Vec<String>> = commands(), toml::Value::Array(Vec::new());
         /// How often to check for the trigger file, in case file-system notification fails.
         trigger_poll: Duration = duration(), "1m";
     }

@@ -77,6 +77,9 @@ const FAMILIES: &[Family] = &[
         number(it.schedule.as_ref()?.jobs_started)
     }),
     counter("r3e_jobs_failed", "Attempts of jobs that failed.", |it| number(it.schedule.as_ref()?.jobs_failed)),
+    counter("r3e_commands_failed", "Commands of schedule.after that failed.", |it| {
+        number(it.schedule.as_ref()?.commands_failed)
+    }),
     counter("r3e_purges", "Purges of unused memory.", |it| number(it.figures.purges)),
 ];
 
@@ -134,6 +137,7 @@ mod tests {
             attempt: Some(2),
             jobs_started: 5,
             jobs_failed: 2,
+            commands_failed: 1,
         });
         let scheduler =
             Stats { program: "r3e-scheduler".into(), schedule, phase: "waiting".into(), ..Stats::default() };
@@ -144,8 +148,7 @@ mod tests {
     #[test]
     fn a_process_has_a_sample_for_each_figure_it_has() {
         let text = two(Format::OpenMetrics);
-        let shown =
-            "process_info start_time uptime resident_memory rss_anon memory_limit boards_failed next_run job purges";
+        let shown = "process_info start_time uptime resident_memory rss_anon memory_limit boards_failed next_run job commands purges";
         let is_shown = |line: &&str| shown.split(' ').any(|it| line.contains(&format!("_{it}")));
         let lines: Vec<&str> = text.lines().filter(is_shown).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
@@ -192,6 +195,9 @@ mod tests {
         # HELP r3e_jobs_failed Attempts of jobs that failed.
         # TYPE r3e_jobs_failed counter
         r3e_jobs_failed_total{program="r3e-scheduler",pid="0"} 2
+        # HELP r3e_commands_failed Commands of schedule.after that failed.
+        # TYPE r3e_commands_failed counter
+        r3e_commands_failed_total{program="r3e-scheduler",pid="0"} 1
         # HELP r3e_purges Purges of unused memory.
         # TYPE r3e_purges counter
         r3e_purges_total{program="r3e-loader",pid="7"} 3

@@ -60,6 +60,9 @@ pub struct ScheduleFigures {
     pub jobs_started: u64,
     /// Attempts that failed.
     pub jobs_failed: u64,
+    /// Commands of `schedule.after` that failed.
+    #[serde(default)]
+    pub commands_failed: u64,
 }
 
 /// An item of the answer to `GET /tasks`.

@@ -115,10 +115,15 @@ fn stats_have_all_documented_keys() {
 fn a_scheduler_has_figures_about_its_schedule() {
     let world = World::new();
     assert!(world.get_json("/stats")["schedule"].is_null());
-    let figures = ScheduleFigures { attempt: Some(2), jobs_started: 3, jobs_failed: 1, ..ScheduleFigures::default() };
-    world.facts.set_schedule(figures);
-    let expected = serde_json::json!({"next_run_at": null, "attempt": 2, "jobs_started": 3, "jobs_failed": 1});
+    let figures =
+        ScheduleFigures { next_run_at: None, attempt: Some(2), jobs_started: 3, jobs_failed: 1, commands_failed: 4 };
+    world.facts.set_schedule(figures.clone());
+    let mut expected = serde_json::json!({"next_run_at": null, "attempt": 2, "jobs_started": 3, "jobs_failed": 1, "commands_failed": 4});
     assert_eq!(world.get_json("/stats")["schedule"], expected);
+    // An older scheduler counts no commands.
+    expected.as_object_mut().unwrap().remove("commands_failed");
+    let read: ScheduleFigures = serde_json::from_value(expected).unwrap();
+    assert_eq!(read, ScheduleFigures { commands_failed: 0, ..figures });
 }
 
 #[test]

@@ -117,7 +117,7 @@ proptest! {
     }
 }
 
-/// Reads pages without a service: `pages` are lists of elements.
+/// Reads pages without a service: `pages` are lists of elements. A board that changed is read again.
 fn read(pages: &[&str], asked: usize) -> Result<Vec<Taken>, Failure> {
     let board = "2-3".parse().unwrap();
     let (validators, longest) = (Validators::default(), LongestPage::default());
@@ -126,7 +126,11 @@ fn read(pages: &[&str], asked: usize) -> Result<Vec<Taken>, Failure> {
         .iter()
         .map(|list| {
             let text = format!(r#"{{"context":{{"c":{{"results":{list}}}}}}}"#);
-            reader.take(&text, &HeaderMap::new(), asked, &longest)
+            let taken = reader.take(&text, &HeaderMap::new(), asked, &longest);
+            if taken == Ok(Taken::Changed) {
+                reader.restart();
+            }
+            taken
         })
         .collect()
 }
@@ -154,7 +158,17 @@ fn elements_that_are_no_entries_join_pages_too() {
     assert_eq!(read(&["[{},null]", "[]"], 3), Ok(vec![More, Changed]));
     assert!(matches!(read(&["[null]"], 3), Err(Failure::NotAPage(_))));
     assert_eq!(read(&["[{},null]", "[{},null]"], 2), Err(Failure::Repeated { start: 1 }));
-    assert_eq!(read(&["[{},null]", "[{},null]"], 3), Ok(vec![More, Last]));
+    assert_eq!(read(&["[{},null]", "[{},null]"], 3), Ok(vec![More, Changed]));
+}
+
+#[test]
+fn a_first_page_that_comes_again_is_the_whole_board_once_that_is_repeated() {
+    use Taken::{Changed, Last, More};
+    let [front, board, behind] = [r#"[{"a":0},{"a":1}]"#, r#"[{"a":1},{"a":2}]"#, r#"[{"a":2}]"#];
+    assert_eq!(read(&[board; 4], 3), Ok(vec![More, Changed, More, Last]));
+    assert_eq!(read(&[board, board, front, front], 3), Ok(vec![More, Changed, More, Changed]));
+    // An entry was inserted before the second page.
+    assert_eq!(read(&[board, board, front, board, behind], 3), Ok(vec![More, Changed, More, More, Last]));
 }
 
 #[test]

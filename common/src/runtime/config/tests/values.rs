@@ -46,6 +46,11 @@ fn kinds_accept_and_refuse() {
         ("SCHEDULE__DAILY_AT", "00:00|23:59", "4:00|24:00|04:60|04:00:00|+4:00| 4:00|0400"),
         ("SCHEDULE__TIME_ZONE", "UTC|Europe/Berlin", "Etc/Unknown|Berlin|../../../etc/localtime|/etc/localtime"),
         ("SCHEDULE__CRON", "0 4 * * *|0 4 * * *; 5 4 * * Mon |@daily", "0 4 * *|@never|0 4 * * *;|0 0 31 2 *"),
+        (
+            "SCHEDULE__AFTER",
+            r#"[]|[["a"]]|[["/x/a", "", "b c"], ['a']]|[["sh", "-c", "a \u0022b\u0022\n"],]"#,
+            r#"a|"a"|["a"]|[[]]|[["a"], []]|[[""]]|[["a/.."]]|[["a", 1]]|[["a\u0000"]]|[["a"]] # b|[["a"]],|[["a"]"#,
+        ),
         ("LOG__LEVEL", "error|warn|info|debug|trace", "INFO|off"),
     ];
     for (name, good, bad) in cases {
@@ -55,6 +60,15 @@ fn kinds_accept_and_refuse() {
             assert_eq!(accepted, is_good, "{name}={value:?}");
         }
     }
+}
+
+#[test]
+fn commands_keep_their_words() {
+    let text = r#"[["a", "b c", "", "\"'\n"], ['/d']]"#;
+    let loaded = World::new().variable("R3E_SCHEDULE__AFTER", text).load().unwrap();
+    assert_eq!(loaded.config.schedule.after, [vec!["a", "b c", "", "\"'\n"], vec!["/d"]]);
+    assert_eq!(World::with_file(loaded.to_toml()).load().unwrap().config, loaded.config);
+    assert_eq!(World::with_file(format!("schedule.after = {text}")).load().unwrap().config, loaded.config);
 }
 
 #[test]
