@@ -12,6 +12,7 @@ use datafusion::config::ConfigNonZeroUsize;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::{MemTable, TableProvider};
+use datafusion::execution::cache::TableScopedPath;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -20,6 +21,7 @@ use datafusion::logical_expr::{LogicalPlan, SortExpr};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col};
 use futures_util::StreamExt as _;
+use object_store::ObjectMeta;
 
 use crate::cluster::Job;
 use crate::error::ArchiveError;
@@ -39,6 +41,9 @@ const MAX_MERGED_STREAMS: usize = 64;
 const MERGED_BATCH_ROWS: usize = 1024;
 /// A month takes seconds.
 const MERGE_TIMEOUT: Duration = Duration::from_hours(12);
+
+/// For the names of all files.
+const FILE_LIST_BYTES: usize = 64 << 20;
 
 /// How many consumers an error about memory lists.
 const LISTED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN;
@@ -149,6 +154,7 @@ impl Engine {
             let options = ListingOptions::new(Arc::new(ParquetFormat::new()))
                 .with_file_extension(".parquet")
                 .with_file_sort_order(order);
+            self.remember(location, files);
             let config = ListingTableConfig::new_with_multi_paths(urls)
                 .with_listing_options(options)
                 .with_schema(Arc::clone(&SCHEMA));
@@ -156,6 +162,27 @@ impl Engine {
         };
         self.context.register_table(name, table)?;
         Ok(())
+    }
+
+    /// Lets the engine know which files there are. It takes one that it does not find for an empty folder; knowing that there was a
+    /// file, it fails if somebody has removed it meanwhile.
+    #[allow(
+        clippy::default_trait_access,
+        reason = "the type of the time belongs to a crate that is no dependency of ours"
+    )]
+    fn remember(&self, location: &Location, files: &[LiveFile]) {
+        let Some(cache) = self.context.runtime_env().cache_manager.get_list_files_cache() else { return };
+        for file in files {
+            let path = location.path(&file.path);
+            let meta = ObjectMeta {
+                location: path.clone(),
+                last_modified: Default::default(),
+                size: file.bytes,
+                e_tag: None,
+                version: None,
+            };
+            cache.put(&TableScopedPath { table: None, path }, vec![meta].into());
+        }
     }
 
     /// A statement that only reads.
@@ -240,7 +267,11 @@ fn runtime(location: &Location, limit_bytes: Option<u64>) -> Result<Arc<RuntimeE
     let pool = limit_bytes.map_or(POOL_BYTES, |limit| (limit as f64 * POOL_PART) as usize);
     let pool = TrackConsumersPool::new(FairSpillPool::new(pool), LISTED_CONSUMERS);
     let spill = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(spill).build()?;
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(spill)
+        .with_object_list_cache_limit(FILE_LIST_BYTES)
+        .build()?;
     runtime.register_object_store(location.root(), location.shared_store());
     Ok(Arc::new(runtime))
 }

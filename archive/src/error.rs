@@ -61,6 +61,13 @@ pub enum ArchiveError {
     System(#[from] std::io::Error),
 }
 
+impl ArchiveError {
+    /// Whether a file is missing, which another process has removed.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_missing)
+    }
+}
+
 impl Fatal for ArchiveError {
     fn exit(&self) -> Exit {
         match self {
@@ -84,6 +91,7 @@ impl Fatal for ArchiveError {
 pub struct StoreError {
     exit: Exit,
     message: String,
+    is_missing: bool,
 }
 
 /// What S3 services answer to settings that are wrong, what to say of it, and whether the configuration is to blame.
@@ -122,7 +130,7 @@ fn of_cluster(text: &str) -> Option<ArchiveError> {
     }
     let (code, hint) = S3_HINTS.iter().find(|(code, _)| text.contains(&format!("<Code>{code}")))?;
     let message = format!("the cluster cannot read the archive: {hint} ({code}): {}", first_line(text));
-    Some(StoreError { exit: Exit::Configuration, message }.into())
+    Some(StoreError { exit: Exit::Configuration, message, is_missing: false }.into())
 }
 
 impl StoreError {
@@ -133,25 +141,28 @@ impl StoreError {
             return Self {
                 exit: Exit::Configuration,
                 message: format!("{archive}: cannot {doing}: {hint} ({code}): {}", first_line(&text)),
+                is_missing: false,
             };
         }
+        let is_missing = matches!(error, object_store::Error::NotFound { .. });
         let mut cause = Some(error as &(dyn Error + 'static));
         while let Some(it) = cause {
             if let Some(error) = it.downcast_ref::<std::io::Error>()
                 && archive.split_once("://").is_none()
             {
                 let exit = FsError::new("use", archive.as_ref(), copy_of(error)).exit();
-                return Self { exit, message: format!("{archive}: cannot {doing}: {}", first_line(&text)) };
+                let message = format!("{archive}: cannot {doing}: {}", first_line(&text));
+                return Self { exit, message, is_missing };
             }
             cause = it.source();
         }
         let exit = if archive.contains("://") { Exit::Unavailable } else { Exit::Disk };
-        Self { exit, message: format!("{archive}: cannot {doing}: {}", first_line(&text)) }
+        Self { exit, message: format!("{archive}: cannot {doing}: {}", first_line(&text)), is_missing }
     }
 
     /// Credentials or an endpoint that cannot be used.
     pub(crate) fn configuration(archive: &str, problem: &str) -> Self {
-        Self { exit: Exit::Configuration, message: format!("{archive}: {problem}") }
+        Self { exit: Exit::Configuration, message: format!("{archive}: {problem}"), is_missing: false }
     }
 }
 

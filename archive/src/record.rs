@@ -97,7 +97,13 @@ pub async fn record(
 ) -> Result<Recorded, ArchiveError> {
     for _ in 0..ATTEMPTS {
         let files = location.files().await?;
-        let (known, last_ms) = known(location, &files, place).await?;
+        let (known, last_ms) = match known(location, &files, place).await {
+            Err(error) if error.is_missing() => {
+                tracing::info!("another process removed a file at the same time: comparing again");
+                continue;
+            }
+            known => known?,
+        };
         // What the query has used is not needed while rows are written, and the other way round.
         memory::give_back();
         let observed_ms = observed_after(source.at, last_ms);

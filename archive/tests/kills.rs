@@ -2,7 +2,32 @@
 
 mod support;
 
-use support::{Place, kills};
+use std::time::Duration;
+
+use r3e_archive::engine::{self, Engine};
+use r3e_archive::location::Location;
+use r3e_common::runtime::config::ArchiveUrl;
+use support::{Place, World, kills, night_time};
+
+#[test]
+fn a_file_that_is_removed_under_a_query_is_an_error() {
+    let place = Place::new();
+    let mut world = World::new(10, 5);
+    for night in 1..=2 {
+        place.publish(&world.boards);
+        place.record(&night_time(night));
+        world.night();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let location = Location::new(&ArchiveUrl::Folder(place.archive.clone().into())).unwrap();
+        let files = location.files().await.unwrap();
+        let here = engine::Place { cluster: None, timeout: Duration::from_secs(60), limit_bytes: None };
+        let engine = Engine::open(&location, &files, &here).await.unwrap();
+        std::fs::remove_file(location.name(&files.live[0].path)).unwrap();
+        assert!(engine.rows("SELECT count(*), max(size) FROM archive_rows").await.is_err());
+    });
+}
 
 #[test]
 fn recordings_that_are_killed_lose_and_double_nothing() {
