@@ -26,12 +26,19 @@ def ours(*arguments):
     """Seconds, peak memory in MB and output of a run of r3e-archive."""
     environment = {**os.environ, "R3E_MEMORY__LIMIT_MB": str(LIMIT_MB), "R3E_RUNTIME__DIR": "/tmp/r3e-bench"}
     begun = time.monotonic()
-    child = subprocess.Popen([PROGRAM, "--archive", ARCHIVE, *arguments], stdout=subprocess.PIPE, env=environment)
-    out = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, (arguments, child.returncode)
-    return time.monotonic() - begun, usage.ru_maxrss / 1024, out.decode()
+    with open("/tmp/r3e-bench.out", "w+") as out:
+        child = subprocess.Popen([PROGRAM, "--quiet", "--archive", ARCHIVE, *arguments], stdout=out, env=environment)
+        peak = 0
+        while child.poll() is None:
+            # The usage that `wait` returns would include this process before it became the child.
+            with open(f"/proc/{child.pid}/status") as status:
+                peaks = [int(line.split()[1]) for line in status if line.startswith("VmHWM")]
+            peak = max(peaks + [peak])
+            time.sleep(0.005)
+        took = time.monotonic() - begun
+        assert child.returncode == 0, (arguments, child.returncode)
+        out.seek(0)
+        return took, peak / 1024, out.read()
 
 
 files = ours("stats", "--files")[2].split()
@@ -90,7 +97,11 @@ QUESTIONS = {
         f"""SELECT valid_from, track_id, class_id, track, size, size_change, gone, name, laptime FROM (SELECT *, size::BIGINT - lag(size)
         OVER (PARTITION BY {KEY} ORDER BY valid_from) AS size_change FROM board_versions) WHERE valid_from >= TIMESTAMP '{week}'""",
     ),
-    "stats": (["stats"], "SELECT count(*) FROM archive_rows"),
+    "stats": (
+        ["stats"],
+        "SELECT (SELECT count(*) FROM archive_rows), (SELECT count(*) FROM (SELECT DISTINCT track_id, class_id FROM archive_rows "
+        "WHERE position = 0)), (SELECT count(*) FROM (SELECT observed_at, count(*) FROM archive_rows WHERE position = 0 GROUP BY 1))",
+    ),
 }
 QUESTIONS |= {name: (["sql", statement, "--format", "csv"], statement) for name, statement in STATEMENTS.items()}
 

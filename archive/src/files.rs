@@ -64,12 +64,48 @@ pub struct Files {
     /// The last compaction, and its number.
     pub compaction: (u64, Compaction),
     /// Recordings that were merged, and earlier compactions.
-    pub replaced: Vec<Path>,
+    pub replaced: Vec<String>,
     /// Files that never counted, and when they were written: they are being written, or were left by a killed writer.
-    pub unlisted: Vec<(Path, Timestamp)>,
+    pub unlisted: Vec<(String, Timestamp)>,
+}
+
+/// A file that was found in an archive.
+#[derive(Debug, Clone)]
+struct Found {
+    path: String,
+    bytes: u64,
+    written: Timestamp,
 }
 
 impl Files {
+    /// Which of the files that were found count, after this compaction.
+    fn of(number: u64, compaction: Compaction, mut found: Vec<Found>) -> Self {
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut files = Self { live: compaction.files.clone(), ..Self::default() };
+        let mut recordings: BTreeMap<u64, LiveFile> = BTreeMap::new();
+        for Found { path, bytes, written } in found {
+            let is_merged = |it: &str| compaction.files.iter().any(|live| live.path == it);
+            match (recording_number(&path), compaction_number(&path)) {
+                (Some(recording), _) if recording > compaction.last() => {
+                    let file = LiveFile { path, bytes, first: recording, last: recording };
+                    // Of two with one number, the later night counts; see `commit_recording`.
+                    if let Some(twin) = recordings.insert(recording, file) {
+                        files.unlisted.push((twin.path, written));
+                    }
+                }
+                (Some(_), _) => files.replaced.push(path),
+                (None, Some(other)) if other < number => files.replaced.push(path),
+                _ if path.starts_with(STAGING) || path.starts_with("month=") && !is_merged(&path) => {
+                    files.unlisted.push((path, written));
+                }
+                _ => {}
+            }
+        }
+        files.live.extend(recordings.into_values());
+        files.compaction = (number, compaction);
+        files
+    }
+
     /// The number of the last recording.
     #[must_use]
     pub fn last(&self) -> u64 {
@@ -110,51 +146,48 @@ fn age(time: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(time)).unwrap_or_default()
 }
 
-fn number_of(path: &str) -> Option<u64> {
+fn recording_number(path: &str) -> Option<u64> {
     let (_, name) = path.strip_prefix("night=")?.split_once('/')?;
     name.strip_suffix(".parquet")?.parse().ok()
 }
 
+fn compaction_path(number: u64) -> String {
+    format!("{COMPACTIONS}/{number:08}.json")
+}
+
+fn compaction_number(path: &str) -> Option<u64> {
+    path.strip_prefix(COMPACTIONS)?.strip_prefix('/')?.strip_suffix(".json")?.parse().ok()
+}
+
 impl Location {
-    /// Which files count. The list of compactions is read before the recordings, since a compaction adds before it removes.
+    /// Which files count.
     ///
     /// # Errors
     /// If the store fails, or a compaction cannot be read.
     pub async fn files(&self) -> Result<Files, ArchiveError> {
-        let compactions = self.list(COMPACTIONS).await?;
-        let numbered = |it: &ObjectMeta| {
-            it.location.filename()?.strip_suffix(".json")?.parse().ok().map(|number: u64| (number, it.clone()))
-        };
-        let compactions: BTreeMap<u64, ObjectMeta> = compactions.iter().filter_map(numbered).collect();
-        let compaction = match compactions.last_key_value() {
-            None => (0, Compaction::default()),
-            Some((number, file)) => (*number, self.compaction(&file.location).await?),
-        };
-        let mut files = Files { live: compaction.1.files.clone(), ..Files::default() };
-        let mut recordings: BTreeMap<u64, LiveFile> = BTreeMap::new();
-        for file in self.list("").await? {
-            let (path, written) = (self.relative(&file.location), written(&file));
-            let is_merged = |it: &str| compaction.1.files.iter().any(|live| live.path == it);
-            match number_of(&path) {
-                Some(number) if number > compaction.1.last() => {
-                    let recording = LiveFile { path, bytes: file.size, first: number, last: number };
-                    // Of two with one number, the later night counts; see `commit_recording`.
-                    if let Some(twin) = recordings.insert(number, recording) {
-                        files.unlisted.push((self.path(&twin.path), written));
-                    }
-                }
-                Some(_) => files.replaced.push(file.location),
-                None if path.starts_with(STAGING) || path.starts_with("month=") && !is_merged(&path) => {
-                    files.unlisted.push((file.location, written));
-                }
-                None => {}
+        loop {
+            let number = self.last_compaction().await?;
+            let compaction = match number {
+                0 => Compaction::default(),
+                number => self.compaction(&self.path(&compaction_path(number))).await?,
+            };
+            let found = self.list("").await?.into_iter().map(|it| Found {
+                path: self.relative(&it.location),
+                bytes: it.size,
+                written: written(&it),
+            });
+            let files = Files::of(number, compaction, found.collect());
+            // A compaction adds before it removes: if there is no newer one, nothing was removed that counts after this one.
+            if self.last_compaction().await? == number {
+                return Ok(files);
             }
         }
-        files.live.extend(recordings.into_values());
-        let earlier = compactions.into_iter().filter(|(number, _)| *number < compaction.0);
-        files.replaced.extend(earlier.map(|(_, file)| file.location));
-        files.compaction = compaction;
-        Ok(files)
+    }
+
+    /// The highest number of a compaction; 0 if there is none.
+    async fn last_compaction(&self) -> Result<u64, ArchiveError> {
+        let found = self.list(COMPACTIONS).await?;
+        Ok(found.iter().filter_map(|it| compaction_number(&self.relative(&it.location))).max().unwrap_or(0))
     }
 
     async fn compaction(&self, path: &Path) -> Result<Compaction, ArchiveError> {
@@ -202,16 +235,17 @@ impl Location {
         if !self.commit(staged, &path).await? {
             return Ok(false);
         }
-        let files = self.list("").await?;
         let is_twin = |it: &ObjectMeta| {
             let found = self.relative(&it.location);
-            number_of(&found) == Some(number) && found != path
+            recording_number(&found) == Some(number) && found != path
         };
-        let alone = !files.iter().any(is_twin);
-        if !alone {
+        let has_twin = self.list("").await?.iter().any(is_twin);
+        // A process that slept for long may give a number that was merged, and removed, meanwhile.
+        let counts = !has_twin && self.files().await?.live.iter().any(|it| it.path == path);
+        if !counts {
             self.remove(&self.path(&path)).await?;
         }
-        Ok(alone)
+        Ok(counts)
     }
 
     /// Adds a compaction. Returns whether no other one was added meanwhile.
@@ -222,7 +256,7 @@ impl Location {
         let staged = self.staged();
         let text = serde_json::to_vec_pretty(compaction).map_err(|error| ArchiveError::Query(error.to_string()))?;
         self.store().put(&staged, text.into()).await.map_err(|error| self.error("write", &error))?;
-        self.commit(&staged, &format!("{COMPACTIONS}/{number:08}.json")).await
+        self.commit(&staged, &compaction_path(number)).await
     }
 
     /// Gives a merged file its final name, which one by a killed attempt may have, with the same rows. Returns its length.
@@ -251,9 +285,9 @@ impl Location {
         let is_left = |written: Timestamp| age(written, now) > UNLISTED_AT_MOST;
         let replaced = files.replaced.iter().filter(|_| age(merged, now) >= keep);
         let unlisted = files.unlisted.iter().filter(|(_, written)| is_left(*written)).map(|(path, _)| path);
-        let dead: Vec<&Path> = replaced.chain(unlisted).collect();
+        let dead: Vec<&String> = replaced.chain(unlisted).collect();
         for path in &dead {
-            self.remove(path).await?;
+            self.remove(&self.path(path)).await?;
         }
         Ok(dead.len())
     }
@@ -284,5 +318,85 @@ impl Location {
 
     pub(crate) fn shared_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(self.store())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(paths: &[&str]) -> Vec<Found> {
+        paths.iter().map(|it| Found { path: (*it).to_owned(), bytes: 1, written: Timestamp::UNIX_EPOCH }).collect()
+    }
+
+    fn merged(month: &str, first: u64, last: u64) -> LiveFile {
+        LiveFile { path: merged_path(month, first, last), bytes: 1, first, last }
+    }
+
+    fn live(files: &Files) -> Vec<&str> {
+        files.live.iter().map(|it| it.path.as_str()).collect()
+    }
+
+    #[test]
+    fn a_compaction_counts_instead_of_its_recordings() {
+        let compaction = Compaction { files: vec![merged("2026-10", 1, 2)], made_ms: 0 };
+        let all = found(&[
+            "compactions/00000001.json",
+            "compactions/00000002.json",
+            "month=2026-10/00000001-00000002.parquet",
+            "month=2026-10/00000001-00000001.parquet",
+            "night=2026-10-30/00000001.parquet",
+            "night=2026-10-31/00000002.parquet",
+            "night=2026-10-31/00000003.parquet",
+            "night=2026-11-01/00000004.parquet",
+            ".staging/1-2.parquet",
+            "notes.txt",
+        ]);
+        let files = Files::of(2, compaction, all);
+        assert_eq!(
+            live(&files),
+            [
+                "month=2026-10/00000001-00000002.parquet",
+                "night=2026-10-31/00000003.parquet",
+                "night=2026-11-01/00000004.parquet"
+            ]
+        );
+        assert_eq!((files.last(), files.recordings().len()), (4, 2));
+        let replaced =
+            ["compactions/00000001.json", "night=2026-10-30/00000001.parquet", "night=2026-10-31/00000002.parquet"];
+        assert_eq!(files.replaced, replaced);
+        let unlisted: Vec<&str> = files.unlisted.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(unlisted, [".staging/1-2.parquet", "month=2026-10/00000001-00000001.parquet"]);
+    }
+
+    #[test]
+    fn of_two_recordings_with_a_number_the_later_night_counts() {
+        let files = Files::of(
+            0,
+            Compaction::default(),
+            found(&["night=2026-11-01/00000001.parquet", "night=2026-10-31/00000001.parquet"]),
+        );
+        assert_eq!(live(&files), ["night=2026-11-01/00000001.parquet"]);
+        assert_eq!(files.unlisted.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn each_recording_counts_once_whatever_was_merged(numbers in 1..60u64, merged_up_to in 0..60u64, removed in any::<u64>()) {
+            let merged_up_to = merged_up_to.min(numbers);
+            let compaction = Compaction {
+                files: (merged_up_to > 0).then(|| merged("2026-10", 1, merged_up_to)).into_iter().collect(),
+                made_ms: 0,
+            };
+            // Merged recordings are removed one by one.
+            let paths: Vec<String> = (1..=numbers)
+                .filter(|it| *it > merged_up_to || removed >> (it % 64) & 1 == 0)
+                .map(|it| recording_path("2026-10-05", it))
+                .collect();
+            let files = Files::of(1, compaction, found(&paths.iter().map(String::as_str).collect::<Vec<_>>()));
+            let counted: Vec<u64> = files.live.iter().flat_map(|it| it.first..=it.last).collect();
+            prop_assert_eq!(counted, (1..=numbers).collect::<Vec<_>>());
+        }
     }
 }

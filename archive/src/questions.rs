@@ -52,11 +52,14 @@ pub fn driver(driver: &Driver) -> String {
     )
 }
 
-/// Each record of a board.
+/// Each record of a board: the view `records`, but only the versions of this board are read.
 #[must_use]
 pub fn records(board: Combination) -> String {
     format!(
-        "SELECT observed_at, name, driver_id, country, car, laptime, laptime_ms, gain_ms, lap_date FROM records WHERE {} \
+        "SELECT observed_at, name, driver_id, country, car, laptime, laptime_ms, \
+         CAST(previous_ms AS BIGINT) - CAST(laptime_ms AS BIGINT) AS gain_ms, lap_date FROM (SELECT *, min(laptime_ms) OVER \
+         (ORDER BY observed_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS previous_ms FROM archive_rows \
+         WHERE position = 0 AND {}) WHERE laptime_ms IS NOT NULL AND (previous_ms IS NULL OR laptime_ms < previous_ms) \
          ORDER BY observed_at",
         is_board(board)
     )
