@@ -1,4 +1,4 @@
-//! The query engine: DataFusion in this process, or a Ballista cluster, over the files that count.
+//! The query engine: `DataFusion` in this process, or a Ballista cluster, over the files that count.
 
 mod errors;
 mod views;

@@ -2,7 +2,7 @@
 //!
 //! A recording is one file, `night=2026-11-01/00000042.parquet`, with the recording's number. A compaction replaces a range of them by
 //! `month=2026-10/00000001-00000031.parquet`. Which of those count is listed in `compactions/00000003.json`, the one with the highest
-//! number; recordings with a number beyond it count by themselves. Every file is written under a hidden name, then copied to its
+//! number; recordings with a number beyond it count by themselves. `numbers/00000042` says which night a number belongs to. Every file is written under a hidden name, then copied to its
 //! final name, which fails if that exists. So of two writers one wins, a killed one leaves nothing that counts, and a reader sees
 //! each row once.
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ArchiveError, StoreError};
@@ -22,6 +22,8 @@ use crate::location::Location;
 /// Where files are written before they count.
 const STAGING: &str = ".staging";
 const COMPACTIONS: &str = "compactions";
+/// Which night a recording's number belongs to.
+const NUMBERS: &str = "numbers";
 
 /// Files that do not count yet and are older than this were left by a killed writer.
 const UNLISTED_AT_MOST: Duration = Duration::from_hours(24);
@@ -88,13 +90,11 @@ impl Files {
             match (recording_number(&path), compaction_number(&path)) {
                 (Some(recording), _) if recording > compaction.last() => {
                     let file = LiveFile { path, bytes, first: recording, last: recording };
-                    // Of two with one number, the later night counts; see `commit_recording`.
-                    if let Some(twin) = recordings.insert(recording, file) {
-                        files.unlisted.push((twin.path, written));
-                    }
+                    recordings.insert(recording, file);
                 }
                 (Some(_), _) => files.replaced.push(path),
                 (None, Some(other)) if other < number => files.replaced.push(path),
+                _ if claimed_number(&path).is_some_and(|it| it <= compaction.last()) => files.replaced.push(path),
                 _ if path.starts_with(STAGING) || path.starts_with("month=") && !is_merged(&path) => {
                     files.unlisted.push((path, written));
                 }
@@ -149,6 +149,10 @@ fn age(time: Timestamp, now: Timestamp) -> Duration {
 fn recording_number(path: &str) -> Option<u64> {
     let (_, name) = path.strip_prefix("night=")?.split_once('/')?;
     name.strip_suffix(".parquet")?.parse().ok()
+}
+
+fn claimed_number(path: &str) -> Option<u64> {
+    path.strip_prefix(NUMBERS)?.strip_prefix('/')?.parse().ok()
 }
 
 fn compaction_path(number: u64) -> String {
@@ -223,29 +227,42 @@ impl Location {
         Ok(copied)
     }
 
-    /// Adds a recording from a staged file. Returns whether it counts: not if another writer has added one meanwhile.
-    ///
-    /// Around midnight, two writers can choose the same number but different nights, so both names are free. Whoever sees the other
-    /// gives up; if one is killed before it does, the later night counts.
+    /// Adds a recording from a staged file. Returns its path, or none if another writer has added one of this number meanwhile.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn commit_recording(&self, staged: &Path, night: &str, number: u64) -> Result<bool, ArchiveError> {
-        let path = recording_path(night, number);
+    pub async fn commit_recording(
+        &self,
+        staged: &Path,
+        night: &str,
+        number: u64,
+    ) -> Result<Option<String>, ArchiveError> {
+        let path = recording_path(&self.claim(number, night).await?, number);
         if !self.commit(staged, &path).await? {
-            return Ok(false);
+            return Ok(None);
         }
-        let is_twin = |it: &ObjectMeta| {
-            let found = self.relative(&it.location);
-            recording_number(&found) == Some(number) && found != path
-        };
-        let has_twin = self.list("").await?.iter().any(is_twin);
-        // A process that slept for long may give a number that was merged, and removed, meanwhile.
-        let counts = !has_twin && self.files().await?.live.iter().any(|it| it.path == path);
-        if !counts {
-            self.remove(&self.path(&path)).await?;
+        if self.files().await?.live.iter().any(|it| it.path == path) {
+            return Ok(Some(path));
         }
-        Ok(counts)
+        // This process slept for so long that recordings beyond this number were merged.
+        self.remove(&self.path(&path)).await?;
+        Ok(None)
+    }
+
+    /// The night of a recording's number: that of the first writer who asks. So writers on both sides of midnight contend for one name.
+    async fn claim(&self, number: u64, night: &str) -> Result<String, ArchiveError> {
+        let path = self.path(&format!("{NUMBERS}/{number:08}"));
+        match self.store().put_opts(&path, night.to_owned().into(), PutMode::Create.into()).await {
+            Ok(_) => return Ok(night.to_owned()),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
+            Err(error) => return Err(self.error("write", &error)),
+        }
+        let claimed = String::from_utf8_lossy(&self.read(&path).await?).into_owned();
+        if claimed.parse::<jiff::civil::Date>().is_ok() {
+            return Ok(claimed);
+        }
+        let problem = format!("expected a date, found {claimed:?}");
+        Err(ArchiveError::Damaged { file: path.to_string(), problem })
     }
 
     /// Adds a compaction. Returns whether no other one was added meanwhile.
@@ -351,6 +368,8 @@ mod tests {
             "night=2026-10-31/00000003.parquet",
             "night=2026-11-01/00000004.parquet",
             ".staging/1-2.parquet",
+            "numbers/00000002",
+            "numbers/00000003",
             "notes.txt",
         ]);
         let files = Files::of(2, compaction, all);
@@ -363,22 +382,15 @@ mod tests {
             ]
         );
         assert_eq!((files.last(), files.recordings().len()), (4, 2));
-        let replaced =
-            ["compactions/00000001.json", "night=2026-10-30/00000001.parquet", "night=2026-10-31/00000002.parquet"];
+        let replaced = [
+            "compactions/00000001.json",
+            "night=2026-10-30/00000001.parquet",
+            "night=2026-10-31/00000002.parquet",
+            "numbers/00000002",
+        ];
         assert_eq!(files.replaced, replaced);
         let unlisted: Vec<&str> = files.unlisted.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(unlisted, [".staging/1-2.parquet", "month=2026-10/00000001-00000001.parquet"]);
-    }
-
-    #[test]
-    fn of_two_recordings_with_a_number_the_later_night_counts() {
-        let files = Files::of(
-            0,
-            Compaction::default(),
-            found(&["night=2026-11-01/00000001.parquet", "night=2026-10-31/00000001.parquet"]),
-        );
-        assert_eq!(live(&files), ["night=2026-11-01/00000001.parquet"]);
-        assert_eq!(files.unlisted.len(), 1);
     }
 
     proptest! {

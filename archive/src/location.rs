@@ -76,7 +76,7 @@ impl Location {
     /// The path in the store of a path in the archive.
     #[must_use]
     pub fn path(&self, relative: &str) -> Path {
-        relative.split('/').filter(|it| !it.is_empty()).fold(self.prefix.clone(), |path, part| path.join(part))
+        relative.split('/').filter(|it| !it.is_empty()).fold(self.prefix.clone(), Path::join)
     }
 
     /// The path in the archive of a path in the store.
@@ -161,7 +161,6 @@ fn s3(builder: AmazonS3Builder) -> Result<AmazonS3, String> {
         WebIdentityTokenFile,
     ];
     match (is_set(AccessKeyId), is_set(SecretAccessKey)) {
-        (true, true) => {}
         (true, false) => return Err("AWS_SECRET_ACCESS_KEY is not set".to_owned()),
         (false, true) => return Err("AWS_ACCESS_KEY_ID is not set".to_owned()),
         // Without keys, the store would ask a metadata service that only EC2 has, and wait for it.
@@ -170,7 +169,7 @@ fn s3(builder: AmazonS3Builder) -> Result<AmazonS3, String> {
                         (hint: AWS_METADATA_ENDPOINT=http://169.254.169.254 uses the role of an EC2 instance)"
                 .to_owned());
         }
-        (false, false) => {}
+        _ => {}
     }
     let endpoint =
         builder.get_config_value(&S3Endpoint).or_else(|| builder.get_config_value(&Endpoint)).unwrap_or_default();

@@ -68,7 +68,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Exit> {
     let result = runtime.block_on(async {
         let work = work.run(&arguments.command);
         // Whatever is written is written to staging, so it can end anywhere.
-        stop.run_until_cancelled(work).await.unwrap_or(Err(ArchiveError::Stopped))
+        Box::pin(stop.run_until_cancelled(work)).await.unwrap_or(Err(ArchiveError::Stopped))
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     let exit = match (&result, limiter.reached(), shutdown.exit()) {

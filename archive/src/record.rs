@@ -113,10 +113,10 @@ pub async fn record(
             pages::write(location, source, place, &recorded, &[]).await?;
             return Ok(recorded);
         }
-        let changed: Vec<Combination> = changes.boards.iter().map(|(board, _)| *board).collect();
+        let boards: Vec<Combination> = changes.boards.iter().map(|(board, _)| *board).collect();
         if append(location, source, changes, (files.last() + 1, observed_ms), stop, &mut recorded).await? {
             memory::give_back();
-            pages::write(location, source, place, &recorded, &changed).await?;
+            pages::write(location, source, place, &recorded, &boards).await?;
             return Ok(recorded);
         }
         tracing::info!("another process recorded at the same time: comparing again");
@@ -212,8 +212,8 @@ async fn append(
     file.write(&read.versions.take().map_err(datafusion::error::DataFusionError::from)?).await?;
     let staged = file.finish().await?;
     let night = Timestamp::from_millisecond(observed_ms).unwrap_or_default().strftime("%Y-%m-%d").to_string();
-    let path = crate::files::recording_path(&night, number);
-    *recorded =
-        Recorded { file: Some(path), boards: read.boards, gone: read.gone, damaged: read.damaged, rows: read.rows };
-    location.commit_recording(&staged, &night, number).await
+    let file = location.commit_recording(&staged, &night, number).await?;
+    let counts = file.is_some();
+    *recorded = Recorded { file, boards: read.boards, gone: read.gone, damaged: read.damaged, rows: read.rows };
+    Ok(counts)
 }

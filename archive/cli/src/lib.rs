@@ -1,5 +1,7 @@
 //! The command line of r3e-archive. It is a crate of its own, so that man pages and shell completions need no query engine.
 
+#![expect(clippy::doc_markdown, reason = "the help of flags is shown as it is")]
+
 mod time;
 
 use std::ffi::OsString;

@@ -11,8 +11,11 @@ pub(super) fn of_statement(statement: &str, error: DataFusionError) -> ArchiveEr
     let place = place_of(&error);
     let root = error.find_root();
     match root {
-        DataFusionError::Plan(_) | DataFusionError::SQL(..) | DataFusionError::SchemaError(..) => {}
-        DataFusionError::NotImplemented(_) | DataFusionError::Execution(_) => {}
+        DataFusionError::Plan(_)
+        | DataFusionError::SQL(..)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::Execution(_) => {}
         _ => return error.into(),
     }
     let mut message = root.strip_backtrace();

@@ -47,12 +47,12 @@ impl Changes {
         let mut changes = Self::default();
         for board in boards {
             let known = known.get(&board);
-            let changed = match (cache.trailer(board)?, known) {
+            let differs = match (cache.trailer(board)?, known) {
                 (Some(trailer), Some(known)) => known.gone || known.file_id != u64::from_le_bytes(trailer),
                 (None, Some(known)) => !known.gone,
                 (found, None) => found.is_some(),
             };
-            if changed {
+            if differs {
                 changes.boards.push((board, known.is_some()));
             }
         }
@@ -87,7 +87,9 @@ impl Changes {
             };
             let Collected(entries) = entries;
             let mut checksum = EntriesChecksum::default();
-            entries.iter().for_each(|it| checksum.push(it.get()));
+            for entry in &entries {
+                checksum.push(entry.get());
+            }
             let version = Version {
                 observed_ms,
                 board,

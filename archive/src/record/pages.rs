@@ -25,8 +25,7 @@ const FOLDER: &str = "archive";
 /// Held while they are written.
 const LOCK: &str = ".lock";
 
-/// Writes `archive/status.json`, and `archive/{board}.json` of each board with more than one version that has `changed` or has none
-/// yet.
+/// Writes `archive/status.json`, and `archive/{board}.json` of each board with more than one version that has `changed`.
 pub(super) async fn write(
     location: &Location,
     source: &Source,
@@ -40,14 +39,17 @@ pub(super) async fn write(
     let _lock = locked(folder.join(LOCK)).await?;
     let files = &location.files().await?;
     let engine = Engine::open(location, files, place).await?;
+    let Stats { nights, runs, versions, rows, bytes, .. } = Stats::of(&engine, files).await?;
+    // Unless the recording before was killed on the way here, only what has changed since is to be written.
+    let before = ArchiveStatus::read(source.cache.folder()).ok().flatten().map(|it| it.runs);
+    let is_complete = before == Some(runs - u64::from(recorded.file.is_some()));
     let changed: BTreeSet<Combination> = changed.iter().copied().collect();
     for (board, records) in records(&engine).await? {
         let path = folder.join(format!("{board}.json"));
-        if changed.contains(&board) || fs::identity(&path)?.is_none() {
+        if !is_complete || changed.contains(&board) {
             publish(&path, &json!({"board": board.to_string(), "records": records}))?;
         }
     }
-    let Stats { nights, runs, versions, rows, bytes, .. } = Stats::of(&engine, files).await?;
     let Recorded { boards, gone, damaged, rows: recorded_rows, .. } = recorded;
     let [boards, gone, damaged, recorded_rows] = [boards, gone, damaged, recorded_rows].map(|it| *it as u64);
     let last_run = ArchiveRun { recorded_at: source.at, boards, rows: recorded_rows, gone, damaged };
@@ -70,7 +72,9 @@ async fn locked(path: PathBuf) -> Result<File, ArchiveError> {
 
 fn publish(path: &Path, value: &impl Serialize) -> Result<(), ArchiveError> {
     let text = serde_json::to_vec(value).map_err(|error| ArchiveError::Query(error.to_string()))?;
-    Ok(fs::publish_whole(path, &text)?)
+    let mut before = Vec::new();
+    let is_same = fs::read_into(path, &mut before, text.len() as u64)?.is_some() && before == text;
+    if is_same { Ok(()) } else { Ok(fs::publish_whole(path, &text)?) }
 }
 
 /// The records of each board with more than one version.
