@@ -107,14 +107,14 @@ pub(crate) fn page() -> String {
     page.control("SH", ["FILES"]).text([roman("The first of these that exists:")]).control("nf", []);
     page.text([roman("the file given by --config\nthe file given by R3E_CONFIG\n./r3e.toml\n/etc/r3e/r3e.toml")]);
     page.control("fi", []).control("SH", ["SEE ALSO"]);
-    page.text([roman("r3e-loader(1), r3e-monitor(1), r3e-refresher(1), r3e-scheduler(1)")]);
+    page.text([roman("r3e-archive(1), r3e-loader(1), r3e-monitor(1), r3e-refresher(1), r3e-scheduler(1)")]);
     page.render()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use r3e_common::runtime::config::{ConfigArgs, Environment, Loaded};
+    use r3e_common::runtime::config::{ArchiveUrl, ConfigArgs, Environment, Loaded};
 
     fn loaded(text: &str) -> Loaded {
         let folder = tempfile::tempdir().unwrap();
@@ -141,7 +141,9 @@ mod tests {
             assert_eq!(is_set, INSTALLED.iter().any(|(key, _)| *key == setting.key), "{}", setting.key);
         }
         assert_eq!(installed.config.cache.staging_dir, Path::new("/var/lib/r3e/cache_temp"));
+        assert_eq!(installed.config.archive.url, ArchiveUrl::Folder("/var/lib/r3e/archive".into()));
         installed.config.cache = defaults.config.cache.clone();
+        installed.config.archive = defaults.config.archive.clone();
         installed.config.monitor.history.clone_from(&defaults.config.monitor.history);
         assert_eq!(installed.config, defaults.config);
     }
