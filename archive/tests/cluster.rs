@@ -1,4 +1,6 @@
 //! Questions to a real Ballista cluster, with the settings that ship: the same answers as in one process, and errors in time.
+#![allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of this file is tests; what it prints is measured")]
 #![cfg(feature = "cluster")]
 
 mod support;
@@ -141,7 +143,7 @@ fn assert_fails(place: &Place, arguments: &[&str], address: &str, exit: i32, wit
     let took = begun.elapsed();
     assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {}", shown(&output));
     assert!(took < within, "{arguments:?} took {took:?}: {}", shown(&output));
-    eprintln!("{arguments:?}: {took:?}: {}", shown(&output));
+    println!("{arguments:?}: {took:?}: {}", shown(&output));
 }
 
 #[test]
@@ -212,7 +214,7 @@ fn an_executor_that_is_killed_in_the_middle_changes_no_answer() {
     }
     let begun = Instant::now();
     assert_eq!(ask(&archive.place, &cluster, statement), answer);
-    eprintln!("without a kill: {:?}", begun.elapsed());
+    println!("without a kill: {:?}", begun.elapsed());
     // One that nobody waits for any more ends there too.
     let requests = || proxies.iter().map(Proxy::requests).sum::<usize>();
     assert_fails(&archive.place, &["sql", statement, "--timeout", "4s"], &cluster.address, 69, Duration::from_secs(20));
@@ -227,7 +229,7 @@ fn an_executor_that_is_killed_in_the_middle_changes_no_answer() {
     let took = begun.elapsed();
     assert_eq!(asked, answer);
     assert!(took < Duration::from_secs(90), "{took:?}");
-    eprintln!("with a kill: {took:?}");
+    println!("with a kill: {took:?}");
     // One that comes back is used again.
     cluster.add_executor(&archive.variables(proxies[0].port));
     assert_eq!(ask(&archive.place, &cluster, statement), answer);
@@ -236,14 +238,14 @@ fn an_executor_that_is_killed_in_the_middle_changes_no_answer() {
     let begun = Instant::now();
     let output = in_the_middle(&archive, &cluster, statement, &proxies[0], || executors.clear());
     assert_eq!(output.status.code(), Some(69), "{}", shown(&output));
-    eprintln!("without executors: {:?}: {}", begun.elapsed(), shown(&output));
+    println!("without executors: {:?}: {}", begun.elapsed(), shown(&output));
     assert!(begun.elapsed() < Duration::from_secs(90));
     cluster.add_executor(&archive.variables(proxies[0].port));
     let mut scheduler = cluster.scheduler.take().unwrap();
     let begun = Instant::now();
     let output = in_the_middle(&archive, &cluster, statement, &proxies[0], || scheduler.kill());
     assert_eq!(output.status.code(), Some(69), "{}", shown(&output));
-    eprintln!("without a scheduler: {:?}: {}", begun.elapsed(), shown(&output));
+    println!("without a scheduler: {:?}: {}", begun.elapsed(), shown(&output));
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
@@ -261,7 +263,7 @@ fn in_the_middle(
     let begun = Instant::now();
     while proxy.requests() < before + 5 {
         assert!(asked.try_wait().unwrap().is_none(), "the query ended too early");
-        assert!(begun.elapsed() < Duration::from_secs(60), "the executor reads nothing");
+        assert!(begun.elapsed() < Duration::from_mins(1), "the executor reads nothing");
         std::thread::sleep(Duration::from_millis(10));
     }
     then();
@@ -278,8 +280,8 @@ fn the_scheduler_does_not_grow() {
     for question in 0..200 {
         archive.place.json(&["records", &board, "--cluster", &cluster.address]);
         if question % 20 == 19 {
-            let executors: Vec<u64> = cluster.executors.iter().map(|it| it.memory_mb()).collect();
-            eprintln!(
+            let executors: Vec<u64> = cluster.executors.iter().map(support::cluster::Process::memory_mb).collect();
+            println!(
                 "after {} questions: {} MB, executors {executors:?}",
                 question + 1,
                 cluster.scheduler.as_ref().unwrap().memory_mb()

@@ -1,4 +1,6 @@
 //! No version is lost, doubled or half, whatever is killed when, and whoever else records.
+#![allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code")]
+#![allow(clippy::unwrap_used, reason = "all of this file is tests")]
 
 mod support;
 
@@ -22,7 +24,7 @@ fn a_file_that_is_removed_under_a_query_is_an_error() {
     runtime.block_on(async {
         let location = Location::new(&ArchiveUrl::Folder(place.archive.clone().into())).unwrap();
         let files = location.files().await.unwrap();
-        let here = engine::Place { cluster: None, timeout: Duration::from_secs(60), limit_bytes: None };
+        let here = engine::Place { cluster: None, timeout: Duration::from_mins(1), limit_bytes: None };
         let engine = Engine::open(&location, &files, &here).await.unwrap();
         std::fs::remove_file(location.name(&files.live[0].path)).unwrap();
         assert!(engine.rows("SELECT count(*), max(size) FROM archive_rows").await.is_err());

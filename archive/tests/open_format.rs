@@ -1,4 +1,6 @@
 //! The archive is an open format: other engines read it without us.
+#![allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code")]
+#![allow(clippy::unwrap_used, reason = "all of this file is tests")]
 
 mod support;
 
@@ -8,7 +10,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use support::{Boards, Place, World, lap_ms, moto, night_time, shown};
 
-/// What DuckDB and DataFusion's Python package find in the files that count.
+/// What `DuckDB` and `DataFusion`'s Python package find in the files that count.
 fn found(python: &Path, place: &Place, board: &str) -> Value {
     let files = place.json(&["stats", "--files"]);
     let files = files.as_array().unwrap().iter().map(|it| it.as_str().unwrap());

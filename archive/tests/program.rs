@@ -1,4 +1,5 @@
 //! The program used rightly and wrongly: formats, errors and their places, exit codes, damage, clocks that go back.
+#![allow(clippy::unwrap_used, reason = "all of this file is tests")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the disk without the program's own code")]
 
 mod support;

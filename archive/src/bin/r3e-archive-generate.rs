@@ -1,5 +1,6 @@
 //! `cargo run --release --features generate --bin r3e-archive-generate -- FOLDER ROWS`: makes an archive of about that many entries, in the shape of the real service:
 //! 60,000 drivers, 14,700 boards of very different sizes, of which a tenth changes each night. Past months are merged as they end.
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "a tool for benchmarks, with data of its own")]
 
 use std::time::Duration;
 
@@ -93,7 +94,9 @@ async fn night(
         let entries: Vec<String> =
             board.laps.iter().enumerate().map(|(place, lap)| entry(*lap, first, place)).collect();
         let mut checksum = EntriesChecksum::default();
-        entries.iter().for_each(|it| checksum.push(it));
+        for entry in &entries {
+            checksum.push(entry);
+        }
         let (size, entries_crc) = (u32::try_from(entries.len()).unwrap_or(u32::MAX), checksum.value());
         let version = Version {
             observed_ms: observed.as_millisecond(),
@@ -152,7 +155,7 @@ async fn main() -> Result<(), ArchiveError> {
             .collect();
         written += night(&location, &changed, observed, number).await?;
         let month = observed.strftime("%Y-%m").to_string();
-        observed = observed + SignedDuration::from_hours(24);
+        observed += SignedDuration::from_hours(24);
         if observed.strftime("%Y-%m").to_string() != month {
             let merged = compact(&location, &place, Duration::ZERO, observed, &CancellationToken::new()).await?;
             eprintln!(

@@ -1,4 +1,4 @@
-//! An S3 server of its own for a test: moto's, from PyPI.
+//! An S3 server of its own for a test: moto's, from `PyPI`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};

@@ -139,7 +139,7 @@ impl Shared {
 
 /// A whole request; empty if the client has left.
 fn read_request(mut client: &TcpStream) -> std::io::Result<Vec<u8>> {
-    let (mut request, mut part) = (Vec::new(), [0; 64 << 10]);
+    let (mut request, mut part) = (Vec::new(), vec![0; 64 << 10]);
     loop {
         let head = request.windows(4).position(|it| it == b"\r\n\r\n");
         if let Some(head) = head
