@@ -22,7 +22,7 @@ use crate::parquet_file;
 /// Runs a query, and writes its rows to a file, which appears complete, or to standard output.
 ///
 /// # Errors
-/// If the query fails, or its result cannot be written. A reader of standard output that has left is no error.
+/// If the query fails, or its result cannot be written. A closed standard output is not an error.
 pub(crate) async fn answer(
     engine: &Engine,
     query: DataFrame,

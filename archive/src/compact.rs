@@ -11,6 +11,7 @@ use crate::error::ArchiveError;
 use crate::files::{Compaction, LiveFile, merged_path, night_of};
 use crate::location::Location;
 use crate::parquet_file::{self, NewParquet};
+use crate::verify::{self, Verified};
 
 /// The result of a compaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub async fn compact(
 fn first_month(recordings: &[LiveFile], this_month: &str) -> Option<(String, Vec<LiveFile>)> {
     let month = |it: &LiveFile| night_of(&it.path).and_then(|it| it.get(..7)).map(str::to_owned);
     let first = month(recordings.first()?)?;
-    // Recordings are in order of time, but for one that was made around midnight.
+    // Recordings are in order of time, except around midnight.
     let same = recordings.iter().take_while(|it| month(it).as_ref() == Some(&first)).cloned().collect();
     (first.as_str() < this_month).then_some((first, same))
 }
@@ -128,7 +129,12 @@ async fn merge(
     }
     let staged = file.finish().await?;
     let (first, last) = (first.first, last.last);
-    let path = merged_path(month, first, last);
-    let bytes = location.commit_merged(&staged, &path).await?;
-    Ok(LiveFile { path, bytes, first, last })
+    let path = merged_path(month, first, last, Timestamp::now().as_nanosecond());
+    if !location.commit(&staged, &path).await? {
+        return Err(ArchiveError::Contended(format!("another process has written {path}")));
+    }
+    let merged = LiveFile { bytes: location.bytes_of(&path).await?, path, first, last };
+    // Its sources are removed one day.
+    verify::check(location, &merged, &mut Verified::default(), stop).await?;
+    Ok(merged)
 }

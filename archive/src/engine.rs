@@ -39,7 +39,7 @@ const POOL_PART: f64 = 0.4;
 const MAX_MERGED_STREAMS: usize = 64;
 /// Rows that are read of each of these streams at once.
 const MERGED_BATCH_ROWS: usize = 1024;
-/// A month takes seconds.
+/// Longer than any month takes.
 const MERGE_TIMEOUT: Duration = Duration::from_hours(12);
 
 /// For the names of all files.
@@ -164,7 +164,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets the engine know which files there are. It takes one that it does not find for an empty folder; knowing that there was a
+    /// Lets the engine know which files there are. It treats a missing file as an empty folder; knowing that there was a
     /// file, it fails if somebody has removed it meanwhile.
     #[allow(
         clippy::default_trait_access,

@@ -53,6 +53,9 @@ pub enum ArchiveError {
     /// The catalogue cannot be used.
     #[error("{1}")]
     Catalog(Exit, String),
+    /// The cache is not the one that was recorded.
+    #[error("{0}")]
+    NoCache(String),
     /// The program is to stop.
     #[error("stopped")]
     Stopped,
@@ -73,6 +76,7 @@ impl Fatal for ArchiveError {
         match self {
             Self::Store(error) => error.exit,
             Self::Catalog(exit, _) => *exit,
+            Self::NoCache(_) => Exit::Configuration,
             Self::File(error) => error.exit(),
             Self::System(error) => error.exit(),
             Self::Damaged { .. } => Exit::Disk,

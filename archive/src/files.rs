@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ArchiveError, StoreError};
@@ -24,6 +24,9 @@ const STAGING: &str = ".staging";
 const COMPACTIONS: &str = "compactions";
 /// Which night a recording's number belongs to.
 const NUMBERS: &str = "numbers";
+
+/// How often the archive is listed before a file counts as missing.
+const LISTINGS: u32 = 3;
 
 /// Files that do not count yet and are older than this were left by a killed writer.
 const UNLISTED_AT_MOST: Duration = Duration::from_hours(24);
@@ -65,6 +68,8 @@ pub struct Files {
     pub live: Vec<LiveFile>,
     /// The last compaction, and its number.
     pub compaction: (u64, Compaction),
+    /// Merged files that count and were not found, or not with their length.
+    pub lost: Vec<String>,
     /// Recordings that were merged, and earlier compactions.
     pub replaced: Vec<String>,
     /// Files that never counted, and when they were written: they are being written, or were left by a killed writer.
@@ -80,10 +85,25 @@ struct Found {
 }
 
 impl Files {
+    /// What should be there and was not found: recordings in between, or a merged file.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let mut expected = 1;
+        for file in &self.live {
+            if file.first > expected {
+                return Some(format!("recordings {expected} to {}", file.first - 1));
+            }
+            expected = file.last + 1;
+        }
+        self.lost.first().cloned()
+    }
+
     /// Which of the files that were found count, after this compaction.
     fn of(number: u64, compaction: Compaction, mut found: Vec<Found>) -> Self {
         found.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut files = Self { live: compaction.files.clone(), ..Self::default() };
+        let is_lost = |it: &&LiveFile| !found.iter().any(|file| file.path == it.path && file.bytes == it.bytes);
+        let lost = compaction.files.iter().filter(is_lost).map(|it| it.path.clone()).collect();
+        let mut files = Self { live: compaction.files.clone(), lost, ..Self::default() };
         let mut recordings: BTreeMap<u64, LiveFile> = BTreeMap::new();
         for Found { path, bytes, written } in found {
             let is_merged = |it: &str| compaction.files.iter().any(|live| live.path == it);
@@ -125,10 +145,10 @@ pub fn recording_path(night: &str, number: u64) -> String {
     format!("night={night}/{number:08}.parquet")
 }
 
-/// The path of a merged file.
+/// The path of a merged file. Each attempt to merge has a name of its own, so that none removes the file of another.
 #[must_use]
-pub fn merged_path(month: &str, first: u64, last: u64) -> String {
-    format!("month={month}/{first:08}-{last:08}.parquet")
+pub fn merged_path(month: &str, first: u64, last: u64, attempt: i128) -> String {
+    format!("month={month}/{first:08}-{last:08}-{attempt}.parquet")
 }
 
 /// The night of a recording's path.
@@ -141,7 +161,7 @@ fn written(file: &ObjectMeta) -> Timestamp {
     Timestamp::from_millisecond(file.last_modified.timestamp_millis()).unwrap_or_default()
 }
 
-/// How long ago a time was; none if it is in the future, since a clock was wrong then.
+/// How long ago a time was; zero if it lies in the future, because then a clock was wrong.
 fn age(time: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(time)).unwrap_or_default()
 }
@@ -167,13 +187,34 @@ impl Location {
     /// Which files count.
     ///
     /// # Errors
-    /// If the store fails, or a compaction cannot be read.
+    /// If the store fails, or a file that counts is missing.
     pub async fn files(&self) -> Result<Files, ArchiveError> {
+        let mut missing = String::new();
+        // A listing is no snapshot: it may have a recording without the one before.
+        for _ in 0..LISTINGS {
+            let files = self.found_files().await?;
+            match files.missing() {
+                None => return Ok(files),
+                Some(what) => missing = what,
+            }
+        }
+        Err(ArchiveError::Damaged { file: self.to_string(), problem: format!("{missing} missing") })
+    }
+
+    /// Which files count, as far as they were found.
+    ///
+    /// # Errors
+    /// If the store fails, or a compaction cannot be read.
+    pub async fn found_files(&self) -> Result<Files, ArchiveError> {
         loop {
             let number = self.last_compaction().await?;
             let compaction = match number {
                 0 => Compaction::default(),
-                number => self.compaction(&self.path(&compaction_path(number))).await?,
+                number => match self.compaction(&self.path(&compaction_path(number))).await {
+                    // It was replaced and removed meanwhile.
+                    Err(error) if error.is_missing() => continue,
+                    compaction => compaction?,
+                },
             };
             let found = self.list("").await?.into_iter().map(|it| Found {
                 path: self.relative(&it.location),
@@ -217,14 +258,27 @@ impl Location {
         self.create_folder_of(&target).await?;
         let copied = match self.store().copy_if_not_exists(staged, &target).await {
             Ok(()) => true,
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => false,
+            // It may be ours: a request whose answer was lost is repeated.
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                self.are_equal(staged, &target).await?
+            }
             Err(error) => return Err(self.error("write", &error)),
         };
         if copied {
             self.sync_folder_of(&target).await?;
         }
-        self.remove(staged).await?;
+        if let Err(error) = self.remove(staged).await {
+            tracing::warn!(file = %staged, %error, "cannot remove a staged file; compact will");
+        }
         Ok(copied)
+    }
+
+    async fn are_equal(&self, one: &Path, other: &Path) -> Result<bool, ArchiveError> {
+        let bytes = async |path: &Path| {
+            let found = self.store().head(path).await.map_err(|error| self.error("read", &error))?;
+            Ok::<u64, ArchiveError>(found.size)
+        };
+        Ok(bytes(one).await? == bytes(other).await? && self.read(one).await? == self.read(other).await?)
     }
 
     /// Adds a recording from a staged file. Returns its path, or none if another writer has added one of this number meanwhile.
@@ -251,12 +305,13 @@ impl Location {
 
     /// The night of a recording's number: that of the first writer who asks. So writers on both sides of midnight contend for one name.
     async fn claim(&self, number: u64, night: &str) -> Result<String, ArchiveError> {
-        let path = self.path(&format!("{NUMBERS}/{number:08}"));
-        match self.store().put_opts(&path, night.to_owned().into(), PutMode::Create.into()).await {
-            Ok(_) => return Ok(night.to_owned()),
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
-            Err(error) => return Err(self.error("write", &error)),
+        let (staged, path) = (self.staged(), format!("{NUMBERS}/{number:08}"));
+        let written = self.store().put(&staged, night.to_owned().into()).await;
+        written.map_err(|error| self.error("write", &error))?;
+        if self.commit(&staged, &path).await? {
+            return Ok(night.to_owned());
         }
+        let path = self.path(&path);
         let claimed = String::from_utf8_lossy(&self.read(&path).await?).into_owned();
         if claimed.parse::<jiff::civil::Date>().is_ok() {
             return Ok(claimed);
@@ -276,21 +331,12 @@ impl Location {
         self.commit(&staged, &compaction_path(number)).await
     }
 
-    /// Gives a merged file its final name, which one by a killed attempt may have, with the same rows. Returns its length.
+    /// The length of a file.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn commit_merged(&self, staged: &Path, path: &str) -> Result<u64, ArchiveError> {
-        let target = self.path(path);
-        match self.store().head(&target).await {
-            // Nobody removes it while it is young.
-            Ok(file) if age(written(&file), Timestamp::now()) < UNLISTED_AT_MOST / 2 => {}
-            Ok(_) => self.remove(&target).await?,
-            Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(self.error("read", &error)),
-        }
-        self.commit(staged, path).await?;
-        Ok(self.store().head(&target).await.map_err(|error| self.error("read", &error))?.size)
+    pub async fn bytes_of(&self, path: &str) -> Result<u64, ArchiveError> {
+        Ok(self.store().head(&self.path(path)).await.map_err(|error| self.error("read", &error))?.size)
     }
 
     /// Removes recordings that were merged more than `keep` ago, and what killed writers left. Returns how many files.
@@ -311,10 +357,7 @@ impl Location {
 
     async fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>, ArchiveError> {
         let prefix = self.path(folder);
-        let mut found: Vec<ObjectMeta> =
-            self.store().list(Some(&prefix)).try_collect().await.map_err(|error| self.error("list", &error))?;
-        found.sort_by(|a, b| a.location.cmp(&b.location));
-        Ok(found)
+        self.store().list(Some(&prefix)).try_collect().await.map_err(|error| self.error("list", &error))
     }
 
     pub(crate) async fn read(&self, path: &Path) -> Result<Vec<u8>, ArchiveError> {
@@ -348,7 +391,7 @@ mod tests {
     }
 
     fn merged(month: &str, first: u64, last: u64) -> LiveFile {
-        LiveFile { path: merged_path(month, first, last), bytes: 1, first, last }
+        LiveFile { path: merged_path(month, first, last, 7), bytes: 1, first, last }
     }
 
     fn live(files: &Files) -> Vec<&str> {
@@ -361,8 +404,8 @@ mod tests {
         let all = found(&[
             "compactions/00000001.json",
             "compactions/00000002.json",
-            "month=2026-10/00000001-00000002.parquet",
-            "month=2026-10/00000001-00000001.parquet",
+            "month=2026-10/00000001-00000002-7.parquet",
+            "month=2026-10/00000001-00000001-6.parquet",
             "night=2026-10-30/00000001.parquet",
             "night=2026-10-31/00000002.parquet",
             "night=2026-10-31/00000003.parquet",
@@ -376,12 +419,12 @@ mod tests {
         assert_eq!(
             live(&files),
             [
-                "month=2026-10/00000001-00000002.parquet",
+                "month=2026-10/00000001-00000002-7.parquet",
                 "night=2026-10-31/00000003.parquet",
                 "night=2026-11-01/00000004.parquet"
             ]
         );
-        assert_eq!((files.last(), files.recordings().len()), (4, 2));
+        assert_eq!((files.last(), files.recordings().len(), files.missing()), (4, 2, None));
         let replaced = [
             "compactions/00000001.json",
             "night=2026-10-30/00000001.parquet",
@@ -390,7 +433,15 @@ mod tests {
         ];
         assert_eq!(files.replaced, replaced);
         let unlisted: Vec<&str> = files.unlisted.iter().map(|(path, _)| path.as_str()).collect();
-        assert_eq!(unlisted, [".staging/1-2.parquet", "month=2026-10/00000001-00000001.parquet"]);
+        assert_eq!(unlisted, [".staging/1-2.parquet", "month=2026-10/00000001-00000001-6.parquet"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let files = |paths: &[&str]| Files::of(0, Compaction::default(), found(paths)).missing();
+        assert_eq!(files(&["night=2026-10-31/00000002.parquet"]), Some("recordings 1 to 1".to_owned()));
+        let lost = Files::of(1, Compaction { files: vec![merged("2026-10", 1, 2)], made_ms: 0 }, Vec::new());
+        assert_eq!(lost.missing(), Some("month=2026-10/00000001-00000002-7.parquet".to_owned()));
     }
 
     proptest! {

@@ -108,7 +108,9 @@ impl<'l> NewParquet<'l> {
 
     /// Removes what was written, and returns the error that made it useless.
     pub async fn discard(self, error: ArchiveError) -> ArchiveError {
-        drop(self.writer);
+        if let Err(left) = self.writer.into_inner().abort().await {
+            tracing::warn!(file = %self.staged, error = %left, "cannot abort an upload");
+        }
         if let Err(left) = self.location.remove(&self.staged).await {
             tracing::warn!(file = %self.staged, error = %left, exit = left.exit().code(), "cannot remove an unfinished file");
         }

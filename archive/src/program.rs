@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use r3e_archive_cli::{
     AnswerArguments, Arguments, BoardArguments, Command, EngineArguments, Format, SqlArguments, Until,
 };
@@ -34,6 +34,8 @@ use crate::stats::Stats;
 use crate::{compact, questions, record, restore, verify};
 
 const PROGRAM: &str = "r3e-archive";
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The longest statement that is read from a file or standard input.
 const MAX_STATEMENT_BYTES: u64 = 1 << 20;
@@ -180,7 +182,7 @@ impl Work<'_> {
         }
     }
 
-    /// This process, without a time limit.
+    /// This process, within a day.
     fn here(&self) -> Place {
         Place { cluster: None, timeout: Duration::from_hours(24), limit_bytes: self.limit_bytes }
     }
@@ -194,12 +196,17 @@ impl Work<'_> {
     fn source(&self, at: Option<Until>) -> Result<Source, ArchiveError> {
         let config = &self.loaded.config;
         let catalog = load_catalog(config).map_err(|error| ArchiveError::Catalog(error.exit(), error.to_string()))?;
-        let at = at.map_or_else(Timestamp::now, |it| it.0);
+        let now = Timestamp::now();
+        let at = at.map_or(now, |it| it.0);
+        if at > now + DAY {
+            return Err(ArchiveError::Usage(format!("--at {at}: expected no time after today")));
+        }
         Ok(Source { cache: Cache::new(&config.cache.dir), catalog, at })
     }
 
     async fn board(&self, location: &Location, asked: &BoardArguments) -> Result<Done, ArchiveError> {
-        let at = asked.at.map_or_else(Timestamp::now, |it| it.0);
+        // Without a time, the version that was recorded last, whatever the clock says.
+        let at = asked.at.map_or(Timestamp::MAX, |it| it.0);
         let engine = self.engine(location, &asked.answer.engine).await?;
         let versions = engine.rows(&questions::version_at(asked.board, at)).await?;
         let observed_ms = first_time(&versions);

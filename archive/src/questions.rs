@@ -47,7 +47,7 @@ pub fn driver(driver: &Driver) -> String {
         "SELECT track_id, class_id, observed_at, driver_id, name, position, size, laptime, laptime_ms, gap_ms, \
          CAST(previous_ms AS BIGINT) - CAST(laptime_ms AS BIGINT) AS gain_ms, car, lap_date \
          FROM (SELECT *, lag(laptime_ms) OVER (PARTITION BY {key} ORDER BY observed_at, position) AS previous_ms \
-         FROM entries WHERE {condition}) WHERE previous_ms IS NULL OR laptime_ms <> previous_ms \
+         FROM entries WHERE {condition} AND laptime_ms IS NOT NULL) WHERE previous_ms IS NULL OR laptime_ms <> previous_ms \
          ORDER BY track_id, class_id, driver_id, observed_at, position"
     )
 }

@@ -83,6 +83,15 @@ pub struct Source {
 pub(crate) struct Known {
     pub(crate) file_id: u64,
     pub(crate) gone: bool,
+    pub(crate) size: u32,
+    pub(crate) entries_crc: u32,
+}
+
+impl Known {
+    /// What identifies its entries.
+    pub(crate) fn entries(self) -> (u32, u32) {
+        (self.size, self.entries_crc)
+    }
 }
 
 /// Records what has changed, and updates the files that web pages read.
@@ -95,10 +104,10 @@ pub async fn record(
     place: &Place,
     stop: &CancellationToken,
 ) -> Result<Recorded, ArchiveError> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let files = location.files().await?;
         let (known, last_ms) = match known(location, &files, place).await {
-            Err(error) if error.is_missing() => {
+            Err(error) if error.is_missing() && attempt < ATTEMPTS => {
                 tracing::info!("another process removed a file at the same time: comparing again");
                 continue;
             }
@@ -146,19 +155,27 @@ async fn known(
     let engine = Engine::open(location, files, place).await?;
     let rows = engine
         .rows(
-            "SELECT v.track_id, v.class_id, v.file_id, v.gone, v.observed_at FROM archive_rows v JOIN (SELECT track_id, class_id, \
+            "SELECT v.track_id, v.class_id, v.file_id, v.gone, v.observed_at, v.size, v.entries_crc FROM archive_rows v JOIN (SELECT track_id, class_id, \
              max(observed_at) AS observed_at FROM archive_rows WHERE position = 0 GROUP BY track_id, class_id) l \
              ON v.track_id = l.track_id AND v.class_id = l.class_id AND v.observed_at = l.observed_at WHERE v.position = 0",
         )
         .await?;
     let (mut known, mut last_ms) = (HashMap::new(), None);
     for batch in &rows {
-        let [track, class] = [0, 1].map(|it| batch.column(it).as_primitive::<UInt32Type>());
+        let [track, class, size, entries_crc] = [0, 1, 5, 6].map(|it| batch.column(it).as_primitive::<UInt32Type>());
         let (file_id, gone) = (batch.column(2).as_primitive::<UInt64Type>(), batch.column(3).as_boolean());
         let observed = batch.column(4).as_primitive::<TimestampMillisecondType>();
         for row in 0..batch.num_rows() {
             if let Some(board) = combination(track.value(row), class.value(row)) {
-                known.insert(board, Known { file_id: file_id.value(row), gone: gone.value(row) });
+                known.insert(
+                    board,
+                    Known {
+                        file_id: file_id.value(row),
+                        gone: gone.value(row),
+                        size: size.value(row),
+                        entries_crc: entries_crc.value(row),
+                    },
+                );
             }
             last_ms = last_ms.max(observed.is_valid(row).then(|| observed.value(row)));
         }
@@ -192,7 +209,7 @@ async fn append(
             break;
         }
     }
-    // Ends the reader, if it has more.
+    // Stops the reader if it is still sending.
     drop(batches);
     let read = match reading.await {
         Ok(read) => read,
@@ -208,8 +225,14 @@ async fn append(
         let _removed = file.discard(ArchiveError::Stopped).await;
         return Ok(true);
     }
-    file.begin_row_group().await?;
-    file.write(&read.versions.take().map_err(datafusion::error::DataFusionError::from)?).await?;
+    let versions = read.versions.take().map_err(datafusion::error::DataFusionError::from)?;
+    let mut written = file.begin_row_group().await;
+    if written.is_ok() {
+        written = file.write(&versions).await;
+    }
+    if let Err(error) = written {
+        return Err(file.discard(error).await);
+    }
     let staged = file.finish().await?;
     let night = Timestamp::from_millisecond(observed_ms).unwrap_or_default().strftime("%Y-%m-%d").to_string();
     let file = location.commit_recording(&staged, &night, number).await?;

@@ -62,7 +62,7 @@ impl std::fmt::Display for Verified {
 /// # Errors
 /// If the store fails. Damage is part of the result.
 pub async fn verify(location: &Location, stop: &CancellationToken) -> Result<Verified, ArchiveError> {
-    let files = location.files().await?;
+    let files = location.found_files().await?;
     let mut verified = Verified::default();
     let mut expected = 1;
     for file in &files.live {
@@ -85,7 +85,11 @@ pub async fn verify(location: &Location, stop: &CancellationToken) -> Result<Ver
     Ok(verified)
 }
 
-async fn check(
+/// Checks a file.
+///
+/// # Errors
+/// What is wrong with it, or if the store fails.
+pub(crate) async fn check(
     location: &Location,
     file: &LiveFile,
     verified: &mut Verified,
@@ -126,8 +130,8 @@ async fn check(
 /// The versions of a file.
 #[derive(Default)]
 struct Versions {
-    /// Those whose own row is still to come, with their entries so far.
-    open: BTreeMap<(Combination, i64), (u32, EntriesChecksum)>,
+    /// Those whose own row is still to come: how many entries there were, their checksum, and the first one.
+    open: BTreeMap<(Combination, i64), (u32, EntriesChecksum, String)>,
     checked: usize,
     entries: usize,
 }
@@ -140,13 +144,16 @@ impl Versions {
         let mut rebuilt = Rows::default();
         for row in 0..entries {
             let (board, observed_ms) = columns.key(row)?;
-            let (count, checksum) = self.open.entry((board, observed_ms)).or_default();
+            let (count, checksum, first) = self.open.entry((board, observed_ms)).or_default();
             *count += 1;
             let (text, position) = (columns.entries.value(row), columns.positions.value(row));
             if position != *count {
                 return Err(format!("{board} has position {position}, expected {count}"));
             }
             checksum.push(text);
+            if position == 1 {
+                text.clone_into(first);
+            }
             let raw: &RawValue = serde_json::from_str(text).map_err(|error| format!("an entry of {board}: {error}"))?;
             let version = Version::entries_of(board, observed_ms, columns.sizes.value(row));
             rebuilt.push_entry(&version, position, text, Entry::read(raw).as_ref());
@@ -158,20 +165,32 @@ impl Versions {
             return Err(format!("column {} differs from what the entries say", SCHEMA.field(column).name()));
         }
         self.entries += entries;
-        (entries..batch.num_rows()).try_for_each(|row| self.close(&columns, row))
+        (entries..batch.num_rows()).try_for_each(|row| self.close(batch, &columns, row))
     }
 
     /// Checks the row of a version against its entries.
-    fn close(&mut self, columns: &Columns<'_>, row: usize) -> Result<(), String> {
+    fn close(&mut self, batch: &RecordBatch, columns: &Columns<'_>, row: usize) -> Result<(), String> {
         let (board, observed_ms) = columns.key(row)?;
         if columns.positions.value(row) != 0 {
             return Err(format!("{board} has entries behind versions"));
         }
-        let (count, checksum) = self.open.remove(&(board, observed_ms)).unwrap_or_default();
+        let (count, checksum, first) = self.open.remove(&(board, observed_ms)).unwrap_or_default();
         let (size, crc) = (columns.sizes.value(row), columns.checksums.value(row));
         if (count, checksum.value()) != (size, crc) {
             return Err(format!(
                 "a version of {board} has {count} entries or their checksum is wrong, expected {size} entries"
+            ));
+        }
+        let raw: Option<&RawValue> = serde_json::from_str(&first).ok();
+        let mut rebuilt = Rows::default();
+        rebuilt.push_version(&Version::entries_of(board, observed_ms, size), raw.and_then(Entry::read).as_ref());
+        let rebuilt = rebuilt.take().map_err(|error| error.to_string())?;
+        // All but the entry, which versions have not.
+        let differs = |column: &usize| batch.column(*column).slice(row, 1).as_ref() != rebuilt.column(*column).as_ref();
+        if let Some(column) = (0..ENTRY_COLUMNS - 1).find(differs) {
+            return Err(format!(
+                "column {} of a version of {board} differs from its first entry",
+                SCHEMA.field(column).name()
             ));
         }
         self.checked += 1;

@@ -159,6 +159,9 @@ fn laps_of(nights: &[Night], catalog: &Catalog, is_wanted: impl Fn(&Value) -> bo
                 (1..).zip(entries).map(|(position, it)| (position, read(it))).filter(|(_, it)| is_wanted(it))
             {
                 let (id, ms) = (driver_id(&entry), lap_ms(&entry));
+                if ms.is_none() {
+                    continue;
+                }
                 let before = last.insert(id, ms).flatten();
                 if before.is_none() || ms.is_some() && ms != before {
                     let gain = before.zip(ms).map(|(before, ms)| before - ms);

@@ -154,15 +154,28 @@ fn a_folder_may_have_any_name() {
 fn a_clock_that_goes_back_loses_nothing() {
     let place = Place::new();
     let mut world = World::new(4, 20);
-    for time in ["2030-01-01T00:00:00Z", "2025-10-01T04:30:00Z", "2025-10-02T04:30:00Z"] {
+    for time in ["2026-01-01T00:00:00Z", "2025-10-01T04:30:00Z", "2025-10-02T04:30:00Z"] {
         place.publish(&world.boards);
         place.record(time);
         world.night();
     }
     let latest = place
         .sql("SELECT DISTINCT valid_from FROM board_versions WHERE valid_to IS NULL ORDER BY valid_from DESC LIMIT 1");
-    assert_eq!(latest, [json!({"valid_from": "2030-01-01T00:00:00.002"})]);
+    assert_eq!(latest, [json!({"valid_from": "2026-01-01T00:00:00.002"})]);
     verify(&place);
+    fails(&place, &["record", "--at", "2099-01-01"], 2);
+}
+
+#[test]
+fn a_cache_that_is_missing_or_restored_is_no_change() {
+    let place = recorded();
+    let stats = place.json(&["stats"]);
+    place.run(&["restore", "--at", "2025-10-03", "--into", "restored"]);
+    std::fs::rename(place.path("cache"), place.path("before")).unwrap();
+    fails(&place, &["record"], 78);
+    std::fs::rename(place.path("restored"), place.path("cache")).unwrap();
+    assert_eq!(place.json(&["record"])["boards"], json!(0), "the same entries in other files");
+    assert_eq!(place.json(&["stats"]), stats);
 }
 
 #[test]

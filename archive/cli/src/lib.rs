@@ -132,7 +132,7 @@ pub struct EngineArguments {
 pub struct BoardArguments {
     /// The board, as track-class
     pub board: Combination,
-    /// A time, or a date for the end of that day in UTC [default: now]
+    /// A time, or a date for the end of that day in UTC [default: the last version]
     #[arg(long, value_name = "TIME")]
     pub at: Option<Until>,
     /// How to answer.

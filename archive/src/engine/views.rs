@@ -27,5 +27,5 @@ pub(super) const VIEWS: [&str; 5] = [
     "CREATE VIEW drivers AS SELECT driver_id, first_value(name ORDER BY observed_at DESC, name) AS name, \
      first_value(country ORDER BY observed_at DESC, name) AS country, count(*) AS boards, \
      sum(CASE WHEN position = 1 THEN 1 ELSE 0 END) AS wins, min(position) AS best_position FROM latest \
-     GROUP BY driver_id, CASE WHEN driver_id IS NULL THEN name END",
+     WHERE driver_id IS NOT NULL OR name IS NOT NULL GROUP BY driver_id, CASE WHEN driver_id IS NULL THEN name END",
 ];

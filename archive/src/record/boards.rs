@@ -21,8 +21,8 @@ const BATCH_BYTES: usize = 2 << 20;
 /// What a recording has to append.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Boards that differ from their last version, and whether the archive has them, ordered by track and class.
-    pub(crate) boards: Vec<(Combination, bool)>,
+    /// Boards whose files differ from those of their last versions, and these, ordered by track and class.
+    pub(crate) boards: Vec<(Combination, Option<Known>)>,
 }
 
 /// What was read of the boards.
@@ -43,6 +43,16 @@ impl Changes {
         catalog: &Catalog,
         known: &HashMap<Combination, Known>,
     ) -> Result<Self, ArchiveError> {
+        let is_published = |board: &Combination| cache.trailer(*board).map(|it| it.is_some());
+        let standing = known.iter().filter(|(_, it)| !it.gone).count();
+        if standing > 0
+            && !catalog.combinations().map(|it| is_published(&it)).collect::<Result<Vec<_>, _>>()?.contains(&true)
+        {
+            let folder = cache.folder().display();
+            let problem =
+                format!("cache.dir: {folder} has no boards, but the archive has {standing} (hint: is it mounted?)");
+            return Err(ArchiveError::NoCache(problem));
+        }
         let boards: BTreeSet<Combination> = catalog.combinations().chain(known.keys().copied()).collect();
         let mut changes = Self::default();
         for board in boards {
@@ -53,7 +63,7 @@ impl Changes {
                 (found, None) => found.is_some(),
             };
             if differs {
-                changes.boards.push((board, known.is_some()));
+                changes.boards.push((board, known.copied()));
             }
         }
         Ok(changes)
@@ -68,7 +78,7 @@ impl Changes {
         batches: &Sender<RecordBatch>,
     ) -> Result<Read, ArchiveError> {
         let (mut read, mut rows, mut buffers) = (Read::default(), Rows::default(), Buffers::default());
-        for (board, is_known) in self.boards {
+        for (board, known) in self.boards {
             if stop.is_cancelled() {
                 return Err(ArchiveError::Stopped);
             }
@@ -76,8 +86,9 @@ impl Changes {
             let (track, file_id) = match cache.read_within(board, &mut buffers, usize::MAX, &mut entries) {
                 Ok(Within::Board { head, trailer, .. }) => (head.name, Some(u64::from_le_bytes(trailer))),
                 // It may have vanished only now.
-                Ok(Within::Nothing | Within::TooLarge) if is_known => ("".into(), None),
-                Ok(Within::Nothing | Within::TooLarge) => continue,
+                Ok(Within::Nothing) if known.is_some() => ("".into(), None),
+                Ok(Within::Nothing) => continue,
+                Ok(Within::TooLarge) => return Err(ArchiveError::Query(format!("{board} is too large"))),
                 Err(ReadError::Damaged { path, damage, .. }) => {
                     tracing::warn!(file = %path.display(), %damage, "a damaged board is not recorded");
                     read.damaged += 1;
@@ -99,6 +110,11 @@ impl Changes {
                 file_id: file_id.unwrap_or_default(),
                 entries_crc: checksum.value(),
             };
+            // A file that was fetched again, or restored, may have the same entries.
+            if known.is_some_and(|it| !it.gone && !version.gone && it.entries() == (version.size, version.entries_crc))
+            {
+                continue;
+            }
             read.versions.push_version(&version, entries.first().and_then(|it| Entry::read(it)).as_ref());
             read.boards += 1;
             read.gone += usize::from(version.gone);

@@ -44,7 +44,9 @@ pub(super) async fn write(
     let before = ArchiveStatus::read(source.cache.folder()).ok().flatten().map(|it| it.runs);
     let is_complete = before == Some(runs - u64::from(recorded.file.is_some()));
     let changed: BTreeSet<Combination> = changed.iter().copied().collect();
-    for (board, records) in records(&engine).await? {
+    let has_changed = !is_complete || !changed.is_empty();
+    let records = if has_changed { records(&engine).await? } else { BTreeMap::new() };
+    for (board, records) in records {
         let path = folder.join(format!("{board}.json"));
         if !is_complete || changed.contains(&board) {
             publish(&path, &json!({"board": board.to_string(), "records": records}))?;
