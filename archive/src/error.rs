@@ -121,8 +121,13 @@ const CLUSTER_LIMITS: [(&str, &str); 3] = [
 ];
 
 /// How errors of a cluster that has gone look.
-const CLUSTER_GONE: [&str; 4] =
-    ["executors were lost", "h2 protocol error", "tcp connect error", "Stream closed without job completing"];
+const CLUSTER_GONE: [&str; 5] = [
+    "executors were lost",
+    "h2 protocol error",
+    "tcp connect error",
+    "transport error",
+    "Stream closed without job completing",
+];
 
 /// The error of a job on a cluster, which is known by its text only; none if the text says nothing more.
 fn of_cluster(text: &str) -> Option<ArchiveError> {

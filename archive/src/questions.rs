@@ -68,12 +68,12 @@ pub fn records(board: Combination) -> String {
 /// The versions of boards that were recorded since a time.
 #[must_use]
 pub fn changes(since: Timestamp) -> String {
-    let board = "PARTITION BY CAST(track_id AS BIGINT) * 4294967296 + class_id ORDER BY valid_from";
+    let board = "PARTITION BY CAST(track_id AS BIGINT) * 4294967296 + class_id ORDER BY observed_at";
     format!(
-        "SELECT valid_from AS observed_at, track_id, class_id, track, size, size_change, gone, name AS leader, laptime, gain_ms FROM \
+        "SELECT observed_at, track_id, class_id, track, size, size_change, gone, name AS leader, laptime, gain_ms FROM \
          (SELECT *, CAST(size AS BIGINT) - lag(size) OVER ({board}) AS size_change, \
-         CAST(lag(laptime_ms) OVER ({board}) AS BIGINT) - laptime_ms AS gain_ms FROM board_versions) \
-         WHERE valid_from >= {} ORDER BY observed_at, track_id, class_id",
+         CAST(lag(laptime_ms) OVER ({board}) AS BIGINT) - laptime_ms AS gain_ms FROM archive_rows WHERE position = 0) \
+         WHERE observed_at >= {} ORDER BY observed_at, track_id, class_id",
         time(since.as_millisecond())
     )
 }
