@@ -2,6 +2,7 @@
 
 mod answer;
 mod cluster;
+mod commit;
 pub mod compact;
 pub mod engine;
 pub mod error;
