@@ -15,6 +15,8 @@ use crate::schema::SCHEMA;
 
 /// Rows of a row group: what a reader skips or reads at once.
 const ROW_GROUP_ROWS: usize = 64 << 10;
+/// The same for recordings, whose writer is to stay small.
+const RECORDING_ROWS: usize = 32 << 10;
 /// A row group is closed early if its compressed pages take this much memory.
 const ROW_GROUP_BYTES: usize = 16 << 20;
 /// A part of an upload: the smallest that S3 takes.
@@ -37,7 +39,7 @@ fn properties() -> WriterPropertiesBuilder {
 /// How recordings are written.
 #[must_use]
 pub fn recording() -> WriterProperties {
-    properties().build()
+    properties().set_max_row_group_row_count(Some(RECORDING_ROWS)).build()
 }
 
 /// How results of queries are written.

@@ -30,7 +30,7 @@ pub(crate) use boards::Changes;
 const ATTEMPTS: u32 = 5;
 
 /// Batches of rows that are read ahead.
-const READ_AHEAD: usize = 2;
+const READ_AHEAD: usize = 1;
 
 /// The result of a recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
