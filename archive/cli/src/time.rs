@@ -28,7 +28,7 @@ impl FromStr for Until {
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let end_of = |date: Date| Some(start_of(date.tomorrow().ok()?)? - 1.millisecond());
-        let read = text.parse().ok().or_else(|| text.parse().ok().and_then(end_of));
+        let read = text.parse().ok().or_else(|| date(text).and_then(end_of));
         read.map(Self).ok_or(TimeError("a date (2026-11-01) or a time (2026-11-01T04:30:00Z)"))
     }
 }
@@ -57,10 +57,15 @@ impl FromStr for Since {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        let time = || text.parse().ok().or_else(|| text.parse().ok().and_then(start_of)).map(Self::Time);
+        let time = || text.parse().ok().or_else(|| date(text).and_then(start_of)).map(Self::Time);
         let read = humantime::parse_duration(text).ok().map(Self::Ago).or_else(time);
         read.ok_or(TimeError("a duration (7d), a date (2026-11-01) or a time (2026-11-01T04:30:00Z)"))
     }
+}
+
+/// A date alone: jiff takes a time without a zone for one too.
+fn date(text: &str) -> Option<Date> {
+    text.parse().ok().filter(|_| text.len() == "2026-11-01".len())
 }
 
 fn start_of(date: Date) -> Option<Timestamp> {
