@@ -1,12 +1,11 @@
 //! How files are listed, added to an archive and removed from it. Every file is staged, then copied to a name that must be free.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutPayload};
 
 use crate::error::{ArchiveError, StoreError};
 use crate::files::{
@@ -94,14 +93,21 @@ impl Location {
         self.path(&format!("{STAGING}/{name}"))
     }
 
+    /// Writes a small file to staging.
+    async fn stage(&self, content: PutPayload) -> Result<Path, ArchiveError> {
+        let staged = self.staged();
+        self.store().put(&staged, content).await.map_err(|error| self.error("write", &error))?;
+        Ok(staged)
+    }
+
     /// Gives a staged file its final name. Returns whether that was free. The staged file is removed.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn commit(&self, staged: &Path, path: &str) -> Result<bool, ArchiveError> {
-        self.sync_file(staged).await?;
+        self.sync_file(staged)?;
         let target = self.path(path);
-        self.create_folder_of(&target).await?;
+        self.create_folder_of(&target)?;
         let copied = match self.store().copy_if_not_exists(staged, &target).await {
             Ok(()) => true,
             // It may be ours: a request whose answer was lost is repeated.
@@ -111,7 +117,7 @@ impl Location {
             Err(error) => return Err(self.error("write", &error)),
         };
         if copied {
-            self.sync_folder_of(&target).await?;
+            self.sync_folder_of(&target)?;
         }
         if let Err(error) = self.remove(staged).await {
             tracing::warn!(file = %staged, %error, "cannot remove a staged file; compact will");
@@ -120,11 +126,8 @@ impl Location {
     }
 
     async fn are_equal(&self, one: &Path, other: &Path) -> Result<bool, ArchiveError> {
-        let bytes = async |path: &Path| {
-            let found = self.store().head(path).await.map_err(|error| self.error("read", &error))?;
-            Ok::<u64, ArchiveError>(found.size)
-        };
-        Ok(bytes(one).await? == bytes(other).await? && self.read(one).await? == self.read(other).await?)
+        let same_length = self.length(one).await? == self.length(other).await?;
+        Ok(same_length && self.read(one).await? == self.read(other).await?)
     }
 
     /// Adds a recording from a staged file. Returns its path, or none if another writer has added one of this number meanwhile.
@@ -151,9 +154,7 @@ impl Location {
 
     /// The night of a recording's number: that of the first writer who asks. So writers on both sides of midnight contend for one name.
     async fn claim(&self, number: u64, night: &str) -> Result<String, ArchiveError> {
-        let (staged, path) = (self.staged(), format!("{NUMBERS}/{number:08}"));
-        let written = self.store().put(&staged, night.to_owned().into()).await;
-        written.map_err(|error| self.error("write", &error))?;
+        let (staged, path) = (self.stage(night.to_owned().into()).await?, format!("{NUMBERS}/{number:08}"));
         if self.commit(&staged, &path).await? {
             return Ok(night.to_owned());
         }
@@ -171,18 +172,14 @@ impl Location {
     /// # Errors
     /// If the store fails.
     pub async fn add_compaction(&self, number: u64, compaction: &Compaction) -> Result<bool, ArchiveError> {
-        let staged = self.staged();
         let text = serde_json::to_vec_pretty(compaction).map_err(|error| ArchiveError::Query(error.to_string()))?;
-        self.store().put(&staged, text.into()).await.map_err(|error| self.error("write", &error))?;
+        let staged = self.stage(text.into()).await?;
         self.commit(&staged, &compaction_path(number)).await
     }
 
     /// The length of a file.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn bytes_of(&self, path: &str) -> Result<u64, ArchiveError> {
-        Ok(self.store().head(&self.path(path)).await.map_err(|error| self.error("read", &error))?.size)
+    pub(crate) async fn length(&self, path: &Path) -> Result<u64, ArchiveError> {
+        Ok(self.store().head(path).await.map_err(|error| self.error("read", &error))?.size)
     }
 
     /// Removes recordings that were merged more than `keep` ago, and what killed writers left. Returns how many files.
@@ -191,10 +188,10 @@ impl Location {
     /// If the store fails.
     pub async fn remove_dead(&self, files: &Files, keep: Duration, now: Timestamp) -> Result<usize, ArchiveError> {
         let merged = Timestamp::from_millisecond(files.compaction.1.made_ms).unwrap_or_default();
+        let replaced: &[String] = if age(merged, now) >= keep { &files.replaced } else { &[] };
         let is_left = |written: Timestamp| age(written, now) > UNLISTED_AT_MOST;
-        let replaced = files.replaced.iter().filter(|_| age(merged, now) >= keep);
         let unlisted = files.unlisted.iter().filter(|(_, written)| is_left(*written)).map(|(path, _)| path);
-        let dead: Vec<&String> = replaced.chain(unlisted).collect();
+        let dead: Vec<&String> = replaced.iter().chain(unlisted).collect();
         for path in &dead {
             self.remove(&self.path(path)).await?;
         }
@@ -220,9 +217,5 @@ impl Location {
 
     pub(crate) fn error(&self, doing: &str, error: &object_store::Error) -> ArchiveError {
         StoreError::new(&self.to_string(), doing, error).into()
-    }
-
-    pub(crate) fn shared_store(&self) -> Arc<dyn ObjectStore> {
-        Arc::clone(self.store())
     }
 }

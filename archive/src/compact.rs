@@ -133,7 +133,7 @@ async fn merge(
     if !location.commit(&staged, &path).await? {
         return Err(ArchiveError::Contended(format!("another process has written {path}")));
     }
-    let merged = LiveFile { bytes: location.bytes_of(&path).await?, path, first, last };
+    let merged = LiveFile { bytes: location.length(&location.path(&path)).await?, path, first, last };
     // Its sources are removed one day.
     verify::check(location, &merged, &mut Verified::default(), stop).await?;
     Ok(merged)

@@ -272,7 +272,7 @@ fn runtime(location: &Location, limit_bytes: Option<u64>) -> Result<Arc<RuntimeE
         .with_disk_manager_builder(spill)
         .with_object_list_cache_limit(FILE_LIST_BYTES)
         .build()?;
-    runtime.register_object_store(location.root(), location.shared_store());
+    runtime.register_object_store(location.root(), Arc::clone(location.store()));
     Ok(Arc::new(runtime))
 }
 

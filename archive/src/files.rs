@@ -1,10 +1,10 @@
 //! The files of an archive: which there are, which count, and how a new one is added.
 //!
 //! A recording is one file, `night=2026-11-01/00000042.parquet`, with the recording's number. A compaction replaces a range of them by
-//! `month=2026-10/00000001-00000031.parquet`. Which of those count is listed in `compactions/00000003.json`, the one with the highest
-//! number; recordings with a number beyond it count by themselves. `numbers/00000042` says which night a number belongs to. Every file is written under a hidden name, then copied to its
-//! final name, which fails if that exists. So of two writers one wins, a killed one leaves nothing that counts, and a reader sees
-//! each row once.
+//! one of `month=2026-10/`. Which of those count is listed in `compactions/00000003.json`, the one with the highest number; recordings
+//! with a number beyond it count by themselves. `numbers/00000042` says which night a number belongs to. Every file is written under a
+//! hidden name, then copied to its final name, which fails if that exists. So of two writers one wins, a killed one leaves nothing
+//! that counts, and a reader sees each row once.
 
 #[cfg(test)]
 mod tests;
@@ -77,14 +77,14 @@ impl Files {
     /// What should be there and was not found: recordings in between, or a merged file.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
-        let mut expected = 1;
-        for file in &self.live {
-            if file.first > expected {
-                return Some(format!("recordings {expected} to {}", file.first - 1));
-            }
-            expected = file.last + 1;
-        }
-        self.lost.first().cloned()
+        let gap = self.gaps().next().map(|(first, file)| format!("recordings {first} to {}", file.first - 1));
+        gap.or_else(|| self.lost.first().cloned())
+    }
+
+    /// Where recordings are missing, which have no gaps: the first missing number, and the file that follows.
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = (u64, &LiveFile)> {
+        let expected = std::iter::once(1).chain(self.live.iter().map(|it| it.last + 1));
+        expected.zip(&self.live).filter(|(expected, file)| file.first > *expected)
     }
 
     /// Which of the files that were found count, after this compaction.

@@ -112,37 +112,34 @@ impl Location {
     }
 
     /// Makes the content of a file of a folder durable. A bucket does it by itself.
-    pub(crate) async fn sync_file(&self, path: &Path) -> Result<(), ArchiveError> {
-        self.on_disk(path, |path| fs::sync_file(&path)).await
+    pub(crate) fn sync_file(&self, path: &Path) -> Result<(), ArchiveError> {
+        self.on_disk(path, fs::sync_file)
     }
 
     /// Makes the name of a file of a folder durable.
-    pub(crate) async fn sync_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
+    pub(crate) fn sync_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
         self.on_disk(path, |path| {
-            let night = fs::parent(&path);
+            let night = fs::parent(path);
             fs::sync_folder(night)?;
             fs::sync_folder(fs::parent(night))
         })
-        .await
     }
 
-    pub(crate) async fn create_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
-        self.on_disk(path, |path| fs::create_folders(fs::parent(&path))).await
+    pub(crate) fn create_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
+        self.on_disk(path, |path| fs::create_folders(fs::parent(path)))
     }
 
-    async fn on_disk(
+    /// Does something to a file of a folder, where the system may make it wait for the disk.
+    fn on_disk(
         &self,
         path: &Path,
-        work: impl FnOnce(PathBuf) -> Result<(), fs::FsError> + Send + 'static,
+        work: impl FnOnce(&std::path::Path) -> Result<(), fs::FsError>,
     ) -> Result<(), ArchiveError> {
         if self.folder.is_none() {
             return Ok(());
         }
         let path = PathBuf::from(format!("/{path}"));
-        match tokio::task::spawn_blocking(move || work(path)).await {
-            Ok(done) => Ok(done?),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        Ok(tokio::task::block_in_place(|| work(&path))?)
     }
 }
 

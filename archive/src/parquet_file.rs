@@ -1,5 +1,7 @@
 //! How rows are written: compression, row groups and pages, for each kind of file.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::RecordBatch;
 use datafusion::parquet::arrow::AsyncArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
@@ -71,9 +73,9 @@ impl<'l> NewParquet<'l> {
     /// If the columns cannot be written like that.
     pub fn create(location: &'l Location, properties: WriterProperties) -> Result<Self, ArchiveError> {
         let staged = location.staged();
-        let object = BufWriter::with_capacity(location.shared_store(), staged.clone(), PART_BYTES)
+        let object = BufWriter::with_capacity(Arc::clone(location.store()), staged.clone(), PART_BYTES)
             .with_max_concurrency(PARTS_IN_FLIGHT);
-        let writer = AsyncArrowWriter::try_new(object, std::sync::Arc::clone(&SCHEMA), Some(properties))?;
+        let writer = AsyncArrowWriter::try_new(object, Arc::clone(&SCHEMA), Some(properties))?;
         Ok(Self { writer, location, staged })
     }
 

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use datafusion::arrow::array::{Array as _, AsArray as _, PrimitiveArray, RecordBatch, StringArray, UInt32Array};
 use datafusion::arrow::datatypes::{TimestampMillisecondType, UInt32Type};
 use futures_util::StreamExt as _;
-use object_store::ObjectStoreExt as _;
 use r3e_common::domain::{Combination, Entry};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -64,17 +63,11 @@ impl std::fmt::Display for Verified {
 pub async fn verify(location: &Location, stop: &CancellationToken) -> Result<Verified, ArchiveError> {
     let files = location.found_files().await?;
     let mut verified = Verified::default();
-    let mut expected = 1;
+    for (first, file) in files.gaps() {
+        let problem = format!("recordings {first} to {} are missing", file.first - 1);
+        verified.damage.push(format!("{}: {problem}", location.name(&file.path)));
+    }
     for file in &files.live {
-        if file.first > expected {
-            // A number is given only to what is recorded right after the one before.
-            verified.damage.push(format!(
-                "{}: recordings {expected} to {} are missing",
-                location.name(&file.path),
-                file.first - 1
-            ));
-        }
-        expected = file.last + 1;
         verified.files += 1;
         match check(location, file, &mut verified, stop).await {
             Ok(()) => {}
@@ -97,13 +90,12 @@ pub(crate) async fn check(
 ) -> Result<(), ArchiveError> {
     let name = location.name(&file.path);
     let damaged = |problem: String| ArchiveError::Damaged { file: name.clone(), problem };
-    let path = location.path(&file.path);
-    let object = location.store().head(&path).await.map_err(|error| match error {
-        object_store::Error::NotFound { .. } => damaged("missing".to_owned()),
-        error => location.error("read", &error),
-    })?;
-    if object.size != file.bytes {
-        return Err(damaged(format!("{} bytes, expected {}", object.size, file.bytes)));
+    let bytes = match location.length(&location.path(&file.path)).await {
+        Err(error) if error.is_missing() => return Err(damaged("missing".to_owned())),
+        bytes => bytes?,
+    };
+    if bytes != file.bytes {
+        return Err(damaged(format!("{bytes} bytes, expected {}", file.bytes)));
     }
     let of_file = |error: ArchiveError| match error {
         ArchiveError::Damaged { problem, .. } | ArchiveError::Query(problem) => damaged(problem),
@@ -181,6 +173,7 @@ impl Versions {
                 "a version of {board} has {count} entries or their checksum is wrong, expected {size} entries"
             ));
         }
+        // An empty board has no first entry; others were read above.
         let raw: Option<&RawValue> = serde_json::from_str(&first).ok();
         let mut rebuilt = Rows::default();
         rebuilt.push_version(&Version::entries_of(board, observed_ms, size), raw.and_then(Entry::read).as_ref());

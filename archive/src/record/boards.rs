@@ -43,21 +43,12 @@ impl Changes {
         catalog: &Catalog,
         known: &HashMap<Combination, Known>,
     ) -> Result<Self, ArchiveError> {
-        let is_published = |board: &Combination| cache.trailer(*board).map(|it| it.is_some());
-        let standing = known.iter().filter(|(_, it)| !it.gone).count();
-        if standing > 0
-            && !catalog.combinations().map(|it| is_published(&it)).collect::<Result<Vec<_>, _>>()?.contains(&true)
-        {
-            let folder = cache.folder().display();
-            let problem =
-                format!("cache.dir: {folder} has no boards, but the archive has {standing} (hint: is it mounted?)");
-            return Err(ArchiveError::NoCache(problem));
-        }
         let boards: BTreeSet<Combination> = catalog.combinations().chain(known.keys().copied()).collect();
-        let mut changes = Self::default();
+        let (mut changes, mut has_boards) = (Self::default(), false);
         for board in boards {
-            let known = known.get(&board);
-            let differs = match (cache.trailer(board)?, known) {
+            let (trailer, known) = (cache.trailer(board)?, known.get(&board));
+            has_boards |= trailer.is_some();
+            let differs = match (trailer, known) {
                 (Some(trailer), Some(known)) => known.gone || known.file_id != u64::from_le_bytes(trailer),
                 (None, Some(known)) => !known.gone,
                 (found, None) => found.is_some(),
@@ -65,6 +56,13 @@ impl Changes {
             if differs {
                 changes.boards.push((board, known.copied()));
             }
+        }
+        let standing = known.values().filter(|it| !it.gone).count();
+        if standing > 0 && !has_boards {
+            let folder = cache.folder().display();
+            let problem =
+                format!("cache.dir: {folder} has no boards, but the archive has {standing} (hint: is it mounted?)");
+            return Err(ArchiveError::NoCache(problem));
         }
         Ok(changes)
     }

@@ -47,7 +47,7 @@ impl<T: 'static> Kind<T> {
         Self { expected: expected.to_owned(), ..self }
     }
 
-    /// What `convert` makes of an accepted value, which it may still refuse.
+    /// Converts accepted values to another type. A value that `convert` returns `None` for is rejected.
     pub(super) fn and_then<U>(self, convert: impl Fn(T) -> Option<U> + 'static) -> Kind<U> {
         let Self { expected, range, from_text, parse, explain, .. } = self;
         Kind { expected, range, from_text, parse: Box::new(move |value| convert(parse(value)?)), explain, unset: None }
