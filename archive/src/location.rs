@@ -111,6 +111,14 @@ impl Location {
         self.folder.is_none()
     }
 
+    /// The files of a folder's subfolder that are being written; the store lists them only once they are whole.
+    pub(crate) fn unfinished(&self, subfolder: &str) -> Result<Vec<PathBuf>, ArchiveError> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let mut files = fs::list(&folder.join(subfolder))?;
+        files.retain(|it| it.to_string_lossy().contains('#'));
+        Ok(files)
+    }
+
     /// Makes the content of a file of a folder durable. A bucket does it by itself.
     pub(crate) fn sync_file(&self, path: &Path) -> Result<(), ArchiveError> {
         self.on_disk(path, fs::sync_file)

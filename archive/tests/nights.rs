@@ -149,6 +149,43 @@ fn records_fall_as_modelled(place: &Place, nights: &[Night], catalog: &Catalog) 
     assert!(fallen > 10, "too few records fell to show anything: {fallen}");
 }
 
+/// Each change of a board since a night: night, board, size, change of the size, gain of the first; gone boards have no entries.
+fn changes_since(nights: &[Night], catalog: &Catalog, since: i64) -> Vec<Value> {
+    let mut changes = Vec::new();
+    for board in catalog.combinations() {
+        let mut last: Option<Option<&[String]>> = None;
+        for (night, boards) in (1..).zip(nights) {
+            let entries = boards.get(&board).map(|it| it.entries.as_slice());
+            if entries.is_none() && last.is_none() || last == Some(entries) {
+                continue;
+            }
+            let before = last.replace(entries).map(Option::unwrap_or_default);
+            let now = entries.unwrap_or_default();
+            let ms = |it: &[String]| it.first().and_then(|it| lap_ms(&read(it)));
+            let size = |it: &[String]| i64::try_from(it.len()).unwrap();
+            if night >= since {
+                let gain = before.and_then(ms).zip(ms(now)).map(|(before, now)| before - now);
+                let change = before.map(|it| size(now) - size(it));
+                changes.push((night, board, json!([size(now), change, gain, entries.is_none()])));
+            }
+        }
+    }
+    changes.sort_by_key(|(night, board, _)| (*night, *board));
+    changes.into_iter().map(|(night, board, rest)| json!([printed(night), board.to_string(), rest])).collect()
+}
+
+fn changes_are_as_modelled(place: &Place, nights: &[Night], catalog: &Catalog) {
+    for since in [1, 2, 19, 20, 21, NIGHTS] {
+        let asked = place.json(&["changes", "--since", &night_time(since)]);
+        let row = |it: &Value| {
+            let rest = json!([it["size"], it["size_change"], it["gain_ms"], it["gone"]]);
+            json!([it["observed_at"], format!("{}-{}", it["track_id"], it["class_id"]), rest])
+        };
+        let found: Vec<Value> = asked.as_array().unwrap().iter().map(row).collect();
+        assert_eq!(found, changes_since(nights, catalog, since), "since night {since}");
+    }
+}
+
 /// Each lap time of the drivers that `is_wanted` names: board, night, driver, position, milliseconds, gain.
 fn laps_of(nights: &[Night], catalog: &Catalog, is_wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut laps = Vec::new();
@@ -264,6 +301,7 @@ fn thirty_nights_are_kept_as_they_were_published() {
         boards_are_as_published(&place, &nights, &catalog);
         records_fall_as_modelled(&place, &nights, &catalog);
         drivers_progress_as_modelled(&place, &nights, &catalog);
+        changes_are_as_modelled(&place, &nights, &catalog);
         restored_boards_are_those_of_the_night(&place, &nights);
         let stats = place.json(&["stats"]);
         let versions: usize = boards.iter().map(|it| versions(&nights, *it).count()).sum();
