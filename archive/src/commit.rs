@@ -194,7 +194,9 @@ impl Location {
         let unlisted = files.unlisted.iter().filter(|(_, written)| is_left(*written)).map(|(path, _)| path);
         let dead: Vec<&String> = replaced.iter().chain(unlisted).collect();
         for path in &dead {
-            self.remove(&self.path(path)).await?;
+            let path = self.path(path);
+            self.remove(&path).await?;
+            self.remove_empty_folder_of(&path)?;
         }
         let mut removed = dead.len();
         for file in self.unfinished(STAGING)? {

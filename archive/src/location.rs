@@ -137,6 +137,11 @@ impl Location {
         self.on_disk(path, |path| fs::create_folders(fs::parent(path)))
     }
 
+    /// Removes the folder that had a file, unless there are others in it. A bucket has no folders.
+    pub(crate) fn remove_empty_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
+        self.on_disk(path, |path| fs::remove_empty_folder(fs::parent(path)).map(drop))
+    }
+
     /// Does something to a file of a folder, where the system may make it wait for the disk.
     fn on_disk(
         &self,
