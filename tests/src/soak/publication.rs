@@ -1,0 +1,81 @@
+//! Compares the last publication with one that a loader makes from nothing.
+#![expect(clippy::disallowed_methods, reason = "reads what the programs write, from outside")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::ensure;
+
+use super::folder::Folder;
+use super::losses::Losses;
+use super::system::Programs;
+use crate::harness::{board_files, gunzip};
+
+/// What was compared.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Compared {
+    /// Boards, entry by entry.
+    pub(super) boards: usize,
+    /// Other files, byte by byte after decompression.
+    pub(super) files: usize,
+    /// Boards and files that differ, or that only one of the two has.
+    pub(super) differences: usize,
+}
+
+/// Loads everything into a new cache and compares the two. The service must answer without faults, and no job may be at work.
+///
+/// # Errors
+/// If the loader fails.
+pub(super) fn compare(folder: &Folder, programs: &Programs, losses: &Losses) -> anyhow::Result<Compared> {
+    let fresh = folder.path("fresh");
+    let mut loader = programs.command(folder, "r3e-loader");
+    let loaded = loader.arg("--cache").arg(&fresh).output()?;
+    ensure!(
+        loaded.status.success(),
+        "the loader into a new cache ended with {}: {}",
+        loaded.status,
+        String::from_utf8_lossy(&loaded.stderr)
+    );
+    let mut compared = Compared::default();
+    let mut differ = |what: String| {
+        compared.differences += 1;
+        losses.add(what);
+    };
+    let [ours, new] = [&folder.cache(), &fresh].map(|it| board_files(it));
+    for board in ours.keys().chain(new.keys().filter(|it| !ours.contains_key(it))) {
+        let entries = |boards: &BTreeMap<_, crate::harness::BoardFile>| boards.get(board).map(|it| it.entries.clone());
+        if entries(&ours) != entries(&new) {
+            differ(format!("board {board} differs from one that is fetched anew"));
+        }
+    }
+    compared.boards = ours.len();
+    let [ours, new] = [&folder.cache(), &fresh].map(|it| indexes(it));
+    for file in ours.keys().chain(new.keys().filter(|it| !ours.contains_key(*it))) {
+        if ours.get(file) != new.get(file) {
+            differ(format!("{file} differs from one that is made anew"));
+        }
+    }
+    compared.files = ours.len();
+    Ok(compared)
+}
+
+/// The published files except boards and status, decompressed.
+fn indexes(cache: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut waiting = vec![cache.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|it| it.path()) {
+            let name = path.strip_prefix(cache).unwrap_or(&path).to_string_lossy().into_owned();
+            let is_other = name.starts_with('.') || name.contains("/.") || name.starts_with("track");
+            if is_other || name == "status.json" {
+            } else if path.is_dir() {
+                waiting.push(path);
+            } else if let Ok(bytes) = fs::read(&path) {
+                let is_compressed = name.ends_with(".gz");
+                files.insert(name, if is_compressed { gunzip(&bytes, &path) } else { bytes });
+            }
+        }
+    }
+    files
+}
