@@ -15,10 +15,12 @@ mod losses;
 mod measure;
 mod nights;
 mod options;
+mod page;
 mod planted;
 mod publication;
 mod readers;
 mod records;
+mod report;
 mod system;
 mod table;
 
@@ -30,6 +32,8 @@ use anyhow::ensure;
 
 pub use options::Options;
 
+use r3e_common::runtime::fs::write_whole;
+
 use crate::harness::{board_files, grid};
 use crate::sim::{Faults, SimOptions, Simulator, Tls};
 use folder::Folder;
@@ -39,8 +43,9 @@ use nights::Nights;
 use planted::build;
 use readers::Readers;
 use records::Records;
+use report::Report;
 use system::{POLL, Programs, System, check_kernel};
-use table::{Table, print, verdicts};
+use table::{Table, print};
 
 /// The share of requests that go wrong.
 const FAULT_RATE: f64 = 0.3;
@@ -91,25 +96,36 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
         table.show(cycle, &night, &measure.ledger, &readers);
     }
 
+    let took = begun.elapsed();
+
     last_publication(&mut system, &sim)?;
+    let reads = readers.counts();
     drop(readers);
-    let panics = system.panics();
+    let (panics, starts) = (system.panics(), system.daemons.each_ref().map(|it| it.starts));
     system.stop()?;
     if panics > 0 {
         losses.add(format!("{panics} lines about panics in the logs"));
     }
     let compared = publication::compare(&folder, &programs, &losses)?;
-    let rows = judgement::rows(&measure.ledger);
-    print(&verdicts(&rows));
-    let (lost, count) = losses.all();
-    print(&format!(
-        "the last publication: {} boards and {} files compared with new ones, {} differ\n{count} losses\n",
-        compared.boards, compared.files, compared.differences
-    ));
-    for loss in lost {
-        print(&format!("  {loss}\n"));
-    }
-    Ok(count == 0 && !rows.iter().any(judgement::Row::has_failed))
+    let (lost, loss_count) = losses.all();
+    let report = Report {
+        plant: options.plant.clone(),
+        seed,
+        cycles: cycle,
+        took,
+        signals: table.signals(),
+        starts,
+        reads,
+        faults: sim.stats().faults.values().sum(),
+        compared,
+        losses: lost,
+        loss_count,
+        rows: judgement::rows(&measure.ledger),
+    };
+    print(&report.text());
+    write_whole(&options.report, page::page(&report).as_bytes())?;
+    print(&format!("The report with charts is {}.\n", options.report.display()));
+    Ok(!report.has_failed())
 }
 
 /// Answers go wrong as often as a bad service's, but none takes long.

@@ -58,19 +58,24 @@ impl Row {
     /// The first and the last value that were judged.
     #[must_use]
     pub(super) fn ends(&self) -> (u64, u64) {
-        let judged = self.judged();
+        let judged = judged(&self.series);
         let value = |point: Option<&Point>| point.map_or(0, |it| it.value);
         (value(judged.first()), value(judged.last()))
     }
 
-    /// The points that were judged.
-    fn judged(&self) -> Vec<Point> {
-        let Series { test, points, begin, .. } = &self.series;
-        match test {
-            Test::Growth(_) => points[*begin..].iter().skip(WARM_UP).copied().collect(),
-            Test::NightToNight(_) | Test::Limit(_) => points.clone(),
-            Test::WithWork(_) => by_work(points),
-        }
+    /// How many points were judged.
+    #[must_use]
+    pub(super) fn judged(&self) -> usize {
+        judged(&self.series).len()
+    }
+}
+
+/// The points that are judged.
+fn judged(series: &Series) -> Vec<Point> {
+    match series.test {
+        Test::Growth(_) => series.present().iter().skip(WARM_UP).copied().collect(),
+        Test::NightToNight(_) | Test::Limit(_) => series.points.clone(),
+        Test::WithWork(_) => by_work(&series.points),
     }
 }
 
@@ -82,16 +87,16 @@ pub(super) fn rows(ledger: &Ledger) -> Vec<Row> {
 
 fn row(process: &str, resource: &'static str, series: &Series) -> Row {
     let (figure, points, earlier) = match series.test {
-        Test::Growth(figure) => (figure, series.points[series.begin..].to_vec(), 0),
-        Test::NightToNight(figure) => (figure, series.points.clone(), WARM_UP),
-        Test::WithWork(figure) => (figure, by_work(&series.points), WARM_UP),
+        Test::Growth(figure) => (figure, series.present(), 0),
+        Test::NightToNight(figure) => (figure, &*series.points, WARM_UP),
+        Test::WithWork(figure) => (figure, &*by_work(&series.points), WARM_UP),
         Test::Limit(most) => {
             let is_above = series.points.iter().any(|it| it.value > most);
             let verdict = if is_above { Outcome::AboveLimit } else { Outcome::Flat };
             return Row { process: process.to_owned(), resource, series: series.clone(), verdict, growth: None };
         }
     };
-    let judgement = judge(figure, &points, earlier);
+    let judgement = judge(figure, points, earlier);
     let verdict = match judgement.verdict {
         Verdict::TooFewSamples => Outcome::TooFew,
         Verdict::Flat => Outcome::Flat,
@@ -101,11 +106,11 @@ fn row(process: &str, resource: &'static str, series: &Series) -> Row {
     Row { process: process.to_owned(), resource, series: series.clone(), verdict, growth: judgement.per_cycle }
 }
 
-/// In the order of the size of the work, so that what is left by each piece of work shows as growth.
+/// One point for each size of the work, the median, in their order: what is left by each piece of work shows as growth.
 fn by_work(points: &[Point]) -> Vec<Point> {
     let mut points = points.to_vec();
-    points.sort_by_key(|it| it.at_ms);
-    points
+    points.sort_by_key(|it| (it.at_ms, it.value));
+    points.chunk_by(|a, b| a.at_ms == b.at_ms).map(|same| same[same.len() / 2]).collect()
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ pub(super) struct Series {
     pub(super) points: Vec<Point>,
     /// The cycle of each point.
     pub(super) cycles: Vec<u64>,
-    /// Where the points of the present process begin.
-    pub(super) begin: usize,
+    /// Where the points of each later process begin.
+    pub(super) begins: Vec<usize>,
     /// The start of the process that the last point is of.
     process: u64,
 }
@@ -61,6 +61,13 @@ pub(super) struct At {
     pub(super) process: u64,
 }
 
+impl Series {
+    /// The points of the present process.
+    pub(super) fn present(&self) -> &[Point] {
+        &self.points[self.begins.last().copied().unwrap_or_default()..]
+    }
+}
+
 impl Ledger {
     /// Adds a value.
     pub(super) fn add(&mut self, process: &str, resource: &'static str, test: Test, at: At, value: u64) {
@@ -68,12 +75,12 @@ impl Ledger {
             test,
             points: Vec::new(),
             cycles: Vec::new(),
-            begin: 0,
+            begins: Vec::new(),
             process: at.process,
         });
         if series.process != at.process {
             series.process = at.process;
-            series.begin = series.points.len();
+            series.begins.push(series.points.len());
         }
         series.points.push(Point { at_ms: at.at_ms, value });
         series.cycles.push(at.cycle);

@@ -97,15 +97,29 @@ impl Measure {
         }
         // "refreshing 17 boards" is one kind for all numbers.
         let words = record.doing.split(' ').map(|it| if it.parse::<u64>().is_ok() { "some" } else { it });
-        let kind = format!("{}: {}", record.program.trim_start_matches("r3e-"), words.collect::<Vec<_>>().join(" "));
+        let program = record.program.trim_start_matches("r3e-");
+        let kind = format!("{program}: {}", words.collect::<Vec<_>>().join(" "));
         let night = At { cycle, at_ms: now_ms(), process: 0 };
         let nights = Test::NightToNight;
         for (resource, test, value) in [
             ("peak", nights(Figure::Resident), record.peak_rss_bytes),
             ("resident at the end", nights(Figure::Resident), record.rss_bytes),
             ("allocated at the end", nights(Figure::Allocated), record.allocated_bytes),
+            ("tasks at the end", Test::Limit(0), record.tasks),
+            ("threads at the end", nights(Figure::Threads), record.threads),
+            ("descriptors at the end", nights(Figure::Descriptors), record.open_fds - record.connections),
+            ("connections at the end", Test::Limit(0), record.connections),
         ] {
             self.ledger.add(&kind, resource, test, night, value);
+        }
+        // A process ends with its job, so a leak of a job is what it holds at its end for each board of its work.
+        let fetched = record.boards.get("fetched").and_then(serde_json::Value::as_i64).unwrap_or_default();
+        let work = At { at_ms: fetched, ..night };
+        for (resource, figure, value) in [
+            ("allocated at the end, by work", Figure::Allocated, record.allocated_bytes),
+            ("descriptors at the end, by work", Figure::Descriptors, record.open_fds - record.connections),
+        ] {
+            self.ledger.add(program, resource, Test::WithWork(figure), work, value);
         }
     }
 }

@@ -28,8 +28,8 @@ pub(super) enum Job {
     Full,
     /// A refresh of some boards, by the trigger file.
     Boards(Vec<Combination>),
-    /// The loader, by hand.
-    Load,
+    /// The loader, by hand: of these boards, or of all if there are none.
+    Load(Vec<Combination>),
     /// An incremental refresh of this many boards, by hand.
     Incremental(usize),
 }
@@ -41,7 +41,7 @@ impl Job {
         match self {
             Self::Full => "full",
             Self::Boards(_) => "boards",
-            Self::Load => "load",
+            Self::Load(_) => "load",
             Self::Incremental(_) => "incremental",
         }
     }
@@ -97,12 +97,10 @@ impl<'a> Nights<'a> {
             self.sim.change_board(board)?;
         }
         let job = match self.random.u8(0..100) {
-            0..40 => Job::Full,
-            40..60 => {
-                let count = self.random.usize(1..=self.boards.len());
-                Job::Boards(self.draw(count))
-            }
-            60..80 => Job::Load,
+            0..30 => Job::Full,
+            30..40 => Job::Load(Vec::new()),
+            40..60 => Job::Load(self.draw_some()),
+            60..80 => Job::Boards(self.draw_some()),
             _ => Job::Incremental(self.random.usize(1..=self.boards.len())),
         };
         let strikes = disorder::draw(&mut self.random, progress, self.usual);
@@ -113,6 +111,11 @@ impl<'a> Nights<'a> {
             self.usual = (self.usual * 4 + took) / 5;
         }
         Ok(Night { job, changed, strikes, took })
+    }
+
+    fn draw_some(&mut self) -> Vec<Combination> {
+        let count = self.random.usize(1..=self.boards.len());
+        self.draw(count)
     }
 
     fn draw(&mut self, count: usize) -> Vec<Combination> {
@@ -161,11 +164,11 @@ impl<'a> Nights<'a> {
                 return Ok(None);
             }
             Job::Boards(boards) => {
-                let names: Vec<String> = boards.iter().map(ToString::to_string).collect();
-                system.folder.trigger(&names.join(" "))?;
+                system.folder.trigger(&names(boards, " "))?;
                 return Ok(None);
             }
-            Job::Load => ("r3e-loader", vec![]),
+            Job::Load(boards) if boards.is_empty() => ("r3e-loader", vec![]),
+            Job::Load(boards) => ("r3e-loader", vec![format!("--only={}", names(boards, ","))]),
             Job::Incremental(limit) => ("r3e-refresher", vec!["incremental".to_owned(), format!("--limit={limit}")]),
         };
         let mut command = system.programs.command(&system.folder, program);
@@ -186,4 +189,8 @@ impl<'a> Nights<'a> {
             self.losses.add(format!("the {} job ended with {status}, signalled: {was_hit}", job.name()));
         }
     }
+}
+
+fn names(boards: &[Combination], between: &str) -> String {
+    boards.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
 }

@@ -23,7 +23,8 @@ pub(super) struct Plant {
 }
 
 impl Plant {
-    /// The variable that a program with the feature `planted-leaks` reads, with a value as [`Plant`] displays.
+    /// The variable that a program with the feature `planted-leaks` reads: what [`Plant`]
+    /// displays, a colon, and the folder of the sockets.
     pub(super) const VARIABLE: &'static str = "PLANTED_LEAK";
 
     /// The processes and the resources in the report that show the leak.

@@ -73,9 +73,35 @@ fn indexes(cache: &Path) -> BTreeMap<String, Vec<u8>> {
                 waiting.push(path);
             } else if let Ok(bytes) = fs::read(&path) {
                 let is_compressed = name.ends_with(".gz");
-                files.insert(name, if is_compressed { gunzip(&bytes, &path) } else { bytes });
+                let text = if is_compressed { gunzip(&bytes, &path) } else { bytes };
+                files.insert(name, without_time(text));
             }
         }
     }
     files
+}
+
+/// Without the time of the publication, which is the last key of some files.
+fn without_time(mut text: Vec<u8>) -> Vec<u8> {
+    const KEY: &[u8] = br#","updated_at":""#;
+    if let Some(begin) = text.windows(KEY.len()).rposition(|it| it == KEY)
+        && text[begin + KEY.len()..].iter().filter(|&&it| it == b'"').count() == 1
+    {
+        text.truncate(begin);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_time_at_the_end_is_ignored() {
+        let without = |text: &str| String::from_utf8(without_time(text.into())).unwrap();
+        assert_eq!(without(r#"{"a":1,"updated_at":"2026-11-26T17:10:16Z"}"#), r#"{"a":1"#);
+        for whole in [r#"{"a":1}"#, r#"{"a":[{"b":1,"updated_at":"x"}],"c":"d"}"#] {
+            assert_eq!(without(whole), whole);
+        }
+    }
 }

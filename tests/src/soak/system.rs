@@ -41,7 +41,7 @@ impl Programs {
     pub(super) fn command(&self, folder: &Folder, program: &str) -> std::process::Command {
         let mut command = folder.command(&self.folder.join(program));
         if let Some(plant) = &self.plant {
-            command.env(Plant::VARIABLE, plant.to_string());
+            command.env(Plant::VARIABLE, format!("{plant}:{}", folder.run().display()));
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command

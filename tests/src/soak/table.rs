@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use super::judgement::{Outcome, Row};
+use super::disorder::Target;
+use super::judgement::Row;
 use super::ledger::{Ledger, Test};
 use super::nights::Night;
 use super::readers::Readers;
@@ -20,7 +21,8 @@ pub(super) struct Table {
     printed: Option<Instant>,
     /// How many lines were drawn.
     drawn: usize,
-    strikes: usize,
+    /// Sent to jobs, and to daemons.
+    signals: [usize; 2],
 }
 
 impl Table {
@@ -28,12 +30,14 @@ impl Table {
     #[must_use]
     pub(super) fn new() -> Self {
         let is_terminal = std::io::stdout().is_terminal();
-        Self { is_terminal, begun: Instant::now(), printed: None, drawn: 0, strikes: 0 }
+        Self { is_terminal, begun: Instant::now(), printed: None, drawn: 0, signals: [0; 2] }
     }
 
     /// Shows the state after a cycle.
     pub(super) fn show(&mut self, cycle: u64, night: &Night, ledger: &Ledger, readers: &Readers) {
-        self.strikes += night.strikes.len();
+        for strike in &night.strikes {
+            self.signals[usize::from(strike.target != Target::Job)] += 1;
+        }
         if self.is_terminal {
             let text = self.text(cycle, night, ledger, readers);
             let up = if self.drawn > 0 { format!("\x1b[{}A\x1b[J", self.drawn) } else { String::new() };
@@ -49,6 +53,11 @@ impl Table {
         }
     }
 
+    /// How many signals were sent to jobs, and to daemons.
+    pub(super) fn signals(&self) -> [usize; 2] {
+        self.signals
+    }
+
     fn head(&self, cycle: u64, night: &Night, readers: &Readers) -> String {
         let [passes, scrapes, _] = readers.counts();
         format!(
@@ -57,7 +66,7 @@ impl Table {
             night.job.name(),
             night.took.as_secs_f64(),
             night.changed,
-            self.strikes,
+            self.signals.iter().sum::<usize>(),
         )
     }
 
@@ -108,15 +117,12 @@ pub(super) fn verdicts(rows: &[Row]) -> String {
             "{:<40} {:<28} {:>6} {:>10} {:>10} {likely:>10} {interval:>21} {visible:>10}  {}",
             row.process,
             row.resource,
-            row.series.points.len() - if matches!(row.series.test, Test::Growth(_)) { row.series.begin } else { 0 },
+            row.judged(),
             value(first),
             value(last),
             row.verdict,
         );
     }
-    let failed = rows.iter().filter(|it| it.has_failed()).count();
-    let few = rows.iter().filter(|it| it.verdict == Outcome::TooFew).count();
-    _ = writeln!(text, "{} rows: {failed} grow, {few} have too few points", rows.len());
     text
 }
 
