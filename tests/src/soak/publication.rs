@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 
 use anyhow::ensure;
 
@@ -11,6 +12,9 @@ use super::folder::Folder;
 use super::losses::Losses;
 use super::system::Programs;
 use crate::harness::{board_files, gunzip};
+
+/// The drivers' metadata, in a cache.
+const METADATA: &str = "index/metadata";
 
 /// What was compared.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,18 +29,19 @@ pub(super) struct Compared {
 
 /// Loads everything into a new cache and compares the two. The service must answer without faults, and no job may be at work.
 ///
+/// Publications remember one thing: a team, rank or avatar that a driver's results no longer have is taken from the drivers'
+/// metadata of the last one. So the new cache gets these files before it is published.
+///
 /// # Errors
 /// If the loader fails.
 pub(super) fn compare(folder: &Folder, programs: &Programs, losses: &Losses) -> anyhow::Result<Compared> {
     let fresh = folder.path("fresh");
-    let mut loader = programs.command(folder, "r3e-loader");
-    let loaded = loader.arg("--cache").arg(&fresh).output()?;
-    ensure!(
-        loaded.status.success(),
-        "the loader into a new cache ended with {}: {}",
-        loaded.status,
-        String::from_utf8_lossy(&loaded.stderr)
-    );
+    load(folder, programs, &fresh, &[])?;
+    for entry in fs::read_dir(folder.cache().join(METADATA))? {
+        let entry = entry?;
+        fs::copy(entry.path(), fresh.join(METADATA).join(entry.file_name()))?;
+    }
+    load(folder, programs, &fresh, &["--cached-only"])?;
     let mut compared = Compared::default();
     let mut differ = |what: String| {
         compared.differences += 1;
@@ -58,6 +63,13 @@ pub(super) fn compare(folder: &Folder, programs: &Programs, losses: &Losses) -> 
     }
     compared.files = ours.len();
     Ok(compared)
+}
+
+fn load(folder: &Folder, programs: &Programs, cache: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    let mut loader = programs.command(folder, "r3e-loader");
+    let Output { status, stderr, .. } = loader.args(arguments).arg("--cache").arg(cache).output()?;
+    ensure!(status.success(), "the loader into a new cache ended with {status}: {}", String::from_utf8_lossy(&stderr));
+    Ok(())
 }
 
 /// The published files except boards and status, decompressed.
