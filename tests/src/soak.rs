@@ -36,6 +36,7 @@ use r3e_common::runtime::fs::write_whole;
 
 use crate::harness::{board_files, grid};
 use crate::sim::{Faults, SimOptions, Simulator, Tls};
+use disorder::DAEMONS_UNTIL;
 use folder::Folder;
 use losses::Losses;
 use measure::Measure;
@@ -89,9 +90,15 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
     let begun = Instant::now();
     let mut cycle = 0;
     while options.progress(cycle, begun.elapsed()) < 1.0 && !stop.load(Ordering::Relaxed) {
-        let night = nights.next(&mut system, options.progress(cycle, begun.elapsed()))?;
+        // To find a leak that is planted, no daemon needs to be restarted.
+        let daemons_until = if options.plant.is_some() { 0.0 } else { DAEMONS_UNTIL };
+        let with_daemons = options.progress(cycle, begun.elapsed()) < daemons_until;
+        let night = nights.next(&mut system, with_daemons)?;
         cycle += 1;
         measure.baseline(&mut system, &readers, cycle)?;
+        if !with_daemons {
+            readers.calm();
+        }
         records.take().for_each(|record| measure.job(&record, cycle));
         table.show(cycle, &night, &measure.ledger, &readers);
     }

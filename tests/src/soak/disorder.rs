@@ -28,7 +28,7 @@ pub(super) struct Strike {
 }
 
 /// Draws what happens in a night that takes about this long.
-pub(super) fn draw(random: &mut fastrand::Rng, progress: f64, night: Duration) -> Vec<Strike> {
+pub(super) fn draw(random: &mut fastrand::Rng, with_daemons: bool, night: Duration) -> Vec<Strike> {
     let mut strikes = Vec::new();
     let mut add = |random: &mut fastrand::Rng, target| {
         let signal = if random.bool() { Signal::SIGTERM } else { Signal::SIGKILL };
@@ -37,7 +37,7 @@ pub(super) fn draw(random: &mut fastrand::Rng, progress: f64, night: Duration) -
     if random.u8(0..100) < 30 {
         add(random, Target::Job);
     }
-    if progress < DAEMONS_UNTIL && random.u8(0..100) < 25 {
+    if with_daemons && random.u8(0..100) < 25 {
         let daemon = Target::Daemon(random.usize(0..3));
         add(random, daemon);
     }

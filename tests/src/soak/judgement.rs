@@ -121,8 +121,8 @@ mod tests {
 
     fn verdict(test: Test, values: impl IntoIterator<Item = (i64, u64, u64)>) -> Outcome {
         let mut ledger = Ledger::default();
-        for (cycle, (at_ms, process, value)) in (0..).zip(values) {
-            ledger.add("some", "tasks", test, At { cycle, at_ms, process }, value);
+        for (cycle, (time, process, value)) in (0..).zip(values) {
+            ledger.add("some", "tasks", test, At { cycle, time, process }, value);
         }
         rows(&ledger)[0].verdict
     }
@@ -130,11 +130,11 @@ mod tests {
     #[test]
     fn growth_is_that_of_the_last_process_after_its_warm_up() {
         let grows = Test::Growth(Figure::Tasks);
-        assert_eq!(verdict(grows, (0..80).map(|n| (n, 1, 2 * n.cast_unsigned()))), Outcome::Grows);
+        assert_eq!(verdict(grows, (0..80_i64).map(|n| (n, 1, 2 * n.cast_unsigned()))), Outcome::Grows);
         assert_eq!(verdict(grows, (0..80).map(|n| (n, 1, 5))), Outcome::Flat);
-        let restarted = (0..160).map(|n| (n, u64::from(n > 80), if n > 80 { 5 } else { 2 * n.cast_unsigned() }));
+        let restarted = (0..160_i64).map(|n| (n, u64::from(n > 80), if n > 80 { 5 } else { 2 * n.cast_unsigned() }));
         assert_eq!(verdict(grows, restarted), Outcome::Flat);
-        assert_eq!(verdict(grows, (0..30).map(|n| (n, 1, 2 * n.cast_unsigned()))), Outcome::TooFew);
+        assert_eq!(verdict(grows, (0..30_i64).map(|n| (n, 1, 2 * n.cast_unsigned()))), Outcome::TooFew);
     }
 
     #[test]

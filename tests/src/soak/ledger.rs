@@ -56,7 +56,7 @@ pub(super) struct At {
     /// The cycle.
     pub(super) cycle: u64,
     /// In milliseconds since 1970, or the size of the work.
-    pub(super) at_ms: i64,
+    pub(super) time: i64,
     /// Distinguishes the process from the one before it, of which the earlier points are.
     pub(super) process: u64,
 }
@@ -82,7 +82,7 @@ impl Ledger {
             series.process = at.process;
             series.begins.push(series.points.len());
         }
-        series.points.push(Point { at_ms: at.at_ms, value });
+        series.points.push(Point { at_ms: at.time, value });
         series.cycles.push(at.cycle);
     }
 

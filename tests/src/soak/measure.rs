@@ -47,7 +47,7 @@ impl Measure {
             if !system.is_idle()? || jobs_started(system)? != before {
                 continue;
             }
-            let at = At { cycle, at_ms: now_ms(), process: 0 };
+            let at = At { cycle, time: now_ms(), process: 0 };
             for (number, (stats, children)) in daemons.iter().enumerate() {
                 self.daemon(system, number, stats, *children, at);
             }
@@ -99,7 +99,7 @@ impl Measure {
         let words = record.doing.split(' ').map(|it| if it.parse::<u64>().is_ok() { "some" } else { it });
         let program = record.program.trim_start_matches("r3e-");
         let kind = format!("{program}: {}", words.collect::<Vec<_>>().join(" "));
-        let night = At { cycle, at_ms: now_ms(), process: 0 };
+        let night = At { cycle, time: now_ms(), process: 0 };
         let nights = Test::NightToNight;
         for (resource, test, value) in [
             ("peak", nights(Figure::Resident), record.peak_rss_bytes),
@@ -107,17 +107,21 @@ impl Measure {
             ("allocated at the end", nights(Figure::Allocated), record.allocated_bytes),
             ("tasks at the end", Test::Limit(0), record.tasks),
             ("threads at the end", nights(Figure::Threads), record.threads),
-            ("descriptors at the end", nights(Figure::Descriptors), record.open_fds - record.connections),
+            ("descriptors at the end", nights(Figure::Descriptors), record.open_fds.saturating_sub(record.connections)),
             ("connections at the end", Test::Limit(0), record.connections),
         ] {
             self.ledger.add(&kind, resource, test, night, value);
         }
         // A process ends with its job, so a leak of a job is what it holds at its end for each board of its work.
         let fetched = record.boards.get("fetched").and_then(serde_json::Value::as_i64).unwrap_or_default();
-        let work = At { at_ms: fetched, ..night };
+        let work = At { time: fetched, ..night };
         for (resource, figure, value) in [
             ("allocated at the end, by work", Figure::Allocated, record.allocated_bytes),
-            ("descriptors at the end, by work", Figure::Descriptors, record.open_fds - record.connections),
+            (
+                "descriptors at the end, by work",
+                Figure::Descriptors,
+                record.open_fds.saturating_sub(record.connections),
+            ),
         ] {
             self.ledger.add(program, resource, Test::WithWork(figure), work, value);
         }

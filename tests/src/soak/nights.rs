@@ -87,11 +87,11 @@ impl<'a> Nights<'a> {
         }
     }
 
-    /// Lets a night happen; when this returns, no job is at work.
+    /// Lets a night happen, in which daemons may be struck too; when this returns, no job is at work.
     ///
     /// # Errors
     /// If a program cannot be started, or a job does not end.
-    pub(super) fn next(&mut self, system: &mut System, progress: f64) -> anyhow::Result<Night> {
+    pub(super) fn next(&mut self, system: &mut System, with_daemons: bool) -> anyhow::Result<Night> {
         let changed = self.random.usize(0..=self.boards.len() / 2);
         for board in self.draw(changed) {
             self.sim.change_board(board)?;
@@ -103,7 +103,7 @@ impl<'a> Nights<'a> {
             60..80 => Job::Boards(self.draw_some()),
             _ => Job::Incremental(self.random.usize(1..=self.boards.len())),
         };
-        let strikes = disorder::draw(&mut self.random, progress, self.usual);
+        let strikes = disorder::draw(&mut self.random, with_daemons, self.usual);
         let begun = Instant::now();
         let strikes = self.run(system, &job, strikes)?;
         let took = begun.elapsed();

@@ -11,7 +11,7 @@ use super::planted::Plant;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "r3e-soak", max_term_width = 100)]
 pub struct Options {
-    /// Number of nights [default: 300, or 80 with --plant]
+    /// Number of nights [default: 300, or 60 with --plant]
     #[arg(long, value_name = "N", conflicts_with = "time")]
     pub(super) cycles: Option<u64>,
 
@@ -60,6 +60,6 @@ impl Options {
     }
 
     fn all_cycles(&self) -> u64 {
-        self.cycles.unwrap_or(if self.plant.is_some() { 80 } else { 300 })
+        self.cycles.unwrap_or(if self.plant.is_some() { 60 } else { 300 })
     }
 }

@@ -84,7 +84,7 @@ fn indexes(cache: &Path) -> BTreeMap<String, Vec<u8>> {
             } else if path.is_dir() {
                 waiting.push(path);
             } else if let Ok(bytes) = fs::read(&path) {
-                let is_compressed = name.ends_with(".gz");
+                let is_compressed = path.extension().is_some_and(|it| it == "gz");
                 let text = if is_compressed { gunzip(&bytes, &path) } else { bytes };
                 files.insert(name, without_time(text));
             }
@@ -97,7 +97,8 @@ fn indexes(cache: &Path) -> BTreeMap<String, Vec<u8>> {
 fn without_time(mut text: Vec<u8>) -> Vec<u8> {
     const KEY: &[u8] = br#","updated_at":""#;
     if let Some(begin) = text.windows(KEY.len()).rposition(|it| it == KEY)
-        && text[begin + KEY.len()..].iter().filter(|&&it| it == b'"').count() == 1
+        && let Some(time) = text[begin + KEY.len()..].strip_suffix(b"\"}")
+        && !time.contains(&b'"')
     {
         text.truncate(begin);
     }

@@ -28,8 +28,10 @@ struct Shared {
     gate: RwLock<()>,
     passes: AtomicU64,
     scrapes: AtomicU64,
-    /// Scrapes that failed: `serve` may be down for a moment after a kill.
+    /// Pages that were refused while daemons were stopped and killed.
     refused: AtomicU64,
+    /// Whether no daemon is stopped or killed any more.
+    calm: AtomicBool,
 }
 
 /// The threads of the readers. Dropping it ends them.
@@ -68,6 +70,9 @@ impl Readers {
                                 losses.add(format!("/metrics: {}", String::from_utf8_lossy(&body)));
                             }
                             Ok(_) => _ = shared.scrapes.fetch_add(1, Ordering::Relaxed),
+                            Err(error) if shared.calm.load(Ordering::Relaxed) => {
+                                losses.add(format!("serve: {error:#}"));
+                            }
                             Err(_) => _ = shared.refused.fetch_add(1, Ordering::Relaxed),
                         }
                     }
@@ -78,9 +83,13 @@ impl Readers {
     }
 
     /// Keeps all readers away until it is dropped; when this returns, none has a connection or a file open.
-    #[must_use]
     pub(super) fn pause(&self) -> RwLockWriteGuard<'_, ()> {
         self.shared.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, all daemons are there, so each request that fails is a loss.
+    pub(super) fn calm(&self) {
+        self.shared.calm.store(true, Ordering::Relaxed);
     }
 
     /// How often the files were read, pages were served, and a page was refused.

@@ -55,9 +55,8 @@ impl Report {
                 self.faults
             ),
             format!(
-                "{to_jobs} signals to jobs and {to_daemons} to daemons, those in the first third of the run only: so the last \
-                 daemons of their kind live long enough to be judged. Started: scheduler {scheduler}, watch {watch}, serve {serve} \
-                 times."
+                "{to_jobs} signals to jobs, and {to_daemons} to daemons, at the beginning of the run only, so that the last ones \
+                 live long enough to be judged. Starts: scheduler {scheduler}, watch {watch}, serve {serve}."
             ),
             format!("The published files were read {passes} times; {pages} pages were served, {refused} refused."),
             format!(

@@ -21,7 +21,7 @@ use super::losses::Losses;
 use super::planted::Plant;
 
 /// How long a daemon may take to answer after its start, and to end after SIGTERM.
-pub(super) const BOUND: Duration = Duration::from_secs(60);
+pub(super) const BOUND: Duration = Duration::from_mins(1);
 
 /// How often to look whether something has happened.
 pub(super) const POLL: Duration = Duration::from_millis(5);
