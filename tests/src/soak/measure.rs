@@ -20,6 +20,8 @@ pub(super) struct Measure {
     pub(super) ledger: Ledger,
     /// Lines that each daemon had logged at the last measurement.
     lines: [u64; 3],
+    /// The children of each daemon at the last measurement.
+    children: [Vec<u32>; 3],
 }
 
 impl Measure {
@@ -40,7 +42,7 @@ impl Measure {
             let mut daemons = Vec::new();
             for number in 0..system.daemons.len() {
                 let purged: PurgeStats = system.ask(number, Endpoint::Purge)?;
-                daemons.push((purged.after, children(system.daemons[number].pid()).len() as u64));
+                daemons.push((purged.after, children(system.daemons[number].pid())));
             }
             let folders = folders(system);
             // A job by the schedule may have begun meanwhile.
@@ -48,18 +50,21 @@ impl Measure {
                 continue;
             }
             let at = At { cycle, time: now_ms(), process: 0 };
-            for (number, (stats, children)) in daemons.iter().enumerate() {
-                self.daemon(system, number, stats, *children, at);
+            for (number, (stats, children)) in daemons.into_iter().enumerate() {
+                self.daemon(system, number, &stats, children, at);
             }
             self.folders(&folders, at);
             return Ok(());
         }
     }
 
-    fn daemon(&mut self, system: &System, number: usize, stats: &Stats, children: u64, at: At) {
+    fn daemon(&mut self, system: &System, number: usize, stats: &Stats, children: Vec<u32>, at: At) {
         let daemon = &system.daemons[number];
         let figures = &stats.figures;
         let own = At { process: daemon.starts, ..at };
+        // A job that starts this moment is a child too, but none that was there at the last baseline.
+        let left = children.iter().filter(|it| self.children[number].contains(it)).count() as u64;
+        self.children[number] = children;
         for (resource, test, value) in [
             ("allocated", Test::Growth(Figure::Allocated), figures.live_bytes()),
             ("resident", Test::Growth(Figure::Resident), figures.rss_anon_bytes.unwrap_or(figures.rss_bytes)),
@@ -68,7 +73,7 @@ impl Measure {
             ("descriptors", Test::Growth(Figure::Descriptors), figures.open_fds.saturating_sub(figures.connections)),
             ("connections", Test::Growth(Figure::Connections), figures.connections),
             // Those that have ended and were not waited for count too.
-            ("children", Test::Limit(0), children),
+            ("children", Test::Limit(0), left),
         ] {
             self.ledger.add(daemon.name, resource, test, own, value);
         }
