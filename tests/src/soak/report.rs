@@ -64,7 +64,7 @@ impl Report {
                 compared.boards, compared.files, compared.differences
             ),
             format!(
-                "{} rows: {} flat, {} grow, {} suspect, {} above their limit, {} with too few points to tell. {} losses.",
+                "{} rows: {} flat, {} grow, {} suspect (a longer run would tell), {} above their limit, {} with too few points to tell. {} losses.",
                 self.rows.len(),
                 count(Outcome::Flat),
                 count(Outcome::Grows),
