@@ -284,13 +284,13 @@ mod tests {
         assert_eq!(path, temp.path().join(format!("runs/r3e-test-{process}-1795406400000.json")));
         let text = std::fs::read_to_string(path).unwrap();
         let namespace = format!("\"pid_namespace\": {}", pid_namespace().unwrap());
-        let text = text.replace(&namespace, "\"pid_namespace\": NS");
+        let text = text.replace(&namespace, "\"pid_namespace\": NS").replace(env!("CARGO_PKG_VERSION"), "VERSION");
         insta::assert_snapshot!(text.replace(&format!("\"pid\": {pid}"), "\"pid\": PID"), @r#"
         {
           "program": "r3e-test",
           "pid": PID,
           "pid_namespace": NS,
-          "version": "0.1.0",
+          "version": "VERSION",
           "doing": "loading",
           "started_at": "2026-11-23T04:00:00Z",
           "ended_at": "2026-11-23T04:00:02.5Z",
