@@ -11,6 +11,9 @@ use super::proxy::Proxy;
 /// The bucket that the server has.
 pub const BUCKET: &str = "boards";
 
+/// Where archives are in it.
+const PREFIX: &str = "some/r3e";
+
 /// Serves on a free port, until standard input ends: so it also ends with a test program that is killed.
 const SERVER: &str = "
 import os, sys, threading
@@ -59,15 +62,38 @@ impl Moto {
     }
 
     fn create_bucket(&self) {
+        self.put(BUCKET, b"");
+    }
+
+    /// Puts an object, or creates a bucket.
+    fn put(&self, path: &str, content: &[u8]) {
         let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        let length = content.len();
         write!(
             connection,
-            "PUT /{BUCKET} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "PUT /{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
         )
         .unwrap();
+        connection.write_all(content).unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
+
+    /// Moves the archive of a place, which is a folder, to this server.
+    pub fn upload(&self, place: Place) -> Place {
+        let folder = PathBuf::from(&place.archive);
+        let mut waiting = vec![folder.clone()];
+        while let Some(path) = waiting.pop() {
+            if path.is_dir() {
+                waiting.extend(std::fs::read_dir(path).unwrap().map(|it| it.unwrap().path()));
+            } else {
+                let name = path.strip_prefix(&folder).unwrap().display();
+                self.put(&format!("{BUCKET}/{PREFIX}/{name}"), &std::fs::read(&path).unwrap());
+            }
+        }
+        let Place { archive, variables, .. } = on_s3(self.port);
+        Place { archive, variables, ..place }
     }
 
     /// A place with its archive on this server.
@@ -86,7 +112,7 @@ impl Proxy {
 /// A place with its archive on the S3 server at this port.
 pub fn on_s3(port: u16) -> Place {
     let mut place = Place::new();
-    place.archive = format!("s3://{BUCKET}/some/r3e");
+    place.archive = format!("s3://{BUCKET}/{PREFIX}");
     place.variables = [
         ("AWS_ENDPOINT", format!("http://127.0.0.1:{port}").as_str()),
         ("AWS_REGION", "us-east-1"),
