@@ -3,8 +3,8 @@
     python benches/beside_duckdb.py ARCHIVE [PROGRAM]
 
 ARCHIVE is a folder made by r3e-archive-generate. Each question runs three times in each engine, in turn; the best
-counts. r3e-archive is a process for each question, so its time includes its start; DuckDB is asked in this process, which has opened the
-files before, within the same memory limit and with as many threads as there are cores.
+counts. r3e-archive is a process for each question, so its time includes its start, and it writes CSV; DuckDB is asked in this process,
+which has opened the files before, within the same memory limit and with as many threads as there are cores, and returns rows of Python.
 """
 
 import os
@@ -88,12 +88,12 @@ STATEMENTS = {
     "e drivers a month": "SELECT date_trunc('month', observed_at), count(DISTINCT driver_id) FROM entries GROUP BY 1 ORDER BY 1",
 }
 QUESTIONS = {
-    "board --at": (["board", board, "--at", day], AS_OF),
-    "driver NAME": (["driver", name], lag(f"lower(name) = lower('{name}')", KEY + ", coalesce(driver_id, 0)")),
-    "driver --id": (["driver", "--id", str(driver_id)], lag(f"driver_id = {driver_id}")),
-    "records": (["records", board], f"SELECT * EXCLUDE (entry) FROM records WHERE {where} ORDER BY observed_at"),
+    "board --at": (["board", board, "--at", day, "--csv"], AS_OF),
+    "driver NAME": (["driver", name, "--csv"], lag(f"lower(name) = lower('{name}')", KEY + ", coalesce(driver_id, 0)")),
+    "driver --id": (["driver", "--id", str(driver_id), "--csv"], lag(f"driver_id = {driver_id}")),
+    "records": (["records", board, "--csv"], f"SELECT * EXCLUDE (entry) FROM records WHERE {where} ORDER BY observed_at"),
     "changes --since": (
-        ["changes", "--since", week.isoformat() + "Z"],
+        ["changes", "--since", week.isoformat() + "Z", "--csv"],
         f"""SELECT valid_from, track_id, class_id, track, size, size_change, gone, name, laptime FROM (SELECT *, size::BIGINT - lag(size)
         OVER (PARTITION BY {KEY} ORDER BY valid_from) AS size_change FROM board_versions) WHERE valid_from >= TIMESTAMP '{week}'""",
     ),

@@ -6,6 +6,7 @@ use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutPayload};
+use r3e_common::runtime::fs;
 
 use crate::error::{ArchiveError, StoreError};
 use crate::files::{
@@ -193,9 +194,19 @@ impl Location {
         let unlisted = files.unlisted.iter().filter(|(_, written)| is_left(*written)).map(|(path, _)| path);
         let dead: Vec<&String> = replaced.iter().chain(unlisted).collect();
         for path in &dead {
-            self.remove(&self.path(path)).await?;
+            let path = self.path(path);
+            self.remove(&path).await?;
+            self.remove_empty_folder_of(&path)?;
         }
-        Ok(dead.len())
+        let mut removed = dead.len();
+        for file in self.unfinished(STAGING)? {
+            let written = fs::modified(&file)?.and_then(|it| Timestamp::try_from(it).ok());
+            if written.is_some_and(is_left) {
+                fs::remove(&file)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>, ArchiveError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Place};
@@ -14,7 +14,7 @@ use crate::parquet_file::{self, NewParquet};
 use crate::verify::{self, Verified};
 
 /// The result of a compaction.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Compacted {
     /// The merged files.
     pub months: Vec<LiveFile>,
@@ -24,15 +24,6 @@ pub struct Compacted {
     pub bytes_before: u64,
     /// Files that were removed.
     pub removed: usize,
-}
-
-impl Compacted {
-    /// As JSON.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let Self { months, recordings, bytes_before, removed } = self;
-        json!({"months": months, "recordings": recordings, "bytes_before": bytes_before, "removed": removed})
-    }
 }
 
 impl std::fmt::Display for Compacted {

@@ -185,6 +185,11 @@ impl Engine {
         }
     }
 
+    /// Collects statistics of the files before each query, so that joins hold the smaller side in memory. It takes as long as a short query.
+    pub fn collect_statistics(&self) {
+        self.context.state_ref().write().config_mut().options_mut().execution.collect_statistics = true;
+    }
+
     /// A statement that only reads.
     ///
     /// # Errors
@@ -283,5 +288,7 @@ fn local(runtime: Arc<RuntimeEnv>) -> SessionContext {
     options.sql_parser.collect_spans = true;
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
+    // What can be skipped is found in the footers; to collect statistics, the page index of each file is read too.
+    options.execution.collect_statistics = false;
     SessionContext::new_with_config_rt(config, runtime)
 }

@@ -111,6 +111,14 @@ impl Location {
         self.folder.is_none()
     }
 
+    /// The files of a folder's subfolder that are being written; the store lists them only once they are whole.
+    pub(crate) fn unfinished(&self, subfolder: &str) -> Result<Vec<PathBuf>, ArchiveError> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let mut files = fs::list(&folder.join(subfolder))?;
+        files.retain(|it| it.to_string_lossy().contains('#'));
+        Ok(files)
+    }
+
     /// Makes the content of a file of a folder durable. A bucket does it by itself.
     pub(crate) fn sync_file(&self, path: &Path) -> Result<(), ArchiveError> {
         self.on_disk(path, fs::sync_file)
@@ -127,6 +135,11 @@ impl Location {
 
     pub(crate) fn create_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
         self.on_disk(path, |path| fs::create_folders(fs::parent(path)))
+    }
+
+    /// Removes the folder that had a file, unless there are others in it. A bucket has no folders.
+    pub(crate) fn remove_empty_folder_of(&self, path: &Path) -> Result<(), ArchiveError> {
+        self.on_disk(path, |path| fs::remove_empty_folder(fs::parent(path)).map(drop))
     }
 
     /// Does something to a file of a folder, where the system may make it wait for the disk.

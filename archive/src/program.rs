@@ -1,6 +1,7 @@
 //! From the command line to the exit code.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +23,8 @@ use r3e_common::runtime::run_record::RunRecorder;
 use r3e_common::runtime::shutdown::Shutdown;
 use r3e_common::runtime::{fs, memory};
 use r3e_common::store::Cache;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::answer;
@@ -119,12 +121,24 @@ struct Done {
 
 impl Done {
     /// A result, as text or JSON.
-    fn result(json: bool, text: &impl ToString, value: &Value) -> Self {
-        Self { text: if json { format!("{value}\n") } else { text.to_string() }, exit: Exit::Done }
+    fn result(json: bool, result: &(impl Display + Serialize)) -> Self {
+        // Texts and numbers always have a JSON form.
+        let text = if json { format!("{}\n", json!(result)) } else { result.to_string() };
+        Self { text, exit: Exit::Done }
     }
 
     /// An answer that is printed already.
     const PRINTED: Self = Self { text: String::new(), exit: Exit::Done };
+}
+
+/// Names, one a line.
+#[derive(Serialize)]
+struct Names(Vec<String>);
+
+impl Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|it| writeln!(f, "{it}"))
+    }
 }
 
 /// What all commands need.
@@ -140,7 +154,7 @@ impl Work<'_> {
         match command {
             Command::Record(it) => {
                 let result = record::record(&location, &self.source(it.at)?, &self.here(), self.stop).await?;
-                let done = Done::result(it.output.json, &result, &result.to_json());
+                let done = Done::result(it.output.json, &result);
                 Ok(if result.damaged > 0 { Done { exit: Exit::SomeBoardsFailed, ..done } } else { done })
             }
             Command::Board(it) => self.board(&location, it).await,
@@ -159,25 +173,25 @@ impl Work<'_> {
                 let files = location.files().await?;
                 if it.files {
                     let names: Vec<String> = files.live.iter().map(|it| location.name(&it.path)).collect();
-                    return Ok(Done::result(it.output.json, &(names.join("\n") + "\n"), &json!(names)));
+                    return Ok(Done::result(it.output.json, &Names(names)));
                 }
                 let stats = Stats::of(&Engine::open(&location, &files, &self.here()).await?, &files).await?;
-                Ok(Done::result(it.output.json, &stats, &stats.to_json()))
+                Ok(Done::result(it.output.json, &stats))
             }
             Command::Sql(it) => self.sql(&location, it).await,
             Command::Compact(it) => {
                 let result = compact::compact(&location, &self.here(), it.keep, Timestamp::now(), self.stop).await?;
-                Ok(Done::result(it.output.json, &result, &result.to_json()))
+                Ok(Done::result(it.output.json, &result))
             }
             Command::Verify(it) => {
                 let result = verify::verify(&location, self.stop).await?;
-                let done = Done::result(it.json, &result, &result.to_json());
+                let done = Done::result(it.json, &result);
                 Ok(if result.damage.is_empty() { done } else { Done { exit: Exit::SomeBoardsFailed, ..done } })
             }
             Command::Restore(it) => {
                 let engine = Engine::open(&location, &location.files().await?, &self.here()).await?;
                 let result = restore::restore(&engine, it.at.0, &it.into, self.stop).await?;
-                Ok(Done::result(it.output.json, &result, &result.to_json()))
+                Ok(Done::result(it.output.json, &result))
             }
         }
     }
@@ -234,6 +248,7 @@ impl Work<'_> {
             }
         };
         let engine = self.engine(location, &asked.engine).await?;
+        engine.collect_statistics();
         let query = engine.plan(&statement).await?;
         let query = if asked.explain { query.explain(false, asked.engine.cluster.is_none())? } else { query };
         answer(&engine, query, asked.format, asked.output.as_deref()).await.map(|()| Done::PRINTED)

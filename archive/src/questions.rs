@@ -65,16 +65,21 @@ pub fn records(board: Combination) -> String {
     )
 }
 
-/// The versions of boards that were recorded since a time.
+/// The versions of boards that were recorded since a time, each compared with the one before. Of the older versions only the last of each
+/// board is sorted.
 #[must_use]
 pub fn changes(since: Timestamp) -> String {
+    let since = time(since.as_millisecond());
     let board = "PARTITION BY CAST(track_id AS BIGINT) * 4294967296 + class_id ORDER BY observed_at";
     format!(
-        "SELECT observed_at, track_id, class_id, track, size, size_change, gone, name AS leader, laptime, gain_ms FROM \
+        "SELECT observed_at, track_id, class_id, track, size, size_change, gone, leader, laptime, gain_ms FROM \
          (SELECT *, CAST(size AS BIGINT) - lag(size) OVER ({board}) AS size_change, \
-         CAST(lag(laptime_ms) OVER ({board}) AS BIGINT) - laptime_ms AS gain_ms FROM archive_rows WHERE position = 0) \
-         WHERE observed_at >= {} ORDER BY observed_at, track_id, class_id",
-        time(since.as_millisecond())
+         CAST(lag(laptime_ms) OVER ({board}) AS BIGINT) - laptime_ms AS gain_ms FROM \
+         (SELECT observed_at, track_id, class_id, track, size, gone, name AS leader, laptime, laptime_ms FROM archive_rows \
+         WHERE position = 0 AND observed_at >= {since} UNION ALL \
+         SELECT max(observed_at), track_id, class_id, NULL, last_value(size ORDER BY observed_at), NULL, NULL, NULL, \
+         last_value(laptime_ms ORDER BY observed_at) FROM archive_rows WHERE position = 0 AND observed_at < {since} \
+         GROUP BY track_id, class_id)) WHERE observed_at >= {since} ORDER BY observed_at, track_id, class_id"
     )
 }
 

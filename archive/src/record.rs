@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use r3e_common::domain::{Catalog, ClassId, Combination, TrackId};
 use r3e_common::runtime::memory;
 use r3e_common::store::Cache;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ const ATTEMPTS: u32 = 5;
 const READ_AHEAD: usize = 1;
 
 /// The result of a recording.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Recorded {
     /// Its file; none if nothing had changed.
     pub file: Option<String>,
@@ -45,15 +45,6 @@ pub struct Recorded {
     pub damaged: usize,
     /// Entries recorded.
     pub rows: usize,
-}
-
-impl Recorded {
-    /// As JSON.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let Self { file, boards, gone, damaged, rows } = self;
-        json!({"file": file, "boards": boards, "gone": gone, "damaged": damaged, "rows": rows})
-    }
 }
 
 impl std::fmt::Display for Recorded {

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use r3e_common::domain::{Combination, Validators};
 use r3e_common::runtime::fs::{self, NewFile};
 use r3e_common::store::{BoardEncoder, Cache};
+use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -21,21 +21,12 @@ use crate::record::combination;
 use crate::schema::EntriesChecksum;
 
 /// The result of a restoration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Restored {
     /// Boards written.
     pub boards: usize,
     /// Entries in them.
     pub entries: usize,
-}
-
-impl Restored {
-    /// As JSON.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let Self { boards, entries } = self;
-        json!({"boards": boards, "entries": entries})
-    }
 }
 
 impl std::fmt::Display for Restored {

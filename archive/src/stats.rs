@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use datafusion::arrow::array::AsArray as _;
 use datafusion::arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::ArchiveError;
 use crate::files::Files;
 
 /// The totals of an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// Days, in UTC, with a recording.
     pub nights: u64,
@@ -29,8 +29,10 @@ pub struct Stats {
     /// Their size.
     pub bytes: u64,
     /// When the first recording was made.
+    #[serde(rename = "first_recorded_at")]
     pub first: Option<Timestamp>,
     /// When the last recording was made.
+    #[serde(rename = "recorded_at")]
     pub last: Option<Timestamp>,
 }
 
@@ -67,17 +69,6 @@ impl Stats {
             bytes: files.live.iter().map(|it| it.bytes).sum(),
             first: times.first().copied(),
             last: times.last().copied(),
-        })
-    }
-
-    /// As JSON.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let Self { nights, runs, boards, versions, rows, files, bytes, first, last } = self;
-        let time = |it: &Option<Timestamp>| it.map(|it| it.to_string());
-        json!({
-            "nights": nights, "runs": runs, "boards": boards, "versions": versions, "rows": rows, "files": files, "bytes": bytes,
-            "first_recorded_at": time(first), "recorded_at": time(last),
         })
     }
 }

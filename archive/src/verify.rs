@@ -7,8 +7,8 @@ use datafusion::arrow::array::{Array as _, AsArray as _, PrimitiveArray, RecordB
 use datafusion::arrow::datatypes::{TimestampMillisecondType, UInt32Type};
 use futures_util::StreamExt as _;
 use r3e_common::domain::{Combination, Entry};
+use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -22,7 +22,7 @@ use crate::schema::{EntriesChecksum, Rows, SCHEMA, Version};
 const ENTRY_COLUMNS: usize = 19;
 
 /// The result of a verification.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verified {
     /// Files read.
     pub files: usize,
@@ -32,15 +32,6 @@ pub struct Verified {
     pub rows: usize,
     /// What is wrong, a line each.
     pub damage: Vec<String>,
-}
-
-impl Verified {
-    /// As JSON.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let Self { files, versions, rows, damage } = self;
-        json!({"files": files, "versions": versions, "rows": rows, "damage": damage})
-    }
 }
 
 impl std::fmt::Display for Verified {

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use support::{Place, driver_id, lap_ms, night_time, verify};
 
 const NIGHTS: i64 = 30;
+/// Whether `board` is asked for each board and night, or in a debug build, where it takes minutes, for one night of each board.
+const ASKS_EVERY_NIGHT: bool = !cfg!(debug_assertions);
 
 /// What was published in a night.
 type Night = BTreeMap<Combination, BoardFile>;
@@ -65,13 +67,13 @@ fn printed(night: i64) -> String {
 }
 
 fn boards_are_as_published(place: &Place, nights: &[Night], catalog: &Catalog) {
-    // One query gives what `board` would give for each version; a sample of boards is asked by name.
+    // One query gives what `board` gives for each version.
     let mut rows: BTreeMap<(String, String), Vec<Value>> = BTreeMap::new();
     for row in place.sql("SELECT * FROM entries ORDER BY position") {
         let board = format!("{}-{}", row["track_id"], row["class_id"]);
         rows.entry((board, row["observed_at"].as_str().unwrap().to_owned())).or_default().push(row);
     }
-    for (number, board) in catalog.combinations().enumerate() {
+    for (number, board) in (0..).zip(catalog.combinations()) {
         for (night, entries) in versions(nights, board) {
             let recorded = rows.remove(&(board.to_string(), printed(night))).unwrap_or_default();
             let raw: Vec<&str> = recorded.iter().map(|it| it["entry"].as_str().unwrap()).collect();
@@ -93,18 +95,16 @@ fn boards_are_as_published(place: &Place, nights: &[Night], catalog: &Catalog) {
                 assert_eq!(row["laptime_ms"], json!(lap_ms(&entry)), "{entry}");
             }
         }
-        let night = 1 + i64::try_from(number).unwrap() * 7 % NIGHTS;
-        let day = &night_time(night)[..10];
-        let asked = place.json(&["board", &board.to_string(), "--at", day]);
-        let published = nights[usize::try_from(night).unwrap() - 1].get(&board);
-        let published: Vec<Value> = published.iter().flat_map(|it| &it.entries).map(|it| read(it)).collect();
-        let names = |rows: &[Value], name: fn(&Value) -> Value| rows.iter().map(name).collect::<Vec<_>>();
-        let expected = names(&published, |it| json!([text(&it["driver"]["name"]), text(&it["laptime"])]));
-        assert_eq!(
-            names(asked.as_array().unwrap(), |it| json!([it["name"], it["laptime"]])),
-            expected,
-            "{board} on {day}"
-        );
+        for night in (1..=NIGHTS).filter(|night| ASKS_EVERY_NIGHT || *night == 1 + number * 7 % NIGHTS) {
+            let day = &night_time(night)[..10];
+            let asked = place.json(&["board", &board.to_string(), "--at", day]);
+            let published = nights[usize::try_from(night).unwrap() - 1].get(&board);
+            let published: Vec<Value> = published.iter().flat_map(|it| &it.entries).map(|it| read(it)).collect();
+            let names = |rows: &[Value], name: fn(&Value) -> Value| rows.iter().map(name).collect::<Vec<_>>();
+            let expected = names(&published, |it| json!([text(&it["driver"]["name"]), text(&it["laptime"])]));
+            let asked = names(asked.as_array().unwrap(), |it| json!([it["name"], it["laptime"]]));
+            assert_eq!(asked, expected, "{board} on {day}");
+        }
     }
     assert_eq!(rows, BTreeMap::new(), "nothing else was recorded");
 }
@@ -147,6 +147,43 @@ fn records_fall_as_modelled(place: &Place, nights: &[Night], catalog: &Catalog) 
         }
     }
     assert!(fallen > 10, "too few records fell to show anything: {fallen}");
+}
+
+/// Each change of a board since a night: night, board, size, change of the size, gain of the first; gone boards have no entries.
+fn changes_since(nights: &[Night], catalog: &Catalog, since: i64) -> Vec<Value> {
+    let mut changes = Vec::new();
+    for board in catalog.combinations() {
+        let mut last: Option<Option<&[String]>> = None;
+        for (night, boards) in (1..).zip(nights) {
+            let entries = boards.get(&board).map(|it| it.entries.as_slice());
+            if entries.is_none() && last.is_none() || last == Some(entries) {
+                continue;
+            }
+            let before = last.replace(entries).map(Option::unwrap_or_default);
+            let now = entries.unwrap_or_default();
+            let ms = |it: &[String]| it.first().and_then(|it| lap_ms(&read(it)));
+            let size = |it: &[String]| i64::try_from(it.len()).unwrap();
+            if night >= since {
+                let gain = before.and_then(ms).zip(ms(now)).map(|(before, now)| before - now);
+                let change = before.map(|it| size(now) - size(it));
+                changes.push((night, board, json!([size(now), change, gain, entries.is_none()])));
+            }
+        }
+    }
+    changes.sort_by_key(|(night, board, _)| (*night, *board));
+    changes.into_iter().map(|(night, board, rest)| json!([printed(night), board.to_string(), rest])).collect()
+}
+
+fn changes_are_as_modelled(place: &Place, nights: &[Night], catalog: &Catalog) {
+    for since in [1, 2, 19, 20, 21, NIGHTS] {
+        let asked = place.json(&["changes", "--since", &night_time(since)]);
+        let row = |it: &Value| {
+            let rest = json!([it["size"], it["size_change"], it["gain_ms"], it["gone"]]);
+            json!([it["observed_at"], format!("{}-{}", it["track_id"], it["class_id"]), rest])
+        };
+        let found: Vec<Value> = asked.as_array().unwrap().iter().map(row).collect();
+        assert_eq!(found, changes_since(nights, catalog, since), "since night {since}");
+    }
 }
 
 /// Each lap time of the drivers that `is_wanted` names: board, night, driver, position, milliseconds, gain.
@@ -259,11 +296,15 @@ fn thirty_nights_are_kept_as_they_were_published() {
             assert_eq!(merged["recordings"], json!(NIGHTS), "{merged}");
             let files = place.json(&["stats", "--files"]);
             assert_eq!(files.as_array().unwrap().len(), 1, "{files}");
+            let folders: Vec<_> =
+                std::fs::read_dir(&place.archive).unwrap().map(|it| it.unwrap().file_name()).collect();
+            assert!(!folders.iter().any(|it| it.to_string_lossy().starts_with("night=")), "{folders:?}");
         }
         verify(&place);
         boards_are_as_published(&place, &nights, &catalog);
         records_fall_as_modelled(&place, &nights, &catalog);
         drivers_progress_as_modelled(&place, &nights, &catalog);
+        changes_are_as_modelled(&place, &nights, &catalog);
         restored_boards_are_those_of_the_night(&place, &nights);
         let stats = place.json(&["stats"]);
         let versions: usize = boards.iter().map(|it| versions(&nights, *it).count()).sum();

@@ -234,3 +234,18 @@ fn damage_of_the_archive_is_found_wherever_it_is() {
     std::fs::write(&path, &whole).unwrap();
     verify(&place);
 }
+
+#[test]
+fn what_killed_writers_left_is_removed_after_a_day() {
+    let place = recorded();
+    let staging = place.path("archive/.staging");
+    let day = std::time::Duration::from_hours(24);
+    let left = [("1-1.parquet", 2), ("2-1.parquet#1", 2), ("3-1.parquet", 0), ("4-1.parquet#1", 0)];
+    for (name, days) in left {
+        let file = std::fs::File::create(staging.join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - day * days).unwrap();
+    }
+    assert_eq!(place.json(&["compact"])["removed"], json!(2));
+    assert_eq!(left.map(|(name, _)| staging.join(name).exists()), [false, false, true, true]);
+    verify(&place);
+}

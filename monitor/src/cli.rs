@@ -55,7 +55,7 @@ impl Arguments {
     }
 
     fn listen(&self) -> Option<Flag> {
-        let Some(Command::Serve(ServeArguments { listen: Some(value) })) = &self.command else { return None };
+        let Some(Command::Serve(ServeArguments { listen: Some(value), .. })) = &self.command else { return None };
         Some(Flag { name: "--listen", key: "monitor.listen", value: value.clone() })
     }
 }
@@ -219,6 +219,9 @@ pub struct ServeArguments {
     #[arg(long, value_name = "ADDR", allow_hyphen_values = true)]
     #[arg(help = "Address to listen on, such as 127.0.0.1:9464 [default: monitor.listen]")]
     pub listen: Option<OsString>,
+    /// The supervisor
+    #[command(flatten)]
+    pub supervisor: SupervisorArgs,
 }
 
 /// Arguments of `report`.

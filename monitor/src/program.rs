@@ -31,6 +31,7 @@ fn started(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> 
     // Only after `configure`, which may have re-executed the program with the descriptor still to be taken over.
     let supervisor = match &arguments.command {
         Some(Command::Watch(it)) => it.supervisor()?,
+        Some(Command::Serve(it)) => it.supervisor.supervisor()?,
         _ => Supervisor::default(),
     };
     run(arguments, &loaded, &supervisor).map_err(Failure::report)
@@ -68,7 +69,7 @@ fn run(arguments: Arguments, loaded: &Loaded, supervisor: &Supervisor) -> Result
         Command::Heap(it) => runtime.block_on(asked.heap(&it)),
         Command::Profile(it) => runtime.block_on(asked.profile(&it)),
         Command::Top(it) => top::run(loaded, &runtime, &it, arguments.json),
-        Command::Serve(_) => serve::run(loaded, &runtime, SystemTime::now),
+        Command::Serve(_) => serve::run(loaded, &runtime, supervisor, SystemTime::now),
         Command::Report(it) => runtime.block_on(asked.report(&it)),
         Command::Verdict(it) => asked.verdict(&it),
         Command::Watch(_) => watch::run(loaded, &runtime, supervisor, SystemTime::now),

@@ -23,6 +23,7 @@ use r3e_common::runtime::config::Loaded;
 use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::memory;
+use r3e_common::runtime::notify::Supervisor;
 use r3e_common::runtime::shutdown::Shutdown;
 use r3e_common::runtime::signals::Reaper;
 use tokio::net::TcpListener;
@@ -68,6 +69,7 @@ fn hint(cause: &io::Error) -> &'static str {
 pub(crate) fn run(
     loaded: &Loaded,
     runtime: &tokio::runtime::Runtime,
+    supervisor: &Supervisor,
     clock: fn() -> SystemTime,
 ) -> Result<Exit, Failure> {
     let config = &loaded.config;
@@ -90,10 +92,13 @@ pub(crate) fn run(
         }
         let stop = shutdown.token();
         let purging = memory::purge_periodically(tasks, stop, config.memory.purge_every);
+        supervisor.ready(&format!("listening on http://{address}/"));
+        let watchdog = tasks.track("feeding the watchdog", supervisor.feed_watchdog(|| true));
         tokio::select! {
             () = accept::accept(listener, site::router(site), Bounds::default(), tasks, stop) => {}
-            () = Reaper::reap_all() => {}
+            ((), ()) = async { tokio::join!(Reaper::reap_all(), watchdog) } => {}
         }
+        supervisor.stopping("stopping");
         purging.stop().await;
         Ok(())
     })?;

@@ -102,11 +102,7 @@ async fn watch(
     };
     // A purge may take seconds, and sampling continues meanwhile.
     let (sample, purge) = (tasks.track("taking samples", sample), tasks.track("having programs purge", purge));
-    let watchdog = async {
-        if let Some(period) = heartbeat.watchdog_every() {
-            tasks.track("feeding the watchdog", heartbeat.feed_watchdog(period)).await;
-        }
-    };
+    let watchdog = tasks.track("feeding the watchdog", heartbeat.feed_watchdog());
     let all = async { tokio::join!(sample, purge, watchdog, Reaper::reap_all()) };
     let _stopped = stop.run_until_cancelled(all).await;
 }

@@ -18,6 +18,7 @@ mod leaky;
 mod moment;
 mod place;
 mod processes;
+mod published;
 mod running;
 
 pub use cache::{
@@ -35,5 +36,6 @@ pub use leaky::Leaky;
 pub use moment::Moment;
 pub use place::{Place, grid, simulated};
 pub use processes::{REAPER, command, processes_of, program, program_beside, reap, signal};
+pub use published::{Observed, read_published};
 pub use r3e_needs::{BOUND, until};
 pub use running::{Ended, Invocation, Running};

@@ -4,3 +4,4 @@ pub mod harness;
 pub mod leaky;
 pub mod programs;
 pub mod sim;
+pub mod soak;

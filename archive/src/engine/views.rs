@@ -1,8 +1,9 @@
 //! The views that users query.
 //!
 //! A version's own row (position 0) repeats its first entry, so versions, leaders and records are read without reading entries. The
-//! latest version is found by a join with the greatest time: a window over all rows takes ten times as long and gigabytes. Windows are
-//! over versions only, and partitioned by an expression, since Ballista fails on a column that the query fixes to one value.
+//! latest version is found by a join with the greatest time: a window over all rows takes ten times as long and gigabytes. The first
+//! side of a join is the small one, since that is held in memory. Windows are over versions only, and partitioned by an expression, since
+//! Ballista fails on a column that the query fixes to one value.
 
 /// The statements that create the views, in order.
 pub(super) const VIEWS: [&str; 5] = [
@@ -15,8 +16,8 @@ pub(super) const VIEWS: [&str; 5] = [
      size, gone, track, driver_id, name, country, car, class, laptime, laptime_ms, lap_date, file_id, entries_crc \
      FROM archive_rows WHERE position = 0",
     // The entries of the boards as they stand.
-    "CREATE VIEW latest AS SELECT e.* FROM entries e JOIN (SELECT track_id, class_id, max(observed_at) AS observed_at FROM archive_rows \
-     WHERE position = 0 GROUP BY track_id, class_id) v \
+    "CREATE VIEW latest AS SELECT e.* FROM (SELECT track_id, class_id, max(observed_at) AS observed_at FROM archive_rows \
+     WHERE position = 0 GROUP BY track_id, class_id) v JOIN entries e \
      ON e.track_id = v.track_id AND e.class_id = v.class_id AND e.observed_at = v.observed_at",
     // Each best lap of a board that was better than all before.
     "CREATE VIEW records AS SELECT track_id, class_id, observed_at, driver_id, name, country, car, class, laptime, laptime_ms, lap_date, \

@@ -84,6 +84,7 @@ pub fn run_job(
     let options = Options { facts, doing, limits, wait, style, clock: SystemTime::now };
 
     let result = runtime.block_on(super::run::run(config, &options, shutdown.token().clone(), plan));
+    let tasks_left = runtime.metrics().num_alive_tasks();
     // A DNS lookup cannot be cancelled.
     runtime.shutdown_timeout(Duration::from_secs(1));
     let (exit, outcome, boards) = match &result {
@@ -99,7 +100,7 @@ pub fn run_job(
         Err(error) => (error.exit(), error.to_string(), Value::Null),
     };
     let boards = boards.as_object().cloned().unwrap_or_default();
-    recorder.record(begun.elapsed(), outcome, exit, boards, &config.runtime.dir);
+    recorder.record_with_tasks(begun.elapsed(), outcome, exit, boards, tasks_left, &config.runtime.dir);
     drop(control);
     let summary = match result {
         Ok(summary) => summary,

@@ -90,6 +90,10 @@ pub async fn run(
     let job = Job::open(config, options, stop).await?;
     log_leftovers(&job);
     let result = work(&job, config, options, plan).await;
+    #[cfg(feature = "planted-leaks")]
+    for _ in 0..result.as_ref().map_or(0, |it| it.boards.fetched) {
+        crate::runtime::planted::leak(options.facts.program(), &tokio::runtime::Handle::current());
+    }
     // Whatever the result.
     options.facts.set_phase("closing");
     let memory = result.as_ref().ok().and_then(|it| it.memory);

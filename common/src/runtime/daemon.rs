@@ -71,7 +71,8 @@ impl Daemon<'_> {
             (Ok(_), None) => ("done".to_owned(), Exit::Done),
         };
         let recorder = RunRecorder { program, doing: doing.to_owned(), started };
-        recorder.record(begun.elapsed(), outcome, exit, serde_json::Map::new(), runtime_dir);
+        let tasks_left = runtime.metrics().num_alive_tasks();
+        recorder.record_with_tasks(begun.elapsed(), outcome, exit, serde_json::Map::new(), tasks_left, runtime_dir);
         if let Some(reached) = reached {
             tracing::error!("{reached}");
         }

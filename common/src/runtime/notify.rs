@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
+use tokio::time::MissedTickBehavior;
 
 use super::config::Environment;
 use super::exit::Exit;
@@ -122,6 +123,20 @@ impl Supervisor {
     /// Feeds the watchdog. Call this from the loop that must not get stuck.
     pub fn alive(&self) {
         self.send("WATCHDOG=1");
+    }
+
+    /// Feeds the watchdog from the runtime that polls this, as often as it expects, while `healthy` returns true. Returns at once
+    /// if there is no watchdog, and otherwise never.
+    pub async fn feed_watchdog(&self, healthy: impl Fn() -> bool) {
+        let Some(period) = self.watchdog_every() else { return };
+        let mut every = tokio::time::interval(period);
+        every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            every.tick().await;
+            if healthy() {
+                self.alive();
+            }
+        }
     }
 
     /// Reports that a reload has begun; [`Supervisor::ready`] reports its end.

@@ -51,6 +51,18 @@ pub struct RunRecord {
     pub rss_bytes: u64,
     /// Its allocated memory at the end.
     pub allocated_bytes: u64,
+    /// Its live tasks at the end; 0 if unknown, as are the next three.
+    #[serde(default)]
+    pub tasks: u64,
+    /// Its threads at the end.
+    #[serde(default)]
+    pub threads: u64,
+    /// Its open file descriptors at the end.
+    #[serde(default)]
+    pub open_fds: u64,
+    /// Its TCP connections at the end.
+    #[serde(default)]
+    pub connections: u64,
     /// Numbers of boards, if it works on boards.
     #[serde(default)]
     pub boards: Map<String, Value>,
@@ -73,7 +85,7 @@ impl RunRecorder {
         took: Duration,
         outcome: impl Into<String>,
         exit: Exit,
-        figures: &Figures,
+        (figures, tasks): (&Figures, usize),
         boards: Map<String, Value>,
     ) -> RunRecord {
         RunRecord {
@@ -91,6 +103,10 @@ impl RunRecorder {
             peak_rss_bytes: figures.peak_rss_bytes,
             rss_bytes: figures.rss_bytes,
             allocated_bytes: figures.allocated_bytes,
+            tasks: tasks as u64,
+            threads: figures.threads,
+            open_fds: figures.open_fds,
+            connections: figures.connections,
             boards,
         }
     }
@@ -105,10 +121,23 @@ impl RunRecorder {
         boards: Map<String, Value>,
         runtime_dir: &Path,
     ) {
+        self.record_with_tasks(took, outcome, exit, boards, 0, runtime_dir);
+    }
+
+    /// As [`RunRecorder::record`], for a run that has left that many tasks.
+    pub fn record_with_tasks(
+        &self,
+        took: Duration,
+        outcome: impl Into<String>,
+        exit: Exit,
+        boards: Map<String, Value>,
+        tasks: usize,
+        runtime_dir: &Path,
+    ) {
         let figures = memory::figures()
             .inspect_err(|error| tracing::warn!(%error, "cannot determine the memory in use"))
             .unwrap_or_default();
-        if let Err(error) = self.ended(took, outcome, exit, &figures, boards).write(runtime_dir) {
+        if let Err(error) = self.ended(took, outcome, exit, (&figures, tasks), boards).write(runtime_dir) {
             tracing::warn!(%error, "cannot write the record of this run");
         }
     }
@@ -232,9 +261,17 @@ mod tests {
     }
 
     fn record(run: &RunRecorder) -> RunRecord {
-        let figures = Figures { peak_rss_bytes: 90, rss_bytes: 40, allocated_bytes: 30, ..Figures::default() };
+        let figures = Figures {
+            peak_rss_bytes: 90,
+            rss_bytes: 40,
+            allocated_bytes: 30,
+            threads: 8,
+            open_fds: 12,
+            connections: 1,
+            ..Figures::default()
+        };
         let boards = json!({"fetched": 12, "failed": 1}).as_object().unwrap().clone();
-        run.ended(Duration::from_millis(2500), "some boards failed", Exit::SomeBoardsFailed, &figures, boards)
+        run.ended(Duration::from_millis(2500), "some boards failed", Exit::SomeBoardsFailed, (&figures, 2), boards)
     }
 
     #[test]
@@ -247,13 +284,13 @@ mod tests {
         assert_eq!(path, temp.path().join(format!("runs/r3e-test-{process}-1795406400000.json")));
         let text = std::fs::read_to_string(path).unwrap();
         let namespace = format!("\"pid_namespace\": {}", pid_namespace().unwrap());
-        let text = text.replace(&namespace, "\"pid_namespace\": NS");
+        let text = text.replace(&namespace, "\"pid_namespace\": NS").replace(env!("CARGO_PKG_VERSION"), "VERSION");
         insta::assert_snapshot!(text.replace(&format!("\"pid\": {pid}"), "\"pid\": PID"), @r#"
         {
           "program": "r3e-test",
           "pid": PID,
           "pid_namespace": NS,
-          "version": "0.1.0",
+          "version": "VERSION",
           "doing": "loading",
           "started_at": "2026-11-23T04:00:00Z",
           "ended_at": "2026-11-23T04:00:02.5Z",
@@ -263,6 +300,10 @@ mod tests {
           "peak_rss_bytes": 90,
           "rss_bytes": 40,
           "allocated_bytes": 30,
+          "tasks": 2,
+          "threads": 8,
+          "open_fds": 12,
+          "connections": 1,
           "boards": {
             "failed": 1,
             "fetched": 12

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use r3e_common::runtime::notify::Supervisor;
 use tokio::time::Instant;
 
-use super::every;
 use crate::history::Batch;
 
 /// A round that takes longer is stuck: all programs are asked at once, and none is waited for longer than 2 s.
@@ -33,20 +32,9 @@ impl<'s> Heartbeat<'s> {
         batch
     }
 
-    /// How often the supervisor expects a sign of life. `None` if it expects none.
-    pub(super) fn watchdog_every(&self) -> Option<Duration> {
-        self.supervisor.watchdog_every()
-    }
-
-    /// Gives that sign from the loop itself, unless a round is stuck.
-    pub(super) async fn feed_watchdog(&self, period: Duration) {
-        let mut every = every(period);
-        loop {
-            every.tick().await;
-            if self.round_started.get().is_none_or(|begun| begun.elapsed() < STUCK) {
-                self.supervisor.alive();
-            }
-        }
+    /// Feeds the watchdog from the loop itself, unless a round is stuck.
+    pub(super) async fn feed_watchdog(&self) {
+        self.supervisor.feed_watchdog(|| self.round_started.get().is_none_or(|begun| begun.elapsed() < STUCK)).await;
     }
 }
 
@@ -84,8 +72,7 @@ mod tests {
         environment.variables = vec![("NOTIFY_SOCKET".into(), path.into()), ("WATCHDOG_USEC".into(), "2000000".into())];
         let supervisor = Supervisor::new(&environment, 1, None).unwrap();
         let heartbeat = Heartbeat::new(&supervisor);
-        let period = heartbeat.watchdog_every().unwrap();
-        let watchdog = heartbeat.feed_watchdog(period);
+        let watchdog = heartbeat.feed_watchdog();
         // A socket takes few messages that nobody reads, so they are read every second.
         let read_for = async |seconds: usize| {
             let mut all = Vec::new();

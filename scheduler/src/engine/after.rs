@@ -114,6 +114,10 @@ impl Engine<'_> {
             peak_rss_bytes: 0,
             rss_bytes: 0,
             allocated_bytes: 0,
+            tasks: 0,
+            threads: 0,
+            open_fds: 0,
+            connections: 0,
             boards: Map::new(),
         };
         if let Err(error) = record.write_unless_recorded(&self.config.runtime.dir) {

@@ -93,6 +93,23 @@ fn a_watch_notifies_the_supervisor() {
 }
 
 #[test]
+fn a_serve_notifies_the_supervisor_once_it_listens() {
+    let place = Place::new();
+    let mut socket = Socket::new(&place);
+    let serve = Invocation::new("r3e-monitor", &place.path("")).arguments(&["serve", "--listen", "127.0.0.1:0"]);
+    let serve = serve.set("runtime.dir", &place.path("run").to_string_lossy()).set("log.format", "json");
+    let running = told(serve, &place).spawn();
+    let ready = socket.within(BOUND).unwrap();
+    let address = ready.strip_prefix("READY=1\nSTATUS=listening on http://").unwrap().trim_end_matches('/');
+    let _connected = std::net::TcpStream::connect(address).unwrap();
+    watchdog(&mut socket, &running);
+    running.signal("TERM");
+    let _stopping = socket.wait_for("STOPPING=1");
+    let ended = running.wait().with_code(0);
+    assert!(events_at(&ended.stderr, "WARN").is_empty(), "{}", ended.stderr);
+}
+
+#[test]
 fn a_scheduler_notifies_the_supervisor_and_its_jobs_do_not() {
     let sim = service();
     sim.set_latency(Duration::from_mins(10));
@@ -134,7 +151,8 @@ fn a_scheduler_notifies_the_supervisor_and_its_jobs_do_not() {
 /// A program that is to have heap profiles executes itself anew, and has to keep what it is told to be ready at.
 #[test]
 fn readiness_is_written_to_the_descriptor_even_with_profiling() {
-    for (program, arguments) in [("r3e-monitor", &["watch"][..]), ("r3e-scheduler", &[])] {
+    let serve = &["serve", "--listen", "127.0.0.1:0"][..];
+    for (program, arguments) in [("r3e-monitor", &["watch"][..]), ("r3e-monitor", serve), ("r3e-scheduler", &[])] {
         let place = Place::new();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let daemon = Invocation::new(program, &place.path(""))

@@ -6,8 +6,13 @@ use r3e_tests::harness::{Place, command, program};
 
 use crate::place::shipped;
 
-const SERVICES: [&str; 4] =
-    ["r3e-scheduler.service", "r3e-monitor.service", "r3e-loader.service", "r3e-refresher.service"];
+const SERVICES: [&str; 5] = [
+    "r3e-scheduler.service",
+    "r3e-monitor.service",
+    "r3e-monitor-serve.service",
+    "r3e-loader.service",
+    "r3e-refresher.service",
+];
 
 /// The worst that `systemd-analyze security` may say of a unit, of 10.
 const WORST: f64 = 2.0;

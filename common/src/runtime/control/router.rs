@@ -132,6 +132,8 @@ fn switch_profile(query: &str) -> Result<Response, Refusal> {
 }
 
 fn purge(facts: &Facts) -> Result<PurgeStats, MemoryError> {
+    #[cfg(feature = "planted-leaks")]
+    crate::runtime::planted::leak(facts.program(), facts.runtime());
     let pss_before = pss_bytes()?;
     let before = facts.stats_of(Figures::default(), pss_before);
     let purged = purge_all(facts.runtime())?;

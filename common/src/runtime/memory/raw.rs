@@ -11,6 +11,8 @@ use nix::libc;
 
 use super::{MemoryError, refused};
 
+// Dynamic checks (.ci/checks) follow what the system's allocator gives.
+#[cfg(not(system_allocator))]
 #[global_allocator]
 static ALLOCATOR: jemallocator::Jemalloc = jemallocator::Jemalloc;
 

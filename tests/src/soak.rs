@@ -1,0 +1,170 @@
+//! The soak behind `cargo soak`: the whole system for hundreds of nights of a second or two, and a verdict on whether anything
+//! grows or gets lost.
+//!
+//! [`system`] is the installation, [`nights`] and [`disorder`] are what happens to it, [`readers`] who uses it meanwhile;
+//! [`measure`] takes the figures, [`ledger`] keeps them, [`judgement`] and [`publication`] judge.
+
+mod disk;
+mod disorder;
+mod folder;
+mod http;
+mod judgement;
+mod ledger;
+mod log;
+mod losses;
+mod measure;
+mod nights;
+mod options;
+mod page;
+mod planted;
+mod publication;
+mod readers;
+mod records;
+mod report;
+mod system;
+mod table;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+
+pub use options::Options;
+
+use r3e_common::runtime::fs::write_whole;
+
+use crate::harness::{board_files, grid};
+use crate::sim::{Faults, SimOptions, Simulator, Tls};
+use disorder::DAEMONS_UNTIL;
+use folder::Folder;
+use losses::Losses;
+use measure::Measure;
+use nights::Nights;
+use planted::build;
+use readers::Readers;
+use records::Records;
+use report::Report;
+use system::{POLL, Programs, System, check_kernel};
+use table::{Table, print};
+
+/// The share of requests that go wrong.
+const FAULT_RATE: f64 = 0.3;
+
+/// How long the first load may take.
+const FIRST_LOAD: Duration = Duration::from_mins(2);
+
+/// Runs a soak. Returns whether nothing grows and nothing was lost. When `stop` becomes true, it ends after the cycle.
+///
+/// # Errors
+/// If something does not work at all, such as a daemon that does not answer.
+pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
+    check_kernel()?;
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let programs = match &options.programs {
+        Some(folder) => folder.canonicalize()?,
+        None => build(options.plant.as_ref())?,
+    };
+    let programs = Programs { folder: programs, plant: options.plant.clone() };
+    let catalog = grid(6, 8);
+    let sim = Simulator::start(SimOptions {
+        seed,
+        catalog: catalog.clone(),
+        entries: 4000,
+        drivers: 600,
+        tls: Some(Tls::Both),
+        faults: faults(),
+        ..SimOptions::default()
+    })?;
+    let folder = Folder::create(&options.folder(), &catalog, &sim)?;
+    print(&format!("seed {seed}, in {}\n", folder.path("").display()));
+
+    let losses = Arc::new(Losses::default());
+    let records = Records::collect(&folder.run());
+    let mut system = System::start(folder.clone(), programs.clone(), Arc::clone(&losses))?;
+    first_load(&mut system, catalog.len())?;
+    let readers = Readers::start(&folder, catalog.combinations().collect(), &losses);
+    let mut nights = Nights::new(&sim, seed, Arc::clone(&losses));
+    let (mut measure, mut table) = (Measure::default(), Table::new());
+
+    let begun = Instant::now();
+    let mut cycle = 0;
+    while options.progress(cycle, begun.elapsed()) < 1.0 && !stop.load(Ordering::Relaxed) {
+        // To find a leak that is planted, no daemon needs to be restarted.
+        let daemons_until = if options.plant.is_some() { 0.0 } else { DAEMONS_UNTIL };
+        let with_daemons = options.progress(cycle, begun.elapsed()) < daemons_until;
+        let night = nights.next(&mut system, with_daemons)?;
+        cycle += 1;
+        measure.baseline(&mut system, &readers, cycle)?;
+        if !with_daemons {
+            readers.calm();
+        }
+        records.take().for_each(|record| measure.job(&record, cycle));
+        table.show(cycle, &night, &measure.ledger, &readers);
+    }
+
+    let took = begun.elapsed();
+
+    last_publication(&mut system, &sim)?;
+    let reads = readers.counts();
+    drop(readers);
+    let (panics, starts) = (system.panics(), system.daemons.each_ref().map(|it| it.starts));
+    system.stop()?;
+    if panics > 0 {
+        losses.add(format!("{panics} lines about panics in the logs"));
+    }
+    let compared = publication::compare(&folder, &programs, &losses)?;
+    let (lost, loss_count) = losses.all();
+    let report = Report {
+        plant: options.plant.clone(),
+        seed,
+        cycles: cycle,
+        took,
+        signals: table.signals(),
+        starts,
+        reads,
+        faults: sim.stats().faults.values().sum(),
+        compared,
+        losses: lost,
+        loss_count,
+        rows: judgement::rows(&measure.ledger),
+    };
+    print(&report.text());
+    write_whole(&options.report, page::page(&report).as_bytes())?;
+    print(&format!("The report with charts is {}.\n", options.report.display()));
+    Ok(!report.has_failed())
+}
+
+/// Answers go wrong as often as a bad service's, but none takes long.
+fn faults() -> Faults {
+    let (retry_after, drip_every, drip_for) = (Duration::ZERO, Duration::from_millis(50), Duration::from_millis(300));
+    Faults { retry_after, drip_every, drip_for, endless_bytes: 8 << 20, ..Faults::all(FAULT_RATE) }
+}
+
+/// Waits until all boards are in the cache.
+fn first_load(system: &mut System, boards: usize) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        ensure!(begun.elapsed() < FIRST_LOAD, "the first load does not end");
+        if system.is_idle()? {
+            if board_files(&system.folder.cache()).len() == boards {
+                return Ok(());
+            }
+            // Some have failed.
+            system.folder.trigger("")?;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A full refresh without faults, so that all boards are as the service has them now.
+fn last_publication(system: &mut System, sim: &Simulator) -> anyhow::Result<()> {
+    sim.set_faults(Faults::default())?;
+    system.folder.trigger("")?;
+    let begun = Instant::now();
+    while !system.is_idle()? {
+        ensure!(begun.elapsed() < FIRST_LOAD, "the last refresh does not end");
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}

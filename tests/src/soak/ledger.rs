@@ -1,0 +1,94 @@
+//! The measurements: one series for each process and resource, with one point for each cycle.
+
+use std::collections::BTreeMap;
+
+use r3e_monitor::verdict::{Figure, Point};
+
+/// How a series is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Test {
+    /// By its growth from cycle to cycle, after a warm-up, with the floor of this figure.
+    Growth(Figure),
+    /// By its growth from night to night; each value is of a process of its own, so there is no warm-up.
+    NightToNight(Figure),
+    /// By its growth with the size of the work.
+    WithWork(Figure),
+    /// It must never be above this.
+    Limit(u64),
+}
+
+impl Test {
+    /// Whether values are bytes.
+    #[must_use]
+    pub(super) fn is_bytes(self) -> bool {
+        match self {
+            Self::Growth(figure) | Self::NightToNight(figure) | Self::WithWork(figure) => figure.is_bytes(),
+            Self::Limit(_) => false,
+        }
+    }
+}
+
+/// A measured resource of a process.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    /// How it is judged.
+    pub(super) test: Test,
+    /// The values, in the order in which they were measured. With [`Test::WithWork`], the size of the work is the time.
+    pub(super) points: Vec<Point>,
+    /// The cycle of each point.
+    pub(super) cycles: Vec<u64>,
+    /// Where the points of each later process begin.
+    pub(super) begins: Vec<usize>,
+    /// The start of the process that the last point is of.
+    process: u64,
+}
+
+/// All series, by process and resource.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// In the order of the report.
+    pub(super) series: BTreeMap<(String, &'static str), Series>,
+}
+
+/// What is measured, of whom, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At {
+    /// The cycle.
+    pub(super) cycle: u64,
+    /// In milliseconds since 1970, or the size of the work.
+    pub(super) time: i64,
+    /// Distinguishes the process from the one before it, of which the earlier points are.
+    pub(super) process: u64,
+}
+
+impl Series {
+    /// The points of the present process.
+    pub(super) fn present(&self) -> &[Point] {
+        &self.points[self.begins.last().copied().unwrap_or_default()..]
+    }
+}
+
+impl Ledger {
+    /// Adds a value.
+    pub(super) fn add(&mut self, process: &str, resource: &'static str, test: Test, at: At, value: u64) {
+        let series = self.series.entry((process.to_owned(), resource)).or_insert_with(|| Series {
+            test,
+            points: Vec::new(),
+            cycles: Vec::new(),
+            begins: Vec::new(),
+            process: at.process,
+        });
+        if series.process != at.process {
+            series.process = at.process;
+            series.begins.push(series.points.len());
+        }
+        series.points.push(Point { at_ms: at.time, value });
+        series.cycles.push(at.cycle);
+    }
+
+    /// The last value of a series.
+    #[must_use]
+    pub(super) fn last(&self, process: &str, resource: &'static str) -> Option<u64> {
+        self.series.get(&(process.to_owned(), resource))?.points.last().map(|it| it.value)
+    }
+}

@@ -1,0 +1,196 @@
+//! One night after another: the world changes, a job is asked for in one of the ways that users have, and it ends.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use nix::sys::signal::{Signal, kill};
+use r3e_common::domain::Combination;
+
+use super::disorder::{self, Strike, Target};
+use super::log::{self, Logged};
+use super::losses::Losses;
+use super::system::{POLL, System, pid_of};
+use crate::sim::Simulator;
+
+/// How long a night may take.
+const BOUND: Duration = Duration::from_mins(3);
+
+/// Exit codes of a job that has done what it could: done, some boards failed, the service was unavailable, stopped.
+const GOOD: [i32; 5] = [0, 3, 69, 130, 143];
+
+/// How a job is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Job {
+    /// A full refresh, by the trigger file.
+    Full,
+    /// A refresh of some boards, by the trigger file.
+    Boards(Vec<Combination>),
+    /// The loader, by hand: of these boards, or of all if there are none.
+    Load(Vec<Combination>),
+    /// An incremental refresh of this many boards, by hand.
+    Incremental(usize),
+}
+
+impl Job {
+    /// Its name in the table.
+    #[must_use]
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Boards(_) => "boards",
+            Self::Load(_) => "load",
+            Self::Incremental(_) => "incremental",
+        }
+    }
+}
+
+/// What happened in a night.
+#[derive(Debug)]
+pub(super) struct Night {
+    /// The job.
+    pub(super) job: Job,
+    /// Boards that have changed before it.
+    pub(super) changed: usize,
+    /// Signals that were sent to processes that were there.
+    pub(super) strikes: Vec<Strike>,
+    /// How long it took.
+    pub(super) took: Duration,
+}
+
+/// Draws nights from the seed, and lets them happen.
+#[derive(Debug)]
+pub(super) struct Nights<'a> {
+    sim: &'a Simulator,
+    boards: Vec<Combination>,
+    random: fastrand::Rng,
+    losses: Arc<Losses>,
+    /// What jobs by hand have logged.
+    pub(super) logged: Arc<Logged>,
+    /// How long a night takes, for the moments of strikes.
+    usual: Duration,
+}
+
+impl<'a> Nights<'a> {
+    /// Nights of this world.
+    #[must_use]
+    pub(super) fn new(sim: &'a Simulator, seed: u64, losses: Arc<Losses>) -> Self {
+        Self {
+            sim,
+            boards: sim.world().catalog().combinations().collect(),
+            random: fastrand::Rng::with_seed(seed),
+            losses,
+            logged: Arc::default(),
+            usual: Duration::from_secs(1),
+        }
+    }
+
+    /// Lets a night happen, in which daemons may be struck too; when this returns, no job is at work.
+    ///
+    /// # Errors
+    /// If a program cannot be started, or a job does not end.
+    pub(super) fn next(&mut self, system: &mut System, with_daemons: bool) -> anyhow::Result<Night> {
+        let changed = self.random.usize(0..=self.boards.len() / 2);
+        for board in self.draw(changed) {
+            self.sim.change_board(board)?;
+        }
+        let job = match self.random.u8(0..100) {
+            0..30 => Job::Full,
+            30..40 => Job::Load(Vec::new()),
+            40..60 => Job::Load(self.draw_some()),
+            60..80 => Job::Boards(self.draw_some()),
+            _ => Job::Incremental(self.random.usize(1..=self.boards.len())),
+        };
+        let strikes = disorder::draw(&mut self.random, with_daemons, self.usual);
+        let begun = Instant::now();
+        let strikes = self.run(system, &job, strikes)?;
+        let took = begun.elapsed();
+        if strikes.is_empty() {
+            self.usual = (self.usual * 4 + took) / 5;
+        }
+        Ok(Night { job, changed, strikes, took })
+    }
+
+    fn draw_some(&mut self) -> Vec<Combination> {
+        let count = self.random.usize(1..=self.boards.len());
+        self.draw(count)
+    }
+
+    fn draw(&mut self, count: usize) -> Vec<Combination> {
+        self.random.choose_multiple(self.boards.iter().copied(), count)
+    }
+
+    /// Runs a job to its end, and sends the signals. Returns those that have hit a process.
+    fn run(&mut self, system: &mut System, job: &Job, strikes: Vec<Strike>) -> anyhow::Result<Vec<Strike>> {
+        let mut by_hand = self.ask_for(system, job)?;
+        let begun = Instant::now();
+        let (mut hits, mut waiting, mut was_hit) = (Vec::new(), strikes.into_iter().peekable(), false);
+        loop {
+            system.supervise()?;
+            while let Some(strike) = waiting.next_if(|it| begun.elapsed() >= it.after) {
+                let job = by_hand.as_ref().map(Child::id).or_else(|| system.scheduled_job());
+                match (strike.target, job) {
+                    (Target::Daemon(number), _) => system.daemons[number].signal(strike.signal),
+                    (Target::Job, Some(job)) => {
+                        was_hit = true;
+                        // It may have ended just now.
+                        let _ended = kill(pid_of(job), strike.signal);
+                    }
+                    (Target::Job, None) => continue,
+                }
+                hits.push(strike);
+            }
+            if let Some(child) = &mut by_hand
+                && let Some(status) = child.try_wait()?
+            {
+                self.check(job, status, was_hit);
+                by_hand = None;
+            }
+            if by_hand.is_none() && waiting.peek().is_none() && system.is_idle()? {
+                return Ok(hits);
+            }
+            ensure!(begun.elapsed() < BOUND, "the {} job does not end", job.name());
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Returns the process of a job that is started by hand.
+    fn ask_for(&self, system: &System, job: &Job) -> anyhow::Result<Option<Child>> {
+        let (program, arguments) = match job {
+            Job::Full => {
+                system.folder.trigger("")?;
+                return Ok(None);
+            }
+            Job::Boards(boards) => {
+                system.folder.trigger(&names(boards, " "))?;
+                return Ok(None);
+            }
+            Job::Load(boards) if boards.is_empty() => ("r3e-loader", vec![]),
+            Job::Load(boards) => ("r3e-loader", vec![format!("--only={}", names(boards, ","))]),
+            Job::Incremental(limit) => ("r3e-refresher", vec!["incremental".to_owned(), format!("--limit={limit}")]),
+        };
+        let mut command = system.programs.command(&system.folder, program);
+        // A scheduled job may be at work.
+        let mut child = command.arg("--wait=1m").args(arguments).spawn().with_context(|| program.to_owned())?;
+        let output = child.stderr.take().context("no log")?;
+        // It ends with the job.
+        drop(log::keep(output, &system.folder.path("logs/by-hand.log"), Arc::clone(&self.logged))?);
+        Ok(Some(child))
+    }
+
+    fn check(&self, job: &Job, status: ExitStatus, was_hit: bool) {
+        let is_good = match status.code() {
+            Some(code) => GOOD.contains(&code) && (was_hit || code < 128),
+            None => was_hit && [Signal::SIGTERM, Signal::SIGKILL].map(|it| Some(it as i32)).contains(&status.signal()),
+        };
+        if !is_good {
+            self.losses.add(format!("the {} job ended with {status}, signalled: {was_hit}", job.name()));
+        }
+    }
+}
+
+fn names(boards: &[Combination], between: &str) -> String {
+    boards.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}

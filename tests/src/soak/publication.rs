@@ -1,0 +1,120 @@
+//! Compares the last publication with one that a loader makes from nothing.
+#![expect(clippy::disallowed_methods, reason = "reads what the programs write, from outside")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use anyhow::ensure;
+
+use super::folder::Folder;
+use super::losses::Losses;
+use super::system::Programs;
+use crate::harness::{board_files, gunzip};
+
+/// The drivers' metadata, in a cache.
+const METADATA: &str = "index/metadata";
+
+/// What was compared.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Compared {
+    /// Boards, entry by entry.
+    pub(super) boards: usize,
+    /// Other files, byte by byte after decompression.
+    pub(super) files: usize,
+    /// Boards and files that differ, or that only one of the two has.
+    pub(super) differences: usize,
+}
+
+/// Loads everything into a new cache and compares the two. The service must answer without faults, and no job may be at work.
+///
+/// Publications remember one thing: a team, rank or avatar that a driver's results no longer have is taken from the drivers'
+/// metadata of the last one. So the new cache gets these files before it is published.
+///
+/// # Errors
+/// If the loader fails.
+pub(super) fn compare(folder: &Folder, programs: &Programs, losses: &Losses) -> anyhow::Result<Compared> {
+    let fresh = folder.path("fresh");
+    load(folder, programs, &fresh, &[])?;
+    for entry in fs::read_dir(folder.cache().join(METADATA))? {
+        let entry = entry?;
+        fs::copy(entry.path(), fresh.join(METADATA).join(entry.file_name()))?;
+    }
+    load(folder, programs, &fresh, &["--cached-only"])?;
+    let mut compared = Compared::default();
+    let mut differ = |what: String| {
+        compared.differences += 1;
+        losses.add(what);
+    };
+    let [ours, new] = [&folder.cache(), &fresh].map(|it| board_files(it));
+    for board in ours.keys().chain(new.keys().filter(|it| !ours.contains_key(it))) {
+        let entries = |boards: &BTreeMap<_, crate::harness::BoardFile>| boards.get(board).map(|it| it.entries.clone());
+        if entries(&ours) != entries(&new) {
+            differ(format!("board {board} differs from one that is fetched anew"));
+        }
+    }
+    compared.boards = ours.len();
+    let [ours, new] = [&folder.cache(), &fresh].map(|it| indexes(it));
+    for file in ours.keys().chain(new.keys().filter(|it| !ours.contains_key(*it))) {
+        if ours.get(file) != new.get(file) {
+            differ(format!("{file} differs from one that is made anew"));
+        }
+    }
+    compared.files = ours.len();
+    Ok(compared)
+}
+
+fn load(folder: &Folder, programs: &Programs, cache: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    let mut loader = programs.command(folder, "r3e-loader");
+    let Output { status, stderr, .. } = loader.args(arguments).arg("--cache").arg(cache).output()?;
+    ensure!(status.success(), "the loader into a new cache ended with {status}: {}", String::from_utf8_lossy(&stderr));
+    Ok(())
+}
+
+/// The published files except boards and status, decompressed.
+fn indexes(cache: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut waiting = vec![cache.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|it| it.path()) {
+            let name = path.strip_prefix(cache).unwrap_or(&path).to_string_lossy().into_owned();
+            let is_other = name.starts_with('.') || name.contains("/.") || name.starts_with("track");
+            if is_other || name == "status.json" {
+            } else if path.is_dir() {
+                waiting.push(path);
+            } else if let Ok(bytes) = fs::read(&path) {
+                let is_compressed = path.extension().is_some_and(|it| it == "gz");
+                let text = if is_compressed { gunzip(&bytes, &path) } else { bytes };
+                files.insert(name, without_time(text));
+            }
+        }
+    }
+    files
+}
+
+/// Without the time of the publication, which is the last key of some files.
+fn without_time(mut text: Vec<u8>) -> Vec<u8> {
+    const KEY: &[u8] = br#","updated_at":""#;
+    if let Some(begin) = text.windows(KEY.len()).rposition(|it| it == KEY)
+        && let Some(time) = text[begin + KEY.len()..].strip_suffix(b"\"}")
+        && !time.contains(&b'"')
+    {
+        text.truncate(begin);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_time_at_the_end_is_ignored() {
+        let without = |text: &str| String::from_utf8(without_time(text.into())).unwrap();
+        assert_eq!(without(r#"{"a":1,"updated_at":"2026-11-26T17:10:16Z"}"#), r#"{"a":1"#);
+        for whole in [r#"{"a":1}"#, r#"{"a":[{"b":1,"updated_at":"x"}],"c":"d"}"#] {
+            assert_eq!(without(whole), whole);
+        }
+    }
+}

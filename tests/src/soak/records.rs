@@ -1,0 +1,78 @@
+//! Collects the records that jobs leave, before the watch imports and removes them.
+#![expect(clippy::disallowed_methods, reason = "reads what the programs write, from outside")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use r3e_common::runtime::run_record::RunRecord;
+
+/// How often to look for records. The watch looks every second, so that about one in a hundred is missed.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Collects records on a thread until it is dropped.
+#[derive(Debug)]
+pub(super) struct Records {
+    found: Receiver<RunRecord>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Records {
+    /// Collects the records in this folder.
+    #[must_use]
+    pub(super) fn collect(runtime_dir: &Path) -> Self {
+        let (folder, over) = (runtime_dir.join("runs"), Arc::new(AtomicBool::new(false)));
+        let (sender, found) = channel();
+        let thread = {
+            let over = Arc::clone(&over);
+            std::thread::spawn(move || {
+                let mut known = BTreeSet::new();
+                while !over.load(Ordering::Relaxed) {
+                    read_new(&folder, &mut known, &sender);
+                    std::thread::sleep(POLL);
+                }
+            })
+        };
+        Self { found, over, thread: Some(thread) }
+    }
+
+    /// Those found since the last call.
+    pub(super) fn take(&self) -> impl Iterator<Item = RunRecord> + '_ {
+        self.found.try_iter()
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// Sends what the folder has and had not at the last look; `known` is what it has.
+fn read_new(folder: &Path, known: &mut BTreeSet<PathBuf>, found: &Sender<RunRecord>) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
+    let present: BTreeSet<PathBuf> = entries.filter(|it| it.extension().is_some_and(|it| it == "json")).collect();
+    known.retain(|it| present.contains(it));
+    for path in present {
+        if known.contains(&path) {
+            continue;
+        }
+        // It may have been imported between the two calls.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if let Ok(record) = serde_json::from_str(&text) {
+            // Nobody receives it at the end of the soak.
+            let _over = found.send(record);
+        }
+        known.insert(path);
+    }
+}
