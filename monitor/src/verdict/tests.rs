@@ -151,6 +151,7 @@ fn a_leak_is_seen_through_work_in_flight() {
 }
 
 const MB: u64 = 1 << 20;
+const MB_OF_GROWTH: f64 = 1_048_576.0;
 const DAY_MS: i64 = 86_400_000;
 
 /// Runs of successive nights: boards fetched, and peak.
@@ -174,7 +175,7 @@ fn eight_nights_that_each_peak_5_mb_higher_are_a_leak() {
     let it = peaks(nights(8));
     assert_eq!((it.verdict, it.samples), (Verdict::Leak, 8));
     let (run, hour) = (it.per_cycle.unwrap(), it.per_hour.unwrap());
-    assert!((run.likely - 5.0 * MB as f64).abs() < 1.0 && (hour.likely * 24.0 - run.likely).abs() < 1.0, "{it:?}");
+    assert!((run.likely - 5.0 * MB_OF_GROWTH).abs() < 1.0 && (hour.likely * 24.0 - run.likely).abs() < 1.0, "{it:?}");
     let noisy = nights(12).zip(noise(5, 3 * MB)).map(|((fetched, peak), noise)| (fetched, peak + noise));
     assert_eq!(peaks(noisy).verdict, Verdict::Leak);
 }
