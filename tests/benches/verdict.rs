@@ -256,8 +256,8 @@ fn report_days(given: &Arguments) -> anyhow::Result<()> {
     let judged = |trial: &Trial, folder: &Path| {
         let begun = Instant::now();
         let moments = series(trial, folder, DAY)?;
-        let measured = begun.elapsed();
-        Ok(vec![(found_by_steps(&moments, DAY_STEP), measured, begun.elapsed() - measured)])
+        let (measured, begun) = (begun.elapsed(), Instant::now());
+        Ok(vec![(found_by_steps(&moments, DAY_STEP), measured, begun.elapsed())])
     };
     let mut wrong = Vec::new();
     for (number, found) in measure(&trials, judged)? {

@@ -37,7 +37,7 @@ pub(super) struct Trend {
     pub(super) z: f64,
     /// The slope in standard deviations, by the residuals.
     pub(super) ratio: f64,
-    /// The standard deviation of the residuals.
+    /// The standard deviation of the residuals, corrected for short series.
     pub(super) noise: f64,
 }
 
@@ -67,8 +67,9 @@ impl Trend {
         let deviation = (variance(spots) * widening).sqrt();
         let z = if deviation > 0.0 { (sum - sign(sum)) / deviation } else { 0.0 };
         let (mut low, mut high) = interval(&slopes, INTERVAL_Z * deviation);
-        let noise = noise(spots, slope);
-        let beside = slope_deviation(spots, noise * widening.sqrt());
+        let spread = spread(spots, slope);
+        let beside = slope_deviation(spots, spread * widening.sqrt());
+        let noise = spread * short(spots.len());
         // With a large variance the ranks reach the ends of the list, where a few outliers decide.
         if beside > 0.0 {
             low = low.max(slope - INTERVAL_Z * beside);
@@ -117,19 +118,21 @@ fn variance(spots: &[Spot]) -> f64 {
 }
 
 /// The standard deviation of the residuals.
-///
-/// Short series look less spread than they are: by n / (n - 3) for the bias of the median absolute deviation, two fitted parameters, and
-/// Student's distribution together (1.6 for eight points, 1.08 for forty).
-fn noise(spots: &[Spot], slope: f64) -> f64 {
+fn spread(spots: &[Spot], slope: f64) -> f64 {
     let sorted = |mut values: Vec<f64>| {
         values.sort_unstable_by(f64::total_cmp);
         values
     };
     let left = sorted(spots.iter().map(|it| it.1 - slope * it.0).collect());
     let middle = median(&left);
-    let count = amount(spots.len() as u64);
-    let short = count / (count - 3.0).max(1.0);
-    SPREAD * short * median(&sorted(left.into_iter().map(|it| (it - middle).abs()).collect()))
+    SPREAD * median(&sorted(left.into_iter().map(|it| (it - middle).abs()).collect()))
+}
+
+/// The factor by which short series look less spread than they are: for the bias of the median absolute deviation, two fitted
+/// parameters, and Student's distribution together (1.6 for eight points, 1.08 for forty).
+fn short(points: usize) -> f64 {
+    let count = amount(points as u64);
+    count / (count - 3.0).max(1.0)
 }
 
 /// The standard deviation of the slope, by that of the residuals. The Mann-Kendall test cannot show a clear trend: its sum is bounded,

@@ -243,8 +243,8 @@ fn jobs_are_judged_by_their_last_runs() {
     until("the records are in the history", || waiting(&place) == 0);
     is_leak();
     let server = Server::start(&place);
-    let served = server.json("/api/verdicts");
-    let job = served.as_array().unwrap().iter().find(|it| it["program"] == "r3e-refresher").unwrap();
+    let verdicts = server.json("/api/verdicts");
+    let job = verdicts.as_array().unwrap().iter().find(|it| it["program"] == "r3e-refresher").unwrap();
     assert_eq!((&job["verdict"], &job["doing"]), (&"leak".into(), &clean[0]["doing"]), "{job}");
     let table = monitor(&place, &["verdict"]).run().with_code(1).stdout;
     for part in ["DOING", "PER RUN", clean[0]["doing"].as_str().unwrap(), "PER HOUR", "r3e-monitor"] {
