@@ -49,23 +49,26 @@
   };
 
   const signed = (show, it) => `${it < 0 ? "−" : "+"}${show(Math.abs(it))}`;
+  const BYTES = ["allocated", "resident", "peak"];
   const verdicts = (place, list) => {
-    const columns = [["Process"], ["Verdict"], ["Figure"], ["Growth an hour", "number"], ["95 % between", "number"], ["Smallest visible", "number"], ["Samples", "number"]];
+    const columns = [["Process or job"], ["Verdict"], ["Figure"], ["Growth", "number"], ["95 % between", "number"], ["Smallest visible", "number"], ["Samples", "number"]];
     const rows = [];
     for (const it of list) {
+      const name = () => [it.program, element("small", {}, it.pid ? `pid ${it.pid}` : it.doing)];
       const worst = it.figures.filter((f) => f.verdict === "leak" || f.verdict === "suspect");
-      const shown = worst.length ? worst : it.figures.filter((f) => f.per_hour && ["allocated", "resident"].includes(f.figure));
+      const shown = worst.length ? worst : it.figures.filter((f) => f.per_hour && BYTES.includes(f.figure));
       if (!shown.length) {
-        rows.push([[it.program, element("small", {}, `pid ${it.pid}`)], verdictBadge(it.verdict), "all", "–", "–", "–", count(it.figures[0]?.samples)]);
+        rows.push([name(), verdictBadge(it.verdict), "all", "–", "–", "–", count(it.figures[0]?.samples)]);
       }
       for (const f of shown) {
-        const show = ["allocated", "resident"].includes(f.figure) ? bytes : (n) => n.toFixed(n < 10 ? 2 : 0);
-        const g = f.per_hour;
-        const growth = g ? [signed(show, g.likely), `${signed(show, g.low)} … ${signed(show, g.high)}`, show(g.visible)] : ["–", "–", "–"];
-        rows.push([[it.program, element("small", {}, `pid ${it.pid}`)], verdictBadge(f.verdict), f.figure, ...growth, count(f.samples)]);
+        const show = BYTES.includes(f.figure) ? bytes : (n) => n.toFixed(n < 10 ? 2 : 0);
+        const g = it.pid ? f.per_hour : f.per_cycle;
+        const each = it.pid ? "an hour" : "a run";
+        const growth = g ? [`${signed(show, g.likely)} ${each}`, `${signed(show, g.low)} … ${signed(show, g.high)}`, show(g.visible)] : ["–", "–", "–"];
+        rows.push([name(), verdictBadge(f.verdict), f.figure, ...growth, count(f.samples)]);
       }
     }
-    table(place, columns, rows, "No process was seen to purge yet: r3e-monitor watch has them do so.");
+    table(place, columns, rows, "No process was seen to purge yet, and no job has run: r3e-monitor watch has them do so.");
   };
 
   const runs = (place, list) => {

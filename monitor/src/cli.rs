@@ -73,7 +73,7 @@ Examples:
   r3e-monitor profile on loader          start sampling, if it runs with memory.profile = \"ready\"
   r3e-monitor watch                      record all programs and purge them regularly, until stopped
   r3e-monitor history --since 24h        memory over time
-  r3e-monitor verdict loader             whether it leaks, and how fast
+  r3e-monitor verdict scheduler          whether it leaks, and how fast; of a job, by its last runs
   r3e-monitor serve                      look-up page, dashboard, metrics, published files: http://127.0.0.1:9464
   r3e-monitor report -o report.html      the charts of the dashboard as one file
   r3e-monitor runs --last 5 --json       duration, peak and outcome of the last jobs
@@ -113,7 +113,7 @@ pub enum Command {
     Report(ReportArguments),
     /// Show the memory of programs over time
     History(HistoryArguments),
-    /// Find memory leaks, from the memory after each purge; exits with 1 if there is one
+    /// Find memory leaks: in processes from the memory after each purge, in jobs from their last runs; exits with 1 if there is one
     Verdict(VerdictArguments),
     /// Show duration, memory peak and outcome of jobs
     Runs(RunsArguments),
@@ -246,10 +246,11 @@ pub struct HistoryArguments {
 /// Arguments of `verdict`.
 #[derive(Debug, Clone, Args)]
 pub struct VerdictArguments {
-    /// The processes.
+    /// The processes and jobs.
     #[command(flatten)]
     pub selected: Selected,
-    /// How far back. The first 20 purges of a process are ignored; a verdict needs 12 more, a leak 30 more
+    /// How far back, for processes. The first 20 purges of a process are ignored; a verdict needs 12 more, a leak 30 more. A job
+    /// is judged by its last 60 runs and needs 8 of about the same size
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "24h")]
     pub since: Duration,
 }

@@ -120,10 +120,10 @@ impl fmt::Display for Selector {
 }
 
 impl Selector {
-    /// Whether it names that process.
-    pub(crate) fn matches(&self, program: &str, pid: Pid) -> bool {
+    /// Whether it names that program or process.
+    pub(crate) fn matches(&self, program: &str, pid: impl Into<Option<Pid>>) -> bool {
         match self {
-            Self::Pid(it) => *it == pid,
+            Self::Pid(it) => Some(*it) == pid.into(),
             Self::Program(name) => {
                 let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
                 bare(name) == bare(program)
@@ -132,11 +132,11 @@ impl Selector {
     }
 }
 
-/// Selects processes: all if none is named.
-pub(crate) fn select<T>(
+/// Selects processes, or what has no process id: all if none is named.
+pub(crate) fn select<T, P: Into<Option<Pid>>>(
     all: Vec<T>,
     named: &[Selector],
-    whose: impl Fn(&T) -> (&str, Pid),
+    whose: impl Fn(&T) -> (&str, P),
 ) -> Result<Vec<T>, Vec<Selector>> {
     let matches = |which: &Selector, it: &T| {
         let (program, pid) = whose(it);

@@ -1,4 +1,5 @@
-//! Tells leaks from noise: a pure function of the samples that were taken after purges.
+//! Tells leaks from noise: pure functions of the samples of a process that were taken after purges ([`judge`]), and of the records of
+//! a job's runs ([`judge_runs`], which describes what is different for those).
 //!
 //! Samples are taken after a purge, because that reduces the noise in `allocated` from 258 KiB to 23. The first [`WARM_UP`]
 //! samples of a process are ignored. The tests use ranks, so that an outlier (one sample in twenty, taken with work in
@@ -8,7 +9,7 @@
 //! - It is significant by the Mann-Kendall test, with its variance corrected for autocorrelation, or by the slope relative
 //!   to the residuals, also corrected. The second test is for series so clear that the first saturates: a straight line
 //!   with one small step has highly correlated residuals, which inflate the variance too much.
-//! - From the first sample to the last it is at least a floor: 352 KB allocated, 3 MB resident (fragmentation moves that for a long
+//! - From the first sample to the last it is at least a floor: 352 KB allocated, 3 MB resident or peak (fragmentation moves that for a long
 //!   time: by more than 2 where a cache of 4 MB fills and sheds), 20 of what is counted.
 //!
 //! Growth that is not significant or below the floor is `flat`, and so is growth that has stopped in the later half. Other
@@ -23,11 +24,15 @@
 //!   what wanders within bounds has been as high before and falls back, a leak does not;
 //! - all of this was already true two samples ago.
 //!
+//! With a purge every 2 minutes (`memory.purge_every`), a process has its verdict after 64 minutes, and a leak after 100 at the
+//! earliest. Of a day of samples the medians of neighbours are judged, so a slow leak shows as it would with fewer purges.
+//!
 //! The thresholds come from `cargo bench --package r3e-tests --bench verdict`, which measures real processes and prints the rates. A
 //! cache that takes more than sixty purges to fill looks like a leak until it is full, and sometimes one that fills for two dozen
 //! purges before it sheds. A leak below the floor is not seen, so each verdict tells the smallest growth that would have been.
 
 mod figure;
+mod runs;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -36,14 +41,15 @@ mod trend;
 use serde::Serialize;
 
 pub use figure::{Figure, Figures, Moment};
+pub use runs::{JUDGED_RUNS, MIN_RUNS, Run, judge_runs};
 pub use series::Point;
 
 use series::{Judged, rose};
 use trend::Trend;
 
-/// How many of the last samples of a process are judged by default: a day with a purge every 15 minutes. With more, a leak that began
+/// How many of the last samples of a process are judged by default: a day with a purge every 2 minutes. With more, a leak that began
 /// late would show later.
-pub const JUDGED: u32 = 96;
+pub const JUDGED: u32 = 720;
 
 /// Number of samples in the warm-up of a process, while caches fill and pools open.
 pub const WARM_UP: usize = 20;
@@ -54,6 +60,22 @@ pub const MIN_SAMPLES: usize = 12;
 /// Number of samples after the warm-up that a leak needs. With fewer, growth is suspect at most.
 pub const MIN_SAMPLES_FOR_LEAK: usize = 30;
 
+/// How many points a series needs.
+#[derive(Debug, Clone, Copy)]
+struct Needs {
+    /// Ignored at the beginning.
+    warm_up: usize,
+    /// For a verdict.
+    verdict: usize,
+    /// For a leak.
+    leak: usize,
+    /// Of a leak: growth from the first point to the last, in standard deviations of the noise around it.
+    noise: f64,
+}
+
+/// Of samples after purges.
+const SAMPLES: Needs = Needs { warm_up: WARM_UP, verdict: MIN_SAMPLES, leak: MIN_SAMPLES_FOR_LEAK, noise: 0.0 };
+
 /// Standard deviations from which growth is suspect, and from which it is a leak, by the clearer of the two tests.
 const SUSPECT_Z: f64 = 2.33;
 const LEAK_Z: f64 = 2.58;
@@ -61,7 +83,7 @@ const LEAK_Z: f64 = 2.58;
 /// Each half of a leak grows by at least this share of the other half, and of the whole.
 const LASTING: f64 = 0.33;
 
-/// A leak also shows without this many of the last samples.
+/// A leak also shows without this many of the last points.
 const CONFIRMED_BEFORE: usize = 2;
 
 #[expect(missing_docs, reason = "see the module")]
@@ -101,16 +123,16 @@ pub struct Growth {
     pub visible: f64,
 }
 
-/// The verdict on one figure of one process.
+/// The verdict on one figure of a process or of a job's runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Judgement {
     /// The figure.
     pub figure: Figure,
     /// The verdict.
     pub verdict: Verdict,
-    /// Number of samples that were judged, without the warm-up.
+    /// Number of samples or runs that were judged, without the warm-up.
     pub samples: usize,
-    /// Growth per purge. `None` if there are too few samples.
+    /// Growth per purge or run. `None` if there are too few samples.
     pub per_cycle: Option<Growth>,
     /// Growth per hour. `None` if there are too few samples.
     pub per_hour: Option<Growth>,
@@ -119,7 +141,11 @@ pub struct Judgement {
 /// Judges a figure of one process by its samples after purges, oldest first. `earlier` samples before these count as warm-up.
 #[must_use]
 pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
-    let after_warm_up = samples.get(WARM_UP.saturating_sub(earlier)..).unwrap_or_default();
+    judge_series(SAMPLES, figure, samples, earlier)
+}
+
+fn judge_series(needs: Needs, figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
+    let after_warm_up = samples.get(needs.warm_up.saturating_sub(earlier)..).unwrap_or_default();
     let too_few = Judgement {
         figure,
         verdict: Verdict::TooFewSamples,
@@ -127,7 +153,7 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
         per_cycle: None,
         per_hour: None,
     };
-    if after_warm_up.len() < MIN_SAMPLES {
+    if after_warm_up.len() < needs.verdict {
         return too_few;
     }
     let judged = Judged::new(after_warm_up);
@@ -141,7 +167,7 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
         visible: trend.visible(LEAK_Z).max(if span > 0.0 { figure.floor() / span } else { 0.0 }),
     };
     Judgement {
-        verdict: confirmed(figure, samples, after_warm_up.len(), (&judged, &cycles)),
+        verdict: confirmed(needs, figure, samples, after_warm_up.len(), (&judged, &cycles)),
         per_cycle: Some(growth(&cycles, judged.cycles())),
         per_hour: Some(growth(&hours, judged.hours())),
         ..too_few
@@ -149,21 +175,27 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
 }
 
 /// The verdict by the last `count` samples. A leak must have shown before, too: one look at a random walk may mislead, two less often.
-fn confirmed(figure: Figure, samples: &[Point], count: usize, last: (&Judged, &Trend)) -> Verdict {
+fn confirmed(needs: Needs, figure: Figure, samples: &[Point], count: usize, last: (&Judged, &Trend)) -> Verdict {
     let showed = || {
         let (samples, count) = (&samples[..samples.len() - CONFIRMED_BEFORE], count - CONFIRMED_BEFORE);
         let judged = Judged::new(&samples[samples.len() - count..]);
         let whole = Trend::of(&judged.by_cycle);
-        whole.is_some_and(|whole| verdict(figure, samples, count, (&judged, &whole)) == Verdict::Leak)
+        whole.is_some_and(|whole| verdict(needs, figure, samples, count, (&judged, &whole)) == Verdict::Leak)
     };
-    match verdict(figure, samples, count, last) {
-        Verdict::Leak if count < MIN_SAMPLES_FOR_LEAK || !showed() => Verdict::Suspect,
+    match verdict(needs, figure, samples, count, last) {
+        Verdict::Leak if count < needs.leak || !showed() => Verdict::Suspect,
         seen => seen,
     }
 }
 
 /// The verdict by the last `count` samples alone.
-fn verdict(figure: Figure, samples: &[Point], count: usize, (judged, whole): (&Judged, &Trend)) -> Verdict {
+fn verdict(
+    needs: Needs,
+    figure: Figure,
+    samples: &[Point],
+    count: usize,
+    (judged, whole): (&Judged, &Trend),
+) -> Verdict {
     let (span, floor) = (judged.cycles(), figure.floor());
     let clear = whole.z.max(whole.ratio);
     if clear < SUSPECT_Z || whole.slope * span < floor {
@@ -177,6 +209,6 @@ fn verdict(figure: Figure, samples: &[Point], count: usize, (judged, whole): (&J
     let lasts = [(earlier.slope, whole.slope), (later.slope, whole.slope), (later.slope, earlier.slope)]
         .into_iter()
         .all(|(half, other)| half >= LASTING * other);
-    let certain = clear >= LEAK_Z && whole.low * span >= floor / 2.0;
+    let certain = clear >= LEAK_Z && whole.low * span >= floor / 2.0 && whole.slope * span >= needs.noise * whole.noise;
     if lasts && certain && rose(samples, count) { Verdict::Leak } else { Verdict::Suspect }
 }

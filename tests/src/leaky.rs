@@ -5,6 +5,7 @@
 //! needs no clock. It exits at the end of its input.
 
 mod leak;
+pub mod nights;
 pub mod trial;
 mod wander;
 mod work;

@@ -90,7 +90,9 @@ pub fn run_job(
     let (exit, outcome, boards) = match &result {
         Ok(summary) => {
             let outcome = summary.outcome.name().to_owned();
-            (summary.outcome.exit(shutdown.exit()), outcome, json!(summary.boards))
+            let mut boards = json!(summary.boards);
+            boards["entries"] = summary.entries.into();
+            (summary.outcome.exit(shutdown.exit()), outcome, boards)
         }
         Err(JobError::StoppedWaiting) => {
             (shutdown.exit().unwrap_or(Exit::Terminated), "stopped".to_owned(), Value::Null)

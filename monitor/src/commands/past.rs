@@ -9,16 +9,16 @@ use serde_json::json;
 use super::context::{Context, comma_separated, print, selectors, try_print};
 use crate::cli::{HistoryArguments, ReportArguments, RunsArguments, VerdictArguments};
 use crate::dashboard::write_report;
-use crate::history::{Process, Reader, latest_runs, milliseconds, whole_ms};
-use crate::report;
-use crate::sockets::select;
-use crate::verdict::{Judgement, Verdict};
+use crate::history::{Reader, jobs, latest_runs, milliseconds, whole_ms};
+use crate::report::{self, Judged, Whose};
+use crate::sockets::{Pid, select};
+use crate::verdict::Verdict;
 
 /// Rows into which a time span is divided.
 const SLOTS: u32 = 24;
 
-/// Upper bound of the samples of a process that a verdict looks at: ten days at a purge every 15 minutes.
-const MAX_SAMPLES: u32 = 960;
+/// Upper bound of the samples of a process that a verdict looks at: ten days at a purge every 2 minutes.
+const MAX_SAMPLES: u32 = 7200;
 
 impl Context<'_> {
     fn zone(&self) -> TimeZone {
@@ -49,23 +49,29 @@ impl Context<'_> {
         let file = &self.config.monitor.history;
         let from_ms = since_ms((self.clock)(), asked.since);
         let reader = Reader::open(file)?;
-        let seen = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
+        let processes = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
+        let jobs = jobs(file, &self.config.runtime.dir)?;
+        let seen = processes.into_iter().map(Whose::Process).chain(jobs.into_iter().map(Whose::Job)).collect();
         let named = selectors(&asked.selected);
-        let processes = select(seen, &named, |it| (&it.program, it.pid.into())).map_err(|unknown| {
+        let chosen = select(seen, &named, |it| (it.program(), it.pid().map(Pid::from))).map_err(|unknown| {
             let (unknown, file) = (comma_separated(&unknown), file.display());
             let since = humantime::format_duration(asked.since);
             let hint = "r3e-monitor history shows the recorded programs";
             Failure::new(Exit::Usage, format!("no samples of {unknown} in the last {since} in {file}\nhint: {hint}"))
         })?;
-        let mut rows: Vec<(Process, Vec<Judgement>)> = Vec::new();
-        if let Some(reader) = &reader {
-            for process in processes {
-                let judgements = reader.after_purges(process.id, from_ms, MAX_SAMPLES)?.judgements().collect();
-                rows.push((process, judgements));
-            }
+        let mut rows: Vec<Judged> = Vec::new();
+        for whose in chosen {
+            let judgements = match (&whose, &reader) {
+                (Whose::Job(job), _) => job.judgements().collect(),
+                (Whose::Process(it), Some(reader)) => {
+                    reader.after_purges(it.id, from_ms, MAX_SAMPLES)?.judgements().collect()
+                }
+                (Whose::Process(_), None) => continue,
+            };
+            rows.push((whose, judgements));
         }
         let printed = self.show(|| report::verdicts_json(&rows), || report::verdicts(&rows, asked.since, file))?;
-        let leaks: Vec<String> = rows.iter().filter_map(|(process, judgements)| leaks(process, judgements)).collect();
+        let leaks: Vec<String> = rows.iter().filter_map(leaks).collect();
         if leaks.is_empty() { Ok(printed) } else { Err(Failure::unexpected(format!("leaks: {}", leaks.join("; ")))) }
     }
 
@@ -77,11 +83,11 @@ impl Context<'_> {
     }
 }
 
-/// The process with its leaking figures, if there are any.
-fn leaks(process: &Process, judgements: &[Judgement]) -> Option<String> {
+/// The process or job with its leaking figures, if there are any.
+fn leaks((whose, judgements): &Judged) -> Option<String> {
     let leaks = judgements.iter().filter(|it| it.verdict == Verdict::Leak);
     let figures: Vec<&str> = leaks.map(|it| it.figure.name()).collect();
-    (!figures.is_empty()).then(|| format!("{} ({}): {}", process.program, process.pid, figures.join(", ")))
+    (!figures.is_empty()).then(|| format!("{whose}: {}", figures.join(", ")))
 }
 
 /// Prints all samples as a JSON array, page by page: there may be millions.

@@ -28,7 +28,7 @@ pub(crate) async fn write_report(
         "version": env!("CARGO_PKG_VERSION"),
         "now": now(&replies, now_ms, None),
         "past": past(history, span, now_ms, config.monitor.every)?,
-        "verdicts": verdicts(history, now_ms)?,
+        "verdicts": verdicts(history, &config.runtime.dir, now_ms)?,
         "work": Work::read(config).to_json(),
     });
     fs::write_whole(file, whole(&data).as_bytes())?;

@@ -4,10 +4,14 @@ use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use r3e_common::runtime::exit::Exit;
 use r3e_common::runtime::fs;
 use r3e_common::runtime::fs::FsError;
+use r3e_common::runtime::memory;
 use r3e_common::runtime::run_record::{MAX_BYTES, RunRecord};
 use serde_json::Value;
+
+use crate::verdict::{self, Moment};
 
 /// Upper bound of the records that are read at a time.
 const MAX_RECORDS: usize = 1000;
@@ -35,6 +39,26 @@ pub(crate) struct Run {
     pub(crate) boards: Option<Value>,
     /// Whether it left a record.
     pub(crate) recorded: bool,
+}
+
+impl Run {
+    /// For its verdict. `None` if it did not do its work: it was killed, failed or stopped, or fetched nothing.
+    pub(super) fn judged(&self) -> Option<verdict::Run> {
+        let exit = self.exit_code.and_then(|code| u8::try_from(code).ok()).and_then(Exit::from_code);
+        let boards = |which: &str| self.boards.as_ref().and_then(|it| it[which].as_u64()).unwrap_or(0);
+        let fetched = boards("fetched");
+        if !self.recorded || fetched == 0 || !matches!(exit, Some(Exit::Done | Exit::SomeBoardsFailed)) {
+            return None;
+        }
+        let held = memory::Figures {
+            peak_rss_bytes: self.peak_rss_bytes,
+            rss_bytes: self.rss_bytes,
+            allocated_bytes: self.allocated_bytes,
+            ..memory::Figures::default()
+        };
+        let end = Moment { at_ms: self.ended_ms, figures: verdict::Figures::new(&held, 0) };
+        Some(verdict::Run { end, fetched, entries: boards("entries") })
+    }
 }
 
 fn run(it: RunRecord) -> Result<Run, jiff::Error> {

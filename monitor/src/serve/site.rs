@@ -253,7 +253,9 @@ impl Site {
     async fn verdicts(&self) -> Result<Bytes, String> {
         let now_ms = milliseconds((self.clock)());
         let read = async {
-            self.read(&self.history, move |config| verdicts(&config.monitor.history, now_ms)).await.map(|it| json(&it))
+            self.read(&self.history, move |config| verdicts(&config.monitor.history, &config.runtime.dir, now_ms))
+                .await
+                .map(|it| json(&it))
         };
         self.verdicts.get(read).await
     }

@@ -1,6 +1,7 @@
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of tests")]
 
 use proptest::prelude::*;
+use r3e_common::runtime::memory;
 
 use super::*;
 
@@ -149,7 +150,89 @@ fn a_leak_is_seen_through_work_in_flight() {
     assert!(grown.low <= 24_576.0 && 24_576.0 <= grown.high, "{grown:?}");
 }
 
+const MB: u64 = 1 << 20;
+const MB_OF_GROWTH: f64 = 1_048_576.0;
+const DAY_MS: i64 = 86_400_000;
+
+/// Runs of successive nights: boards fetched, and peak.
+fn runs(nights: impl IntoIterator<Item = (u64, u64)>) -> Vec<Run> {
+    let run = |((fetched, peak_rss_bytes), night): ((u64, u64), i64)| {
+        let held = memory::Figures { peak_rss_bytes, ..memory::Figures::default() };
+        let end = Moment { at_ms: night * DAY_MS, figures: Figures::new(&held, 0) };
+        Run { end, fetched, entries: fetched * 20 }
+    };
+    nights.into_iter().zip(0..).map(run).collect()
+}
+
+fn peaks(nights: impl IntoIterator<Item = (u64, u64)>) -> Judgement {
+    judge_runs(Figure::Peak, &runs(nights))
+}
+
+#[test]
+fn eight_nights_that_each_peak_5_mb_higher_are_a_leak() {
+    let nights = |count: u64| (0..count).map(|n| (16_000, (60 + 5 * n) * MB));
+    assert_eq!(peaks(nights(7)).verdict, Verdict::TooFewSamples);
+    let it = peaks(nights(8));
+    assert_eq!((it.verdict, it.samples), (Verdict::Leak, 8));
+    let (run, hour) = (it.per_cycle.unwrap(), it.per_hour.unwrap());
+    assert!((run.likely - 5.0 * MB_OF_GROWTH).abs() < 1.0 && (hour.likely * 24.0 - run.likely).abs() < 1.0, "{it:?}");
+    let noisy = nights(12).zip(noise(5, 3 * MB)).map(|((fetched, peak), noise)| (fetched, peak + noise));
+    assert_eq!(peaks(noisy).verdict, Verdict::Leak);
+}
+
+#[test]
+fn runs_that_only_vary_are_flat_and_name_what_would_have_been_seen() {
+    let it = peaks(noise(11, 8 * MB).take(20).map(|noise| (16_000, 60 * MB + noise)));
+    assert_eq!(it.verdict, Verdict::Flat);
+    assert!(it.per_cycle.unwrap().visible > 0.0);
+    let step = (0..20).map(|n| (16_000, if n < 9 { 60 * MB } else { 90 * MB }));
+    assert_ne!(peaks(step).verdict, Verdict::Leak);
+}
+
+#[test]
+fn growth_with_the_work_is_no_leak_and_growth_beside_it_is_one() {
+    // 500 boards more each night, of which none, half or all of the memory depends on the work.
+    let sizes = || (0..30).map(|n| 10_000 + 500 * n);
+    for share in [0, 50, 100] {
+        let of = |size: u64| 60 * MB / 100 * (100 - share) + 60 * MB / 100 * share / 10_000 * size;
+        let growing: Vec<(u64, u64)> = sizes().map(|size| (size, of(size))).collect();
+        for end in MIN_RUNS..=30 {
+            assert_ne!(peaks(growing[..end].iter().copied()).verdict, Verdict::Leak, "{share} % growing, {end}");
+            let shrinking = growing[..end].iter().rev().copied();
+            assert_ne!(peaks(shrinking).verdict, Verdict::Leak, "{share} % shrinking, {end}");
+        }
+    }
+    // 20 boards more, and 5 MB.
+    let leaking = (0..12).map(|n| (16_000 + 20 * n, (60 + 5 * n) * MB));
+    assert_eq!(peaks(leaking).verdict, Verdict::Leak);
+}
+
+#[test]
+fn runs_with_other_work_and_unknown_figures_do_not_count() {
+    let mut nights: Vec<(u64, u64)> = (0..8).map(|n| (16_000, (60 + 5 * n) * MB)).collect();
+    for (place, other) in [(0, (16_000, 0)), (3, (0, 20 * MB)), (5, (7_900, 30 * MB)), (8, (32_100, 150 * MB))] {
+        nights.insert(place, other);
+    }
+    let it = peaks(nights.iter().copied());
+    assert_eq!((it.verdict, it.samples), (Verdict::Leak, 8));
+    nights.truncate(8);
+    assert_eq!(peaks(nights).verdict, Verdict::TooFewSamples);
+    assert_eq!(peaks([]).verdict, Verdict::TooFewSamples);
+}
+
 proptest! {
+    #[test]
+    fn no_runs_are_too_strange(
+        nights in prop::collection::vec((any::<i64>(), any::<u64>(), any::<u64>(), any::<u64>()), 0..80),
+    ) {
+        let run = |(at_ms, peak_rss_bytes, fetched, entries)| {
+            let held = memory::Figures { peak_rss_bytes, ..memory::Figures::default() };
+            Run { end: Moment { at_ms, figures: Figures::new(&held, 0) }, fetched, entries }
+        };
+        let it = judge_runs(Figure::Peak, &nights.into_iter().map(run).collect::<Vec<_>>());
+        prop_assert_eq!(it.per_cycle.is_none(), it.verdict == Verdict::TooFewSamples);
+    }
+
     #[test]
     fn no_series_is_too_strange(
         points in prop::collection::vec((any::<i64>(), any::<u64>()), 0..300),

@@ -37,6 +37,8 @@ pub(super) struct Trend {
     pub(super) z: f64,
     /// The slope in standard deviations, by the residuals.
     pub(super) ratio: f64,
+    /// The standard deviation of the residuals, corrected for short series.
+    pub(super) noise: f64,
 }
 
 impl Trend {
@@ -65,14 +67,16 @@ impl Trend {
         let deviation = (variance(spots) * widening).sqrt();
         let z = if deviation > 0.0 { (sum - sign(sum)) / deviation } else { 0.0 };
         let (mut low, mut high) = interval(&slopes, INTERVAL_Z * deviation);
-        let beside = residual_deviation(spots, slope, widening);
+        let spread = spread(spots, slope);
+        let beside = slope_deviation(spots, spread * widening.sqrt());
+        let noise = spread * short(spots.len());
         // With a large variance the ranks reach the ends of the list, where a few outliers decide.
         if beside > 0.0 {
             low = low.max(slope - INTERVAL_Z * beside);
             high = high.min(slope + INTERVAL_Z * beside);
         }
         let ratio = if beside > 0.0 { slope / beside } else { sign(slope) * CERTAIN };
-        Some(Self { slope, low, high, z, ratio })
+        Some(Self { slope, low, high, z, ratio, noise })
     }
 
     /// The smallest slope that would have been seen in this noise at a threshold of `z`.
@@ -113,21 +117,30 @@ fn variance(spots: &[Spot]) -> f64 {
     (part(values.len()) - ties) / 18.0
 }
 
-/// The standard deviation of the slope, by the residuals. The Mann-Kendall test cannot show a clear trend: its sum is bounded, and even
-/// tiny correlated residuals inflate its variance.
-fn residual_deviation(spots: &[Spot], slope: f64, widening: f64) -> f64 {
-    let absolute = |middle: f64| move |it: f64| (it - middle).abs();
-    let sorted = |values: Vec<f64>| {
-        let mut values = values;
+/// The standard deviation of the residuals.
+fn spread(spots: &[Spot], slope: f64) -> f64 {
+    let sorted = |mut values: Vec<f64>| {
         values.sort_unstable_by(f64::total_cmp);
         values
     };
     let left = sorted(spots.iter().map(|it| it.1 - slope * it.0).collect());
     let middle = median(&left);
-    let spread = SPREAD * median(&sorted(left.into_iter().map(absolute(middle)).collect()));
+    SPREAD * median(&sorted(left.into_iter().map(|it| (it - middle).abs()).collect()))
+}
+
+/// The factor by which short series look less spread than they are: for the bias of the median absolute deviation, two fitted
+/// parameters, and Student's distribution together (1.6 for eight points, 1.08 for forty).
+fn short(points: usize) -> f64 {
+    let count = amount(points as u64);
+    count / (count - 3.0).max(1.0)
+}
+
+/// The standard deviation of the slope, by that of the residuals. The Mann-Kendall test cannot show a clear trend: its sum is bounded,
+/// and even tiny correlated residuals inflate its variance.
+fn slope_deviation(spots: &[Spot], noise: f64) -> f64 {
     let center = spots.iter().map(|it| it.0).sum::<f64>() / amount(spots.len() as u64);
     let squares: f64 = spots.iter().map(|it| (it.0 - center).powi(2)).sum();
-    spread * (widening / squares).sqrt()
+    noise / squares.sqrt()
 }
 
 /// The factor by which autocorrelation inflates the variance, at least 1.

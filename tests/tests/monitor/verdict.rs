@@ -1,17 +1,21 @@
 //! Leak or noise, on processes that really leak and on clean ones: by the function, measured as the watch does it; and by the
-//! watch itself and `verdict`.
+//! watch itself and `verdict`. Likewise on the records of jobs.
 
+use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use r3e_common::runtime::control::Stats;
 use r3e_monitor::verdict::{Figure, Figures, Moment, Verdict, WARM_UP, judge};
-use r3e_tests::harness::{Event, Leaky, Place, events_with, until};
+use r3e_tests::harness::{Event, Invocation, Leaky, Place, events_with, simulated, until};
 use r3e_tests::leaky::Kind;
 use r3e_tests::leaky::trial::{Background, Trial};
+use r3e_tests::sim::SimOptions;
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::place::{count, history, is_watching, log, logged, monitor};
+use crate::http::Server;
+use crate::place::{busy_watch, count, history, is_watching, log, logged, monitor, stopped, waiting};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_r3e-leaky");
 
@@ -136,4 +140,116 @@ fn without_samples_the_verdict_says_so() {
     );
     let _unknown = monitor(&place, &["verdict", "loder"]).run().with_code(2).naming(&["loder", "1day"]);
     let _wrong = monitor(&place, &["verdict", "--since", "2"]).run().with_code(2).naming(&["--since"]);
+}
+
+/// Two and a half hours at default settings, if all periods are divided by 200: 45 seconds.
+#[test]
+fn daemons_have_their_verdict_within_two_and_a_half_hours() {
+    let place = Place::new();
+    let at_scale = |it: Invocation| it.set("memory.purge_every", "600ms").set("monitor.every", "50ms");
+    let watch = logged(at_scale(monitor(&place, &["watch"])));
+    until("it is at work", || is_watching(&place));
+    let server = Server::start(&place);
+    let scheduler = Invocation::new("r3e-scheduler", &place.path(""))
+        .set("runtime.dir", &place.path("run").to_string_lossy())
+        .set("schedule.load_at_start", "false")
+        .stderr_to(place.path("scheduler-log"));
+    let scheduler = at_scale(scheduler).spawn();
+    let words = ["--leak", "bytes", "--per-cycle", "16384"].map(str::to_owned);
+    let mut leaking = Leaky::start(Path::new(PROGRAM), &place.path("run"), &words).unwrap();
+
+    // 75 purges of 2 minutes.
+    watched(&place, &mut leaking, 75);
+    let verdicts = monitor(&place, &["verdict", "--json"]).run().with_code(1).json();
+    for it in verdicts.as_array().unwrap() {
+        let hour = &it["per_hour"];
+        assert!(hour["likely"].is_f64() && hour["visible"].as_f64() > Some(0.0), "{it}");
+        let is_leaking =
+            it["pid"] == leaking.pid() && ["allocated", "resident"].iter().any(|name| it["figure"] == *name);
+        assert!(is_leaking || it["verdict"] == "flat", "{it}");
+    }
+    assert_eq!(of(&verdicts, &leaking, "allocated")["verdict"], "leak");
+    let daemons: Vec<_> = verdicts.as_array().unwrap().iter().filter(|it| it["figure"] == "allocated").collect();
+    assert_eq!(daemons.len(), 4, "{daemons:?}");
+    server.stop();
+    stopped(scheduler);
+    stopped(watch);
+}
+
+/// Rewrites the records: the n-th run ended n days later than the first, and `change` is made to it.
+fn rewrite(place: &Place, change: impl Fn(u64, &mut Value)) {
+    let mut paths: Vec<_> = fs::read_dir(place.path("run/runs")).unwrap().map(|it| it.unwrap().path()).collect();
+    paths.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    for (path, night) in paths.iter().zip(0..) {
+        let mut record: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let ended = SystemTime::now() - Duration::from_hours(24 * (60 - night));
+        record["ended_at"] = humantime::format_rfc3339_millis(ended).to_string().into();
+        record["pid"] = (1000 + night).into();
+        change(night, &mut record);
+        fs::write(path, record.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn jobs_are_judged_by_their_last_runs() {
+    let (sim, place) = simulated(8, 8, SimOptions { entries: 3000, drivers: 500, ..SimOptions::default() });
+    let boards: Vec<_> = sim.world().catalog().combinations().collect();
+    let night = |number: usize| {
+        for board in boards.iter().skip(number).step_by(3) {
+            sim.change_board(*board).unwrap();
+        }
+        let refresher = place.refresher(&sim.base_url(), &["full"]);
+        let _ended = refresher.set("runtime.dir", &place.path("run").to_string_lossy()).run().with_code(0);
+    };
+    let asked = || monitor(&place, &["verdict", "--json", "refresher"]).run();
+    let peak =
+        |verdicts: &Value| verdicts.as_array().unwrap().iter().find(|it| it["figure"] == "peak").unwrap().clone();
+
+    (0..7).for_each(night);
+    assert_eq!(peak(&asked().with_code(0).json())["verdict"], "too few samples");
+    night(7);
+    rewrite(&place, |_, _| {});
+    let clean = asked().with_code(0).json();
+    println!("{clean}");
+    assert_eq!(clean.as_array().unwrap().len(), 3);
+    for it in clean.as_array().unwrap() {
+        assert_eq!((&it["verdict"], &it["samples"], &it["pid"]), (&"flat".into(), &8.into(), &Value::Null), "{it}");
+    }
+
+    // Each night peaks 5 MB higher.
+    rewrite(&place, |night, record| {
+        let peak = record["peak_rss_bytes"].as_u64().unwrap();
+        record["peak_rss_bytes"] = (peak + night * (5 << 20)).into();
+    });
+    let is_leak = || {
+        let found = asked().with_code(1);
+        let found = found.naming(&["r3e-refresher", "peak"]).json();
+        assert_eq!((&peak(&found)["verdict"], &peak(&found)["samples"]), (&"leak".into(), &8.into()), "{found}");
+        let grown = peak(&found)["per_cycle"]["likely"].as_f64().unwrap() / f64::from(1 << 20);
+        assert!((3.5..6.5).contains(&grown), "{found}");
+    };
+    is_leak();
+    // Neither do runs that did not do their work hide it, nor is it in the records alone.
+    for (number, (code, fetched)) in [(137, 64), (69, 64), (0, 0), (0, 9)].into_iter().enumerate() {
+        let record = json!({
+            "program": "r3e-refresher", "pid": 2000 + number, "version": "0.1.0", "doing": clean[0]["doing"],
+            "started_at": "2026-01-01T04:00:00Z", "ended_at": "2026-01-01T04:01:00Z", "seconds": 60.0, "outcome": "?",
+            "exit_code": code, "peak_rss_bytes": 1 << 30, "rss_bytes": 1, "allocated_bytes": 1, "boards": {"fetched": fetched},
+        });
+        fs::write(place.path(&format!("run/runs/r3e-refresher-{number}-1.json")), record.to_string()).unwrap();
+    }
+    is_leak();
+    let watch = logged(busy_watch(&place));
+    until("the records are in the history", || waiting(&place) == 0);
+    is_leak();
+    let server = Server::start(&place);
+    let verdicts = server.json("/api/verdicts");
+    let job = verdicts.as_array().unwrap().iter().find(|it| it["program"] == "r3e-refresher").unwrap();
+    assert_eq!((&job["verdict"], &job["doing"]), (&"leak".into(), &clean[0]["doing"]), "{job}");
+    let table = monitor(&place, &["verdict"]).run().with_code(1).stdout;
+    for part in ["DOING", "PER RUN", clean[0]["doing"].as_str().unwrap(), "PER HOUR", "r3e-monitor"] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+    server.stop();
+    stopped(watch);
 }

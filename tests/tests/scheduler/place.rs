@@ -166,3 +166,61 @@ pub(crate) fn working_in(folder: &Path) -> Vec<u32> {
     // One that is gone, or a kernel thread, has none.
     processes.filter(|pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|it| it == folder)).collect()
 }
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resources {
+    anonymous_kb: u64,
+    threads: u64,
+    live: u64,
+    tasks: u64,
+    pub(crate) fds: usize,
+    children: usize,
+}
+
+impl Resources {
+    /// Checks that nothing was left since.
+    #[track_caller]
+    pub(crate) fn is_no_more_than(&self, before: &Self) {
+        let equal = |held: &Self| (held.threads, held.tasks, held.fds, held.children);
+        assert_eq!(equal(self), equal(before), "threads, tasks, descriptors, children");
+        assert_eq!(self.children, 0);
+        // The allocator's own tables fill up page by page; a job's worth of anything would be more than these after many more.
+        assert!(self.live <= before.live + (32 << 10), "{before:?} {self:?}");
+        assert!(self.anonymous_kb <= before.anonymous_kb + 128, "{before:?} {self:?}");
+    }
+}
+
+/// What the scheduler holds, after a purge.
+pub(crate) fn resources(place: &Place, pid: u32) -> Resources {
+    let monitor = |arguments: &[&str]| {
+        let monitor = Invocation::new("r3e-monitor", &place.path(""));
+        monitor.set("runtime.dir", &place.path("run").to_string_lossy()).arguments(arguments).run().with_code(0).json()
+    };
+    monitor(&["--json", "purge", "scheduler"]);
+    let stats = monitor(&["--json", "stats", "scheduler"])[0].clone();
+    let threads = || figure(pid, "Threads");
+    until("the threads of the purge have ended", || threads() <= 5);
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    Resources {
+        anonymous_kb: figure(pid, "RssAnon"),
+        threads: threads(),
+        // What the caches of its threads hold is free, and bounded.
+        live: stats["allocated_bytes"].as_u64().unwrap() - stats["thread_cache_bytes"].as_u64().unwrap(),
+        tasks: stats["tasks"].as_u64().unwrap(),
+        fds: fds(pid),
+        children: children.split_whitespace().count(),
+    }
+}
+
+/// How many descriptors a process has open.
+pub(crate) fn fds(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// A figure of a process, from the kernel.
+pub(crate) fn figure(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
+}

@@ -182,7 +182,7 @@ settings! {
         /// `MEMORY_LIMIT_MB`, which the packaged services set, takes precedence over the file.
         limit_mb: Option<u32> = optional(number(1..=1 << 20)), unset("no limit", 192);
         /// How often a running program returns unused memory to the system.
-        purge_every: Duration = duration(), "15m";
+        purge_every: Duration = duration(), "2m";
         /// Heap profiling, for `r3e-monitor heap`. `on` samples from the start, `ready` can be switched on while the program
         /// runs. Costs 0.6 MB unless `off`.
         profile: Profiling = choice(&Profiling::ALL), "off";
