@@ -4,4 +4,5 @@ pub mod harness;
 pub mod leaky;
 pub mod programs;
 pub mod sim;
+#[cfg(feature = "soak")]
 pub mod soak;
