@@ -1,8 +1,8 @@
 //! The soak behind `cargo soak`: the whole system for hundreds of nights of a second or two, and a verdict on whether anything
 //! grows or gets lost.
 //!
-//! [`system`] is the installation, [`nights`] and [`disorder`] are what happens to it, [`readers`] who uses it meanwhile;
-//! [`measure`] takes the figures, [`ledger`] keeps them, [`judgement`] and [`publication`] judge.
+//! `system` is the installation, `nights` and `disorder` are what happens to it, `readers` who uses it meanwhile;
+//! `measure` takes the figures, `ledger` keeps them, `judgement` and `publication` judge.
 
 mod disk;
 mod disorder;

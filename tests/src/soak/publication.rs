@@ -97,7 +97,7 @@ fn indexes(cache: &Path) -> BTreeMap<String, Vec<u8>> {
 fn without_time(mut text: Vec<u8>) -> Vec<u8> {
     const KEY: &[u8] = br#","updated_at":""#;
     if let Some(begin) = text.windows(KEY.len()).rposition(|it| it == KEY)
-        && let Some(time) = text[begin + KEY.len()..].strip_suffix(b"\"}")
+        && let Some(time) = text[begin + KEY.len()..].trim_ascii_end().strip_suffix(b"\"}")
         && !time.contains(&b'"')
     {
         text.truncate(begin);
@@ -112,7 +112,9 @@ mod tests {
     #[test]
     fn only_the_time_at_the_end_is_ignored() {
         let without = |text: &str| String::from_utf8(without_time(text.into())).unwrap();
-        assert_eq!(without(r#"{"a":1,"updated_at":"2026-11-26T17:10:16Z"}"#), r#"{"a":1"#);
+        for end in ["", "\n"] {
+            assert_eq!(without(&format!("{{\"a\":1,\"updated_at\":\"2026-11-26T17:10:16Z\"}}{end}")), "{\"a\":1");
+        }
         for whole in [r#"{"a":1}"#, r#"{"a":[{"b":1,"updated_at":"x"}],"c":"d"}"#] {
             assert_eq!(without(whole), whole);
         }
