@@ -34,6 +34,25 @@ pub fn program(name: &str) -> io::Result<PathBuf> {
     Ok(program)
 }
 
+/// Builds programs that `arguments` of cargo select, beside this one or in a folder beside it, and returns their folder.
+///
+/// # Errors
+/// If cargo fails.
+pub fn build(arguments: &[&str], apart: Option<&str>) -> io::Result<PathBuf> {
+    let this = env::current_exe()?;
+    let target = this.parent().and_then(Path::parent);
+    let target = target.ok_or_else(|| io::Error::other(format!("{}: no target folder", this.display())))?;
+    let target = apart.map_or_else(|| target.to_owned(), |folder| target.join(folder));
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--release", "--quiet", "--target-dir"]).arg(&target).args(arguments);
+    let status = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).status();
+    let status = status.map_err(|error| io::Error::new(error.kind(), format!("cannot run cargo: {error}")))?;
+    if !status.success() {
+        return Err(io::Error::other(format!("{BUILD} {}: {status}", arguments.join(" "))));
+    }
+    Ok(target.join("release"))
+}
+
 /// Compares a program with the sources in cargo's record of them, which is beside it.
 fn check(program: &Path) -> Result<(), String> {
     let built = written(program)?;

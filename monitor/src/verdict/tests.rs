@@ -191,7 +191,7 @@ fn runs_that_only_vary_are_flat_and_name_what_would_have_been_seen() {
 
 #[test]
 fn growth_with_the_work_is_no_leak_and_growth_beside_it_is_one() {
-    // 500 boards more each night, of which none, half or all of the memory depends on the work.
+    // Each night has 500 more boards. None, half, or all of the memory depends on their number.
     let sizes = || (0..30).map(|n| 10_000 + 500 * n);
     for share in [0, 50, 100] {
         let of = |size: u64| 60 * MB / 100 * (100 - share) + 60 * MB / 100 * share / 10_000 * size;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStderr, ExitCode, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -37,7 +37,8 @@ struct Arguments {
 
 impl Arguments {
     fn program(&self, name: &str) -> anyhow::Result<PathBuf> {
-        self.programs.as_ref().map_or_else(|| build(name), |folder| Ok(folder.join(name)))
+        let folder = self.programs.clone().map_or_else(|| programs::build(&["--bin", name], None), Ok)?;
+        Ok(folder.join(name))
     }
 }
 
@@ -152,22 +153,6 @@ impl Drop for Server {
         // It has ended already, unless something failed.
         let _ended = self.0.kill().and_then(|()| self.0.wait());
     }
-}
-
-/// Builds a program beside this one, and returns its path.
-fn build(name: &str) -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let target =
-        this.parent().and_then(Path::parent).with_context(|| format!("{}: no target folder", this.display()))?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--bin", name, "--target-dir"])
-        .arg(target)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status()
-        .context("cannot run cargo")?;
-    ensure!(status.success(), "cargo build --release --bin {name}: {status}");
-    Ok(target.join("release").join(name))
 }
 
 /// Runs the loader in `folder`, with its progress and its summary on this terminal.

@@ -71,7 +71,7 @@ impl Nights {
     /// Runs a process for each night, and returns how many boards it had and its figures at the end.
     ///
     /// # Errors
-    /// If a process does not do as it is told.
+    /// If a process does not respond as expected.
     pub fn run(&self, program: &Path, runtime_dir: &Path, count: usize) -> io::Result<Vec<(usize, Stats)>> {
         let mut random = Rng::with_seed(self.seed);
         let night = |night: usize| {

@@ -83,7 +83,7 @@ impl Trial {
     /// since 1970.
     ///
     /// # Errors
-    /// When the process does not do as it is told.
+    /// If the process does not respond as expected.
     pub fn run(&self, program: &Path, runtime_dir: &Path, cycles: usize) -> io::Result<Vec<(i64, Stats)>> {
         let mut arguments = self.background.arguments(self.seed);
         let words =

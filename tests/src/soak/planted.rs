@@ -1,12 +1,10 @@
 //! Leaks on purpose, which the soak must find: builds programs that have one.
 
-use std::ffi::OsString;
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::{fmt, io};
 
-use anyhow::{Context as _, ensure};
+use crate::programs;
 
 /// The programs of an installation.
 pub(super) const PROGRAMS: [&str; 4] = ["r3e-scheduler", "r3e-monitor", "r3e-loader", "r3e-refresher"];
@@ -71,22 +69,12 @@ impl FromStr for Plant {
 ///
 /// # Errors
 /// If cargo fails.
-pub(super) fn build(plant: Option<&Plant>) -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let target =
-        this.parent().and_then(Path::parent).with_context(|| format!("{}: no target folder", this.display()))?;
-    let target = if plant.is_some() { target.join("planted") } else { target.to_owned() };
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut arguments: Vec<OsString> = ["build", "--release", "--quiet", "--target-dir"].map(Into::into).into();
-    arguments.push(target.clone().into());
-    arguments.extend(PROGRAMS.into_iter().flat_map(|it| ["--package", it]).map(Into::into));
+pub(super) fn build(plant: Option<&Plant>) -> io::Result<PathBuf> {
+    let mut arguments: Vec<&str> = PROGRAMS.into_iter().flat_map(|it| ["--package", it]).collect();
     if plant.is_some() {
-        arguments.extend(["--features", "r3e-common/planted-leaks"].map(Into::into));
+        arguments.extend(["--features", "r3e-common/planted-leaks"]);
     }
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let status = Command::new(cargo).args(&arguments).current_dir(folder).status().context("cannot run cargo")?;
-    ensure!(status.success(), "cargo build: {status}");
-    Ok(target.join("release"))
+    programs::build(&arguments, plant.map(|_| "planted"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use anyhow::ensure;
@@ -11,7 +11,7 @@ use anyhow::ensure;
 use super::folder::Folder;
 use super::losses::Losses;
 use super::system::Programs;
-use crate::harness::{board_files, gunzip};
+use crate::harness::{board_files, gunzip, snapshot};
 
 /// The drivers' metadata, in a cache.
 const METADATA: &str = "index/metadata";
@@ -58,7 +58,7 @@ pub(super) fn compare(folder: &Folder, programs: &Programs, losses: &Losses) -> 
     let [ours, new] = [&folder.cache(), &fresh].map(|it| indexes(it));
     for file in ours.keys().chain(new.keys().filter(|it| !ours.contains_key(*it))) {
         if ours.get(file) != new.get(file) {
-            differ(format!("{file} differs from one that is made anew"));
+            differ(format!("{} differs from one that is made anew", file.display()));
         }
     }
     compared.files = ours.len();
@@ -73,21 +73,14 @@ fn load(folder: &Folder, programs: &Programs, cache: &Path, arguments: &[&str]) 
 }
 
 /// The published files except boards and status, decompressed.
-fn indexes(cache: &Path) -> BTreeMap<String, Vec<u8>> {
+fn indexes(cache: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
-    let mut waiting = vec![cache.to_owned()];
-    while let Some(folder) = waiting.pop() {
-        for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|it| it.path()) {
-            let name = path.strip_prefix(cache).unwrap_or(&path).to_string_lossy().into_owned();
-            let is_other = name.starts_with('.') || name.contains("/.") || name.starts_with("track");
-            if is_other || name == "status.json" {
-            } else if path.is_dir() {
-                waiting.push(path);
-            } else if let Ok(bytes) = fs::read(&path) {
-                let is_compressed = path.extension().is_some_and(|it| it == "gz");
-                let text = if is_compressed { gunzip(&bytes, &path) } else { bytes };
-                files.insert(name, without_time(text));
-            }
+    for (path, (bytes, _)) in snapshot(cache) {
+        let name = path.strip_prefix(cache).unwrap_or(&path);
+        if !name.to_string_lossy().starts_with("track") {
+            let is_compressed = path.extension().is_some_and(|it| it == "gz");
+            let text = if is_compressed { gunzip(&bytes, &path) } else { bytes };
+            files.insert(name.to_owned(), without_time(text));
         }
     }
     files
