@@ -58,38 +58,48 @@ pub(crate) fn growth(figure: Figure, amount: f64) -> String {
 
 /// `verdict`: judgements of processes by the samples of the last `since` in `file`, and of jobs by their last runs.
 pub(crate) fn verdicts(rows: &[Judged], since: Duration, file: &Path) -> String {
-    let mut processes =
-        Table::new("PROGRAM, >PID, FIGURE, VERDICT, >SAMPLES, >PER HOUR, >AT LEAST, >AT MOST, >VISIBLE FROM");
-    let mut jobs = Table::new("PROGRAM, DOING, FIGURE, VERDICT, >RUNS, >PER RUN, >AT LEAST, >AT MOST, >VISIBLE FROM");
-    let (mut any_process, mut any_job) = (false, false);
-    let mut too_few = [false; 2];
-    for (whose, judgements) in rows {
+    let processes = rows.iter().filter_map(|(whose, judgements)| match whose {
+        Whose::Process(of) => Some((of.program.as_str(), of.pid.to_string(), judgements.as_slice())),
+        Whose::Job(_) => None,
+    });
+    let jobs = rows.iter().filter_map(|(whose, judgements)| match whose {
+        Whose::Process(_) => None,
+        Whose::Job(of) => Some((of.program.as_str(), of.doing.clone(), judgements.as_slice())),
+    });
+    let processes = table(
+        Table::new("PROGRAM, >PID, FIGURE, VERDICT, >SAMPLES, >PER HOUR, >AT LEAST, >AT MOST, >VISIBLE FROM"),
+        |it| it.per_hour,
+        &format!("only samples after a purge count, without the first {WARM_UP} of a process"),
+        processes,
+    );
+    let jobs = table(
+        Table::new("PROGRAM, DOING, FIGURE, VERDICT, >RUNS, >PER RUN, >AT LEAST, >AT MOST, >VISIBLE FROM"),
+        |it| it.per_cycle,
+        &format!("a job needs {MIN_RUNS} runs that fetched about as many boards; r3e-monitor runs shows them"),
+        jobs,
+    );
+    let processes = processes.unwrap_or_else(|| no_samples(since, file));
+    jobs.map_or_else(|| processes.clone(), |jobs| format!("{processes}\n{jobs}"))
+}
+
+/// A row for each judgement, and a note if one of them lacks samples. `None` without rows.
+fn table<'a>(
+    mut table: Table,
+    growing: impl Fn(&Judgement) -> Option<Growth>,
+    too_few: &str,
+    rows: impl Iterator<Item = (&'a str, String, &'a [Judgement])>,
+) -> Option<String> {
+    let mut judged = Vec::new();
+    for (program, whose, judgements) in rows {
         for it in judgements {
-            let is_too_few = it.verdict == Verdict::TooFewSamples;
-            match whose {
-                Whose::Process(of) => {
-                    any_process = true;
-                    too_few[0] |= is_too_few;
-                    processes.row(row(&of.program, of.pid.to_string(), it, it.per_hour));
-                }
-                Whose::Job(of) => {
-                    any_job = true;
-                    too_few[1] |= is_too_few;
-                    jobs.row(row(&of.program, of.doing.clone(), it, it.per_cycle));
-                }
-            }
+            table.row(row(program, whose.clone(), it, growing(it)));
+            judged.push(it.verdict);
         }
     }
-    if too_few[0] {
-        processes.note(format!("only samples after a purge count, without the first {WARM_UP} of a process"));
+    if judged.contains(&Verdict::TooFewSamples) {
+        table.note(too_few.to_owned());
     }
-    if too_few[1] {
-        jobs.note(format!(
-            "a job needs {MIN_RUNS} runs that fetched about as many boards; r3e-monitor runs shows them"
-        ));
-    }
-    let processes = if any_process { processes.to_string() } else { no_samples(since, file) };
-    if any_job { format!("{processes}\n{jobs}") } else { processes }
+    (!judged.is_empty()).then(|| table.to_string())
 }
 
 fn row(program: &str, whose: String, it: &Judgement, growing: Option<Growth>) -> Vec<String> {

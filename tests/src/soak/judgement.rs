@@ -15,6 +15,8 @@ pub(super) struct Row {
     pub(super) resource: &'static str,
     /// What was measured.
     pub(super) series: Series,
+    /// The points that were judged.
+    pub(super) judged: Vec<Point>,
     /// The verdict.
     pub(super) verdict: Outcome,
     /// Growth per cycle, or per run in the order of the size of the work. `None` if there are too few points, or with a limit.
@@ -59,24 +61,8 @@ impl Row {
     /// The first and the last value that were judged.
     #[must_use]
     pub(super) fn ends(&self) -> (u64, u64) {
-        let judged = judged(&self.series);
         let value = |point: Option<&Point>| point.map_or(0, |it| it.value);
-        (value(judged.first()), value(judged.last()))
-    }
-
-    /// How many points were judged.
-    #[must_use]
-    pub(super) fn judged(&self) -> usize {
-        judged(&self.series).len()
-    }
-}
-
-/// The points that are judged.
-fn judged(series: &Series) -> Vec<Point> {
-    match series.test {
-        Test::Growth(_) => series.present().iter().skip(WARM_UP).copied().collect(),
-        Test::NightToNight(_) | Test::Limit(_) => series.points.clone(),
-        Test::WithWork(_) => by_work(&series.points),
+        (value(self.judged.first()), value(self.judged.last()))
     }
 }
 
@@ -87,25 +73,30 @@ pub(super) fn rows(ledger: &Ledger) -> Vec<Row> {
 }
 
 fn row(process: &str, resource: &'static str, series: &Series) -> Row {
-    let (figure, points, earlier) = match series.test {
-        Test::Growth(figure) => (figure, series.present(), 0),
-        Test::NightToNight(figure) => (figure, &*series.points, WARM_UP),
-        Test::WithWork(figure) => (figure, &*by_work(&series.points), WARM_UP),
+    let judged = match series.test {
+        Test::Growth(_) => series.present().iter().skip(WARM_UP).copied().collect(),
+        Test::NightToNight(_) | Test::Limit(_) => series.points.clone(),
+        Test::WithWork(_) => by_work(&series.points),
+    };
+    let (verdict, growth) = match series.test {
         Test::Limit(most) => {
-            let is_above = series.points.iter().any(|it| it.value > most);
-            let verdict = if is_above { Outcome::AboveLimit } else { Outcome::Flat };
-            return Row { process: process.to_owned(), resource, series: series.clone(), verdict, growth: None };
+            let is_above = judged.iter().any(|it| it.value > most);
+            (if is_above { Outcome::AboveLimit } else { Outcome::Flat }, None)
+        }
+        Test::Growth(figure) | Test::NightToNight(figure) | Test::WithWork(figure) => {
+            // Their warm-up is over, or they need none.
+            let judgement = judge(figure, &judged, WARM_UP);
+            let verdict = match (judgement.verdict, series.test) {
+                (Verdict::TooFewSamples, _) => Outcome::TooFew,
+                (Verdict::Flat, _) => Outcome::Flat,
+                // What a verdict waits for is whether growth lasts, which has no meaning in the order of the size of the work.
+                (Verdict::Leak, _) | (Verdict::Suspect, Test::WithWork(_)) => Outcome::Grows,
+                (Verdict::Suspect, _) => Outcome::Suspect,
+            };
+            (verdict, judgement.per_cycle)
         }
     };
-    let judgement = judge(figure, points, earlier);
-    let verdict = match (judgement.verdict, series.test) {
-        (Verdict::TooFewSamples, _) => Outcome::TooFew,
-        (Verdict::Flat, _) => Outcome::Flat,
-        // What a verdict waits for is whether growth lasts, which has no meaning in the order of the size of the work.
-        (Verdict::Leak, _) | (Verdict::Suspect, Test::WithWork(_)) => Outcome::Grows,
-        (Verdict::Suspect, _) => Outcome::Suspect,
-    };
-    Row { process: process.to_owned(), resource, series: series.clone(), verdict, growth: judgement.per_cycle }
+    Row { process: process.to_owned(), resource, series: series.clone(), judged, verdict, growth }
 }
 
 /// One point for each size of the work, the median, in their order: what is left by each piece of work shows as growth.

@@ -86,7 +86,7 @@ fn line(page: &mut String, row: &Row) {
         "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{likely}<td>{interval}<td>{visible}<td class=\"{}\">{}</tr>",
         escaped(&row.process),
         row.resource,
-        row.judged(),
+        row.judged.len(),
         value(row, first),
         value(row, last),
         class(row),

@@ -117,7 +117,7 @@ pub(super) fn verdicts(rows: &[Row]) -> String {
             "{:<40} {:<28} {:>6} {:>10} {:>10} {likely:>10} {interval:>21} {visible:>10}  {}",
             row.process,
             row.resource,
-            row.judged(),
+            row.judged.len(),
             value(first),
             value(last),
             row.verdict,
