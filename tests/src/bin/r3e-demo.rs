@@ -30,7 +30,7 @@ struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
 
-    /// Where to load to; its content is removed first [default: target/demo]
+    /// Folder to load into; its contents are removed first [default: target/demo]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
