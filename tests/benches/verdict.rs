@@ -213,7 +213,7 @@ fn found(moments: &[Moment]) -> BTreeMap<Figure, usize> {
 
 fn found_by_steps(moments: &[Moment], step: usize) -> BTreeMap<Figure, usize> {
     let mut found = BTreeMap::new();
-    for figure in Figure::ALL {
+    for figure in Figure::OF_PROCESSES {
         let points: Vec<_> = moments.iter().map(|it| it.point(figure)).collect();
         let leak = |end: &usize| verdict::judge(figure, &points[..*end], 0).verdict == Verdict::Leak;
         if let Some(end) = (verdict::WARM_UP..=points.len()).step_by(step).find(leak) {
@@ -400,7 +400,8 @@ fn to_text(measured: &[Measured]) -> String {
     let mut text = String::new();
     for (number, moments) in measured {
         for moment in moments {
-            let figures: Vec<String> = Figure::ALL.iter().map(|it| moment.figures.of(*it).to_string()).collect();
+            let figures: Vec<String> =
+                Figure::OF_PROCESSES.iter().map(|it| moment.figures.of(*it).to_string()).collect();
             // Writing to a text cannot fail.
             let _written = writeln!(text, "{number} {} {}", moment.at_ms, figures.join(" "));
         }

@@ -14,12 +14,12 @@ use crate::verdict::{Figure, Growth, Judgement, MIN_RUNS, Verdict, WARM_UP};
 
 /// What is judged.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Whose {
+pub(crate) enum Subject {
     Process(Process),
     Job(Job),
 }
 
-impl Whose {
+impl Subject {
     pub(crate) fn program(&self) -> &str {
         match self {
             Self::Process(it) => &it.program,
@@ -36,7 +36,7 @@ impl Whose {
 }
 
 /// `r3e-scheduler (4711)`, `r3e-loader (loading)`.
-impl fmt::Display for Whose {
+impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(it) => write!(f, "{} ({})", it.program, it.pid),
@@ -46,7 +46,7 @@ impl fmt::Display for Whose {
 }
 
 /// Judgements, one for each figure.
-pub(crate) type Judged = (Whose, Vec<Judgement>);
+pub(crate) type Judged = (Subject, Vec<Judgement>);
 
 /// Growth of a figure, with its sign.
 pub(crate) fn growth(figure: Figure, amount: f64) -> String {
@@ -58,13 +58,13 @@ pub(crate) fn growth(figure: Figure, amount: f64) -> String {
 
 /// `verdict`: judgements of processes by the samples of the last `since` in `file`, and of jobs by their last runs.
 pub(crate) fn verdicts(rows: &[Judged], since: Duration, file: &Path) -> String {
-    let processes = rows.iter().filter_map(|(whose, judgements)| match whose {
-        Whose::Process(of) => Some((of.program.as_str(), of.pid.to_string(), judgements.as_slice())),
-        Whose::Job(_) => None,
+    let processes = rows.iter().filter_map(|(subject, judgements)| match subject {
+        Subject::Process(of) => Some((of.program.as_str(), of.pid.to_string(), judgements.as_slice())),
+        Subject::Job(_) => None,
     });
-    let jobs = rows.iter().filter_map(|(whose, judgements)| match whose {
-        Whose::Process(_) => None,
-        Whose::Job(of) => Some((of.program.as_str(), of.doing.clone(), judgements.as_slice())),
+    let jobs = rows.iter().filter_map(|(subject, judgements)| match subject {
+        Subject::Process(_) => None,
+        Subject::Job(of) => Some((of.program.as_str(), of.doing.clone(), judgements.as_slice())),
     });
     let processes = table(
         Table::new("PROGRAM, >PID, FIGURE, VERDICT, >SAMPLES, >PER HOUR, >AT LEAST, >AT MOST, >VISIBLE FROM"),
@@ -78,8 +78,11 @@ pub(crate) fn verdicts(rows: &[Judged], since: Duration, file: &Path) -> String 
         &format!("a job needs {MIN_RUNS} runs that fetched about as many boards; r3e-monitor runs shows them"),
         jobs,
     );
-    let processes = processes.unwrap_or_else(|| no_samples(since, file));
-    jobs.map_or_else(|| processes.clone(), |jobs| format!("{processes}\n{jobs}"))
+    match (processes, jobs) {
+        (None, None) => no_samples(since, file),
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(processes), Some(jobs)) => format!("{processes}\n{jobs}"),
+    }
 }
 
 /// A row for each judgement, and a note if one of them lacks samples. `None` without rows.
@@ -90,9 +93,9 @@ fn table<'a>(
     rows: impl Iterator<Item = (&'a str, String, &'a [Judgement])>,
 ) -> Option<String> {
     let mut judged = Vec::new();
-    for (program, whose, judgements) in rows {
+    for (program, subject, judgements) in rows {
         for it in judgements {
-            table.row(row(program, whose.clone(), it, growing(it)));
+            table.row(row(program, subject.clone(), it, growing(it)));
             judged.push(it.verdict);
         }
     }
@@ -102,10 +105,10 @@ fn table<'a>(
     (!judged.is_empty()).then(|| table.to_string())
 }
 
-fn row(program: &str, whose: String, it: &Judgement, growing: Option<Growth>) -> Vec<String> {
+fn row(program: &str, subject: String, it: &Judgement, growing: Option<Growth>) -> Vec<String> {
     let mut row = vec![
         program.to_owned(),
-        whose,
+        subject,
         it.figure.name().to_owned(),
         it.verdict.name().to_owned(),
         it.samples.to_string(),
@@ -121,16 +124,16 @@ fn row(program: &str, whose: String, it: &Judgement, growing: Option<Growth>) ->
 
 /// `verdict`, as JSON. The row of a job has no process, and what the job does instead.
 pub(crate) fn verdicts_json(rows: &[Judged]) -> Value {
-    let rows = rows.iter().flat_map(|(whose, judgements)| judgements.iter().map(move |it| (whose, it)));
-    let object = |(whose, it): (&Whose, &Judgement)| {
+    let rows = rows.iter().flat_map(|(subject, judgements)| judgements.iter().map(move |it| (subject, it)));
+    let object = |(subject, it): (&Subject, &Judgement)| {
         let mut row = json!({
-            "program": whose.program(), "pid": whose.pid(), "started_at": null,
+            "program": subject.program(), "pid": subject.pid(), "started_at": null,
             "figure": it.figure, "verdict": it.verdict, "samples": it.samples,
             "per_hour": it.per_hour, "per_cycle": it.per_cycle,
         });
-        match whose {
-            Whose::Process(of) => row["started_at"] = rfc3339(of.started_ms).into(),
-            Whose::Job(of) => row["doing"] = of.doing.as_str().into(),
+        match subject {
+            Subject::Process(of) => row["started_at"] = rfc3339(of.started_ms).into(),
+            Subject::Job(of) => row["doing"] = of.doing.as_str().into(),
         }
         row
     };

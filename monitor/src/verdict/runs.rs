@@ -13,15 +13,15 @@
 //! in proportion. If it grows with the work, it does not grow in proportion to it, and if it shrinks less than the work, it does not
 //! grow as recorded. A leak does both, unless the work grows or shrinks faster.
 
-use super::{Figure, Growth, Judgement, Moment, Needs, Point, judge_series, series::amount};
+use super::{Figure, Growth, Judgement, Moment, Point, Thresholds, judge_series, series::amount};
 
 /// How many of the last runs of a kind are judged.
 pub const JUDGED_RUNS: u32 = 60;
 
-/// Number of comparable runs that a verdict needs.
+/// Number of comparable runs that a verdict thresholds.
 pub const MIN_RUNS: usize = 8;
 
-const RUNS: Needs = Needs { warm_up: 0, verdict: MIN_RUNS, leak: MIN_RUNS, noise: 7.0, power: 5.0 };
+const RUNS: Thresholds = Thresholds { warm_up: 0, verdict: MIN_RUNS, leak: MIN_RUNS, noise: 7.0, power: 5.0 };
 
 /// A finished run that did its work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

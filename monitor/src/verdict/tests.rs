@@ -286,7 +286,7 @@ proptest! {
         earlier in 0_usize..40,
     ) {
         let points: Vec<Point> = points.into_iter().map(|(at_ms, value)| Point { at_ms, value }).collect();
-        for figure in Figure::ALL {
+        for figure in Figure::OF_PROCESSES {
             let it = judge(figure, &points, earlier);
             prop_assert_eq!(it.per_cycle.is_none(), it.verdict == Verdict::TooFewSamples);
             if let Some(Growth { likely, low, high, visible }) = it.per_cycle {

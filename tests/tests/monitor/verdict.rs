@@ -32,7 +32,7 @@ fn leaks(trial: &Trial, place: &Place) -> Vec<Figure> {
         let points: Vec<_> = moments.iter().map(|it| it.point(*figure)).collect();
         (WARM_UP..=points.len()).any(|end| judge(*figure, &points[..end], 0).verdict == Verdict::Leak)
     };
-    Figure::ALL.into_iter().filter(leaks).collect()
+    Figure::OF_PROCESSES.into_iter().filter(leaks).collect()
 }
 
 /// With nothing else going on; the benchmark `verdict` has hundreds of trials, with all backgrounds and the rates that are promised.
