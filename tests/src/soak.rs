@@ -31,16 +31,18 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 pub use options::Options;
+pub use report::NOT_FOUND;
 
 use r3e_common::runtime::fs::write_whole;
 
-use crate::harness::{board_files, grid};
+use crate::harness::{REAPER, board_files, grid};
+use crate::programs::build_beside;
 use crate::sim::{Faults, SimOptions, Simulator, Tls};
 use disorder::DAEMONS_UNTIL;
 use folder::Folder;
 use losses::Losses;
 use measure::Measure;
-use nights::Nights;
+use nights::{Nights, check_record};
 use planted::build;
 use readers::Readers;
 use records::Records;
@@ -51,15 +53,17 @@ use table::{Table, print};
 /// The share of requests that go wrong.
 const FAULT_RATE: f64 = 0.3;
 
-/// How long the first load may take.
-const FIRST_LOAD: Duration = Duration::from_mins(2);
+/// How long a job on all boards may take.
+const MAX_FULL_JOB: Duration = Duration::from_mins(2);
 
-/// Runs a soak. Returns whether nothing grows and nothing was lost. When `stop` becomes true, it ends after the cycle.
+/// Runs a soak. Returns the exit code: 0 if nothing grows and nothing was lost; see [`Options`]. When `stop` becomes true, it ends
+/// after the cycle.
 ///
 /// # Errors
 /// If something does not work at all, such as a daemon that does not answer.
-pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
+pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<u8> {
     check_kernel()?;
+    build_beside(REAPER)?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let programs = match &options.programs {
         Some(folder) => folder.canonicalize()?,
@@ -80,7 +84,7 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
     print(&format!("seed {seed}, in {}\n", folder.path("").display()));
 
     let losses = Arc::new(Losses::default());
-    let records = Records::collect(&folder.run());
+    let records = Records::collect(&folder.run(), Arc::clone(&losses));
     let mut system = System::start(folder.clone(), programs.clone(), Arc::clone(&losses))?;
     first_load(&mut system, catalog.len())?;
     let readers = Readers::start(&folder, catalog.combinations().collect(), &losses);
@@ -99,40 +103,45 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
         if !with_daemons {
             readers.calm();
         }
-        records.take().for_each(|record| measure.job(&record, cycle));
+        for record in records.take() {
+            check_record(&record, &losses);
+            measure.job(&record, cycle);
+        }
         table.show(cycle, &night, &measure.ledger, &readers);
     }
-
     let took = begun.elapsed();
 
-    last_publication(&mut system, &sim)?;
+    last_publication(&mut system, &sim, &losses)?;
+    records.take().for_each(|record| check_record(&record, &losses));
     let reads = readers.counts();
     drop(readers);
-    let (panics, starts) = (system.panics(), system.daemons.each_ref().map(|it| it.starts));
+    let starts = system.daemons.each_ref().map(|it| it.starts);
     system.stop()?;
-    if panics > 0 {
-        losses.add(format!("{panics} lines about panics in the logs"));
+    for path in folder.history()?.iter().filter(|it| it.to_string_lossy().contains("damaged")) {
+        losses.add(format!("the history was damaged: {}", path.display()));
     }
     let compared = publication::compare(&folder, &programs, &losses)?;
+    let jobs = [measure.scheduled, nights.by_hand, nights.killed, measure.records];
     let (lost, loss_count) = losses.all();
     let report = Report {
         plant: options.plant.clone(),
         seed,
         cycles: cycle,
         took,
-        signals: table.signals(),
+        signals: nights.signals,
+        jobs,
         starts,
         reads,
         faults: sim.stats().faults.values().sum(),
         compared,
         losses: lost,
         loss_count,
-        rows: judgement::rows(&measure.ledger),
+        rows: judgement::rows(measure.ledger),
     };
     print(&report.text());
     write_whole(&options.report, page::page(&report).as_bytes())?;
     print(&format!("The report with charts is {}.\n", options.report.display()));
-    Ok(!report.has_failed())
+    Ok(report.exit_code())
 }
 
 /// Answers go wrong as often as a bad service's, but none takes long.
@@ -145,7 +154,7 @@ fn faults() -> Faults {
 fn first_load(system: &mut System, boards: usize) -> anyhow::Result<()> {
     let begun = Instant::now();
     loop {
-        ensure!(begun.elapsed() < FIRST_LOAD, "the first load does not end");
+        ensure!(begun.elapsed() < MAX_FULL_JOB, "the first load does not end");
         if system.is_idle()? {
             if board_files(&system.folder.cache()).len() == boards {
                 return Ok(());
@@ -158,13 +167,18 @@ fn first_load(system: &mut System, boards: usize) -> anyhow::Result<()> {
 }
 
 /// A full refresh without faults, so that all boards are as the service has them now.
-fn last_publication(system: &mut System, sim: &Simulator) -> anyhow::Result<()> {
+fn last_publication(system: &mut System, sim: &Simulator, losses: &Losses) -> anyhow::Result<()> {
     sim.set_faults(Faults::default())?;
+    let before = system.stats(0)?.schedule.unwrap_or_default();
     system.folder.trigger("")?;
     let begun = Instant::now();
     while !system.is_idle()? {
-        ensure!(begun.elapsed() < FIRST_LOAD, "the last refresh does not end");
+        ensure!(begun.elapsed() < MAX_FULL_JOB, "the last refresh does not end");
         std::thread::sleep(POLL);
+    }
+    let after = system.stats(0)?.schedule.unwrap_or_default();
+    if after.jobs_started == before.jobs_started || after.jobs_failed > before.jobs_failed {
+        losses.add(format!("the last refresh did not succeed: before it {before:?}, after it {after:?}"));
     }
     Ok(())
 }

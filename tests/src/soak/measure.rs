@@ -1,12 +1,15 @@
 //! Measures everything at the baseline: when no job is at work, no reader reads, and each daemon has purged.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use anyhow::ensure;
 use r3e_common::runtime::control::{Endpoint, PurgeStats, Stats};
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::memory;
 use r3e_common::runtime::run_record::RunRecord;
-use r3e_monitor::verdict::Figure;
+use r3e_monitor::verdict::{Figure, Figures, Moment, Run};
 
 use super::disk::{Amount, amounts};
 use super::ledger::{At, Ledger, Test};
@@ -22,6 +25,12 @@ pub(super) struct Measure {
     lines: [u64; 3],
     /// The children of each daemon at the last measurement.
     children: [Vec<u32>; 3],
+    /// The start of the scheduler and the jobs that it had started since, at the last measurement.
+    jobs: (u64, u64),
+    /// How many jobs the scheduler has started, other than those between the last measurement and the end of a scheduler.
+    pub(super) scheduled: u64,
+    /// How many records of jobs were read.
+    pub(super) records: u64,
 }
 
 impl Measure {
@@ -44,12 +53,15 @@ impl Measure {
                 let purged: PurgeStats = system.ask(number, Endpoint::Purge)?;
                 daemons.push((purged.after, children(system.daemons[number].pid())));
             }
-            let folders = folders(system);
+            let folders = folders(system)?;
             // A job by the schedule may have begun meanwhile.
             if !system.is_idle()? || jobs_started(system)? != before {
                 continue;
             }
-            let at = At { cycle, time: now_ms(), process: 0 };
+            let (start, jobs) = before;
+            self.scheduled += if self.jobs.0 == start { jobs - self.jobs.1 } else { jobs };
+            self.jobs = before;
+            let at = At { x: cycle, process: 0 };
             for (number, (stats, children)) in daemons.into_iter().enumerate() {
                 self.daemon(system, number, &stats, children, at);
             }
@@ -97,38 +109,52 @@ impl Measure {
 
     /// Adds a point to each series of a kind of job. Only jobs that have done their work are compared with each other.
     pub(super) fn job(&mut self, record: &RunRecord, cycle: u64) {
-        if !["r3e-loader", "r3e-refresher"].contains(&&*record.program) || ![0, 3].contains(&record.exit_code) {
+        if !["r3e-loader", "r3e-refresher"].contains(&&*record.program) {
+            return;
+        }
+        self.records += 1;
+        if ![Exit::Done, Exit::SomeBoardsFailed].map(Exit::code).contains(&record.exit_code) {
             return;
         }
         // "refreshing 17 boards" is one kind for all numbers.
         let words = record.doing.split(' ').map(|it| if it.parse::<u64>().is_ok() { "some" } else { it });
         let program = record.program.trim_start_matches("r3e-");
         let kind = format!("{program}: {}", words.collect::<Vec<_>>().join(" "));
-        let night = At { cycle, time: now_ms(), process: 0 };
-        let nights = Test::NightToNight;
-        for (resource, test, value) in [
-            ("peak", nights(Figure::Resident), record.peak_rss_bytes),
-            ("resident at the end", nights(Figure::Resident), record.rss_bytes),
-            ("allocated at the end", nights(Figure::Allocated), record.allocated_bytes),
-            ("tasks at the end", Test::Limit(0), record.tasks),
-            ("threads at the end", nights(Figure::Threads), record.threads),
-            ("descriptors at the end", nights(Figure::Descriptors), record.open_fds.saturating_sub(record.connections)),
-            ("connections at the end", Test::Limit(0), record.connections),
+        let boards = |which: &str| record.boards.get(which).and_then(serde_json::Value::as_u64).unwrap_or_default();
+        let fetched = boards("fetched");
+        let held = memory::Figures {
+            peak_rss_bytes: record.peak_rss_bytes,
+            rss_bytes: record.rss_bytes,
+            allocated_bytes: record.allocated_bytes,
+            threads: record.threads,
+            open_fds: record.open_fds,
+            connections: record.connections,
+            ..memory::Figures::default()
+        };
+        let figures = Figures::new(&held, record.tasks);
+        let end = Moment { at_ms: cycle.cast_signed(), figures };
+        self.ledger.runs.entry(kind.clone()).or_default().push(Run { end, fetched, entries: boards("entries") });
+        let (cycle, work) = (At { x: cycle, process: 0 }, At { x: fetched, process: 0 });
+        for (resource, figure) in [
+            ("peak", Figure::Peak),
+            ("resident at the end", Figure::Resident),
+            ("allocated at the end", Figure::Allocated),
+            ("threads at the end", Figure::Threads),
+            ("descriptors at the end", Figure::Descriptors),
         ] {
-            self.ledger.add(&kind, resource, test, night, value);
+            self.ledger.add(&kind, resource, Test::Runs(figure), cycle, figures.of(figure));
+        }
+        for (resource, figure) in
+            [("tasks at the end", Figure::Tasks), ("connections at the end", Figure::Connections)]
+        {
+            self.ledger.add(&kind, resource, Test::Limit(0), cycle, figures.of(figure));
         }
         // A process ends with its job, so a leak of a job is what it holds at its end for each board of its work.
-        let fetched = record.boards.get("fetched").and_then(serde_json::Value::as_i64).unwrap_or_default();
-        let work = At { time: fetched, ..night };
-        for (resource, figure, value) in [
-            ("allocated at the end, by work", Figure::Allocated, record.allocated_bytes),
-            (
-                "descriptors at the end, by work",
-                Figure::Descriptors,
-                record.open_fds.saturating_sub(record.connections),
-            ),
+        for (resource, figure) in [
+            ("allocated at the end, by work", Figure::Allocated),
+            ("descriptors at the end, by work", Figure::Descriptors),
         ] {
-            self.ledger.add(program, resource, Test::WithWork(figure), work, value);
+            self.ledger.add(program, resource, Test::WithWork(figure), work, figures.of(figure));
         }
     }
 }
@@ -143,13 +169,13 @@ struct Folders {
     named: [(&'static str, u64); 4],
 }
 
-fn folders(system: &System) -> Folders {
+fn folders(system: &System) -> anyhow::Result<Folders> {
     let folder = &system.folder;
     let mut named = super::planted::PROGRAMS.map(|it| (it, 0));
-    let mut sum = |names: &[&str]| {
+    let mut sum = |names: Vec<PathBuf>| {
         let mut sum = Amount::default();
         for name in names {
-            let (amount, of_programs) = amounts(&folder.path(name));
+            let (amount, of_programs) = amounts(&name);
             sum.bytes += amount.bytes;
             sum.files += amount.files;
             for (program, files) in &mut named {
@@ -159,21 +185,16 @@ fn folders(system: &System) -> Folders {
         sum
     };
     let all = [
-        ("cache", sum(&["cache"])),
-        ("staging", sum(&["cache_temp"])),
-        (HISTORY, sum(&["monitor.db", "monitor.db-wal", "monitor.db-shm"])),
-        ("sockets", sum(&["run"])),
+        ("cache", sum(vec![folder.path("cache")])),
+        ("staging", sum(vec![folder.path("cache_temp")])),
+        (HISTORY, sum(folder.history()?)),
+        ("sockets", sum(vec![folder.path("run")])),
     ];
-    Folders { all, named }
+    Ok(Folders { all, named })
 }
 
 /// Which scheduler, and how many jobs it has started.
-fn jobs_started(system: &mut System) -> anyhow::Result<(u64, Option<u64>)> {
+fn jobs_started(system: &mut System) -> anyhow::Result<(u64, u64)> {
     let schedule = system.stats(0)?.schedule;
-    Ok((system.daemons[0].starts, schedule.map(|it| it.jobs_started)))
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    Ok((system.daemons[0].starts, schedule.map_or(0, |it| it.jobs_started)))
 }

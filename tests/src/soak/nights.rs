@@ -3,11 +3,14 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use r3e_common::domain::Combination;
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::run_record::RunRecord;
 
 use super::disorder::{self, Strike, Target};
 use super::log::{self, Logged};
@@ -18,8 +21,11 @@ use crate::sim::Simulator;
 /// How long a night may take.
 const BOUND: Duration = Duration::from_mins(3);
 
-/// Exit codes of a job that has done what it could: done, some boards failed, the service was unavailable, stopped.
-const GOOD: [i32; 5] = [0, 3, 69, 130, 143];
+/// How a job ends that has done what it could.
+const ALLOWED: [Exit; 3] = [Exit::Done, Exit::SomeBoardsFailed, Exit::Unavailable];
+
+/// How else a program ends after a signal.
+const STOPPED: [Exit; 2] = [Exit::Interrupted, Exit::Terminated];
 
 /// How a job is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +60,8 @@ pub(super) struct Night {
     pub(super) job: Job,
     /// Boards that have changed before it.
     pub(super) changed: usize,
-    /// Signals that were sent to processes that were there.
-    pub(super) strikes: Vec<Strike>,
+    /// How many signals have been sent since the first night.
+    pub(super) signals: u64,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -68,7 +74,12 @@ pub(super) struct Nights<'a> {
     random: fastrand::Rng,
     losses: Arc<Losses>,
     /// What jobs by hand have logged.
-    pub(super) logged: Arc<Logged>,
+    logged: Arc<Logged>,
+    /// Signals that were sent to jobs, and to daemons.
+    pub(super) signals: [u64; 2],
+    /// Jobs that were started by hand, and jobs that were killed, which leave no record.
+    pub(super) by_hand: u64,
+    pub(super) killed: u64,
     /// How long a night takes, for the moments of strikes.
     usual: Duration,
 }
@@ -83,6 +94,9 @@ impl<'a> Nights<'a> {
             random: fastrand::Rng::with_seed(seed),
             losses,
             logged: Arc::default(),
+            signals: [0; 2],
+            by_hand: 0,
+            killed: 0,
             usual: Duration::from_secs(1),
         }
     }
@@ -107,10 +121,15 @@ impl<'a> Nights<'a> {
         let begun = Instant::now();
         let strikes = self.run(system, &job, strikes)?;
         let took = begun.elapsed();
+        for it in &strikes {
+            self.signals[usize::from(it.target != Target::Job)] += 1;
+            self.killed += u64::from(it.target == Target::Job && it.signal == Signal::SIGKILL);
+        }
         if strikes.is_empty() {
             self.usual = (self.usual * 4 + took) / 5;
         }
-        Ok(Night { job, changed, strikes, took })
+        let signals = self.signals.iter().sum();
+        Ok(Night { job, changed, signals, took })
     }
 
     fn draw_some(&mut self) -> Vec<Combination> {
@@ -130,7 +149,7 @@ impl<'a> Nights<'a> {
         loop {
             system.supervise()?;
             while let Some(strike) = waiting.next_if(|it| begun.elapsed() >= it.after) {
-                let job = by_hand.as_ref().map(Child::id).or_else(|| system.scheduled_job());
+                let job = by_hand.as_ref().map(|(child, _)| child.id()).or_else(|| system.scheduled_job());
                 match (strike.target, job) {
                     (Target::Daemon(number), _) => system.daemons[number].signal(strike.signal),
                     (Target::Job, Some(job)) => {
@@ -142,11 +161,12 @@ impl<'a> Nights<'a> {
                 }
                 hits.push(strike);
             }
-            if let Some(child) = &mut by_hand
+            if let Some((child, _)) = &mut by_hand
                 && let Some(status) = child.try_wait()?
             {
                 self.check(job, status, was_hit);
-                by_hand = None;
+                // A panic there has been printed.
+                let _panicked = by_hand.take().map(|(_, logging)| logging.join());
             }
             if by_hand.is_none() && waiting.peek().is_none() && system.is_idle()? {
                 return Ok(hits);
@@ -156,8 +176,8 @@ impl<'a> Nights<'a> {
         }
     }
 
-    /// Returns the process of a job that is started by hand.
-    fn ask_for(&self, system: &System, job: &Job) -> anyhow::Result<Option<Child>> {
+    /// Returns the process of a job that is started by hand, and the thread that reads its log.
+    fn ask_for(&mut self, system: &System, job: &Job) -> anyhow::Result<Option<(Child, JoinHandle<()>)>> {
         let (program, arguments) = match job {
             Job::Full => {
                 system.folder.trigger("")?;
@@ -175,19 +195,32 @@ impl<'a> Nights<'a> {
         // A scheduled job may be at work.
         let mut child = command.arg("--wait=1m").args(arguments).spawn().with_context(|| program.to_owned())?;
         let output = child.stderr.take().context("no log")?;
-        // It ends with the job.
-        drop(log::keep(output, &system.folder.path("logs/by-hand.log"), Arc::clone(&self.logged))?);
-        Ok(Some(child))
+        let path = system.folder.path("logs/by-hand.log");
+        let logging = log::keep(output, &path, Arc::clone(&self.logged), Arc::clone(&self.losses))?;
+        self.by_hand += 1;
+        Ok(Some((child, logging)))
     }
 
     fn check(&self, job: &Job, status: ExitStatus, was_hit: bool) {
         let is_good = match status.code() {
-            Some(code) => GOOD.contains(&code) && (was_hit || code < 128),
+            Some(code) => {
+                let exit = u8::try_from(code).ok().and_then(Exit::from_code);
+                exit.is_some_and(|it| ALLOWED.contains(&it) || was_hit && STOPPED.contains(&it))
+            }
             None => was_hit && [Signal::SIGTERM, Signal::SIGKILL].map(|it| Some(it as i32)).contains(&status.signal()),
         };
         if !is_good {
             self.losses.add(format!("the {} job ended with {status}, signalled: {was_hit}", job.name()));
         }
+    }
+}
+
+/// Adds a loss if a run, whoever has started it, has ended as none should.
+pub(super) fn check_record(record: &RunRecord, losses: &Losses) {
+    let exit = Exit::from_code(record.exit_code);
+    if !exit.is_some_and(|it| ALLOWED.contains(&it) || STOPPED.contains(&it)) {
+        let RunRecord { program, doing, exit_code, outcome, .. } = record;
+        losses.add(format!("{program} ({doing}) ended with {exit_code}: {outcome}"));
     }
 }
 

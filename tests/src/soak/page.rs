@@ -42,8 +42,9 @@ pub(super) fn page(report: &Report) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width\"><title>Soak report</title><style>{STYLE}</style></head><body>\n\
-         <h1>Soak: {}</h1>\n",
-        if report.has_failed() { "<span class=\"bad\">failed</span>" } else { "<span class=\"good\">flat</span>" }
+         <h1>Soak: <span class=\"{}\">{}</span></h1>\n",
+        if report.has_failed() { "bad" } else { "good" },
+        report.headline(),
     );
     for line in report.facts() {
         _ = writeln!(page, "<p>{}</p>", escaped(&line));
@@ -68,7 +69,7 @@ pub(super) fn page(report: &Report) -> String {
 
 fn class(row: &Row) -> &'static str {
     match row.verdict {
-        Outcome::TooFew => "few",
+        Outcome::TooFew if !row.has_failed() => "few",
         Outcome::Flat => "good",
         _ => "bad",
     }
@@ -79,14 +80,14 @@ fn value(row: &Row, value: u64) -> String {
 }
 
 fn line(page: &mut String, row: &Row) {
-    let (first, last) = row.ends();
+    let [first, last] = row.ends;
     let [likely, interval, visible] = growth(row);
     _ = writeln!(
         page,
         "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{likely}<td>{interval}<td>{visible}<td class=\"{}\">{}</tr>",
         escaped(&row.process),
         row.resource,
-        row.judged.len(),
+        row.judged,
         value(row, first),
         value(row, last),
         class(row),
@@ -99,8 +100,7 @@ fn line(page: &mut String, row: &Row) {
 fn chart(page: &mut String, row: &Row) {
     let series = &row.series;
     let is_by_work = matches!(series.test, Test::WithWork(_));
-    let abscissa =
-        |place: usize| if is_by_work { series.points[place].at_ms as f64 } else { series.cycles[place] as f64 };
+    let abscissa = |place: usize| series.points[place].at_ms as f64;
     let places = || (0..series.points.len()).step_by(series.points.len().div_ceil(MAX_POINTS).max(1));
     let right = (0..series.points.len()).map(abscissa).fold(1.0, f64::max);
     let top = series.points.iter().map(|it| it.value).max().unwrap_or_default().max(1);

@@ -70,7 +70,7 @@ impl FromStr for Plant {
 /// # Errors
 /// If cargo fails.
 pub(super) fn build(plant: Option<&Plant>) -> io::Result<PathBuf> {
-    let mut arguments: Vec<&str> = PROGRAMS.into_iter().flat_map(|it| ["--package", it]).collect();
+    let mut arguments: Vec<&str> = PROGRAMS.into_iter().flat_map(|it| ["--bin", it]).collect();
     if plant.is_some() {
         arguments.extend(["--features", "r3e-common/planted-leaks"]);
     }

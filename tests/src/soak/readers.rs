@@ -1,6 +1,7 @@
 //! Those who read while jobs work: one polls the published files, one scrapes the metrics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::JoinHandle;
@@ -9,9 +10,9 @@ use std::time::Duration;
 use r3e_common::domain::Combination;
 
 use super::folder::Folder;
-use super::http::get;
+use super::http::{get, is_refused};
 use super::losses::Losses;
-use crate::harness::{Observed, read_published};
+use crate::harness::{Observed, gunzip, read_published};
 
 /// How long each waits between two passes.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -66,14 +67,16 @@ impl Readers {
                 shared.repeat(|| {
                     for path in ["/metrics", pages.next().unwrap_or(&"/")] {
                         match get(port, path) {
-                            Ok(body) if path == "/metrics" && !is_metrics(&body) => {
-                                losses.add(format!("/metrics: {}", String::from_utf8_lossy(&body)));
+                            Ok(body) => {
+                                shared.scrapes.fetch_add(1, Ordering::Relaxed);
+                                if let Err(panic) = catch_unwind(|| check(path, &body)) {
+                                    losses.add(format!("{path}: {}", text(&*panic)));
+                                }
                             }
-                            Ok(_) => _ = shared.scrapes.fetch_add(1, Ordering::Relaxed),
-                            Err(error) if shared.calm.load(Ordering::Relaxed) => {
-                                losses.add(format!("serve: {error:#}"));
+                            Err(error) if is_refused(&error) && !shared.calm.load(Ordering::Relaxed) => {
+                                shared.refused.fetch_add(1, Ordering::Relaxed);
                             }
-                            Err(_) => _ = shared.refused.fetch_add(1, Ordering::Relaxed),
+                            Err(error) => losses.add(format!("serve: {error:#}")),
                         }
                     }
                 });
@@ -121,10 +124,15 @@ impl Drop for Readers {
     }
 }
 
-/// Whether it is a whole exposition, with the figures of a program.
-fn is_metrics(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body);
-    text.contains("r3e_answers") && text.contains("r3e_scrape_error") && text.ends_with('\n')
+/// Checks that a page is whole: the metrics have the figures of a program, and a compressed file can be decompressed.
+fn check(path: &str, body: &[u8]) {
+    if path == "/metrics" {
+        let text = String::from_utf8_lossy(body);
+        let is_whole = text.contains("r3e_answers") && text.contains("r3e_scrape_error") && text.ends_with('\n');
+        assert!(is_whole, "{text}");
+    } else if path.ends_with(".gz") {
+        let _whole = gunzip(body, Path::new(path));
+    }
 }
 
 fn text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -56,7 +55,8 @@ pub(super) struct Daemon {
     program: &'static str,
     arguments: &'static [&'static str],
     child: Child,
-    logging: Option<JoinHandle<()>>,
+    /// One thread for each start.
+    logging: Vec<JoinHandle<()>>,
     /// What it has logged.
     pub(super) logged: Arc<Logged>,
     /// How often it was started.
@@ -70,10 +70,11 @@ impl Daemon {
         (name, program, arguments): (&'static str, &'static str, &'static [&'static str]),
         programs: &Programs,
         folder: &Folder,
+        losses: &Arc<Losses>,
     ) -> anyhow::Result<Self> {
         let logged = Arc::new(Logged::default());
-        let (child, logging) = spawn((name, program, arguments), programs, folder, &logged)?;
-        Ok(Self { name, program, arguments, child, logging: Some(logging), logged, starts: 1, signalled: None })
+        let (child, logging) = spawn((name, program, arguments), programs, folder, &logged, losses)?;
+        Ok(Self { name, program, arguments, child, logging: vec![logging], logged, starts: 1, signalled: None })
     }
 
     /// Its process id.
@@ -104,23 +105,17 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It has ended already, unless something failed.
-        let _ended = self.child.kill().and_then(|()| self.child.wait());
-    }
-}
-
 fn spawn(
     (name, program, arguments): (&str, &str, &[&str]),
     programs: &Programs,
     folder: &Folder,
     logged: &Arc<Logged>,
+    losses: &Arc<Losses>,
 ) -> anyhow::Result<(Child, JoinHandle<()>)> {
     let mut command = programs.command(folder, program);
     let mut child = command.args(arguments).spawn().with_context(|| format!("cannot run {program}"))?;
     let output = child.stderr.take().context("no log")?;
-    let logging = log::keep(output, &folder.path(&format!("logs/{name}.log")), Arc::clone(logged))?;
+    let logging = log::keep(output, &folder.path(&format!("logs/{name}.log")), Arc::clone(logged), Arc::clone(losses))?;
     Ok((child, logging))
 }
 
@@ -143,9 +138,9 @@ impl System {
     /// If one cannot be started, or does not answer.
     pub(super) fn start(folder: Folder, programs: Programs, losses: Arc<Losses>) -> anyhow::Result<Self> {
         let daemons = [
-            Daemon::start(("scheduler", "r3e-scheduler", &[]), &programs, &folder)?,
-            Daemon::start(("watch", "r3e-monitor", &["watch"]), &programs, &folder)?,
-            Daemon::start(("serve", "r3e-monitor", &["serve"]), &programs, &folder)?,
+            Daemon::start(("scheduler", "r3e-scheduler", &[]), &programs, &folder, &losses)?,
+            Daemon::start(("watch", "r3e-monitor", &["watch"]), &programs, &folder, &losses)?,
+            Daemon::start(("serve", "r3e-monitor", &["serve"]), &programs, &folder, &losses)?,
         ];
         let mut system = Self { folder, programs, daemons, losses };
         for number in 0..system.daemons.len() {
@@ -164,13 +159,11 @@ impl System {
             if !daemon.ended_well(status) {
                 self.losses.add(format!("{} ended with {status}, signalled {:?}", daemon.name, daemon.signalled));
             }
-            if let Some(logging) = daemon.logging.take() {
-                // A job of a killed scheduler may have the log open for a little longer.
-                drop(logging);
-            }
             let what = (daemon.name, daemon.program, daemon.arguments);
-            let (child, logging) = spawn(what, &self.programs, &self.folder, &daemon.logged)?;
-            (daemon.child, daemon.logging, daemon.signalled) = (child, Some(logging), None);
+            let (child, logging) = spawn(what, &self.programs, &self.folder, &daemon.logged, &self.losses)?;
+            (daemon.child, daemon.signalled) = (child, None);
+            // A job of a killed scheduler may have the earlier log open for a little longer.
+            daemon.logging.push(logging);
             daemon.starts += 1;
         }
         Ok(())
@@ -224,7 +217,7 @@ impl System {
         Ok(schedule.is_some_and(|it| it.attempt.is_none()) && !self.folder.is_triggered())
     }
 
-    /// Stops all daemons in order.
+    /// Stops all daemons in order, and reads their logs to the end.
     ///
     /// # Errors
     /// If one does not end within [`BOUND`], or not with 0.
@@ -243,13 +236,11 @@ impl System {
                 self.losses.add(format!("{} ended with {status} after SIGTERM", daemon.name));
             }
         }
+        for logging in self.daemons.into_iter().flat_map(|it| it.logging) {
+            // A panic there has been printed.
+            let _panicked = logging.join();
+        }
         Ok(())
-    }
-
-    /// How many panics the daemons and their jobs have logged.
-    #[must_use]
-    pub(super) fn panics(&self) -> u64 {
-        self.daemons.iter().map(|it| it.logged.panics.load(Ordering::Relaxed)).sum()
     }
 }
 

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use super::disorder::Target;
 use super::judgement::Row;
 use super::ledger::{Ledger, Test};
 use super::nights::Night;
@@ -21,8 +20,6 @@ pub(super) struct Table {
     printed: Option<Instant>,
     /// How many lines were drawn.
     drawn: usize,
-    /// Sent to jobs, and to daemons.
-    signals: [usize; 2],
 }
 
 impl Table {
@@ -30,14 +27,11 @@ impl Table {
     #[must_use]
     pub(super) fn new() -> Self {
         let is_terminal = std::io::stdout().is_terminal();
-        Self { is_terminal, begun: Instant::now(), printed: None, drawn: 0, signals: [0; 2] }
+        Self { is_terminal, begun: Instant::now(), printed: None, drawn: 0 }
     }
 
     /// Shows the state after a cycle.
     pub(super) fn show(&mut self, cycle: u64, night: &Night, ledger: &Ledger, readers: &Readers) {
-        for strike in &night.strikes {
-            self.signals[usize::from(strike.target != Target::Job)] += 1;
-        }
         if self.is_terminal {
             let text = self.text(cycle, night, ledger, readers);
             let up = if self.drawn > 0 { format!("\x1b[{}A\x1b[J", self.drawn) } else { String::new() };
@@ -53,11 +47,6 @@ impl Table {
         }
     }
 
-    /// How many signals were sent to jobs, and to daemons.
-    pub(super) fn signals(&self) -> [usize; 2] {
-        self.signals
-    }
-
     fn head(&self, cycle: u64, night: &Night, readers: &Readers) -> String {
         let [passes, scrapes, _] = readers.counts();
         format!(
@@ -66,7 +55,7 @@ impl Table {
             night.job.name(),
             night.took.as_secs_f64(),
             night.changed,
-            self.signals.iter().sum::<usize>(),
+            night.signals,
         )
     }
 
@@ -94,12 +83,6 @@ impl Table {
     }
 }
 
-impl Default for Table {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// The verdicts.
 #[must_use]
 pub(super) fn verdicts(rows: &[Row]) -> String {
@@ -108,7 +91,7 @@ pub(super) fn verdicts(rows: &[Row]) -> String {
         "process", "resource", "points", "first", "last", "a cycle", "95 %", "visible", "verdict"
     );
     for row in rows {
-        let (first, last) = row.ends();
+        let [first, last] = row.ends;
         let is_bytes = row.series.test.is_bytes();
         let value = |it: u64| if is_bytes { size(it) } else { it.to_string() };
         let [likely, interval, visible] = growth(row);
@@ -117,7 +100,7 @@ pub(super) fn verdicts(rows: &[Row]) -> String {
             "{:<40} {:<28} {:>6} {:>10} {:>10} {likely:>10} {interval:>21} {visible:>10}  {}",
             row.process,
             row.resource,
-            row.judged.len(),
+            row.judged,
             value(first),
             value(last),
             row.verdict,
