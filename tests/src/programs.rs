@@ -62,6 +62,12 @@ pub fn build(arguments: &[&str], apart: Option<&str>) -> io::Result<PathBuf> {
     let target = target.ok_or_else(|| io::Error::other(format!("{}: no target folder", this.display())))?;
     let target = apart.map_or_else(|| target.to_owned(), |folder| target.join(folder));
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What `cargo run` sets for this program would make build scripts run again, and rebuild all that depends on them.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|it| name.to_string_lossy().starts_with(it)) {
+            cargo.env_remove(name);
+        }
+    }
     cargo.args(["build", "--release", "--quiet", "--target-dir"]).arg(&target).args(arguments);
     let status = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).status();
     let status = status.map_err(|error| io::Error::new(error.kind(), format!("cannot run cargo: {error}")))?;
