@@ -2,8 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "outside the programs, and their rules for files")]
 
 use std::fs::{self, File, TryLockError};
-use std::net::TcpListener;
 use std::io;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use r3e_monitor::verdict::{Growth, JUDGED_RUNS, Judgement, Point, Run, Verdict, WARM_UP, judge, judge_runs};
 
-use super::ledger::{Ledger, Series, Test};
+use super::measurements::{Criterion, Measurements, Series};
 
 /// The verdict on one resource of one process.
 #[derive(Debug, Clone)]
@@ -63,14 +63,14 @@ impl Row {
     /// Whether the soak has failed for it: it grows, or nobody knows whether a daemon or a folder does.
     #[must_use]
     pub(super) fn has_failed(&self) -> bool {
-        let is_unknown = self.verdict == Outcome::TooFew && matches!(self.series.test, Test::Growth(_));
+        let is_unknown = self.verdict == Outcome::TooFew && matches!(self.series.criterion, Criterion::Growth(_));
         self.has_grown() || is_unknown
     }
 }
 
 /// Judges all series.
 #[must_use]
-pub(super) fn rows(Ledger { series, runs }: Ledger) -> Vec<Row> {
+pub(super) fn rows(Measurements { series, runs }: Measurements) -> Vec<Row> {
     let row = |((process, resource), series)| {
         let runs = runs.get(&process).map_or(&[][..], Vec::as_slice);
         row(process, resource, series, runs)
@@ -79,20 +79,20 @@ pub(super) fn rows(Ledger { series, runs }: Ledger) -> Vec<Row> {
 }
 
 fn row(process: String, resource: &'static str, series: Series, runs: &[Run]) -> Row {
-    let points = match series.test {
-        Test::Growth(_) => series.present().iter().skip(WARM_UP).copied().collect(),
-        Test::WithWork(_) => by_work(&series.points),
-        Test::Runs(_) | Test::Limit(_) => series.points.clone(),
+    let points = match series.criterion {
+        Criterion::Growth(_) => series.current_process().iter().skip(WARM_UP).copied().collect(),
+        Criterion::WithWork(_) => by_work(&series.points),
+        Criterion::Runs(_) | Criterion::Limit(_) => series.points.clone(),
     };
-    let (judged, verdict, growth) = match series.test {
-        Test::Limit(limit) => (points.len(), within(limit, &points), None),
-        Test::Growth(figure) | Test::WithWork(figure) => {
+    let (judged, verdict, growth) = match series.criterion {
+        Criterion::Limit(limit) => (points.len(), within(limit, &points), None),
+        Criterion::Growth(figure) | Criterion::WithWork(figure) => {
             // The warm-up is over, or there is none.
-            outcome(series.test, &judge(figure, &points, WARM_UP))
+            outcome(series.criterion, &judge(figure, &points, WARM_UP))
         }
-        Test::Runs(figure) => {
+        Criterion::Runs(figure) => {
             let last = &runs[runs.len().saturating_sub(JUDGED_RUNS as usize)..];
-            outcome(series.test, &judge_runs(figure, last))
+            outcome(series.criterion, &judge_runs(figure, last))
         }
     };
     let ends = [points.first(), points.last()].map(|it| it.map_or(0, |it| it.value));
@@ -107,12 +107,12 @@ fn within(limit: u64, points: &[Point]) -> Outcome {
     }
 }
 
-fn outcome(test: Test, judgement: &Judgement) -> (usize, Outcome, Option<Growth>) {
-    let outcome = match (judgement.verdict, test) {
+fn outcome(criterion: Criterion, judgement: &Judgement) -> (usize, Outcome, Option<Growth>) {
+    let outcome = match (judgement.verdict, criterion) {
         (Verdict::TooFewSamples, _) => Outcome::TooFew,
         (Verdict::Flat, _) => Outcome::Flat,
         // What a verdict waits for is whether growth lasts, which has no meaning in the order of the size of the work.
-        (Verdict::Leak, _) | (Verdict::Suspect, Test::WithWork(_)) => Outcome::Grows,
+        (Verdict::Leak, _) | (Verdict::Suspect, Criterion::WithWork(_)) => Outcome::Grows,
         (Verdict::Suspect, _) => Outcome::Suspect,
     };
     (judgement.samples, outcome, judgement.per_cycle)
@@ -128,22 +128,22 @@ fn by_work(points: &[Point]) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::soak::ledger::At;
+    use crate::soak::measurements::Key;
     use r3e_monitor::verdict::{Figure, Figures, MIN_RUNS, Moment};
 
     /// The only row of a series, given the process, the place and the value of each point.
-    fn row(test: Test, values: impl IntoIterator<Item = (u64, u64, u64)>) -> Row {
-        let mut ledger = Ledger::default();
+    fn row(criterion: Criterion, values: impl IntoIterator<Item = (u64, u64, u64)>) -> Row {
+        let mut measurements = Measurements::default();
         for (process, x, value) in values {
-            ledger.add("some", "tasks", test, At { x, process }, value);
+            measurements.add("some", "tasks", criterion, Key { x, process }, value);
         }
-        rows(ledger).remove(0)
+        rows(measurements).remove(0)
     }
 
     #[test]
     fn growth_is_that_of_the_last_process_after_its_warm_up() {
         let verdict = |values: &mut dyn Iterator<Item = (u64, u64, u64)>| {
-            let row = row(Test::Growth(Figure::Tasks), values);
+            let row = row(Criterion::Growth(Figure::Tasks), values);
             (row.verdict, row.has_failed())
         };
         assert_eq!(verdict(&mut (0..80).map(|n| (1, n, 2 * n))), (Outcome::Grows, true));
@@ -160,7 +160,7 @@ mod tests {
         let works: Vec<u64> = (0..60).map(|_| random.u64(0..60)).collect();
         let verdict = |per_board: u64| {
             let left = |boards: &u64| (0, *boards, 7 + per_board * boards);
-            row(Test::WithWork(Figure::Descriptors), works.iter().map(left)).verdict
+            row(Criterion::WithWork(Figure::Descriptors), works.iter().map(left)).verdict
         };
         assert_eq!([verdict(1), verdict(0)], [Outcome::Grows, Outcome::Flat]);
     }
@@ -168,15 +168,21 @@ mod tests {
     #[test]
     fn runs_are_judged_by_the_rule_of_the_monitor() {
         let verdict = |runs: usize, per_run: u64| {
-            let mut ledger = Ledger::default();
+            let mut measurements = Measurements::default();
             for night in 0..runs as u64 {
                 let figures = Figures::from_array([(50 << 20) + night * per_run, 0, 0, 0, 0, 0]);
                 let end = Moment { at_ms: night.cast_signed(), figures };
-                ledger.runs.entry("some".to_owned()).or_default().push(Run { end, fetched: 9, entries: 90 });
+                measurements.runs.entry("some".to_owned()).or_default().push(Run { end, fetched: 9, entries: 90 });
                 let value = figures.of(Figure::Allocated);
-                ledger.add("some", "allocated", Test::Runs(Figure::Allocated), At { x: night, process: 0 }, value);
+                measurements.add(
+                    "some",
+                    "allocated",
+                    Criterion::Runs(Figure::Allocated),
+                    Key { x: night, process: 0 },
+                    value,
+                );
             }
-            let row = rows(ledger).remove(0);
+            let row = rows(measurements).remove(0);
             (row.verdict, row.has_failed())
         };
         assert_eq!(verdict(MIN_RUNS, 1 << 20), (Outcome::Grows, true));
@@ -187,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_limit_holds_for_each_value() {
-        let verdict = |values: &[u64]| row(Test::Limit(1), (0..).zip(values).map(|(n, it)| (0, n, *it))).verdict;
+        let verdict = |values: &[u64]| row(Criterion::Limit(1), (0..).zip(values).map(|(n, it)| (0, n, *it))).verdict;
         assert_eq!(verdict(&[1, 0]), Outcome::Flat);
         assert_eq!(verdict(&[1, 2, 0]), Outcome::AboveLimit);
         assert_eq!(within(1, &[]), Outcome::TooFew);

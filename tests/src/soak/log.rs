@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use super::losses::Losses;
+use super::violations::Violations;
 
 /// Size of a log file at which it is moved aside; one earlier file is kept.
 const MAX_BYTES: u64 = 1 << 20;
@@ -54,7 +54,7 @@ pub(super) fn keep(
     output: impl Read + Send + 'static,
     path: &Path,
     logged: Arc<Logged>,
-    losses: Arc<Losses>,
+    violations: Arc<Violations>,
 ) -> io::Result<JoinHandle<()>> {
     let mut file = Rotated::open(path)?;
     Ok(std::thread::spawn(move || {
@@ -65,7 +65,7 @@ pub(super) fn keep(
             logged.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
             let text = String::from_utf8_lossy(&line);
             if text.contains("panicked") {
-                losses.add(format!("{}: {}", file.path.display(), text.trim_end()));
+                violations.add(format!("{}: {}", file.path.display(), text.trim_end()));
             }
             // A full disk must not stop the program that logs.
             let _full = file.write(&line);
@@ -83,10 +83,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("some.log");
         let text = format!("{}\nthread 'x' panicked at y\n", "x".repeat(1023)).repeat(3000);
-        let (logged, losses) = (Arc::new(Logged::default()), Arc::new(Losses::default()));
-        keep(io::Cursor::new(text.clone()), &path, Arc::clone(&logged), Arc::clone(&losses)).unwrap().join().unwrap();
+        let (logged, violations) = (Arc::new(Logged::default()), Arc::new(Violations::default()));
+        keep(io::Cursor::new(text.clone()), &path, Arc::clone(&logged), Arc::clone(&violations))
+            .unwrap()
+            .join()
+            .unwrap();
         assert_eq!(logged.lines.load(Ordering::Relaxed), 6000);
-        assert_eq!(losses.all().1, 3000);
+        assert_eq!(violations.all().1, 3000);
         assert_eq!(logged.bytes.load(Ordering::Relaxed), text.len() as u64);
         let bytes = |path: &Path| path.metadata().unwrap().len();
         assert!(bytes(&path) + bytes(&path.with_extension("1.log")) <= 2 * MAX_BYTES + 2048);

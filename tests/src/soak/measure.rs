@@ -11,18 +11,19 @@ use r3e_common::runtime::memory;
 use r3e_common::runtime::run_record::RunRecord;
 use r3e_monitor::verdict::{Figure, Figures, Moment, Run};
 
-use super::disk::{Amount, amounts};
-use super::ledger::{At, Ledger, Test};
+use super::disk::{DiskUsage, disk_usage};
+use super::measurements::{Criterion, Key, Measurements};
 use super::readers::Readers;
-use super::system::{BOUND, POLL, System, children};
+use super::system::{MAX_ANSWER, POLL, System};
+use crate::harness::children;
 
 /// Takes the measurements of a soak.
 #[derive(Debug, Default)]
 pub(super) struct Measure {
     /// Where they go.
-    pub(super) ledger: Ledger,
-    /// Lines that each daemon had logged at the last measurement.
-    lines: [u64; 3],
+    pub(super) measurements: Measurements,
+    /// Lines and bytes that each daemon had logged at the last measurement.
+    logged: [[u64; 2]; 3],
     /// The children of each daemon at the last measurement.
     children: [Vec<u32>; 3],
     /// The start of the scheduler and the jobs that it had started since, at the last measurement.
@@ -41,7 +42,7 @@ impl Measure {
     pub(super) fn baseline(&mut self, system: &mut System, readers: &Readers, cycle: u64) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {
-            ensure!(begun.elapsed() < BOUND, "jobs are at work without end");
+            ensure!(begun.elapsed() < MAX_ANSWER, "jobs are at work without end");
             if !system.is_idle()? {
                 std::thread::sleep(POLL);
                 continue;
@@ -61,7 +62,7 @@ impl Measure {
             let (start, jobs) = before;
             self.scheduled += if self.jobs.0 == start { jobs - self.jobs.1 } else { jobs };
             self.jobs = before;
-            let at = At { x: cycle, process: 0 };
+            let at = Key { x: cycle, process: 0 };
             for (number, (stats, children)) in daemons.into_iter().enumerate() {
                 self.daemon(system, number, &stats, children, at);
             }
@@ -70,40 +71,47 @@ impl Measure {
         }
     }
 
-    fn daemon(&mut self, system: &System, number: usize, stats: &Stats, children: Vec<u32>, at: At) {
+    fn daemon(&mut self, system: &System, number: usize, stats: &Stats, children: Vec<u32>, at: Key) {
         let daemon = &system.daemons[number];
         let figures = &stats.figures;
-        let own = At { process: daemon.starts, ..at };
+        let own = Key { process: daemon.starts, ..at };
         // A job that starts this moment is a child too, but none that was there at the last baseline.
         let left = children.iter().filter(|it| self.children[number].contains(it)).count() as u64;
         self.children[number] = children;
-        for (resource, test, value) in [
-            ("allocated", Test::Growth(Figure::Allocated), figures.live_bytes()),
-            ("resident", Test::Growth(Figure::Resident), figures.rss_anon_bytes.unwrap_or(figures.rss_bytes)),
-            ("tasks", Test::Growth(Figure::Tasks), stats.tasks),
-            ("threads", Test::Growth(Figure::Threads), figures.threads),
-            ("descriptors", Test::Growth(Figure::Descriptors), figures.open_fds.saturating_sub(figures.connections)),
-            ("connections", Test::Growth(Figure::Connections), figures.connections),
+        for (resource, criterion, value) in [
+            ("allocated", Criterion::Growth(Figure::Allocated), figures.live_bytes()),
+            ("resident", Criterion::Growth(Figure::Resident), figures.rss_anon_bytes.unwrap_or(figures.rss_bytes)),
+            ("tasks", Criterion::Growth(Figure::Tasks), stats.tasks),
+            ("threads", Criterion::Growth(Figure::Threads), figures.threads),
+            (
+                "descriptors",
+                Criterion::Growth(Figure::Descriptors),
+                figures.open_fds.saturating_sub(figures.connections),
+            ),
+            ("connections", Criterion::Growth(Figure::Connections), figures.connections),
             // Those that have ended and were not waited for count too.
-            ("children", Test::Limit(0), left),
+            ("children", Criterion::Limit(0), left),
         ] {
-            self.ledger.add(daemon.name, resource, test, own, value);
+            self.measurements.add(daemon.name, resource, criterion, own, value);
         }
-        let lines = daemon.logged.lines.load(Ordering::Relaxed);
-        let new = lines - std::mem::replace(&mut self.lines[number], lines);
-        self.ledger.add(daemon.name, "log lines per cycle", Test::Growth(Figure::Tasks), at, new);
+        let logged = [&daemon.logged.lines, &daemon.logged.bytes].map(|it| it.load(Ordering::Relaxed));
+        let before = std::mem::replace(&mut self.logged[number], logged);
+        let [lines, bytes] = [0, 1].map(|it| logged[it] - before[it]);
+        for (resource, value) in [("log lines per cycle", lines), ("log KB per cycle", bytes >> 10)] {
+            self.measurements.add(daemon.name, resource, Criterion::Growth(Figure::Tasks), at, value);
+        }
     }
 
-    fn folders(&mut self, folders: &Folders, at: At) {
-        for (name, Amount { bytes, files }) in folders.all {
+    fn folders(&mut self, folders: &Folders, at: Key) {
+        for (name, DiskUsage { bytes, files }) in folders.all {
             // These figures are exact. What varies is how well boards compress, by some KB, and which temporary files a kill
             // has left until the next job: the floors of a process's own bytes and descriptors are above both.
             let floor = if name == HISTORY { Figure::Resident } else { Figure::Allocated };
-            self.ledger.add(name, "bytes", Test::Growth(floor), at, bytes);
-            self.ledger.add(name, "files", Test::Growth(Figure::Descriptors), at, files);
+            self.measurements.add(name, "bytes", Criterion::Growth(floor), at, bytes);
+            self.measurements.add(name, "files", Criterion::Growth(Figure::Descriptors), at, files);
         }
         for (program, files) in folders.named {
-            self.ledger.add(program, "files", Test::Growth(Figure::Descriptors), at, files);
+            self.measurements.add(program, "files", Criterion::Growth(Figure::Descriptors), at, files);
         }
     }
 
@@ -133,8 +141,8 @@ impl Measure {
         };
         let figures = Figures::new(&held, record.tasks);
         let end = Moment { at_ms: cycle.cast_signed(), figures };
-        self.ledger.runs.entry(kind.clone()).or_default().push(Run { end, fetched, entries: boards("entries") });
-        let (cycle, work) = (At { x: cycle, process: 0 }, At { x: fetched, process: 0 });
+        self.measurements.runs.entry(kind.clone()).or_default().push(Run { end, fetched, entries: boards("entries") });
+        let (cycle, work) = (Key { x: cycle, process: 0 }, Key { x: fetched, process: 0 });
         for (resource, figure) in [
             ("peak", Figure::Peak),
             ("resident at the end", Figure::Resident),
@@ -142,19 +150,18 @@ impl Measure {
             ("threads at the end", Figure::Threads),
             ("descriptors at the end", Figure::Descriptors),
         ] {
-            self.ledger.add(&kind, resource, Test::Runs(figure), cycle, figures.of(figure));
+            self.measurements.add(&kind, resource, Criterion::Runs(figure), cycle, figures.of(figure));
         }
-        for (resource, figure) in
-            [("tasks at the end", Figure::Tasks), ("connections at the end", Figure::Connections)]
+        for (resource, figure) in [("tasks at the end", Figure::Tasks), ("connections at the end", Figure::Connections)]
         {
-            self.ledger.add(&kind, resource, Test::Limit(0), cycle, figures.of(figure));
+            self.measurements.add(&kind, resource, Criterion::Limit(0), cycle, figures.of(figure));
         }
         // A process ends with its job, so a leak of a job is what it holds at its end for each board of its work.
         for (resource, figure) in [
             ("allocated at the end, by work", Figure::Allocated),
             ("descriptors at the end, by work", Figure::Descriptors),
         ] {
-            self.ledger.add(program, resource, Test::WithWork(figure), work, figures.of(figure));
+            self.measurements.add(program, resource, Criterion::WithWork(figure), work, figures.of(figure));
         }
     }
 }
@@ -164,7 +171,7 @@ const HISTORY: &str = "history";
 /// What is on the disk.
 #[derive(Debug)]
 struct Folders {
-    all: [(&'static str, Amount); 4],
+    all: [(&'static str, DiskUsage); 4],
     /// Files with the name of a program in theirs.
     named: [(&'static str, u64); 4],
 }
@@ -173,9 +180,9 @@ fn folders(system: &System) -> anyhow::Result<Folders> {
     let folder = &system.folder;
     let mut named = super::planted::PROGRAMS.map(|it| (it, 0));
     let mut sum = |names: Vec<PathBuf>| {
-        let mut sum = Amount::default();
+        let mut sum = DiskUsage::default();
         for name in names {
-            let (amount, of_programs) = amounts(&name);
+            let (amount, of_programs) = disk_usage(&name);
             sum.bytes += amount.bytes;
             sum.files += amount.files;
             for (program, files) in &mut named {

@@ -1,4 +1,4 @@
-//! One night after another: the world changes, a job is asked for in one of the ways that users have, and it ends.
+//! Runs the nights: boards change, a job is started in one of the ways users have, and runs to its end.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
@@ -12,14 +12,15 @@ use r3e_common::domain::Combination;
 use r3e_common::runtime::exit::Exit;
 use r3e_common::runtime::run_record::RunRecord;
 
-use super::disorder::{self, Strike, Target};
 use super::log::{self, Logged};
-use super::losses::Losses;
-use super::system::{POLL, System, pid_of};
+use super::signals::{self, Signalled, Target};
+use super::system::{POLL, System};
+use super::violations::Violations;
+use crate::harness::pid_of;
 use crate::sim::Simulator;
 
 /// How long a night may take.
-const BOUND: Duration = Duration::from_mins(3);
+const MAX_NIGHT: Duration = Duration::from_mins(3);
 
 /// How a job ends that has done what it could.
 const ALLOWED: [Exit; 3] = [Exit::Done, Exit::SomeBoardsFailed, Exit::Unavailable];
@@ -72,7 +73,7 @@ pub(super) struct Nights<'a> {
     sim: &'a Simulator,
     boards: Vec<Combination>,
     random: fastrand::Rng,
-    losses: Arc<Losses>,
+    violations: Arc<Violations>,
     /// What jobs by hand have logged.
     logged: Arc<Logged>,
     /// Signals that were sent to jobs, and to daemons.
@@ -80,19 +81,19 @@ pub(super) struct Nights<'a> {
     /// Jobs that were started by hand, and jobs that were killed, which leave no record.
     pub(super) by_hand: u64,
     pub(super) killed: u64,
-    /// How long a night takes, for the moments of strikes.
+    /// How long a night takes, for the moments of signals.
     usual: Duration,
 }
 
 impl<'a> Nights<'a> {
     /// Nights of this world.
     #[must_use]
-    pub(super) fn new(sim: &'a Simulator, seed: u64, losses: Arc<Losses>) -> Self {
+    pub(super) fn new(sim: &'a Simulator, seed: u64, violations: Arc<Violations>) -> Self {
         Self {
             sim,
             boards: sim.world().catalog().combinations().collect(),
             random: fastrand::Rng::with_seed(seed),
-            losses,
+            violations,
             logged: Arc::default(),
             signals: [0; 2],
             by_hand: 0,
@@ -117,15 +118,15 @@ impl<'a> Nights<'a> {
             60..80 => Job::Boards(self.draw_some()),
             _ => Job::Incremental(self.random.usize(1..=self.boards.len())),
         };
-        let strikes = disorder::draw(&mut self.random, with_daemons, self.usual);
+        let signals = signals::draw(&mut self.random, with_daemons, self.usual);
         let begun = Instant::now();
-        let strikes = self.run(system, &job, strikes)?;
+        let signals = self.run(system, &job, signals)?;
         let took = begun.elapsed();
-        for it in &strikes {
+        for it in &signals {
             self.signals[usize::from(it.target != Target::Job)] += 1;
             self.killed += u64::from(it.target == Target::Job && it.signal == Signal::SIGKILL);
         }
-        if strikes.is_empty() {
+        if signals.is_empty() {
             self.usual = (self.usual * 4 + took) / 5;
         }
         let signals = self.signals.iter().sum();
@@ -142,36 +143,36 @@ impl<'a> Nights<'a> {
     }
 
     /// Runs a job to its end, and sends the signals. Returns those that have hit a process.
-    fn run(&mut self, system: &mut System, job: &Job, strikes: Vec<Strike>) -> anyhow::Result<Vec<Strike>> {
+    fn run(&mut self, system: &mut System, job: &Job, signals: Vec<Signalled>) -> anyhow::Result<Vec<Signalled>> {
         let mut by_hand = self.ask_for(system, job)?;
         let begun = Instant::now();
-        let (mut hits, mut waiting, mut was_hit) = (Vec::new(), strikes.into_iter().peekable(), false);
+        let (mut sent, mut waiting, mut was_signalled) = (Vec::new(), signals.into_iter().peekable(), false);
         loop {
             system.supervise()?;
-            while let Some(strike) = waiting.next_if(|it| begun.elapsed() >= it.after) {
+            while let Some(signal) = waiting.next_if(|it| begun.elapsed() >= it.after) {
                 let job = by_hand.as_ref().map(|(child, _)| child.id()).or_else(|| system.scheduled_job());
-                match (strike.target, job) {
-                    (Target::Daemon(number), _) => system.daemons[number].signal(strike.signal),
+                match (signal.target, job) {
+                    (Target::Daemon(number), _) => system.daemons[number].signal(signal.signal),
                     (Target::Job, Some(job)) => {
-                        was_hit = true;
+                        was_signalled = true;
                         // It may have ended just now.
-                        let _ended = kill(pid_of(job), strike.signal);
+                        let _ended = kill(pid_of(job), signal.signal);
                     }
                     (Target::Job, None) => continue,
                 }
-                hits.push(strike);
+                sent.push(signal);
             }
             if let Some((child, _)) = &mut by_hand
                 && let Some(status) = child.try_wait()?
             {
-                self.check(job, status, was_hit);
+                self.check(job, status, was_signalled);
                 // A panic there has been printed.
                 let _panicked = by_hand.take().map(|(_, logging)| logging.join());
             }
             if by_hand.is_none() && waiting.peek().is_none() && system.is_idle()? {
-                return Ok(hits);
+                return Ok(sent);
             }
-            ensure!(begun.elapsed() < BOUND, "the {} job does not end", job.name());
+            ensure!(begun.elapsed() < MAX_NIGHT, "the {} job does not end", job.name());
             std::thread::sleep(POLL);
         }
     }
@@ -196,31 +197,33 @@ impl<'a> Nights<'a> {
         let mut child = command.arg("--wait=1m").args(arguments).spawn().with_context(|| program.to_owned())?;
         let output = child.stderr.take().context("no log")?;
         let path = system.folder.path("logs/by-hand.log");
-        let logging = log::keep(output, &path, Arc::clone(&self.logged), Arc::clone(&self.losses))?;
+        let logging = log::keep(output, &path, Arc::clone(&self.logged), Arc::clone(&self.violations))?;
         self.by_hand += 1;
         Ok(Some((child, logging)))
     }
 
-    fn check(&self, job: &Job, status: ExitStatus, was_hit: bool) {
+    fn check(&self, job: &Job, status: ExitStatus, was_signalled: bool) {
         let is_good = match status.code() {
             Some(code) => {
                 let exit = u8::try_from(code).ok().and_then(Exit::from_code);
-                exit.is_some_and(|it| ALLOWED.contains(&it) || was_hit && STOPPED.contains(&it))
+                exit.is_some_and(|it| ALLOWED.contains(&it) || was_signalled && STOPPED.contains(&it))
             }
-            None => was_hit && [Signal::SIGTERM, Signal::SIGKILL].map(|it| Some(it as i32)).contains(&status.signal()),
+            None => {
+                was_signalled && [Signal::SIGTERM, Signal::SIGKILL].map(|it| Some(it as i32)).contains(&status.signal())
+            }
         };
         if !is_good {
-            self.losses.add(format!("the {} job ended with {status}, signalled: {was_hit}", job.name()));
+            self.violations.add(format!("the {} job ended with {status}, signalled: {was_signalled}", job.name()));
         }
     }
 }
 
 /// Adds a loss if a run, whoever has started it, has ended as none should.
-pub(super) fn check_record(record: &RunRecord, losses: &Losses) {
+pub(super) fn check_record(record: &RunRecord, violations: &Violations) {
     let exit = Exit::from_code(record.exit_code);
     if !exit.is_some_and(|it| ALLOWED.contains(&it) || STOPPED.contains(&it)) {
         let RunRecord { program, doing, exit_code, outcome, .. } = record;
-        losses.add(format!("{program} ({doing}) ended with {exit_code}: {outcome}"));
+        violations.add(format!("{program} ({doing}) ended with {exit_code}: {outcome}"));
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::planted::Plant;
+use super::planted::PlantedLeak;
 
-/// Runs the whole system for many nights of a second or two, and tells whether anything grows or gets lost.
+/// Runs the whole system for many nights of a second or two, and reports whether anything grows or is lost.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "r3e-soak", max_term_width = 100)]
 pub struct Options {
@@ -38,7 +38,7 @@ pub struct Options {
     /// Build programs that leak on purpose: PROGRAM is scheduler, monitor, loader or refresher; KIND is bytes, task,
     /// descriptor or file. Exits with 1 if the soak finds the leak, with 2 if not or if anything else fails
     #[arg(long, value_name = "PROGRAM:KIND")]
-    pub(super) plant: Option<Plant>,
+    pub(super) plant: Option<PlantedLeak>,
 }
 
 impl Options {

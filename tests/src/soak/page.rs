@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use r3e_monitor::bytes;
+
 use super::Report;
 use super::judgement::{Outcome, Row};
-use super::ledger::Test;
-use super::table::{growth, size};
+use super::measurements::Criterion;
+use super::table::growth_of;
 
 /// Size of a chart's inner area, in pixels.
 const WIDTH: f64 = 340.0;
@@ -49,9 +51,9 @@ pub(super) fn page(report: &Report) -> String {
     for line in report.facts() {
         _ = writeln!(page, "<p>{}</p>", escaped(&line));
     }
-    if !report.losses.is_empty() {
-        page.push_str("<h2>Losses</h2>\n<ul>");
-        for loss in &report.losses {
+    if !report.violations.is_empty() {
+        page.push_str("<h2>Violations</h2>\n<ul>");
+        for loss in &report.violations {
             _ = writeln!(page, "<li class=\"bad\">{}</li>", escaped(loss));
         }
         page.push_str("</ul>\n");
@@ -61,7 +63,7 @@ pub(super) fn page(report: &Report) -> String {
          <th>smallest visible<th>verdict</tr>\n",
     );
     report.rows.iter().for_each(|row| line(&mut page, row));
-    page.push_str("</table>\n<h2>Charts</h2>\n<p class=\"quiet\">A dashed line is a restart. In series by work, the abscissa is the number of boards.</p>\n<div class=\"charts\">\n");
+    page.push_str("</table>\n<h2>Charts</h2>\n<p class=\"quiet\">A dashed line is a restart. In series by work, the x axis is the number of boards.</p>\n<div class=\"charts\">\n");
     report.rows.iter().filter(|it| it.series.points.len() > 1).for_each(|row| chart(&mut page, row));
     page.push_str("</div></body></html>\n");
     page
@@ -76,12 +78,12 @@ fn class(row: &Row) -> &'static str {
 }
 
 fn value(row: &Row, value: u64) -> String {
-    if row.series.test.is_bytes() { size(value) } else { value.to_string() }
+    if row.series.criterion.is_bytes() { bytes(value) } else { value.to_string() }
 }
 
 fn line(page: &mut String, row: &Row) {
     let [first, last] = row.ends;
-    let [likely, interval, visible] = growth(row);
+    let [likely, interval, visible] = growth_of(row);
     _ = writeln!(
         page,
         "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{likely}<td>{interval}<td>{visible}<td class=\"{}\">{}</tr>",
@@ -99,12 +101,11 @@ fn line(page: &mut String, row: &Row) {
 #[expect(clippy::cast_precision_loss, reason = "places on a chart")]
 fn chart(page: &mut String, row: &Row) {
     let series = &row.series;
-    let is_by_work = matches!(series.test, Test::WithWork(_));
-    let abscissa = |place: usize| series.points[place].at_ms as f64;
+    let is_by_work = matches!(series.criterion, Criterion::WithWork(_));
     let places = || (0..series.points.len()).step_by(series.points.len().div_ceil(MAX_POINTS).max(1));
-    let right = (0..series.points.len()).map(abscissa).fold(1.0, f64::max);
+    let right = series.points.iter().map(|it| it.at_ms as f64).fold(1.0, f64::max);
     let top = series.points.iter().map(|it| it.value).max().unwrap_or_default().max(1);
-    let x = |place| 50.0 + WIDTH * abscissa(place) / right;
+    let x = |place: usize| 50.0 + WIDTH * series.points[place].at_ms as f64 / right;
     let y = |value: u64| 8.0 + HEIGHT * (1.0 - value as f64 / top as f64);
     _ = write!(
         page,

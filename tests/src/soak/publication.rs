@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::{fs, io};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::{fs, io};
 
 use anyhow::ensure;
 use serde_json::Value;
 
 use super::folder::Folder;
-use super::losses::Losses;
 use super::system::Programs;
+use super::violations::Violations;
 use crate::harness::{board_files, gunzip, read_status, snapshot};
 
 /// The drivers' metadata, in a cache.
@@ -39,13 +39,13 @@ pub(super) struct Compared {
 ///
 /// # Errors
 /// If the loader fails.
-pub(super) fn compare(folder: &Folder, programs: &Programs, losses: &Losses) -> anyhow::Result<Compared> {
+pub(super) fn compare(folder: &Folder, programs: &Programs, violations: &Violations) -> anyhow::Result<Compared> {
     let fresh = folder.path("fresh");
     load(folder, programs, &fresh, &[])?;
     let mut compared = Compared::default();
     let mut differ = |what: String| {
         compared.differences += 1;
-        losses.add(what);
+        violations.add(what);
     };
     let [ours, new] = [&folder.cache(), &fresh].map(|it| drivers(it));
     for (id, driver) in &ours {

@@ -1,4 +1,4 @@
-//! Those who read while jobs work: one polls the published files, one scrapes the metrics.
+//! Concurrent readers: one polls the published files, one scrapes the metrics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,7 +11,7 @@ use r3e_common::domain::Combination;
 
 use super::folder::Folder;
 use super::http::{get, is_refused};
-use super::losses::Losses;
+use super::violations::Violations;
 use crate::harness::{Observed, gunzip, read_published};
 
 /// How long each waits between two passes.
@@ -32,7 +32,7 @@ struct Shared {
     /// Pages that were refused while daemons were stopped and killed.
     refused: AtomicU64,
     /// Whether no daemon is stopped or killed any more.
-    calm: AtomicBool,
+    expect_no_refusals: AtomicBool,
 }
 
 /// The threads of the readers. Dropping it ends them.
@@ -45,23 +45,23 @@ pub(super) struct Readers {
 impl Readers {
     /// Reads the published files and the metrics until it is dropped.
     #[must_use]
-    pub(super) fn start(folder: &Folder, boards: Vec<Combination>, losses: &Arc<Losses>) -> Self {
+    pub(super) fn start(folder: &Folder, boards: Vec<Combination>, violations: &Arc<Violations>) -> Self {
         let shared = Arc::new(Shared::default());
         let poll = {
-            let (shared, cache, losses) = (Arc::clone(&shared), folder.cache(), Arc::clone(losses));
+            let (shared, cache, violations) = (Arc::clone(&shared), folder.cache(), Arc::clone(violations));
             move || {
                 let mut seen = Observed::default();
                 shared.repeat(|| {
                     let read = catch_unwind(AssertUnwindSafe(|| read_published(&cache, &boards, &mut seen)));
                     if let Err(panic) = read {
-                        losses.add(format!("a reader of the cache: {}", text(&*panic)));
+                        violations.add(format!("a reader of the cache: {}", text(&*panic)));
                     }
                     shared.passes.fetch_add(1, Ordering::Relaxed);
                 });
             }
         };
         let scrape = {
-            let (shared, port, losses) = (Arc::clone(&shared), folder.port, Arc::clone(losses));
+            let (shared, port, violations) = (Arc::clone(&shared), folder.port, Arc::clone(violations));
             move || {
                 let mut pages = PAGES.iter().cycle();
                 shared.repeat(|| {
@@ -70,13 +70,13 @@ impl Readers {
                             Ok(body) => {
                                 shared.scrapes.fetch_add(1, Ordering::Relaxed);
                                 if let Err(panic) = catch_unwind(|| check(path, &body)) {
-                                    losses.add(format!("{path}: {}", text(&*panic)));
+                                    violations.add(format!("{path}: {}", text(&*panic)));
                                 }
                             }
-                            Err(error) if is_refused(&error) && !shared.calm.load(Ordering::Relaxed) => {
+                            Err(error) if is_refused(&error) && !shared.expect_no_refusals.load(Ordering::Relaxed) => {
                                 shared.refused.fetch_add(1, Ordering::Relaxed);
                             }
-                            Err(error) => losses.add(format!("serve: {error:#}")),
+                            Err(error) => violations.add(format!("serve: {error:#}")),
                         }
                     }
                 });
@@ -91,8 +91,8 @@ impl Readers {
     }
 
     /// From now on, all daemons are there, so each request that fails is a loss.
-    pub(super) fn calm(&self) {
-        self.shared.calm.store(true, Ordering::Relaxed);
+    pub(super) fn expect_no_refusals(&self) {
+        self.shared.expect_no_refusals.store(true, Ordering::Relaxed);
     }
 
     /// How often the files were read, pages were served, and a page was refused.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use r3e_common::runtime::run_record::RunRecord;
 
-use super::losses::Losses;
+use super::violations::Violations;
 
 /// How often to look for records. The watch looks every second, so that one in some hundreds is missed.
 const POLL: Duration = Duration::from_millis(2);
@@ -28,7 +28,7 @@ pub(super) struct Records {
 impl Records {
     /// Collects the records in this folder.
     #[must_use]
-    pub(super) fn collect(runtime_dir: &Path, losses: Arc<Losses>) -> Self {
+    pub(super) fn collect(runtime_dir: &Path, violations: Arc<Violations>) -> Self {
         let (folder, over) = (runtime_dir.join("runs"), Arc::new(AtomicBool::new(false)));
         let (sender, found) = channel();
         let thread = {
@@ -36,7 +36,7 @@ impl Records {
             std::thread::spawn(move || {
                 let mut known = BTreeSet::new();
                 while !over.load(Ordering::Relaxed) {
-                    read_new(&folder, &mut known, &sender, &losses);
+                    read_new(&folder, &mut known, &sender, &violations);
                     std::thread::sleep(POLL);
                 }
             })
@@ -60,8 +60,8 @@ impl Drop for Records {
     }
 }
 
-/// Sends what the folder has and had not at the last look; `known` is what it has.
-fn read_new(folder: &Path, known: &mut BTreeSet<PathBuf>, found: &Sender<RunRecord>, losses: &Losses) {
+/// Sends records that are new since the last call; `known` holds the paths present then.
+fn read_new(folder: &Path, known: &mut BTreeSet<PathBuf>, found: &Sender<RunRecord>, violations: &Violations) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
     let present: BTreeSet<PathBuf> = entries.filter(|it| it.extension().is_some_and(|it| it == "json")).collect();
     known.retain(|it| present.contains(it));
@@ -75,7 +75,7 @@ fn read_new(folder: &Path, known: &mut BTreeSet<PathBuf>, found: &Sender<RunReco
             // Nobody receives it at the end of the soak.
             Ok(record) => _ = found.send(record),
             // It was renamed to its name when it was whole.
-            Err(error) => losses.add(format!("{}: {error}: {text}", path.display())),
+            Err(error) => violations.add(format!("{}: {error}: {text}", path.display())),
         }
         known.insert(path);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::judgement::{Outcome, Row};
-use super::planted::Plant;
+use super::planted::PlantedLeak;
 use super::publication::Compared;
 use super::table::verdicts;
 
@@ -14,7 +14,7 @@ pub const NOT_FOUND: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Report {
     /// The leak that was planted.
-    pub(super) plant: Option<Plant>,
+    pub(super) plant: Option<PlantedLeak>,
     /// The seed.
     pub(super) seed: u64,
     /// Nights.
@@ -33,8 +33,8 @@ pub(super) struct Report {
     pub(super) faults: u64,
     /// The last publication beside one made from nothing.
     pub(super) compared: Compared,
-    /// The first losses.
-    pub(super) losses: Vec<String>,
+    /// The first losses and other violations.
+    pub(super) violations: Vec<String>,
     /// How many there are.
     pub(super) loss_count: usize,
     /// The verdicts.
@@ -89,7 +89,9 @@ impl Report {
                 "{to_jobs} signals to jobs, and {to_daemons} to daemons, at the beginning of the run only, so that the last ones \
                  live long enough to be judged. Starts: scheduler {scheduler}, watch {watch}, serve {serve}."
             ),
-            format!("{scheduled} jobs by the scheduler and {by_hand} by hand; {killed} were killed, and {records} records read."),
+            format!(
+                "{scheduled} jobs by the scheduler and {by_hand} by hand; {killed} were killed, and {records} records read."
+            ),
             format!("The published files were read {passes} times; {pages} pages were served, {refused} refused."),
             format!(
                 "The last publication beside one made from nothing: {} boards, {} files and {} drivers, {} differences. (Metadata \
@@ -119,9 +121,9 @@ impl Report {
 
     /// All of it as text.
     pub(super) fn text(&self) -> String {
-        let losses = self.losses.iter().map(|it| format!("  LOSS: {it}"));
+        let violations = self.violations.iter().map(|it| format!("  LOSS: {it}"));
         let end = format!("Soak: {}\n", self.headline());
-        let lines = self.facts().into_iter().chain(losses).chain([end]);
+        let lines = self.facts().into_iter().chain(violations).chain([end]);
         verdicts(&self.rows) + &lines.collect::<Vec<_>>().join("\n")
     }
 }

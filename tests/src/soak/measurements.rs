@@ -6,7 +6,7 @@ use r3e_monitor::verdict::{Figure, Point, Run};
 
 /// How a series is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Test {
+pub(super) enum Criterion {
     /// By its growth from cycle to cycle, after a warm-up, with the floor of this figure.
     Growth(Figure),
     /// By its growth from run to run of a job, as `r3e-monitor verdict` judges it.
@@ -17,7 +17,7 @@ pub(super) enum Test {
     Limit(u64),
 }
 
-impl Test {
+impl Criterion {
     /// Whether values are bytes.
     #[must_use]
     pub(super) fn is_bytes(self) -> bool {
@@ -32,8 +32,8 @@ impl Test {
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     /// How it is judged.
-    pub(super) test: Test,
-    /// The values, in the order in which they were measured, each at its cycle, or with [`Test::WithWork`] at its number of boards.
+    pub(super) criterion: Criterion,
+    /// The values, in the order in which they were measured, each at its cycle, or with [`Criterion::WithWork`] at its number of boards.
     pub(super) points: Vec<Point>,
     /// Where the points of each later process begin.
     pub(super) begins: Vec<usize>,
@@ -43,7 +43,7 @@ pub(super) struct Series {
 
 /// All series, by process and resource.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct Measurements {
     /// In the order of the report.
     pub(super) series: BTreeMap<(String, &'static str), Series>,
     /// The runs of each kind of job that have done their work, oldest first.
@@ -52,7 +52,7 @@ pub(super) struct Ledger {
 
 /// When something is measured, and of which process.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct At {
+pub(super) struct Key {
     /// The cycle, or the number of boards.
     pub(super) x: u64,
     /// Distinguishes the process from the one before it, of which the earlier points are.
@@ -61,16 +61,16 @@ pub(super) struct At {
 
 impl Series {
     /// The points of the present process.
-    pub(super) fn present(&self) -> &[Point] {
+    pub(super) fn current_process(&self) -> &[Point] {
         &self.points[self.begins.last().copied().unwrap_or_default()..]
     }
 }
 
-impl Ledger {
+impl Measurements {
     /// Adds a value.
-    pub(super) fn add(&mut self, process: &str, resource: &'static str, test: Test, at: At, value: u64) {
+    pub(super) fn add(&mut self, process: &str, resource: &'static str, criterion: Criterion, at: Key, value: u64) {
         let series = self.series.entry((process.to_owned(), resource)).or_insert_with(|| Series {
-            test,
+            criterion,
             points: Vec::new(),
             begins: Vec::new(),
             process: at.process,
