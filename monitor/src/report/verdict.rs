@@ -49,7 +49,8 @@ impl fmt::Display for Subject {
 pub(crate) type Judged = (Subject, Vec<Judgement>);
 
 /// Growth of a figure, with its sign.
-pub(crate) fn growth(figure: Figure, amount: f64) -> String {
+#[must_use]
+pub fn growth(figure: Figure, amount: f64) -> String {
     let sign = if amount < 0.0 { "-" } else { "+" };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is not below 0, and saturates")]
     let whole = amount.abs().round() as u64;
