@@ -151,7 +151,10 @@ const LOCK: &str = "soak.lock";
 fn clear(path: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(path)?;
     let lock = path.join(LOCK);
-    ensure!(lock.is_file() || files(path)?.is_empty(), "it has files, but not of a soak: no {LOCK}");
+    ensure!(
+        lock.is_file() || files(path)?.is_empty(),
+        "expected an empty folder or that of an earlier soak, found files without {LOCK}"
+    );
     let file = File::create(&lock)?;
     match file.try_lock() {
         Ok(()) => {}

@@ -53,7 +53,7 @@ impl Report {
         match suspect {
             _ if self.has_failed() => "failed".to_owned(),
             0 => "nothing grew".to_owned(),
-            rows => format!("nothing grew; {rows} rows suspect"),
+            rows => format!("nothing grew; {rows} suspect"),
         }
     }
 
@@ -75,7 +75,7 @@ impl Report {
     /// What happened, in sentences.
     pub(super) fn facts(&self) -> Vec<String> {
         let Self { seed, cycles, signals: [to_jobs, to_daemons], reads: [passes, pages, refused], compared, .. } = self;
-        let [scheduled, by_hand, killed, records] = self.jobs;
+        let [due, by_hand, killed, records] = self.jobs;
         let [scheduler, watch, serve] = self.starts;
         let a_cycle = self.took.as_secs_f64() / f64::from(u32::try_from(*cycles).unwrap_or(u32::MAX).max(1));
         let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
@@ -90,7 +90,7 @@ impl Report {
                  live long enough to be judged. Starts: scheduler {scheduler}, watch {watch}, serve {serve}."
             ),
             format!(
-                "{scheduled} jobs by the scheduler and {by_hand} by hand; {killed} were killed, and {records} records read."
+                "{due} jobs by the scheduler and {by_hand} by hand; {killed} were killed, and {records} records read."
             ),
             format!("The published files were read {passes} times; {pages} pages were served, {refused} refused."),
             format!(
