@@ -157,9 +157,9 @@ fn the_smallest_growth_that_could_have_been_seen_is_seen_in_most_cases_and_half_
     };
     let process = |values: Vec<u64>| judge(Figure::Allocated, &series(values), WARM_UP);
     let job = |values: Vec<u64>| peaks(values.into_iter().map(|it| (16_000, it)));
-    let tried: [(fn(Vec<u64>) -> Judgement, &[usize]); 2] = [(process, &[30, 60, 300]), (job, &[MIN_RUNS, 12, 60])];
-    for (judged, counts) in tried {
-        for &count in counts {
+    let judgements: [fn(Vec<u64>) -> Judgement; 2] = [process, job];
+    for (judged, counts) in judgements.into_iter().zip([[30, 60, 300], [MIN_RUNS, 12, 60]]) {
+        for count in counts {
             for deviation in [1e3, 1e5, 1e6, 1e7] {
                 let (mut found, mut found_half) = (0, 0);
                 for seed in 0..TRIALS {
