@@ -11,9 +11,10 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::prelude::DataFrame;
 use r3e_archive_cli::Format;
-use r3e_common::runtime::fs::NewFile;
+use r3e_common::runtime::fs::{FsError, NewFile};
 
 use crate::engine::Engine;
 use crate::error::ArchiveError;
@@ -35,7 +36,14 @@ pub(crate) async fn answer(
             other => other.map(drop),
         };
     };
-    let file = write(engine, query, format, NewFile::create(path)?).await?;
+    let file = write(engine, query, format, NewFile::create(path)?).await.map_err(|error| match error {
+        ArchiveError::System(cause) => FsError::new("write", path, cause).into(),
+        ArchiveError::Encode(ParquetError::External(cause)) => match cause.downcast::<std::io::Error>() {
+            Ok(cause) => FsError::new("write", path, *cause).into(),
+            Err(cause) => ArchiveError::Encode(ParquetError::External(cause)),
+        },
+        other => other,
+    })?;
     Ok(file.commit()?)
 }
 

@@ -88,11 +88,7 @@ impl Drop for Job {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {CANCEL_TIMEOUT:?}"),
         };
-        tracing::warn!(
-            cluster = address,
-            error = problem,
-            "cannot cancel the query on the cluster, which goes on there"
-        );
+        tracing::warn!(cluster = address, error = problem, "cannot cancel the query; it continues on the cluster");
     }
 }
 

@@ -8,7 +8,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutPayload};
 use r3e_common::runtime::fs;
 
-use crate::error::{ArchiveError, StoreError};
+use crate::error::{ArchiveError, StoreError, timestamp};
 use crate::files::{
     COMPACTIONS, Compaction, Files, Found, NUMBERS, STAGING, compaction_number, compaction_path, recording_path,
 };
@@ -20,6 +20,7 @@ const LISTINGS: u32 = 3;
 /// Files that do not count yet and are older than this were left by a killed writer.
 const UNLISTED_AT_MOST: Duration = Duration::from_hours(24);
 
+/// When a file was written. A store cannot tell a time that is out of bounds; 1970 would only make the file old.
 fn written(file: &ObjectMeta) -> Timestamp {
     Timestamp::from_millisecond(file.last_modified.timestamp_millis()).unwrap_or_default()
 }
@@ -188,7 +189,7 @@ impl Location {
     /// # Errors
     /// If the store fails.
     pub async fn remove_dead(&self, files: &Files, keep: Duration, now: Timestamp) -> Result<usize, ArchiveError> {
-        let merged = Timestamp::from_millisecond(files.compaction.1.made_ms).unwrap_or_default();
+        let merged = timestamp(files.compaction.1.made_ms)?;
         let replaced: &[String] = if age(merged, now) >= keep { &files.replaced } else { &[] };
         let is_left = |written: Timestamp| age(written, now) > UNLISTED_AT_MOST;
         let unlisted = files.unlisted.iter().filter(|(_, written)| is_left(*written)).map(|(path, _)| path);

@@ -116,7 +116,8 @@ async fn merge(
         Ok(())
     };
     if let Err(error) = copy.await {
-        return Err(file.discard(error).await);
+        file.discard().await;
+        return Err(error);
     }
     let staged = file.finish().await?;
     let (first, last) = (first.first, last.last);

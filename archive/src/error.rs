@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
+use jiff::Timestamp;
 use r3e_common::runtime::exit::{Exit, Fatal};
 use r3e_common::runtime::fs::FsError;
-use r3e_common::store::ReadError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum ArchiveError {
     #[error("{0}")]
     Cluster(String),
     /// No answer within `--timeout`.
-    #[error("no answer within {0:?} (hint: --timeout)")]
+    #[error("no answer within {0:?} (hint: raise --timeout)")]
     Timeout(std::time::Duration),
     /// The command line asks for what cannot be.
     #[error("{0}")]
@@ -135,7 +135,7 @@ fn of_cluster(text: &str) -> Option<ArchiveError> {
         return Some(ArchiveError::Statement(format!("the cluster cannot run {limit}")));
     }
     if CLUSTER_GONE.iter().any(|it| text.contains(it)) {
-        return Some(ArchiveError::Cluster(format!("the cluster has gone: {}", first_line(text))));
+        return Some(ArchiveError::Cluster(format!("lost the connection to the cluster: {}", first_line(text))));
     }
     let (code, hint) = S3_HINTS.iter().find(|(code, _)| text.contains(&format!("<Code>{code}")))?;
     let message = format!("the cluster cannot read the archive: {hint} ({code}): {}", first_line(text));
@@ -215,13 +215,10 @@ impl From<StoreError> for ArchiveError {
     }
 }
 
-impl From<ReadError> for ArchiveError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Store(error) => Self::File(error),
-            damaged @ ReadError::Damaged { .. } => Self::Query(damaged.to_string()),
-        }
-    }
+/// The time of a row, from milliseconds since 1970.
+pub(crate) fn timestamp(ms: i64) -> Result<Timestamp, ArchiveError> {
+    Timestamp::from_millisecond(ms)
+        .map_err(|error| ArchiveError::Damaged { file: "a time in the archive".to_owned(), problem: error.to_string() })
 }
 
 impl From<DataFusionError> for ArchiveError {

@@ -106,18 +106,20 @@ impl<'l> NewParquet<'l> {
     pub async fn finish(mut self) -> Result<Path, ArchiveError> {
         match self.writer.finish().await {
             Ok(_) => Ok(self.staged),
-            Err(error) => Err(self.discard(error.into()).await),
+            Err(error) => {
+                self.discard().await;
+                Err(error.into())
+            }
         }
     }
 
-    /// Removes what was written, and returns the error that made it useless.
-    pub async fn discard(self, error: ArchiveError) -> ArchiveError {
+    /// Removes what was written. A failure is only logged.
+    pub async fn discard(self) {
         if let Err(left) = self.writer.into_inner().abort().await {
             tracing::warn!(file = %self.staged, error = %left, "cannot abort an upload");
         }
         if let Err(left) = self.location.remove(&self.staged).await {
             tracing::warn!(file = %self.staged, error = %left, exit = left.exit().code(), "cannot remove an unfinished file");
         }
-        error
     }
 }

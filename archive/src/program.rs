@@ -74,6 +74,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Exit> {
         // Whatever is written is written to staging, so it can end anywhere.
         Box::pin(stop.run_until_cancelled(work)).await.unwrap_or(Err(ArchiveError::Stopped))
     });
+    let tasks_left = runtime.metrics().num_alive_tasks();
     runtime.shutdown_timeout(Duration::from_secs(1));
     let exit = match (&result, limiter.reached(), shutdown.exit()) {
         (Err(ArchiveError::Stopped), Some(limit), _) => {
@@ -87,7 +88,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Exit> {
     if writes(&arguments.command) {
         let outcome = result.as_ref().map_or_else(ToString::to_string, |_| "done".to_owned());
         let recorder = RunRecorder { program: PROGRAM, doing: doing(&arguments.command).to_owned(), started };
-        recorder.record(begun.elapsed(), outcome, exit, Map::new(), &loaded.config.runtime.dir);
+        recorder.record(begun.elapsed(), outcome, exit, Map::new(), tasks_left, &loaded.config.runtime.dir);
     }
     drop(control);
     match result {
@@ -161,7 +162,8 @@ impl Work<'_> {
             Command::Driver(it) => {
                 let driver = match (&it.name, it.id) {
                     (Some(name), _) => questions::Driver::Name(name.clone()),
-                    (None, id) => questions::Driver::Id(id.unwrap_or_default()),
+                    (None, Some(id)) => questions::Driver::Id(id),
+                    (None, None) => return Err(ArchiveError::Usage("expected a name or --id".to_owned())),
                 };
                 self.ask(&location, &it.answer, &questions::driver(&driver)).await
             }
@@ -243,7 +245,13 @@ impl Work<'_> {
             (None, Some(file)) => fs::read_text(file, MAX_STATEMENT_BYTES)?,
             (None, None) => {
                 let mut text = String::new();
-                std::io::stdin().take(MAX_STATEMENT_BYTES).read_to_string(&mut text)?;
+                let failed =
+                    |why: &str| ArchiveError::Usage(format!("cannot read the statement from standard input: {why}"));
+                let read = std::io::stdin().take(MAX_STATEMENT_BYTES + 1).read_to_string(&mut text);
+                read.map_err(|error| failed(&error.to_string()))?;
+                if text.len() as u64 > MAX_STATEMENT_BYTES {
+                    return Err(failed(&format!("larger than {MAX_STATEMENT_BYTES} bytes")));
+                }
                 text
             }
         };

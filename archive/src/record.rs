@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Place};
-use crate::error::ArchiveError;
+use crate::error::{ArchiveError, timestamp};
 use crate::files::Files;
 use crate::location::Location;
 use crate::parquet_file::{self, NewParquet};
@@ -105,7 +105,7 @@ pub async fn record(
             known => known?,
         };
         // What the query has used is not needed while rows are written, and the other way round.
-        memory::give_back();
+        memory::purge_or_log();
         let observed_ms = observed_after(source.at, last_ms);
         let changes = Changes::find(&source.cache, &source.catalog, &known)?;
         let mut recorded = Recorded::default();
@@ -115,7 +115,7 @@ pub async fn record(
         }
         let boards: Vec<Combination> = changes.boards.iter().map(|(board, _)| *board).collect();
         if append(location, source, changes, (files.last() + 1, observed_ms), stop, &mut recorded).await? {
-            memory::give_back();
+            memory::purge_or_log();
             pages::write(location, source, place, &recorded, &boards).await?;
             return Ok(recorded);
         }
@@ -129,6 +129,7 @@ fn observed_after(at: Timestamp, last_ms: Option<i64>) -> i64 {
     let now = at.as_millisecond();
     match last_ms {
         Some(last) if last >= now => {
+            // What is no time is shown as 1970; it is as little in the past.
             let last_recording = Timestamp::from_millisecond(last).unwrap_or_default();
             tracing::warn!(%last_recording, time = %at, "the last recording is not in the past: recording right after it");
             last + 1
@@ -208,12 +209,15 @@ async fn append(
     };
     let mut read = match written.and(read) {
         Ok(read) => read,
-        Err(error) => return Err(file.discard(error).await),
+        Err(error) => {
+            file.discard().await;
+            return Err(error);
+        }
     };
     if read.versions.is_empty() {
         // All that changed is damaged.
         recorded.damaged = read.damaged;
-        let _removed = file.discard(ArchiveError::Stopped).await;
+        file.discard().await;
         return Ok(true);
     }
     let versions = read.versions.take().map_err(datafusion::error::DataFusionError::from)?;
@@ -222,10 +226,11 @@ async fn append(
         written = file.write(&versions).await;
     }
     if let Err(error) = written {
-        return Err(file.discard(error).await);
+        file.discard().await;
+        return Err(error);
     }
     let staged = file.finish().await?;
-    let night = Timestamp::from_millisecond(observed_ms).unwrap_or_default().strftime("%Y-%m-%d").to_string();
+    let night = timestamp(observed_ms)?.strftime("%Y-%m-%d").to_string();
     let file = location.commit_recording(&staged, &night, number).await?;
     let counts = file.is_some();
     *recorded = Recorded { file, boards: read.boards, gone: read.gone, damaged: read.damaged, rows: read.rows };

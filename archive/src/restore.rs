@@ -8,14 +8,14 @@ use datafusion::arrow::datatypes::{TimestampMillisecondType, UInt32Type};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use r3e_common::domain::{Combination, Validators};
-use r3e_common::runtime::fs::{self, NewFile};
+use r3e_common::runtime::fs::{self, FsError, NewFile};
 use r3e_common::store::{BoardEncoder, Cache};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
-use crate::error::ArchiveError;
+use crate::error::{ArchiveError, timestamp};
 use crate::questions::time;
 use crate::record::combination;
 use crate::schema::EntriesChecksum;
@@ -145,12 +145,15 @@ async fn write(standing: &Standing, entries: &mut Texts, cache: &Cache) -> Resul
     if checksum.value() != *entries_crc {
         return Err(damaged("its entries are not those that were recorded (hint: r3e-archive verify)"));
     }
-    let observed = Timestamp::from_millisecond(*observed_ms).unwrap_or_default();
+    let observed = timestamp(*observed_ms)?;
     let path = cache.board_path(*board);
     fs::publish_folders(fs::parent(&path))?;
     let mut file = NewFile::publish(&path)?;
-    std::io::Write::write_all(&mut file, &encoder.finish(&observed.to_string()).bytes)?;
-    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(*observed_ms).unwrap_or_default()))?;
+    let written = std::io::Write::write_all(&mut file, &encoder.finish(&observed.to_string()).bytes);
+    written.map_err(|cause| FsError::new("write", &path, cause))?;
+    // Nothing was recorded before 1970.
+    let since_epoch = Duration::from_millis(u64::try_from(*observed_ms).unwrap_or_default());
+    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)?;
     Ok(file.commit_unsynced()?)
 }
 

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -121,6 +122,39 @@ fn wrong_use_is_named() {
         assert_eq!(output.status.code(), Some(code), "{url}: {}", shown(&output));
         assert!(error(&output).contains(url), "{url}: {}", shown(&output));
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_with_exit_code_74() {
+    let place = recorded();
+    let limited = |arguments: &[&str]| {
+        // Writes to files fail beyond that, as on a full disk.
+        let command = place.archive(arguments);
+        let mut shell =
+            place.command(Path::new("/bin/bash"), &["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "bash"]);
+        shell.arg(command.get_program()).args(command.get_args()).output().unwrap()
+    };
+    for format in ["csv", "json", "table", "parquet"] {
+        let file = place.path(&format!("rows.{format}"));
+        let output = limited(&["sql", "--format", format, "--output", file.to_str().unwrap(), "SELECT * FROM entries"]);
+        assert_eq!(output.status.code(), Some(74), "{format}: {}", shown(&output));
+        assert!(error(&output).contains(file.to_str().unwrap()), "{format}: {}", shown(&output));
+        assert!(!file.exists(), "{format}");
+    }
+    let restored = place.path("restored");
+    let output = limited(&["restore", "--into", restored.to_str().unwrap(), "--at", &night_time(2)]);
+    assert_eq!(output.status.code(), Some(74), "{}", shown(&output));
+    assert!(error(&output).contains(restored.to_str().unwrap()), "{}", shown(&output));
+}
+
+#[test]
+fn a_statement_that_is_too_long_is_refused_not_cut() {
+    let place = recorded();
+    let file = place.path("statement.sql");
+    std::fs::write(&file, format!("SELECT 1 -- {}", "x".repeat(1 << 20))).unwrap();
+    let output = place.archive(&["sql"]).stdin(std::fs::File::open(&file).unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+    assert!(error(&output).contains("1048576"), "{}", shown(&output));
 }
 
 #[test]

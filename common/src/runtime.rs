@@ -18,8 +18,7 @@ pub mod notify;
 pub mod output;
 pub mod periodic;
 pub mod pid_namespace;
-#[cfg(feature = "planted-leaks")]
-pub mod planted;
+pub(crate) mod planted;
 pub mod program;
 pub mod run_record;
 pub mod shutdown;

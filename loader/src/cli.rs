@@ -18,7 +18,7 @@ pub struct Arguments {
     /// Only export the index of cached boards; do not contact the service
     #[arg(long, conflicts_with = "only")]
     pub cached_only: bool,
-    /// Fetch these boards only: 1693 for all classes of a track; 5276-8600, or the URL of a board, for one board; split by commas
+    /// Fetch only these boards, separated by commas: 1693 for all classes of a track; 5276-8600, or the URL of a board, for one board
     #[arg(long, value_name = "BOARDS", allow_hyphen_values = true)]
     pub only: Option<String>,
     /// The flags of every job.
@@ -46,7 +46,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 some boards failed, 69 service unav
 /// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List, check or import a catalogue of tracks and classes
+    /// List, check, compare or import a catalogue of tracks and classes
     Catalog(CatalogArguments),
 }
 

@@ -20,3 +20,4 @@ mod watch;
 
 pub use cli::{Arguments, Command};
 pub use program::main;
+pub use report::{bytes, growth};

@@ -17,7 +17,9 @@ pub(crate) use heap::{difference, heap, profile_state};
 pub(crate) use history::{history, runs, runs_json, sample_line};
 pub(crate) use kernel::{connections, descriptors};
 pub(crate) use live::{arenas, list, next_run, purges, stats, tasks, worst_first};
-pub(crate) use verdict::{Judged, Whose, growth, verdicts, verdicts_json};
+pub use units::bytes;
+pub use verdict::growth;
+pub(crate) use verdict::{Judged, Subject, verdicts, verdicts_json};
 
 fn no_samples(since: Duration, file: &Path) -> String {
     let (since, file) = (humantime::format_duration(since), file.display());

@@ -28,13 +28,13 @@ use r3e_common::runtime::memory;
 use r3e_common::runtime::memory::limit::Limits;
 use r3e_common::runtime::memory::limiter::MemoryLimiter;
 use r3e_common::runtime::memory::pressure::Role;
+use r3e_common::runtime::periodic::ticks;
 use r3e_common::runtime::shutdown::Shutdown;
 use r3e_common::runtime::tasks::Tasks;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::TopArguments;
@@ -143,8 +143,7 @@ impl<'a> View<'a> {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut suspend = signal(SignalKind::from_raw(Signal::SIGTSTP as i32))?;
         let mut resumed = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
-        let mut every = tokio::time::interval(self.app.every);
-        every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut every = ticks(self.app.every);
         loop {
             let goes_on = tokio::select! {
                 () = stop.cancelled() => false,

@@ -1,5 +1,5 @@
 //! Tells leaks from noise: pure functions of the samples of a process that were taken after purges ([`judge`]), and of the records of
-//! a job's runs ([`judge_runs`], which describes what is different for those).
+//! a job's runs ([`judge_runs`], which documents the differences).
 //!
 //! Samples are taken after a purge, because that reduces the noise in `allocated` from 258 KiB to 23. The first [`WARM_UP`]
 //! samples of a process are ignored. The tests use ranks, so that an outlier (one sample in twenty, taken with work in
@@ -9,8 +9,8 @@
 //! - It is significant by the Mann-Kendall test, with its variance corrected for autocorrelation, or by the slope relative
 //!   to the residuals, also corrected. The second test is for series so clear that the first saturates: a straight line
 //!   with one small step has highly correlated residuals, which inflate the variance too much.
-//! - From the first sample to the last it is at least a floor: 352 KB allocated, 3 MB resident or peak (fragmentation moves that for a long
-//!   time: by more than 2 where a cache of 4 MB fills and sheds), 20 of what is counted.
+//! - From the first sample to the last it is at least a floor: 352 KB allocated, 3 MB resident or peak (fragmentation alone moves resident
+//!   memory by more than 2 MB while a 4 MB cache fills and sheds), 20 of what is counted.
 //!
 //! Growth that is not significant or below the floor is `flat`, and so is growth that has stopped in the later half. Other
 //! growth is `suspect`, and it is a `leak` if
@@ -27,9 +27,9 @@
 //! With a purge every 2 minutes (`memory.purge_every`), a process has its verdict after 64 minutes, and a leak after 100 at the
 //! earliest. Of a day of samples the medians of neighbours are judged, so a slow leak shows as it would with fewer purges.
 //!
-//! The thresholds come from `cargo bench --package r3e-tests --bench verdict`, which measures real processes and prints the rates. A
-//! cache that takes more than sixty purges to fill looks like a leak until it is full, and sometimes one that fills for two dozen
-//! purges before it sheds. A leak below the floor is not seen, so each verdict tells the smallest growth that would have been.
+//! The thresholds come from `cargo bench --package r3e-tests --bench verdict`, which measures real processes and prints the rates. Known
+//! false alarms: a cache that takes more than 60 purges (two hours) to fill, until it is full; occasionally one that fills for about 24
+//! purges and then sheds. A leak below the floor is not seen, so each verdict tells the smallest growth that would have been.
 
 mod figure;
 mod runs;
@@ -44,7 +44,7 @@ pub use figure::{Figure, Figures, Moment};
 pub use runs::{JUDGED_RUNS, MIN_RUNS, Run, judge_runs};
 pub use series::Point;
 
-use series::{Judged, rose};
+use series::{Judged, each, rose};
 use trend::Trend;
 
 /// How many of the last samples of a process are judged by default: a day with a purge every 2 minutes. With more, a leak that began
@@ -60,9 +60,9 @@ pub const MIN_SAMPLES: usize = 12;
 /// Number of samples after the warm-up that a leak needs. With fewer, growth is suspect at most.
 pub const MIN_SAMPLES_FOR_LEAK: usize = 30;
 
-/// How many points a series needs.
+/// What a series and its growth have to reach.
 #[derive(Debug, Clone, Copy)]
-struct Needs {
+struct Thresholds {
     /// Ignored at the beginning.
     warm_up: usize,
     /// For a verdict.
@@ -71,14 +71,20 @@ struct Needs {
     leak: usize,
     /// Of a leak: growth from the first point to the last, in standard deviations of the noise around it.
     noise: f64,
+    /// What growth has to exceed the thresholds by, in standard deviations of the slope, to be found in most cases.
+    power: f64,
 }
 
 /// Of samples after purges.
-const SAMPLES: Needs = Needs { warm_up: WARM_UP, verdict: MIN_SAMPLES, leak: MIN_SAMPLES_FOR_LEAK, noise: 0.0 };
+const SAMPLES: Thresholds =
+    Thresholds { warm_up: WARM_UP, verdict: MIN_SAMPLES, leak: MIN_SAMPLES_FOR_LEAK, noise: 0.0, power: 2.6 };
 
 /// Standard deviations from which growth is suspect, and from which it is a leak, by the clearer of the two tests.
 const SUSPECT_Z: f64 = 2.33;
 const LEAK_Z: f64 = 2.58;
+
+/// Growth, in standard deviations of the noise, from which [`rose`] mostly holds, by simulation.
+const ROSE: f64 = 4.0;
 
 /// Each half of a leak grows by at least this share of the other half, and of the whole.
 const LASTING: f64 = 0.33;
@@ -119,7 +125,8 @@ pub struct Growth {
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
-    /// The smallest growth that would have been seen in 95 % of cases.
+    /// The smallest growth that would have been called a leak: in about nine of ten cases, by simulation, where there are enough samples
+    /// for a leak; in eight of ten with the fewest.
     pub visible: f64,
 }
 
@@ -144,8 +151,8 @@ pub fn judge(figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
     judge_series(SAMPLES, figure, samples, earlier)
 }
 
-fn judge_series(needs: Needs, figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
-    let after_warm_up = samples.get(needs.warm_up.saturating_sub(earlier)..).unwrap_or_default();
+fn judge_series(thresholds: Thresholds, figure: Figure, samples: &[Point], earlier: usize) -> Judgement {
+    let after_warm_up = samples.get(thresholds.warm_up.saturating_sub(earlier)..).unwrap_or_default();
     let too_few = Judgement {
         figure,
         verdict: Verdict::TooFewSamples,
@@ -153,44 +160,58 @@ fn judge_series(needs: Needs, figure: Figure, samples: &[Point], earlier: usize)
         per_cycle: None,
         per_hour: None,
     };
-    if after_warm_up.len() < needs.verdict {
+    if after_warm_up.len() < thresholds.verdict {
         return too_few;
     }
     let judged = Judged::new(after_warm_up);
     let (Some(cycles), Some(hours)) = (Trend::of(&judged.by_cycle), Trend::of(&judged.by_hour)) else {
         return too_few;
     };
-    let growth = |trend: &Trend, span: f64| Growth {
-        likely: trend.slope,
-        low: trend.low,
-        high: trend.high,
-        visible: trend.visible(LEAK_Z).max(if span > 0.0 { figure.floor() / span } else { 0.0 }),
-    };
+    let visible = visible(thresholds, figure, after_warm_up);
+    let growth =
+        |trend: &Trend, visible: f64| Growth { likely: trend.slope, low: trend.low, high: trend.high, visible };
     Judgement {
-        verdict: confirmed(needs, figure, samples, after_warm_up.len(), (&judged, &cycles)),
-        per_cycle: Some(growth(&cycles, judged.cycles())),
-        per_hour: Some(growth(&hours, judged.hours())),
+        verdict: confirmed(thresholds, figure, samples, after_warm_up.len(), (&judged, &cycles)),
+        per_cycle: Some(growth(&cycles, visible)),
+        per_hour: Some(growth(&hours, visible * judged.cycles() / judged.hours())),
         ..too_few
     }
 }
 
+/// See [`Growth::visible`], per purge or run: above every threshold, also without the last points, by so much that noise rarely hides it.
+fn visible(thresholds: Thresholds, figure: Figure, samples: &[Point]) -> f64 {
+    let samples = &samples[..samples.len() - CONFIRMED_BEFORE];
+    let judged = Judged::new(samples);
+    let Some(trend) = Trend::of(&judged.by_cycle) else { return 0.0 };
+    let noise = (thresholds.noise * trend.noise).max(ROSE * trend::residual_deviation(&each(samples), trend.slope));
+    let threshold = figure.floor().max(noise) / judged.cycles();
+    let deviation = trend.deviation();
+    (LEAK_Z * deviation).max(threshold) + thresholds.power * deviation
+}
+
 /// The verdict by the last `count` samples. A leak must have shown before, too: one look at a random walk may mislead, two less often.
-fn confirmed(needs: Needs, figure: Figure, samples: &[Point], count: usize, last: (&Judged, &Trend)) -> Verdict {
+fn confirmed(
+    thresholds: Thresholds,
+    figure: Figure,
+    samples: &[Point],
+    count: usize,
+    last: (&Judged, &Trend),
+) -> Verdict {
     let showed = || {
         let (samples, count) = (&samples[..samples.len() - CONFIRMED_BEFORE], count - CONFIRMED_BEFORE);
         let judged = Judged::new(&samples[samples.len() - count..]);
         let whole = Trend::of(&judged.by_cycle);
-        whole.is_some_and(|whole| verdict(needs, figure, samples, count, (&judged, &whole)) == Verdict::Leak)
+        whole.is_some_and(|whole| verdict(thresholds, figure, samples, count, (&judged, &whole)) == Verdict::Leak)
     };
-    match verdict(needs, figure, samples, count, last) {
-        Verdict::Leak if count < needs.leak || !showed() => Verdict::Suspect,
+    match verdict(thresholds, figure, samples, count, last) {
+        Verdict::Leak if count < thresholds.leak || !showed() => Verdict::Suspect,
         seen => seen,
     }
 }
 
 /// The verdict by the last `count` samples alone.
 fn verdict(
-    needs: Needs,
+    thresholds: Thresholds,
     figure: Figure,
     samples: &[Point],
     count: usize,
@@ -209,6 +230,7 @@ fn verdict(
     let lasts = [(earlier.slope, whole.slope), (later.slope, whole.slope), (later.slope, earlier.slope)]
         .into_iter()
         .all(|(half, other)| half >= LASTING * other);
-    let certain = clear >= LEAK_Z && whole.low * span >= floor / 2.0 && whole.slope * span >= needs.noise * whole.noise;
+    let certain =
+        clear >= LEAK_Z && whole.low * span >= floor / 2.0 && whole.slope * span >= thresholds.noise * whole.noise;
     if lasts && certain && rose(samples, count) { Verdict::Leak } else { Verdict::Suspect }
 }

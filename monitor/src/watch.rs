@@ -8,17 +8,17 @@ mod recorder;
 mod sampler;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use r3e_common::runtime::config::{Config, Loaded};
 use r3e_common::runtime::daemon::{Daemon, Services};
 use r3e_common::runtime::exit::{Exit, Failure, Fatal};
 use r3e_common::runtime::fs;
 use r3e_common::runtime::notify::Supervisor;
+use r3e_common::runtime::periodic::ticks;
 use r3e_common::runtime::shutdown::Shutdown;
 use r3e_common::runtime::signals::Reaper;
 use r3e_common::runtime::tasks::Tasks;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use heartbeat::Heartbeat;
@@ -85,14 +85,14 @@ async fn watch(
     let heartbeat = Heartbeat::new(supervisor);
     let mut sampler = Sampler::new(config.runtime.dir.clone(), clock);
     let sample = async {
-        let mut every = every(config.monitor.every);
+        let mut every = ticks(config.monitor.every);
         loop {
             every.tick().await;
             recorder.record(heartbeat.round(sampler.sample()).await);
         }
     };
     let purge = async {
-        let mut every = every(config.memory.purge_every);
+        let mut every = ticks(config.memory.purge_every);
         // The first tick comes at once, when there is nothing to purge yet.
         every.tick().await;
         loop {
@@ -105,13 +105,6 @@ async fn watch(
     let watchdog = tasks.track("feeding the watchdog", heartbeat.feed_watchdog());
     let all = async { tokio::join!(sample, purge, watchdog, Reaper::reap_all()) };
     let _stopped = stop.run_until_cancelled(all).await;
-}
-
-/// Ticks from now on. Missed ticks are skipped.
-fn every(period: Duration) -> tokio::time::Interval {
-    let mut every = tokio::time::interval(period);
-    every.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    every
 }
 
 /// Locks the history against another watch, until the file is dropped. On a disk without locks the watch runs without.

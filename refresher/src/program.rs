@@ -45,7 +45,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Exit> {
                 }
                 Exit::Usage
             })?;
-            (format!("refreshing {} boards", boards.len()), Kind::Boards(boards))
+            ("refreshing selected boards".to_owned(), Kind::Boards(boards))
         }
         Command::Incremental(asked) => {
             if let Some(track) = asked.track.filter(|track| catalog.track(*track).is_none()) {

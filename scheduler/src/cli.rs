@@ -51,7 +51,7 @@ Examples:
   r3e-scheduler check                     check the configuration
 
 Exit codes: 0 done (a running scheduler: stopped as requested), 1 unexpected, 2 usage, 74 disk failed, 75 another scheduler
-is at work on this cache or the memory limit was reached, 78 configuration.";
+is at work on this cache or the memory limit was reached, 78 invalid configuration.";
 
 /// Commands.
 #[derive(Debug, Clone, Subcommand)]

@@ -137,7 +137,7 @@ impl<'a> Engine<'a> {
         self.check_clock();
         self.report_ready();
         // From here on the scheduler mostly waits.
-        memory::give_back();
+        memory::purge_or_log();
         while !stop.is_cancelled() {
             signals::reap(self.child.as_ref().map(|(_, running)| running.pid()));
             self.check_clock();
@@ -152,7 +152,7 @@ impl<'a> Engine<'a> {
                 alive = Instant::now() + every;
             }
             if self.child.is_none() && purged_at.elapsed() >= PURGE_WHEN_IDLE {
-                memory::give_back();
+                memory::purge_or_log();
                 purged_at = Instant::now();
             }
             let wake = self.wake(watchdog.map(|_| alive));

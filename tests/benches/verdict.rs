@@ -8,8 +8,8 @@
 //!
 //! `cargo bench --package r3e-tests --bench verdict` prints two tables and fails where fewer than 95 of 100 leaks of a kind are
 //! found within 40 cycles after the warm-up or within 20 nights, or anything is called a leak that is none. `-- --leaking N
-//! --clean N --days N --seeds-from N` asks for other trials; `--save FILE` keeps what was measured of processes, and `--from FILE`
-//! judges that again instead of anything else.
+//! --clean N --days N --seeds-from N` asks for other trials, and `--only processes`, `days` or `jobs` for one part; `--save FILE` keeps
+//! what was measured of processes, and `--from FILE` judges that again instead of anything else.
 
 #![expect(clippy::disallowed_methods, reason = "keeps its measurements in a file")]
 
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -79,13 +80,36 @@ struct Arguments {
     clean: u64,
     days: u64,
     seeds_from: u64,
+    only: Option<Part>,
     save: Option<String>,
     from: Option<String>,
 }
 
+/// What is judged.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Processes,
+    Days,
+    Jobs,
+}
+
+impl FromStr for Part {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> anyhow::Result<Self> {
+        Ok(match name {
+            "processes" => Self::Processes,
+            "days" => Self::Days,
+            "jobs" => Self::Jobs,
+            _ => anyhow::bail!("--only {name}: expected processes, days or jobs"),
+        })
+    }
+}
+
 impl Arguments {
     fn of_process() -> anyhow::Result<Self> {
-        let mut given = Self { leaking: LEAKING, clean: CLEAN, days: DAYS, seeds_from: 0, save: None, from: None };
+        let mut given =
+            Self { leaking: LEAKING, clean: CLEAN, days: DAYS, seeds_from: 0, only: None, save: None, from: None };
         let mut words = std::env::args().skip(1).filter(|it| it != "--bench");
         while let Some(name) = words.next() {
             let value = words.next().with_context(|| format!("expected a value after {name}"))?;
@@ -95,10 +119,12 @@ impl Arguments {
                 "--clean" => given.clean = number()?,
                 "--days" => given.days = number()?,
                 "--seeds-from" => given.seeds_from = number()?,
+                "--only" => given.only = Some(value.parse()?),
                 "--save" => given.save = Some(value),
                 "--from" => given.from = Some(value),
                 _ => {
-                    let known = "--leaking N, --clean N, --days N, --seeds-from N, --save FILE or --from FILE";
+                    let known =
+                        "--leaking N, --clean N, --days N, --seeds-from N, --only PART, --save FILE or --from FILE";
                     anyhow::bail!("{name}: expected {known}")
                 }
             }
@@ -121,7 +147,22 @@ fn trials(given: &Arguments) -> Vec<Trial> {
 
 fn run() -> anyhow::Result<()> {
     let given = Arguments::of_process()?;
-    let trials = trials(&given);
+    let asked = |part| given.only.is_none_or(|only| only == part);
+    let mut results = Vec::new();
+    if asked(Part::Processes) || given.from.is_some() {
+        results.push(report_processes(&given));
+    }
+    if asked(Part::Days) && given.from.is_none() {
+        results.push(report_days(&given));
+    }
+    if asked(Part::Jobs) && given.from.is_none() {
+        results.push(report_jobs(&given));
+    }
+    results.into_iter().collect()
+}
+
+fn report_processes(given: &Arguments) -> anyhow::Result<()> {
+    let trials = trials(given);
     let measured = match &given.from {
         Some(file) => from_text(&std::fs::read_to_string(file).with_context(|| file.clone())?)?,
         None => measure(&trials, |trial, folder| series(trial, folder, verdict::WARM_UP + JUDGED))?,
@@ -129,12 +170,7 @@ fn run() -> anyhow::Result<()> {
     if let Some(file) = &given.save {
         std::fs::write(file, to_text(&measured)).with_context(|| file.clone())?;
     }
-    let processes = report(&trials, &measured);
-    if given.from.is_some() {
-        return processes;
-    }
-    let (days, jobs) = (report_days(&given), report_jobs(&given));
-    processes.and(days).and(jobs)
+    report(&trials, &measured)
 }
 
 fn series(trial: &Trial, folder: &Path, cycles: usize) -> anyhow::Result<Vec<Moment>> {
@@ -177,7 +213,7 @@ fn found(moments: &[Moment]) -> BTreeMap<Figure, usize> {
 
 fn found_by_steps(moments: &[Moment], step: usize) -> BTreeMap<Figure, usize> {
     let mut found = BTreeMap::new();
-    for figure in Figure::ALL {
+    for figure in Figure::OF_PROCESSES {
         let points: Vec<_> = moments.iter().map(|it| it.point(figure)).collect();
         let leak = |end: &usize| verdict::judge(figure, &points[..*end], 0).verdict == Verdict::Leak;
         if let Some(end) = (verdict::WARM_UP..=points.len()).step_by(step).find(leak) {
@@ -364,7 +400,8 @@ fn to_text(measured: &[Measured]) -> String {
     let mut text = String::new();
     for (number, moments) in measured {
         for moment in moments {
-            let figures: Vec<String> = Figure::ALL.iter().map(|it| moment.figures.of(*it).to_string()).collect();
+            let figures: Vec<String> =
+                Figure::OF_PROCESSES.iter().map(|it| moment.figures.of(*it).to_string()).collect();
             // Writing to a text cannot fail.
             let _written = writeln!(text, "{number} {} {}", moment.at_ms, figures.join(" "));
         }

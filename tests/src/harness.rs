@@ -35,7 +35,7 @@ pub use index::{DriverIndex, Row, driver_index, driver_index_and_generation, par
 pub use leaky::Leaky;
 pub use moment::Moment;
 pub use place::{Place, grid, simulated};
-pub use processes::{REAPER, command, processes_of, program, program_beside, reap, signal};
+pub use processes::{REAPER, children, command, pid_of, processes_of, program, program_beside, reap, signal};
 pub use published::{Observed, read_published};
 pub use r3e_needs::{BOUND, until};
 pub use running::{Ended, Invocation, Running};

@@ -9,13 +9,31 @@ use std::{env, fs, io};
 /// What builds the programs; the errors name it.
 const BUILD: &str = "cargo build --release";
 
-/// A program of this package, which cargo builds with every test and benchmark.
+/// A program of this package: cargo builds it with every test and benchmark; beside another program it is in the same folder.
 ///
 /// # Errors
-/// If cargo does not run this process as a test or a benchmark.
+/// If there is none.
 pub fn program_beside(name: &str) -> io::Result<PathBuf> {
-    let path = env::var_os(format!("CARGO_BIN_EXE_{name}")).map(PathBuf::from);
-    path.ok_or_else(|| io::Error::other(format!("CARGO_BIN_EXE_{name} is not set: expected cargo test or cargo bench")))
+    if let Some(path) = env::var_os(format!("CARGO_BIN_EXE_{name}")) {
+        return Ok(path.into());
+    }
+    let path = env::current_exe()?.with_file_name(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let path = path.display();
+    Err(io::Error::other(format!("{path}: no such file, and CARGO_BIN_EXE_{name} is not set (by cargo test or bench)")))
+}
+
+/// Builds a program of this package beside this one, unless it is there.
+///
+/// # Errors
+/// If cargo fails.
+pub fn build_beside(name: &str) -> io::Result<()> {
+    if program_beside(name).is_err() {
+        build(&["--bin", name], None)?;
+    }
+    Ok(())
 }
 
 /// The release build of a program, such as `r3e-loader`. The end-to-end tests run what ships, and do not build it.
@@ -44,6 +62,12 @@ pub fn build(arguments: &[&str], apart: Option<&str>) -> io::Result<PathBuf> {
     let target = target.ok_or_else(|| io::Error::other(format!("{}: no target folder", this.display())))?;
     let target = apart.map_or_else(|| target.to_owned(), |folder| target.join(folder));
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What `cargo run` sets for this program would make build scripts run again, and rebuild all that depends on them.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|it| name.to_string_lossy().starts_with(it)) {
+            cargo.env_remove(name);
+        }
+    }
     cargo.args(["build", "--release", "--quiet", "--target-dir"]).arg(&target).args(arguments);
     let status = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).status();
     let status = status.map_err(|error| io::Error::new(error.kind(), format!("cannot run cargo: {error}")))?;

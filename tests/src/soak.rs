@@ -1,18 +1,16 @@
 //! The soak behind `cargo soak`: the whole system for hundreds of nights of a second or two, and a verdict on whether anything
-//! grows or gets lost.
+//! grows or is lost.
 //!
-//! `system` is the installation, `nights` and `disorder` are what happens to it, `readers` who uses it meanwhile;
-//! `measure` takes the figures, `ledger` keeps them, `judgement` and `publication` judge.
+//! `system` runs the daemons, `nights` runs jobs and sends signals drawn by `signals`, `readers` polls published files and metrics;
+//! `measure` takes measurements, `measurements` keeps them, `judgement` and `publication` judge.
 
 mod disk;
-mod disorder;
 mod folder;
 mod http;
 mod judgement;
-mod ledger;
 mod log;
-mod losses;
 mod measure;
+mod measurements;
 mod nights;
 mod options;
 mod page;
@@ -21,8 +19,10 @@ mod publication;
 mod readers;
 mod records;
 mod report;
+mod signals;
 mod system;
 mod table;
+mod violations;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,35 +31,39 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 pub use options::Options;
+pub use report::NOT_FOUND;
 
 use r3e_common::runtime::fs::write_whole;
 
-use crate::harness::{board_files, grid};
+use crate::harness::{REAPER, board_files, grid};
+use crate::programs::build_beside;
 use crate::sim::{Faults, SimOptions, Simulator, Tls};
-use disorder::DAEMONS_UNTIL;
 use folder::Folder;
-use losses::Losses;
 use measure::Measure;
-use nights::Nights;
+use nights::{Nights, check_record};
 use planted::build;
 use readers::Readers;
 use records::Records;
 use report::Report;
+use signals::DAEMONS_UNTIL;
 use system::{POLL, Programs, System, check_kernel};
 use table::{Table, print};
+use violations::Violations;
 
 /// The share of requests that go wrong.
 const FAULT_RATE: f64 = 0.3;
 
-/// How long the first load may take.
-const FIRST_LOAD: Duration = Duration::from_mins(2);
+/// How long a job on all boards may take.
+const MAX_FULL_JOB: Duration = Duration::from_mins(2);
 
-/// Runs a soak. Returns whether nothing grows and nothing was lost. When `stop` becomes true, it ends after the cycle.
+/// Runs a soak. Returns the exit code: 0 if nothing grows and nothing was lost; see [`Options`]. When `stop` becomes true, it ends
+/// after the cycle.
 ///
 /// # Errors
 /// If something does not work at all, such as a daemon that does not answer.
-pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
+pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<u8> {
     check_kernel()?;
+    build_beside(REAPER)?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let programs = match &options.programs {
         Some(folder) => folder.canonicalize()?,
@@ -79,12 +83,12 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
     let folder = Folder::create(&options.folder(), &catalog, &sim)?;
     print(&format!("seed {seed}, in {}\n", folder.path("").display()));
 
-    let losses = Arc::new(Losses::default());
-    let records = Records::collect(&folder.run());
-    let mut system = System::start(folder.clone(), programs.clone(), Arc::clone(&losses))?;
+    let violations = Arc::new(Violations::default());
+    let records = Records::collect(&folder.run(), Arc::clone(&violations));
+    let mut system = System::start(folder.clone(), programs.clone(), Arc::clone(&violations))?;
     first_load(&mut system, catalog.len())?;
-    let readers = Readers::start(&folder, catalog.combinations().collect(), &losses);
-    let mut nights = Nights::new(&sim, seed, Arc::clone(&losses));
+    let readers = Readers::start(&folder, catalog.combinations().collect(), &violations);
+    let mut nights = Nights::new(&sim, seed, Arc::clone(&violations));
     let (mut measure, mut table) = (Measure::default(), Table::new());
 
     let begun = Instant::now();
@@ -97,42 +101,47 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<bool> {
         cycle += 1;
         measure.baseline(&mut system, &readers, cycle)?;
         if !with_daemons {
-            readers.calm();
+            readers.expect_no_refusals();
         }
-        records.take().for_each(|record| measure.job(&record, cycle));
-        table.show(cycle, &night, &measure.ledger, &readers);
+        for record in records.take() {
+            check_record(&record, &violations);
+            measure.job(&record, cycle);
+        }
+        table.show(cycle, &night, &measure.measurements, &readers);
     }
-
     let took = begun.elapsed();
 
-    last_publication(&mut system, &sim)?;
+    last_publication(&mut system, &sim, &violations)?;
+    records.take().for_each(|record| check_record(&record, &violations));
     let reads = readers.counts();
     drop(readers);
-    let (panics, starts) = (system.panics(), system.daemons.each_ref().map(|it| it.starts));
+    let starts = system.daemons.each_ref().map(|it| it.starts);
     system.stop()?;
-    if panics > 0 {
-        losses.add(format!("{panics} lines about panics in the logs"));
+    for path in folder.history()?.iter().filter(|it| it.to_string_lossy().contains("damaged")) {
+        violations.add(format!("the history was damaged: {}", path.display()));
     }
-    let compared = publication::compare(&folder, &programs, &losses)?;
-    let (lost, loss_count) = losses.all();
+    let compared = publication::compare(&folder, &programs, &violations)?;
+    let jobs = [measure.scheduled, nights.by_hand, nights.killed, measure.records];
+    let (lost, loss_count) = violations.all();
     let report = Report {
         plant: options.plant.clone(),
         seed,
         cycles: cycle,
         took,
-        signals: table.signals(),
+        signals: nights.signals,
+        jobs,
         starts,
         reads,
         faults: sim.stats().faults.values().sum(),
         compared,
-        losses: lost,
+        violations: lost,
         loss_count,
-        rows: judgement::rows(&measure.ledger),
+        rows: judgement::rows(measure.measurements),
     };
     print(&report.text());
     write_whole(&options.report, page::page(&report).as_bytes())?;
     print(&format!("The report with charts is {}.\n", options.report.display()));
-    Ok(!report.has_failed())
+    Ok(report.exit_code())
 }
 
 /// Answers go wrong as often as a bad service's, but none takes long.
@@ -145,7 +154,7 @@ fn faults() -> Faults {
 fn first_load(system: &mut System, boards: usize) -> anyhow::Result<()> {
     let begun = Instant::now();
     loop {
-        ensure!(begun.elapsed() < FIRST_LOAD, "the first load does not end");
+        ensure!(begun.elapsed() < MAX_FULL_JOB, "the first load does not end");
         if system.is_idle()? {
             if board_files(&system.folder.cache()).len() == boards {
                 return Ok(());
@@ -158,13 +167,18 @@ fn first_load(system: &mut System, boards: usize) -> anyhow::Result<()> {
 }
 
 /// A full refresh without faults, so that all boards are as the service has them now.
-fn last_publication(system: &mut System, sim: &Simulator) -> anyhow::Result<()> {
+fn last_publication(system: &mut System, sim: &Simulator, violations: &Violations) -> anyhow::Result<()> {
     sim.set_faults(Faults::default())?;
+    let before = system.stats(0)?.schedule.unwrap_or_default();
     system.folder.trigger("")?;
     let begun = Instant::now();
     while !system.is_idle()? {
-        ensure!(begun.elapsed() < FIRST_LOAD, "the last refresh does not end");
+        ensure!(begun.elapsed() < MAX_FULL_JOB, "the last refresh does not end");
         std::thread::sleep(POLL);
+    }
+    let after = system.stats(0)?.schedule.unwrap_or_default();
+    if after.jobs_started == before.jobs_started || after.jobs_failed > before.jobs_failed {
+        violations.add(format!("the last refresh did not succeed: before it {before:?}, after it {after:?}"));
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ pub enum Command {
     Sql(SqlArguments),
     /// Merge the nights of past months into larger, sorted files
     Compact(CompactArguments),
-    /// Read everything, and check it against its checksums
+    /// Read all files, and check them against their checksums
     Verify(JsonArguments),
     /// Write the board files as they stood at a time
     Restore(RestoreArguments),
@@ -122,7 +122,7 @@ pub struct EngineArguments {
     /// Ask a Ballista cluster by the address of its scheduler, such as http://host:50050
     #[arg(long, value_name = "URL")]
     pub cluster: Option<String>,
-    /// Give up on an answer after this
+    /// Give up if there is no answer within this time
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
 }

@@ -86,7 +86,7 @@ impl Changes {
                 // It may have vanished only now.
                 Ok(Within::Nothing) if known.is_some() => ("".into(), None),
                 Ok(Within::Nothing) => continue,
-                Ok(Within::TooLarge) => return Err(ArchiveError::Query(format!("{board} is too large"))),
+                Ok(Within::TooLarge) => unreachable!("nothing is larger than usize::MAX"),
                 Err(ReadError::Damaged { path, damage, .. }) => {
                     tracing::warn!(file = %path.display(), %damage, "a damaged board is not recorded");
                     read.damaged += 1;

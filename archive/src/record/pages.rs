@@ -41,6 +41,7 @@ pub(super) async fn write(
     let engine = Engine::open(location, files, place).await?;
     let Stats { nights, runs, versions, rows, bytes, .. } = Stats::of(&engine, files).await?;
     // Unless the recording before was killed on the way here, only what has changed since is to be written.
+    // A status that cannot be read counts as none: all boards are written again.
     let before = ArchiveStatus::read(source.cache.folder()).ok().flatten().map(|it| it.runs);
     let is_complete = before == Some(runs - u64::from(recorded.file.is_some()));
     let changed: BTreeSet<Combination> = changed.iter().copied().collect();

@@ -167,6 +167,12 @@ impl Catalog {
         Some((track, &self.classes[ordinal % self.classes.len()]))
     }
 
+    /// The combination at this position.
+    #[must_use]
+    pub fn combination(&self, ordinal: Ordinal) -> Option<Combination> {
+        self.at(ordinal).map(|(track, class)| Combination { track: track.id, class: class.id })
+    }
+
     /// The position of a combination in catalogue order, if the catalogue has it.
     #[must_use]
     pub fn ordinal(&self, it: Combination) -> Option<Ordinal> {

@@ -1,9 +1,9 @@
 //! The input of every kind of published file: rows and their order.
 
-use super::keying::Keying;
-use super::order::{self, Order, Placed};
+use super::order::{self, Order, RowRef};
 use super::rows::Fields;
 use super::shard::Shard;
+use super::sort_key::SortKey;
 use crate::domain::{Catalog, Class, Ordinal, Track};
 
 /// All rows in a range of keys, and all boards.
@@ -14,15 +14,15 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(mut shards: Vec<Shard>, keying: Keying<'_>) -> Self {
-        let order = order::order(&mut shards, keying);
+    pub(super) fn new(mut shards: Vec<Shard>, sort_key: SortKey<'_>) -> Self {
+        let order = order::order(&mut shards, sort_key);
         Self { shards, order }
     }
 
     /// The same rows, sorted by another key.
-    pub(super) fn reordered(self, keying: Keying<'_>) -> Self {
+    pub(super) fn reordered(self, sort_key: SortKey<'_>) -> Self {
         drop(self.order);
-        Self::new(self.shards, keying)
+        Self::new(self.shards, sort_key)
     }
 
     /// Bytes held.
@@ -40,7 +40,7 @@ impl Columns {
     }
 
     /// The row at this position of the order.
-    pub(super) fn placed(&self, place: usize) -> Placed<'_> {
+    pub(super) fn row_at(&self, place: usize) -> RowRef<'_> {
         self.order.row(&self.shards, place)
     }
 
@@ -50,7 +50,7 @@ impl Columns {
         place: usize,
         catalog: &'a Catalog,
     ) -> Option<((&'a Track, &'a Class), Fields<'a>)> {
-        let Placed { shard, row, .. } = self.placed(place);
+        let RowRef { shard, row, .. } = self.row_at(place);
         // Always found: only boards of the catalogue are read.
         catalog.at(shard.boards[row.board as usize].ordinal).map(|place| (place, shard.fields(row)))
     }

@@ -9,7 +9,7 @@ use super::error::IndexError;
 use super::generation::Generation;
 use super::gzip::{self, Block};
 use super::output::Output;
-use super::ranges::Source;
+use super::range_scan::Source;
 use super::rows::write_json;
 use super::staged::Staged;
 use super::writer::Exported;

@@ -9,7 +9,7 @@ use super::error::IndexError;
 use super::gzip;
 use super::metadata;
 use super::mirror;
-use super::ranges::Ranges;
+use super::range_scan::RangeScan;
 use super::ratings;
 use super::row_objects::{DriverIndex, Entries};
 use super::staged::Staged;
@@ -26,7 +26,7 @@ use crate::runtime::timestamp;
 /// # Errors
 /// If the file system fails, the headroom is too small, a board was replaced during the export, or it was cancelled. No
 /// file is ever half written.
-pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Exported, IndexError> {
+pub fn export(mut ranges: RangeScan<'_>, folder: &Path, plain: bool) -> Result<Exported, IndexError> {
     let source = ranges.source;
     let workers = Workers { threads: source.threads, plan: ranges.plan, level: gzip::FASTER, stop: source.stop };
     let mut staged = Staged::new(folder);
@@ -76,7 +76,7 @@ pub fn export(mut ranges: Ranges<'_>, folder: &Path, plain: bool) -> Result<Expo
 /// Passes the columns of each range to all writers. `held` is the number of bytes held in addition to what the writers
 /// report.
 fn write(
-    ranges: &mut Ranges<'_>,
+    ranges: &mut RangeScan<'_>,
     writers: &mut [&mut dyn Writer],
     workers: Workers<'_>,
     held: usize,
@@ -88,8 +88,8 @@ fn write(
         let is_last = ranges.is_last();
         for number in 0..writers.len() {
             let held = held_with(writers);
-            let (columns, keying) = (&ranges.columns, ranges.keying);
-            writers[number].range(&Range { columns, catalog, keying, workers, held, is_last }, staged)?;
+            let (columns, sort_key) = (&ranges.columns, ranges.sort_key);
+            writers[number].range(&Range { columns, catalog, sort_key, workers, held, is_last }, staged)?;
         }
         if is_last {
             return Ok(());
@@ -119,7 +119,7 @@ mod tests {
         fs::create_folders(fs::parent(&path)).unwrap();
         fs::write_whole(&path, &encoder.finish("2026-11-23T04:00:11Z").bytes).unwrap();
 
-        let (headroom, formats) = (Headroom { bytes: None, give_back: || {} }, &IndexFormat::ALL);
+        let (headroom, formats) = (Headroom { bytes: None, purge: || {} }, &IndexFormat::ALL);
         let now = std::time::UNIX_EPOCH;
         let source =
             Source { cache: &cache, catalog: &catalog, threads: 2, headroom, formats, ratings: None, now, stop: &stop };

@@ -4,11 +4,11 @@ use serde_json::value::RawValue;
 
 use super::columns::Columns;
 use super::key::KeyRange;
-use super::keying::Keying;
 use super::objects::{Keyed as _, write_items};
 use super::row_objects::Rows;
 use super::rows::Form;
 use super::shard::Shard;
+use super::sort_key::SortKey;
 use crate::domain::{Catalog, Entry, Ordinal};
 
 /// The text of the driver index of one board.
@@ -27,8 +27,8 @@ pub fn driver_index<'a>(
         }
     }
     shard.end_board(board, name, count);
-    let columns = Columns::new(vec![shard], Keying::Name);
-    let rows = Rows { columns: &columns, catalog, keying: Keying::Name, form: Form::DriverIndex };
+    let columns = Columns::new(vec![shard], SortKey::Name);
+    let rows = Rows { columns: &columns, catalog, sort_key: SortKey::Name, form: Form::DriverIndex };
     let mut text = vec![b'{'];
     write_items(&rows, &[0..rows.items(), 0..0], 0..rows.items(), true, &mut text);
     text.push(b'}');

@@ -2,7 +2,7 @@
 
 use super::error::IndexError;
 use super::parallel;
-use crate::domain::{Catalog, Combination, Ordinal};
+use crate::domain::{Catalog, Ordinal};
 use crate::runtime::fs::FsError;
 use crate::store::{Cache, ReadError};
 
@@ -42,7 +42,7 @@ pub struct Headroom {
     /// In bytes. `None` means no limit: the whole index is kept in memory.
     pub bytes: Option<u64>,
     /// Returns freed memory to the kernel. Called between steps, when one step has freed most of what the next one needs.
-    pub give_back: fn(),
+    pub purge: fn(),
 }
 
 impl Headroom {
@@ -61,8 +61,8 @@ impl Headroom {
         let measure = |largest: &mut usize, number: usize| {
             // A catalogue has at most a million combinations.
             let ordinal = Ordinal(u32::try_from(number).unwrap_or(u32::MAX));
-            let Some((track, class)) = catalog.at(ordinal) else { return Ok(()) };
-            match cache.measure(Combination { track: track.id, class: class.id }) {
+            let Some(board) = catalog.combination(ordinal) else { return Ok(()) };
+            match cache.measure(board) {
                 Ok(bytes) => *largest = bytes.max(*largest),
                 Err(ReadError::Damaged { .. }) => {}
                 Err(ReadError::Store(error)) => return Err(error),
@@ -222,7 +222,7 @@ mod tests {
             let bytes = least(combinations) + more;
             let plan = Plan::share_out(bytes, combinations, threads);
             // The rest is for what the allocator loses between pieces.
-        let work = usize::try_from(bytes - tables(combinations)).unwrap();
+            let work = usize::try_from(bytes - tables(combinations)).unwrap();
             prop_assert!(plan.columns(0, 0) + plan.readers * (plan.board + THREAD_BYTES) <= work);
             prop_assert!(plan.columns(0, 0) + plan.blocks <= work && plan.columns(0, 0) >= work / 3);
             prop_assert!(plan.blocks >= block_cost(BLOCK_BYTES));

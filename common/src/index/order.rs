@@ -4,8 +4,8 @@
 //! in their number.
 
 use super::intern::Text;
-use super::keying::Keying;
 use super::shard::{Row, Shard};
+use super::sort_key::SortKey;
 use crate::domain::Ordinal;
 
 /// The number of a row, counted over all shards.
@@ -33,7 +33,7 @@ struct Key {
 
 /// A row, with its shard and the shard's number.
 #[derive(Debug)]
-pub(super) struct Placed<'a> {
+pub(super) struct RowRef<'a> {
     pub(super) number: usize,
     pub(super) shard: &'a Shard,
     pub(super) row: &'a Row,
@@ -73,19 +73,19 @@ impl Order {
     }
 
     /// The row at this position.
-    pub(super) fn row<'a>(&self, shards: &'a [Shard], place: usize) -> Placed<'a> {
+    pub(super) fn row<'a>(&self, shards: &'a [Shard], place: usize) -> RowRef<'a> {
         locate(shards, &self.shard_starts, self.sequence[place])
     }
 }
 
-fn locate<'a>(shards: &'a [Shard], starts: &[usize], number: RowNumber) -> Placed<'a> {
+fn locate<'a>(shards: &'a [Shard], starts: &[usize], number: RowNumber) -> RowRef<'a> {
     let number = number.0 as usize;
     let shard = starts.partition_point(|&start| start <= number) - 1;
-    Placed { number: shard, shard: &shards[shard], row: &shards[shard].rows[number - starts[shard]] }
+    RowRef { number: shard, shard: &shards[shard], row: &shards[shard].rows[number - starts[shard]] }
 }
 
 /// Sorts the rows. From now on, the shards' strings are read-only.
-pub(super) fn order(shards: &mut [Shard], keying: Keying<'_>) -> Order {
+pub(super) fn order(shards: &mut [Shard], sort_key: SortKey<'_>) -> Order {
     for shard in &mut *shards {
         shard.strings.freeze();
     }
@@ -96,8 +96,8 @@ pub(super) fn order(shards: &mut [Shard], keying: Keying<'_>) -> Order {
         starts.push(total);
         total += shard.rows.len();
     }
-    let Texts { mut keys, key_of } = Texts::of(shards, keying);
-    let key = |shard: usize, row: &Row| key_of[shard][keying.text(row.name, row.driver).0 as usize] as usize;
+    let Texts { mut keys, key_of } = Texts::of(shards, sort_key);
+    let key = |shard: usize, row: &Row| key_of[shard][sort_key.text(row.name, row.driver).0 as usize] as usize;
 
     // Counting sort: count the rows of each key, and set `rows_end` to where they begin …
     for (number, shard) in shards.iter().enumerate() {
@@ -139,7 +139,7 @@ fn by_position(mut order: Order, shards: &[Shard]) -> Order {
     for key in 0..order.keys() {
         let rows = &mut sequence[order.key_rows(key)];
         let rank = |number: &RowNumber| {
-            let Placed { shard, row, .. } = locate(shards, &order.shard_starts, *number);
+            let RowRef { shard, row, .. } = locate(shards, &order.shard_starts, *number);
             (shard.boards[row.board as usize].ordinal, row.position)
         };
         if !rows.is_sorted_by_key(rank) {
@@ -157,10 +157,10 @@ struct Texts {
 }
 
 impl Texts {
-    fn of(shards: &[Shard], keying: Keying<'_>) -> Self {
+    fn of(shards: &[Shard], sort_key: SortKey<'_>) -> Self {
         let used = |shard: &Shard| {
             let mut used = vec![false; shard.strings.len()];
-            shard.rows.iter().for_each(|row| used[keying.text(row.name, row.driver).0 as usize] = true);
+            shard.rows.iter().for_each(|row| used[sort_key.text(row.name, row.driver).0 as usize] = true);
             used
         };
         let used: Vec<Vec<bool>> = shards.iter().map(used).collect();
@@ -170,12 +170,12 @@ impl Texts {
         let mut buffer = String::new();
         for (shard, used) in (0..).zip(&used) {
             for (name, _) in (0..).zip(used).filter(|(_, used)| **used) {
-                names.push((keying.rank(text(shard, Text(name)), &mut buffer), shard, Text(name)));
+                names.push((sort_key.rank(text(shard, Text(name)), &mut buffer), shard, Text(name)));
             }
         }
         drop(used);
         let compare = |a: &(u64, u32, Text), b: &(u64, u32, Text)| {
-            a.0.cmp(&b.0).then_with(|| keying.compare_ranked(text(a.1, a.2), text(b.1, b.2)))
+            a.0.cmp(&b.0).then_with(|| sort_key.compare_ranked(text(a.1, a.2), text(b.1, b.2)))
         };
         names.sort_unstable_by(compare);
         let distinct = names.chunk_by(|a, b| compare(a, b).is_eq());

@@ -12,12 +12,12 @@ use super::boards::Damaged;
 use super::error::IndexError;
 use super::headroom::{Plan, RUN};
 use super::key::KeyRange;
-use super::keying::Keying;
 use super::parallel;
 use super::sample::Sample;
 use super::shard::Shard;
+use super::sort_key::SortKey;
 use super::split;
-use crate::domain::{Catalog, Combination, Driver, Element, Entry, Ordinal};
+use crate::domain::{Catalog, Driver, Element, Entry, Ordinal};
 use crate::store::{Buffers, Cache, Entries, ReadError, Within};
 
 /// The number of keys in the sample from which later ranges are chosen.
@@ -57,11 +57,11 @@ pub(super) struct Setup<'a> {
     pub(super) threads: usize,
     /// The memory budget; `None` without a limit.
     pub(super) plan: Option<Plan>,
-    pub(super) give_back: fn(),
+    pub(super) purge: fn(),
     /// Bytes that the export holds besides the columns.
     pub(super) held: usize,
     /// The kind of keys in the range.
-    pub(super) keying: Keying<'a>,
+    pub(super) sort_key: SortKey<'a>,
     /// Whether rows include driver ids and avatars.
     pub(super) with_drivers: bool,
 }
@@ -118,7 +118,7 @@ impl<'a> Pass<'a> {
         let Some(plan) = self.setup.plan.filter(|_| !large.is_empty()) else { return Ok(reader) };
         let mut whole = Vec::with_capacity(large.len());
         for &ordinal in large {
-            let Some(board) = self.combination(ordinal) else { continue };
+            let Some(board) = self.setup.catalog.combination(ordinal) else { continue };
             match self.setup.cache.measure(board) {
                 Ok(bytes) => {
                     self.largest = bytes.max(self.largest);
@@ -152,11 +152,7 @@ impl<'a> Pass<'a> {
 
     /// Where a board's file stands.
     pub(super) fn path(&self, ordinal: Ordinal) -> std::path::PathBuf {
-        self.combination(ordinal).map(|board| self.setup.cache.board_path(board)).unwrap_or_default()
-    }
-
-    fn combination(&self, ordinal: Ordinal) -> Option<Combination> {
-        self.setup.catalog.at(ordinal).map(|(track, class)| Combination { track: track.id, class: class.id })
+        self.setup.catalog.combination(ordinal).map(|board| self.setup.cache.board_path(board)).unwrap_or_default()
     }
 
     fn reader(&self, shard: usize, sample: Option<Sample>) -> Reader {
@@ -178,7 +174,7 @@ impl<'a> Pass<'a> {
         if self.setup.stop.is_cancelled() {
             return Err(IndexError::Stopped);
         }
-        let Some(board) = self.combination(ordinal) else { return Ok(true) };
+        let Some(board) = self.setup.catalog.combination(ordinal) else { return Ok(true) };
         let Reader { shard, buffers, key, sample, .. } = reader;
         let shard = &self.shards[*shard];
         let mut filter = EntryFilter { pass: self, shard, ordinal, key, sample, entries: 0, named: 0, error: None };
@@ -215,9 +211,9 @@ impl<'a> Pass<'a> {
             change(&mut shard);
             return false;
         }
-        let before = shard.reserved_bytes(self.setup.keying);
+        let before = shard.reserved_bytes(self.setup.sort_key);
         change(&mut shard);
-        let after = shard.reserved_bytes(self.setup.keying);
+        let after = shard.reserved_bytes(self.setup.sort_key);
         // Wraps around to subtract.
         let taken = self.taken.fetch_add(after.wrapping_sub(before), Relaxed).wrapping_add(after.wrapping_sub(before));
         taken > self.limit.load(Relaxed)
@@ -237,19 +233,19 @@ impl<'a> Pass<'a> {
             let Some(upper) = split::upper(
                 &shards,
                 split::kept_share(taken, limit, done, self.setup.catalog.len()),
-                self.setup.keying,
+                self.setup.sort_key,
             ) else {
                 // The rows of one driver, or the list of boards, exceed the limit; their final size is not known yet.
                 return Err(plan.too_small_for_columns(taken.saturating_mul(2), self.largest, self.setup.held));
             };
             for shard in &mut shards {
-                shard.narrow(&upper, self.setup.keying);
+                shard.narrow(&upper, self.setup.sort_key);
             }
-            self.taken.store(shards.iter().map(|shard| shard.reserved_bytes(self.setup.keying)).sum(), Relaxed);
+            self.taken.store(shards.iter().map(|shard| shard.reserved_bytes(self.setup.sort_key)).sum(), Relaxed);
             narrowed = true;
         }
         if narrowed {
-            (self.setup.give_back)();
+            (self.setup.purge)();
         }
         Ok(())
     }
@@ -296,7 +292,7 @@ impl EntryFilter<'_> {
     /// Remembers the key of a driver, and returns whether it is in the range.
     fn is_wanted(&mut self, driver: &Driver<'_>) -> bool {
         self.key.clear();
-        self.pass.setup.keying.push_key_of(driver, self.key);
+        self.pass.setup.sort_key.push_key_of(driver, self.key);
         if let Some(sample) = self.sample {
             sample.add(self.key);
         }

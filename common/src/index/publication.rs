@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::boards::{BoardState, Built};
-use super::ranges::Source;
+use super::range_scan::Source;
 use super::rows::write_json;
 use super::stale;
 use super::writer::Exported;

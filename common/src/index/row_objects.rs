@@ -1,10 +1,10 @@
-//! Files that have each driver's results under a key: the driver index and the entries of today's front ends.
+//! Files that have each driver's results under a key: the driver index and the entries for newer front ends.
 
 use super::columns::Columns;
 use super::error::IndexError;
-use super::keying::Keying;
 use super::objects::{Keyed, Objects};
 use super::rows::Form;
+use super::sort_key::SortKey;
 use super::staged::Staged;
 use super::writer::{Exported, Range, Writer};
 use crate::domain::Catalog;
@@ -15,14 +15,14 @@ use crate::store::DRIVER_INDEX;
 pub(super) struct Rows<'a> {
     pub(super) columns: &'a Columns,
     pub(super) catalog: &'a Catalog,
-    pub(super) keying: Keying<'a>,
+    pub(super) sort_key: SortKey<'a>,
     pub(super) form: Form,
 }
 
 impl<'a> Rows<'a> {
     /// The rows of a range, to be written in that form.
     fn of(range: &Range<'a>, form: Form) -> Self {
-        Self { columns: range.columns, catalog: range.catalog, keying: range.keying, form }
+        Self { columns: range.columns, catalog: range.catalog, sort_key: range.sort_key, form }
     }
 }
 
@@ -44,7 +44,7 @@ impl Keyed for Rows<'_> {
     }
 
     fn key(&self, key: usize) -> String {
-        self.keying.key_of(self.columns.key_text(key))
+        self.sort_key.key_of(self.columns.key_text(key))
     }
 
     fn write(&self, place: usize, out: &mut Vec<u8>) {

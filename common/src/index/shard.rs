@@ -5,9 +5,9 @@ use super::country::Country;
 use super::drivers::{self, id_of};
 use super::intern::{Interner, Text};
 use super::key::KeyRange;
-use super::keying::Keying;
 use super::packed;
 use super::rows::{Fields, Stored};
+use super::sort_key::SortKey;
 use crate::domain::{Entry, Ordinal, seconds_behind};
 
 /// Flag of a number that is not a packed value but an index into the strings or a side table.
@@ -104,9 +104,9 @@ impl Shard {
 
     /// Memory use in bytes, including what growing and sorting may need on top, and the table of drivers that is made from rows
     /// by name. Once rows are in the order of their drivers, that table exists and is counted elsewhere.
-    pub(super) fn reserved_bytes(&self, keying: Keying<'_>) -> usize {
+    pub(super) fn reserved_bytes(&self, sort_key: SortKey<'_>) -> usize {
         let lists = self.odd_seconds.capacity() * size_of::<f64>() * 3;
-        let drivers = if matches!(keying, Keying::Name) { self.driver_bytes } else { 0 };
+        let drivers = if matches!(sort_key, SortKey::Name) { self.driver_bytes } else { 0 };
         self.rows.bytes() + self.rows.len() * ORDER_BYTES + self.strings.reserved_bytes() + lists + drivers
     }
 
@@ -116,7 +116,7 @@ impl Shard {
     }
 
     /// Lowers the upper bound to `upper`: drops rows at or above it, and strings that only those rows use.
-    pub(super) fn narrow(&mut self, upper: &str, keying: Keying<'_>) {
+    pub(super) fn narrow(&mut self, upper: &str, sort_key: SortKey<'_>) {
         self.range.upper = Some(upper.to_owned());
         self.strings.freeze();
         let (mut strings, mut odd_seconds) = (Interner::new(), Vec::new());
@@ -131,10 +131,10 @@ impl Shard {
         let (boards, mut counts) = (self.boards.len(), vec![0; self.boards.len() + 1]);
         let (odd, mut driver_bytes) = (&self.odd_seconds, 0);
         self.rows.filter_map(|mut row| {
-            let text = keying.text(row.name, row.driver);
+            let text = sort_key.text(row.name, row.driver);
             let kept = *kept_texts[text.0 as usize].get_or_insert_with(|| {
                 key.clear();
-                keying.push_key(old.get(text), &mut key);
+                sort_key.push_key(old.get(text), &mut key);
                 key.as_str() < upper
             });
             if !kept {
@@ -326,7 +326,7 @@ mod tests {
             end(&mut narrowed);
             end(&mut whole);
         }
-        narrowed.narrow("c", Keying::Name);
+        narrowed.narrow("c", SortKey::Name);
         for shard in [&mut narrowed, &mut whole] {
             // The third board was being read.
             shard.end_board(Ordinal(7), "T", 2);

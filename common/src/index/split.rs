@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
-use super::keying::Keying;
 use super::shard::Shard;
+use super::sort_key::SortKey;
 
 /// The number of sampled keys from which the bound is chosen.
 const CANDIDATES: usize = 1024;
@@ -16,27 +16,27 @@ pub(super) fn kept_share(taken: usize, limit: usize, done: usize, all: usize) ->
 
 /// A key with about this share of the rows below it, and at least one row. `None` if all rows have the same key.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
-pub(super) fn upper(shards: &[impl Deref<Target = Shard>], share: f64, keying: Keying<'_>) -> Option<String> {
+pub(super) fn upper(shards: &[impl Deref<Target = Shard>], share: f64, sort_key: SortKey<'_>) -> Option<String> {
     let names = |step: usize| {
         shards.iter().flat_map(move |shard| {
             (0..shard.rows.len()).step_by(step).map(move |row| {
                 let row = &shard.rows[row];
-                shard.strings.get(keying.text(row.name, row.driver))
+                shard.strings.get(sort_key.text(row.name, row.driver))
             })
         })
     };
     let rows: usize = shards.iter().map(|shard| shard.rows.len()).sum();
     let mut candidates: Vec<&str> = names((rows / CANDIDATES).max(1)).collect();
-    candidates.sort_unstable_by(|a, b| keying.compare(a, b));
+    candidates.sort_unstable_by(|a, b| sort_key.compare(a, b));
     let chosen = *candidates.get((candidates.len() as f64 * share) as usize)?;
-    let lowest = names(1).min_by(|a, b| keying.compare(a, b))?;
-    if keying.compare(lowest, chosen).is_lt() {
-        return Some(keying.key_of(chosen));
+    let lowest = names(1).min_by(|a, b| sort_key.compare(a, b))?;
+    if sort_key.compare(lowest, chosen).is_lt() {
+        return Some(sort_key.key_of(chosen));
     }
     names(1)
-        .filter(|name| keying.compare(name, chosen).is_gt())
-        .min_by(|a, b| keying.compare(a, b))
-        .map(|name| keying.key_of(name))
+        .filter(|name| sort_key.compare(name, chosen).is_gt())
+        .min_by(|a, b| sort_key.compare(a, b))
+        .map(|name| sort_key.key_of(name))
 }
 
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tests {
                 let raw = RawValue::from_string(format!(r#"{{"driver":{{"name":"{name}"}}}}"#)).unwrap();
                 shard.push(&Entry::read(&raw).unwrap());
             }
-            upper(&[Box::new(shard)], share, Keying::Name)
+            upper(&[Box::new(shard)], share, SortKey::Name)
         };
         assert_eq!(split("d B a C", 0.5).as_deref(), Some("c"));
         // Some rows are always below the bound, even if most rows have the same key.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::drivers::Drivers;
 use super::error::IndexError;
-use super::order::Placed;
+use super::order::RowRef;
 use super::staged::Staged;
 use super::writer::{Range, Writer};
 use crate::domain::{Catalog, ClassId};
@@ -123,7 +123,7 @@ impl Writer for Statistics<'_> {
                 continue;
             }
             for place in columns.order.key_rows(key) {
-                let Placed { number, shard, row } = columns.placed(place);
+                let RowRef { number, shard, row } = columns.row_at(place);
                 let known = &mut numbers[number][row.driver.0 as usize];
                 let Some(driver) = known.or_else(|| self.drivers.find(shard.strings.get(row.driver))) else { continue };
                 *known = Some(driver);

@@ -139,7 +139,7 @@ fn a_board_that_is_replaced_between_ranges_is_an_error_and_one_renewed_is_not() 
     let world = World::new(4, &[900; 9]);
     let source = world.source(None, 2);
     let plan = headroom::Plan::for_test(400_000, 8 << 20, 2);
-    let begin = || ranges::build_in(&source, Some(plan)).unwrap();
+    let begin = || range_scan::build_in(&source, Some(plan)).unwrap();
     let (built, ranges) = begin();
     let cached = |it: &usize| built.states[*it] != BoardState::Missing;
     let number = (0..9).find(cached).unwrap();
@@ -209,7 +209,7 @@ fn an_index_can_be_made_in_the_headroom_that_an_error_names() {
 fn a_stop_is_obeyed() {
     let world = World::new(1, &[900; 9]);
     let source = world.source(None, 2);
-    let (built, ranges) = ranges::build_in(&source, Some(headroom::Plan::for_test(400_000, 8 << 20, 1))).unwrap();
+    let (built, ranges) = range_scan::build_in(&source, Some(headroom::Plan::for_test(400_000, 8 << 20, 1))).unwrap();
     world.stop.cancel();
     assert!(matches!(build(&source), Err(IndexError::Stopped)));
     let exported = world.export(&built, ranges);

@@ -6,7 +6,7 @@ use super::blocks::Workers;
 use super::columns::Columns;
 use super::error::IndexError;
 use super::generation::Generation;
-use super::keying::Keying;
+use super::sort_key::SortKey;
 use super::staged::Staged;
 use crate::domain::Catalog;
 
@@ -44,7 +44,7 @@ impl Exported {
 pub(super) struct Range<'a> {
     pub(super) columns: &'a Columns,
     pub(super) catalog: &'a Catalog,
-    pub(super) keying: Keying<'a>,
+    pub(super) sort_key: SortKey<'a>,
     pub(super) workers: Workers<'a>,
     /// Bytes held by everything except the columns.
     pub(super) held: usize,

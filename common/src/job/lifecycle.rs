@@ -103,7 +103,7 @@ impl Job {
             formats: config.index.formats.clone(),
             threads: threads(),
             headroom: headroom(limits.clone()),
-            give_back: memory::give_back,
+            purge: memory::purge_or_log,
             clock: options.clock,
             totals: std::sync::Mutex::default(),
         };
@@ -244,7 +244,7 @@ fn purge(runtime: &Handle) -> Option<Purged> {
 fn headroom(limits: Option<Limits>) -> HeadroomNow {
     HeadroomNow(Arc::new(move || {
         let limits = limits.as_ref()?;
-        memory::give_back();
+        memory::purge_or_log();
         let usage = limits.usage().inspect_err(|error| tracing::error!(%error, "cannot determine the memory in use"));
         // Then the limit cannot be enforced, so there is no headroom.
         Some(usage.map_or(0, |usage| usage.headroom_bytes()))

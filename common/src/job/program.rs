@@ -100,7 +100,7 @@ pub fn run_job(
         Err(error) => (error.exit(), error.to_string(), Value::Null),
     };
     let boards = boards.as_object().cloned().unwrap_or_default();
-    recorder.record_with_tasks(begun.elapsed(), outcome, exit, boards, tasks_left, &config.runtime.dir);
+    recorder.record(begun.elapsed(), outcome, exit, boards, tasks_left, &config.runtime.dir);
     drop(control);
     let summary = match result {
         Ok(summary) => summary,

@@ -12,7 +12,7 @@ use crate::runtime::fs::FsError;
 use crate::runtime::timestamp;
 use crate::store::{Damage, Promoted, Staging, Status, StatusFile, link_tracks};
 
-/// How often an export is started because another program replaces boards in the meantime.
+/// How many times an export is attempted if another program replaces boards meanwhile.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// Why publishing failed.
@@ -66,7 +66,7 @@ pub struct Publisher {
     /// How much memory the index may take.
     pub headroom: HeadroomNow,
     /// Returns freed memory to the kernel.
-    pub give_back: fn(),
+    pub purge: fn(),
     /// The time of day.
     pub clock: fn() -> SystemTime,
     /// What was published so far. Locked while publishing, since exports share temporary files.
@@ -113,7 +113,7 @@ impl Publisher {
         }
         let begun = Instant::now();
         let cache = self.staging.cache();
-        let headroom = Headroom { bytes: (self.headroom.0)(), give_back: self.give_back };
+        let headroom = Headroom { bytes: (self.headroom.0)(), purge: self.purge };
         let source = Source {
             cache,
             catalog: &self.catalog,
@@ -154,7 +154,7 @@ impl Publisher {
             if let Err(error) = self.status.update(&status) {
                 tracing::warn!(%error, "cannot update status.json");
             } else if let Some(Err(error)) = fingerprint.map(|it| it.keep(&source, &built, &exported)) {
-                tracing::warn!(%error, "cannot keep what was published; the next run reads all boards");
+                tracing::warn!(%error, "cannot record what was published; the next run reads all boards");
             }
         }
         tracing::info!(
@@ -248,7 +248,7 @@ impl Publisher {
             track_count: Some(built.boards_with_entries()),
             total_fetched_combinations: Some(built.boards()),
             total_unique_tracks: Some(built.tracks(&self.catalog).count()),
-            // Today's front ends show a driver's place among as many.
+            // Newer front ends show a driver's rank out of this number.
             total_drivers: Some(exported.ids.unwrap_or(exported.drivers)),
             total_teams: exported.teams,
             total_entries: Some(built.entries()),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::report::{Boards, Outcome, Summary};
@@ -18,6 +19,7 @@ use crate::runtime::control::Facts;
 use crate::runtime::memory;
 use crate::runtime::memory::limit::Limits;
 use crate::runtime::periodic::Cadence;
+use crate::runtime::planted;
 use crate::runtime::timestamp;
 use crate::store::{Destination, Status};
 use crate::upstream::{Client, Requests};
@@ -90,10 +92,8 @@ pub async fn run(
     let job = Job::open(config, options, stop).await?;
     log_leftovers(&job);
     let result = work(&job, config, options, plan).await;
-    #[cfg(feature = "planted-leaks")]
-    for _ in 0..result.as_ref().map_or(0, |it| it.boards.fetched) {
-        crate::runtime::planted::leak(options.facts.program(), &tokio::runtime::Handle::current());
-    }
+    let fetched = result.as_ref().map_or(0, |it| it.boards.fetched);
+    planted::leak(options.facts.program(), fetched, &Handle::current());
     // Whatever the result.
     options.facts.set_phase("closing");
     let memory = result.as_ref().ok().and_then(|it| it.memory);

@@ -72,7 +72,7 @@ impl Daemon<'_> {
         };
         let recorder = RunRecorder { program, doing: doing.to_owned(), started };
         let tasks_left = runtime.metrics().num_alive_tasks();
-        recorder.record_with_tasks(begun.elapsed(), outcome, exit, serde_json::Map::new(), tasks_left, runtime_dir);
+        recorder.record(begun.elapsed(), outcome, exit, serde_json::Map::new(), tasks_left, runtime_dir);
         if let Some(reached) = reached {
             tracing::error!("{reached}");
         }

@@ -22,7 +22,7 @@ pub use arenas::{Arena, arenas};
 pub use figures::{Figures, figures};
 pub use kernel::{pss_bytes, rss_bytes};
 pub use periodic::{purge_periodically, purge_periodically_unlogged};
-pub use purge::{Purged, flush_if_asked, give_back, purge, purge_all};
+pub use purge::{Purged, flush_if_asked, purge, purge_all, purge_or_log};
 pub use tuning::{check_tuning, warn_if_not_tuned};
 
 use crate::runtime::fs;

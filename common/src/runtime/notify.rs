@@ -19,12 +19,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
-use tokio::time::MissedTickBehavior;
 
 use super::config::Environment;
 use super::exit::Exit;
 use super::fs;
 use super::output::print_error;
+use super::periodic::ticks;
 
 /// Variables that a supervisor sets for this process only. A job that inherited them would notify in the daemon's name, so
 /// they are removed from its environment.
@@ -129,10 +129,9 @@ impl Supervisor {
     /// if there is no watchdog, and otherwise never.
     pub async fn feed_watchdog(&self, healthy: impl Fn() -> bool) {
         let Some(period) = self.watchdog_every() else { return };
-        let mut every = tokio::time::interval(period);
-        every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut ticks = ticks(period);
         loop {
-            every.tick().await;
+            ticks.tick().await;
             if healthy() {
                 self.alive();
             }

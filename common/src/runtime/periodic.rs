@@ -1,10 +1,10 @@
-//! Work that is repeated while other work goes on, and ends with it. The task has an owner, whose `stop` returns only once the task
-//! has ended.
+//! Repeats work in the background until its owner stops it; `stop` returns only once the task has ended.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::tasks::{BlockingError, Tasks};
@@ -38,6 +38,14 @@ impl Cadence {
             }
         }
     }
+}
+
+/// Ticks, the first one at once. Missed ticks are skipped.
+#[must_use]
+pub fn ticks(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
 }
 
 /// A running periodic task. Dropping it cancels it without waiting for its end.

@@ -1,7 +1,7 @@
-//! Leaks on purpose, in builds with the feature `planted-leaks` only: the soak must find them.
+//! Leaks on purpose, which the soak must find. They exist only in builds with the feature `planted-leaks`.
 //!
-//! The variable `PLANTED_LEAK` names program, kind and folder (`r3e-loader:bytes:/run/r3e`). A daemon leaks at each purge through its control socket, a
-//! job for each board that it has fetched.
+//! The variable `PLANTED_LEAK` names program, kind and folder (`r3e-loader:bytes:/run/r3e`). A daemon leaks one unit at each purge
+//! through its control socket, a job one for each board that it has fetched.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,30 +9,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::runtime::Handle;
 
-/// What leaks at once where bytes leak.
+/// Bytes per leak.
 const BYTES: usize = 32 << 10;
 
-/// Leaks once, if this program is to; a task on that runtime.
-pub fn leak(program: &str, runtime: &Handle) {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let planted = std::env::var("PLANTED_LEAK").unwrap_or_default();
-    let mut parts = planted.splitn(3, ':');
-    let (named, kind) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    if named != program {
+/// Leaks this many units if `PLANTED_LEAK` names this program; tasks are spawned on `runtime`. Without the feature
+/// `planted-leaks`, does nothing.
+pub(crate) fn leak(program: &str, units: usize, runtime: &Handle) {
+    if !cfg!(feature = "planted-leaks") {
         return;
     }
-    match kind {
-        "bytes" => std::mem::forget(vec![1_u8; BYTES]),
-        "task" => drop(runtime.spawn(std::future::pending::<()>())),
-        #[expect(clippy::disallowed_methods, reason = "a leak on purpose")]
-        "descriptor" => std::mem::forget(File::open("/dev/null")),
+    let planted = std::env::var("PLANTED_LEAK").unwrap_or_default();
+    let mut parts = planted.splitn(3, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (named, kind, folder) = (next(), next(), next());
+    if named == program {
+        (0..units).for_each(|_| leak_one(program, kind, Path::new(folder), runtime));
+    }
+}
+
+fn leak_one(program: &str, kind: &str, folder: &Path, runtime: &Handle) {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    #[expect(clippy::disallowed_methods, reason = "a leak on purpose")]
+    let file = match kind {
+        "bytes" => return std::mem::forget(vec![1_u8; BYTES]),
+        "task" => return drop(runtime.spawn(std::future::pending::<()>())),
+        "descriptor" => File::open("/dev/null").map(std::mem::forget),
         "file" => {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!(".{program}-{}-{number}.planted", std::process::id());
-            #[expect(clippy::disallowed_methods, reason = "a leak on purpose")]
-            let created = File::create(Path::new(parts.next().unwrap_or_default()).join(name));
-            tracing::debug!(?created, "planted a file");
+            File::create(folder.join(format!(".{program}-{}-{number}.planted", std::process::id()))).map(drop)
         }
-        _ => tracing::error!(planted, "no such leak"),
+        _ => return tracing::error!(kind, "unknown kind of planted leak"),
+    };
+    if let Err(error) = file {
+        tracing::error!(%error, kind, "cannot plant a leak");
     }
 }

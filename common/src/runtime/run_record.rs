@@ -111,21 +111,9 @@ impl RunRecorder {
         }
     }
 
-    /// Writes the record of this run, which ends now and took that long. Without a record, the monitor takes a run for killed. A failure
-    /// is only logged.
+    /// Writes the record of this run, which ends now, took that long and leaves that many tasks. Without a record, the monitor takes a
+    /// run for killed. A failure is only logged.
     pub fn record(
-        &self,
-        took: Duration,
-        outcome: impl Into<String>,
-        exit: Exit,
-        boards: Map<String, Value>,
-        runtime_dir: &Path,
-    ) {
-        self.record_with_tasks(took, outcome, exit, boards, 0, runtime_dir);
-    }
-
-    /// As [`RunRecorder::record`], for a run that has left that many tasks.
-    pub fn record_with_tasks(
         &self,
         took: Duration,
         outcome: impl Into<String>,

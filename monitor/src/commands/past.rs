@@ -10,7 +10,7 @@ use super::context::{Context, comma_separated, print, selectors, try_print};
 use crate::cli::{HistoryArguments, ReportArguments, RunsArguments, VerdictArguments};
 use crate::dashboard::write_report;
 use crate::history::{Reader, jobs, latest_runs, milliseconds, whole_ms};
-use crate::report::{self, Judged, Whose};
+use crate::report::{self, Judged, Subject};
 use crate::sockets::{Pid, select};
 use crate::verdict::Verdict;
 
@@ -51,24 +51,27 @@ impl Context<'_> {
         let reader = Reader::open(file)?;
         let processes = reader.as_ref().map(|it| it.processes(from_ms)).transpose()?.unwrap_or_default();
         let jobs = jobs(file, &self.config.runtime.dir)?;
-        let seen = processes.into_iter().map(Whose::Process).chain(jobs.into_iter().map(Whose::Job)).collect();
+        let seen = processes.into_iter().map(Subject::Process).chain(jobs.into_iter().map(Subject::Job)).collect();
         let named = selectors(&asked.selected);
         let chosen = select(seen, &named, |it| (it.program(), it.pid().map(Pid::from))).map_err(|unknown| {
             let (unknown, file) = (comma_separated(&unknown), file.display());
             let since = humantime::format_duration(asked.since);
             let hint = "r3e-monitor history shows the recorded programs";
-            Failure::new(Exit::Usage, format!("no samples of {unknown} in the last {since} in {file}\nhint: {hint}"))
+            Failure::new(
+                Exit::Usage,
+                format!("no samples of {unknown} in the last {since} in {file}, and no runs\nhint: {hint}"),
+            )
         })?;
         let mut rows: Vec<Judged> = Vec::new();
-        for whose in chosen {
-            let judgements = match (&whose, &reader) {
-                (Whose::Job(job), _) => job.judgements().collect(),
-                (Whose::Process(it), Some(reader)) => {
+        for subject in chosen {
+            let judgements = match (&subject, &reader) {
+                (Subject::Job(job), _) => job.judgements().collect(),
+                (Subject::Process(it), Some(reader)) => {
                     reader.after_purges(it.id, from_ms, MAX_SAMPLES)?.judgements().collect()
                 }
-                (Whose::Process(_), None) => continue,
+                (Subject::Process(_), None) => continue,
             };
-            rows.push((whose, judgements));
+            rows.push((subject, judgements));
         }
         let printed = self.show(|| report::verdicts_json(&rows), || report::verdicts(&rows, asked.since, file))?;
         let leaks: Vec<String> = rows.iter().filter_map(leaks).collect();
@@ -84,10 +87,10 @@ impl Context<'_> {
 }
 
 /// The process or job with its leaking figures, if there are any.
-fn leaks((whose, judgements): &Judged) -> Option<String> {
+fn leaks((subject, judgements): &Judged) -> Option<String> {
     let leaks = judgements.iter().filter(|it| it.verdict == Verdict::Leak);
     let figures: Vec<&str> = leaks.map(|it| it.figure.name()).collect();
-    (!figures.is_empty()).then(|| format!("{whose}: {}", figures.join(", ")))
+    (!figures.is_empty()).then(|| format!("{subject}: {}", figures.join(", ")))
 }
 
 /// Prints all samples as a JSON array, page by page: there may be millions.

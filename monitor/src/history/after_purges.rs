@@ -34,7 +34,7 @@ pub(crate) struct AfterPurges {
 impl AfterPurges {
     /// A judgement for each figure.
     pub(crate) fn judgements(&self) -> impl Iterator<Item = Judgement> {
-        Figure::ALL.into_iter().map(|figure| {
+        Figure::OF_PROCESSES.into_iter().map(|figure| {
             let points: Vec<_> = self.moments.iter().map(|it| it.point(figure)).collect();
             judge(figure, &points, self.earlier)
         })

@@ -8,7 +8,7 @@ use super::read::{Reader, run};
 use super::records::{Run, unread_records};
 use crate::verdict::{self, Figure, JUDGED_RUNS, Judgement, judge_runs};
 
-/// Upper bound of the jobs. A refresh of selected boards is another one for each number of boards.
+/// Upper bound of the jobs. Before 0.2, a refresh of selected boards was another one for each number of boards.
 const MAX_JOBS: usize = 64;
 
 /// A job: a program, and what it does.

@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 
 /// Bytes in units of 2^10, in at most 8 columns.
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-pub(crate) fn bytes(bytes: u64) -> String {
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
     let mut amount = bytes as f64;
     for unit in ["B", "KB", "MB", "GB"] {
         if amount < 999.5 {

@@ -14,12 +14,12 @@ use crate::verdict::{Figure, Growth, Judgement, MIN_RUNS, Verdict, WARM_UP};
 
 /// What is judged.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Whose {
+pub(crate) enum Subject {
     Process(Process),
     Job(Job),
 }
 
-impl Whose {
+impl Subject {
     pub(crate) fn program(&self) -> &str {
         match self {
             Self::Process(it) => &it.program,
@@ -36,7 +36,7 @@ impl Whose {
 }
 
 /// `r3e-scheduler (4711)`, `r3e-loader (loading)`.
-impl fmt::Display for Whose {
+impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(it) => write!(f, "{} ({})", it.program, it.pid),
@@ -46,10 +46,11 @@ impl fmt::Display for Whose {
 }
 
 /// Judgements, one for each figure.
-pub(crate) type Judged = (Whose, Vec<Judgement>);
+pub(crate) type Judged = (Subject, Vec<Judgement>);
 
 /// Growth of a figure, with its sign.
-pub(crate) fn growth(figure: Figure, amount: f64) -> String {
+#[must_use]
+pub fn growth(figure: Figure, amount: f64) -> String {
     let sign = if amount < 0.0 { "-" } else { "+" };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is not below 0, and saturates")]
     let whole = amount.abs().round() as u64;
@@ -58,44 +59,57 @@ pub(crate) fn growth(figure: Figure, amount: f64) -> String {
 
 /// `verdict`: judgements of processes by the samples of the last `since` in `file`, and of jobs by their last runs.
 pub(crate) fn verdicts(rows: &[Judged], since: Duration, file: &Path) -> String {
-    let mut processes =
-        Table::new("PROGRAM, >PID, FIGURE, VERDICT, >SAMPLES, >PER HOUR, >AT LEAST, >AT MOST, >VISIBLE FROM");
-    let mut jobs = Table::new("PROGRAM, DOING, FIGURE, VERDICT, >RUNS, >PER RUN, >AT LEAST, >AT MOST, >VISIBLE FROM");
-    let (mut any_process, mut any_job) = (false, false);
-    let mut too_few = [false; 2];
-    for (whose, judgements) in rows {
-        for it in judgements {
-            let is_too_few = it.verdict == Verdict::TooFewSamples;
-            match whose {
-                Whose::Process(of) => {
-                    any_process = true;
-                    too_few[0] |= is_too_few;
-                    processes.row(row(&of.program, of.pid.to_string(), it, it.per_hour));
-                }
-                Whose::Job(of) => {
-                    any_job = true;
-                    too_few[1] |= is_too_few;
-                    jobs.row(row(&of.program, of.doing.clone(), it, it.per_cycle));
-                }
-            }
-        }
+    let processes = rows.iter().filter_map(|(subject, judgements)| match subject {
+        Subject::Process(of) => Some((of.program.as_str(), of.pid.to_string(), judgements.as_slice())),
+        Subject::Job(_) => None,
+    });
+    let jobs = rows.iter().filter_map(|(subject, judgements)| match subject {
+        Subject::Process(_) => None,
+        Subject::Job(of) => Some((of.program.as_str(), of.doing.clone(), judgements.as_slice())),
+    });
+    let processes = table(
+        Table::new("PROGRAM, >PID, FIGURE, VERDICT, >SAMPLES, >PER HOUR, >AT LEAST, >AT MOST, >VISIBLE FROM"),
+        |it| it.per_hour,
+        &format!("only samples after a purge count, without the first {WARM_UP} of a process"),
+        processes,
+    );
+    let jobs = table(
+        Table::new("PROGRAM, DOING, FIGURE, VERDICT, >RUNS, >PER RUN, >AT LEAST, >AT MOST, >VISIBLE FROM"),
+        |it| it.per_cycle,
+        &format!("a job needs {MIN_RUNS} runs that fetched about as many boards; r3e-monitor runs shows them"),
+        jobs,
+    );
+    match (processes, jobs) {
+        (None, None) => no_samples(since, file),
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(processes), Some(jobs)) => format!("{processes}\n{jobs}"),
     }
-    if too_few[0] {
-        processes.note(format!("only samples after a purge count, without the first {WARM_UP} of a process"));
-    }
-    if too_few[1] {
-        jobs.note(format!(
-            "a job needs {MIN_RUNS} runs that fetched about as many boards; r3e-monitor runs shows them"
-        ));
-    }
-    let processes = if any_process { processes.to_string() } else { no_samples(since, file) };
-    if any_job { format!("{processes}\n{jobs}") } else { processes }
 }
 
-fn row(program: &str, whose: String, it: &Judgement, growing: Option<Growth>) -> Vec<String> {
+/// A row for each judgement, and a note if one of them lacks samples. `None` without rows.
+fn table<'a>(
+    mut table: Table,
+    growing: impl Fn(&Judgement) -> Option<Growth>,
+    too_few: &str,
+    rows: impl Iterator<Item = (&'a str, String, &'a [Judgement])>,
+) -> Option<String> {
+    let mut judged = Vec::new();
+    for (program, subject, judgements) in rows {
+        for it in judgements {
+            table.row(row(program, subject.clone(), it, growing(it)));
+            judged.push(it.verdict);
+        }
+    }
+    if judged.contains(&Verdict::TooFewSamples) {
+        table.note(too_few.to_owned());
+    }
+    (!judged.is_empty()).then(|| table.to_string())
+}
+
+fn row(program: &str, subject: String, it: &Judgement, growing: Option<Growth>) -> Vec<String> {
     let mut row = vec![
         program.to_owned(),
-        whose,
+        subject,
         it.figure.name().to_owned(),
         it.verdict.name().to_owned(),
         it.samples.to_string(),
@@ -111,16 +125,16 @@ fn row(program: &str, whose: String, it: &Judgement, growing: Option<Growth>) ->
 
 /// `verdict`, as JSON. The row of a job has no process, and what the job does instead.
 pub(crate) fn verdicts_json(rows: &[Judged]) -> Value {
-    let rows = rows.iter().flat_map(|(whose, judgements)| judgements.iter().map(move |it| (whose, it)));
-    let object = |(whose, it): (&Whose, &Judgement)| {
+    let rows = rows.iter().flat_map(|(subject, judgements)| judgements.iter().map(move |it| (subject, it)));
+    let object = |(subject, it): (&Subject, &Judgement)| {
         let mut row = json!({
-            "program": whose.program(), "pid": whose.pid(), "started_at": null,
+            "program": subject.program(), "pid": subject.pid(), "started_at": null,
             "figure": it.figure, "verdict": it.verdict, "samples": it.samples,
             "per_hour": it.per_hour, "per_cycle": it.per_cycle,
         });
-        match whose {
-            Whose::Process(of) => row["started_at"] = rfc3339(of.started_ms).into(),
-            Whose::Job(of) => row["doing"] = of.doing.as_str().into(),
+        match subject {
+            Subject::Process(of) => row["started_at"] = rfc3339(of.started_ms).into(),
+            Subject::Job(of) => row["doing"] = of.doing.as_str().into(),
         }
         row
     };

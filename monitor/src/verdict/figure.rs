@@ -27,7 +27,7 @@ pub enum Figure {
 
 impl Figure {
     /// The figures that are judged of a process, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
+    pub const OF_PROCESSES: [Self; 6] =
         [Self::Allocated, Self::Resident, Self::Tasks, Self::Descriptors, Self::Connections, Self::Threads];
 
     /// The figures that are judged of runs.
@@ -66,8 +66,8 @@ impl Figure {
 /// The values of all figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// In the order of [`Figure::ALL`].
-    of_process: [u64; Figure::ALL.len()],
+    /// In the order of [`Figure::OF_PROCESSES`].
+    of_process: [u64; Figure::OF_PROCESSES.len()],
     peak_rss_bytes: u64,
 }
 
@@ -82,9 +82,9 @@ impl Figures {
         }
     }
 
-    /// From values in the order of [`Figure::ALL`], without a peak.
+    /// From values in the order of [`Figure::OF_PROCESSES`], without a peak.
     #[must_use]
-    pub fn from_array(of_process: [u64; Figure::ALL.len()]) -> Self {
+    pub fn from_array(of_process: [u64; Figure::OF_PROCESSES.len()]) -> Self {
         Self { of_process, peak_rss_bytes: 0 }
     }
 

@@ -3,7 +3,8 @@
 //! Runs of one kind (a program, and what it did) are compared, by what their records say of the end. Left out are runs that
 //!
 //! - were killed, failed or stopped, as these end at any height;
-//! - fetched nothing, or less than half or more than twice as many boards as the median run.
+//! - fetched nothing, or less than half or more than twice as many boards as the median of the last [`MIN_RUNS`]: after the work has
+//!   changed for good, the runs before that are soon left out.
 //!
 //! There is no warm-up, since each run has one of its own, and [`MIN_RUNS`] are enough for a leak. In return, a leak has to stand out:
 //! growth from the first run to the last is at least seven standard deviations of the noise. Otherwise the method is that for
@@ -12,15 +13,15 @@
 //! in proportion. If it grows with the work, it does not grow in proportion to it, and if it shrinks less than the work, it does not
 //! grow as recorded. A leak does both, unless the work grows or shrinks faster.
 
-use super::{Figure, Growth, Judgement, Moment, Needs, Point, judge_series, series::amount};
+use super::{Figure, Growth, Judgement, Moment, Point, Thresholds, judge_series, series::amount};
 
 /// How many of the last runs of a kind are judged.
 pub const JUDGED_RUNS: u32 = 60;
 
-/// Number of comparable runs that a verdict needs.
+/// Number of comparable runs that a verdict thresholds.
 pub const MIN_RUNS: usize = 8;
 
-const RUNS: Needs = Needs { warm_up: 0, verdict: MIN_RUNS, leak: MIN_RUNS, noise: 7.0 };
+const RUNS: Thresholds = Thresholds { warm_up: 0, verdict: MIN_RUNS, leak: MIN_RUNS, noise: 7.0, power: 5.0 };
 
 /// A finished run that did its work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,11 +52,11 @@ pub fn judge_runs(figure: Figure, runs: &[Run]) -> Judgement {
     }
 }
 
-/// The runs that know the figure, and fetched at least half and at most twice as many boards as the median run.
+/// The runs that know the figure, and fetched at least half and at most twice as many boards as the median of the last runs.
 fn comparable(figure: Figure, runs: &[Run]) -> Vec<Run> {
     let mut runs = runs.to_vec();
     runs.retain(|it| it.fetched > 0 && it.end.figures.of(figure) > 0);
-    let mut fetched: Vec<u64> = runs.iter().map(|it| it.fetched).collect();
+    let mut fetched: Vec<u64> = runs.iter().rev().take(MIN_RUNS).map(|it| it.fetched).collect();
     fetched.sort_unstable();
     if let Some(median) = fetched.get(fetched.len() / 2) {
         runs.retain(|it| it.fetched >= median.div_ceil(2) && it.fetched <= median.saturating_mul(2));

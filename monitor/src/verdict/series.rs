@@ -64,6 +64,12 @@ impl Judged {
     }
 }
 
+/// All points, by cycle, relative to the smallest value.
+pub(super) fn each(samples: &[Point]) -> Vec<Spot> {
+    let least = samples.iter().map(|it| it.value).min().unwrap_or_default();
+    samples.iter().zip(0..).map(|(it, cycle)| (amount(cycle), amount(it.value - least))).collect()
+}
+
 /// See [`rose`].
 const ABOVE_PERCENT: usize = 85;
 

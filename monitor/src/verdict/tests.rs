@@ -133,9 +133,56 @@ fn the_smallest_growth_that_could_have_been_seen_grows_with_the_noise() {
         let values = noise(7, most).take(60).map(|it| 10_000_000 + it);
         judge(Figure::Allocated, &series(values), 0).per_cycle.unwrap().visible
     };
-    let floor = Figure::Allocated.floor() / 39.0;
+    let floor = Figure::Allocated.floor() / 37.0;
     assert!((visible(1) - floor).abs() < 1.0, "where there is no noise it is the floor");
     assert!(visible(2_000_000) > 2.0 * floor && visible(20_000_000) > 5.0 * visible(2_000_000));
+}
+
+/// Noise of a normal distribution with that deviation, around 60 MB.
+fn normal(seed: u64, deviation: f64) -> impl Iterator<Item = f64> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    std::iter::repeat_with(move || {
+        let sum: f64 = (0..12).map(|_| random.f64()).sum();
+        60.0 * MB_OF_GROWTH + deviation * (sum - 6.0)
+    })
+}
+
+#[test]
+fn the_smallest_growth_that_could_have_been_seen_is_seen_in_most_cases_and_half_of_it_is_not() {
+    const TRIALS: u64 = 50;
+    let rising = |values: &[f64], rise: f64| {
+        let values: Vec<u64> =
+            values.iter().zip(0..).map(|(value, n)| (value + rise * f64::from(n)).round() as u64).collect();
+        values
+    };
+    let process = |values: Vec<u64>| judge(Figure::Allocated, &series(values), WARM_UP);
+    let job = |values: Vec<u64>| peaks(values.into_iter().map(|it| (16_000, it)));
+    let judgements: [fn(Vec<u64>) -> Judgement; 2] = [process, job];
+    for (judged, counts) in judgements.into_iter().zip([[30, 60, 300], [MIN_RUNS, 12, 60]]) {
+        for count in counts {
+            for deviation in [1e3, 1e5, 1e6, 1e7] {
+                let (mut found, mut found_half) = (0, 0);
+                for seed in 0..TRIALS {
+                    let values: Vec<f64> = normal(seed, deviation).take(count).collect();
+                    let visible = judged(rising(&values, 0.0)).per_cycle.unwrap().visible;
+                    let is_leak = |rise: f64| u64::from(judged(rising(&values, rise)).verdict == Verdict::Leak);
+                    found += is_leak(visible);
+                    found_half += is_leak(visible / 2.0);
+                }
+                let tried = format!("{count} points, deviation {deviation}: {found} and {found_half} of {TRIALS}");
+                assert!(found * 100 >= 75 * TRIALS && found_half * 100 <= 40 * TRIALS, "{tried}");
+            }
+        }
+    }
+}
+
+#[test]
+fn once_the_work_has_doubled_for_good_the_runs_before_do_not_count() {
+    let before = (0..40).map(|_| (8_000, 60 * MB));
+    let nights = |count: u64| peaks(before.clone().chain((0..count).map(|n| (16_100, (120 + 5 * n) * MB))));
+    assert_eq!(nights(3).verdict, Verdict::Flat);
+    assert_eq!(nights(7).verdict, Verdict::TooFewSamples);
+    assert_eq!(nights(8).verdict, Verdict::Leak);
 }
 
 #[test]
@@ -239,7 +286,7 @@ proptest! {
         earlier in 0_usize..40,
     ) {
         let points: Vec<Point> = points.into_iter().map(|(at_ms, value)| Point { at_ms, value }).collect();
-        for figure in Figure::ALL {
+        for figure in Figure::OF_PROCESSES {
             let it = judge(figure, &points, earlier);
             prop_assert_eq!(it.per_cycle.is_none(), it.verdict == Verdict::TooFewSamples);
             if let Some(Growth { likely, low, high, visible }) = it.per_cycle {

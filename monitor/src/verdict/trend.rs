@@ -9,11 +9,8 @@ use super::series::{Spot, amount};
 /// For an interval of 95 %.
 const INTERVAL_Z: f64 = 1.96;
 
-/// For a power of 95 %.
-const POWER_Z: f64 = 1.645;
-
 /// Standard deviation of a normal distribution relative to its median absolute deviation.
-const SPREAD: f64 = 1.4826;
+const MAD_TO_DEVIATION: f64 = 1.4826;
 
 /// Stands for the ratio of a slope without any residual.
 const CERTAIN: f64 = 1000.0;
@@ -63,13 +60,13 @@ impl Trend {
         }
         slopes.sort_unstable_by(f64::total_cmp);
         let slope = median(&slopes);
-        let widening = widening(spots, slope);
-        let deviation = (variance(spots) * widening).sqrt();
+        let variance_inflation = variance_inflation(spots, slope);
+        let deviation = (variance(spots) * variance_inflation).sqrt();
         let z = if deviation > 0.0 { (sum - sign(sum)) / deviation } else { 0.0 };
         let (mut low, mut high) = interval(&slopes, INTERVAL_Z * deviation);
-        let spread = spread(spots, slope);
-        let beside = slope_deviation(spots, spread * widening.sqrt());
-        let noise = spread * short(spots.len());
+        let spread = residual_deviation(spots, slope);
+        let beside = slope_deviation(spots, spread * variance_inflation.sqrt());
+        let noise = spread * small_sample_factor(spots.len());
         // With a large variance the ranks reach the ends of the list, where a few outliers decide.
         if beside > 0.0 {
             low = low.max(slope - INTERVAL_Z * beside);
@@ -79,10 +76,9 @@ impl Trend {
         Some(Self { slope, low, high, z, ratio, noise })
     }
 
-    /// The smallest slope that would have been seen in this noise at a threshold of `z`.
-    pub(super) fn visible(&self, z: f64) -> f64 {
-        let deviation = (self.high - self.low) / 2.0 / INTERVAL_Z;
-        deviation * (z + POWER_Z)
+    /// The standard deviation of the slope.
+    pub(super) fn deviation(&self) -> f64 {
+        (self.high - self.low) / 2.0 / INTERVAL_Z
     }
 }
 
@@ -118,19 +114,19 @@ fn variance(spots: &[Spot]) -> f64 {
 }
 
 /// The standard deviation of the residuals.
-fn spread(spots: &[Spot], slope: f64) -> f64 {
+pub(super) fn residual_deviation(spots: &[Spot], slope: f64) -> f64 {
     let sorted = |mut values: Vec<f64>| {
         values.sort_unstable_by(f64::total_cmp);
         values
     };
     let left = sorted(spots.iter().map(|it| it.1 - slope * it.0).collect());
     let middle = median(&left);
-    SPREAD * median(&sorted(left.into_iter().map(|it| (it - middle).abs()).collect()))
+    MAD_TO_DEVIATION * median(&sorted(left.into_iter().map(|it| (it - middle).abs()).collect()))
 }
 
 /// The factor by which short series look less spread than they are: for the bias of the median absolute deviation, two fitted
 /// parameters, and Student's distribution together (1.6 for eight points, 1.08 for forty).
-fn short(points: usize) -> f64 {
+fn small_sample_factor(points: usize) -> f64 {
     let count = amount(points as u64);
     count / (count - 3.0).max(1.0)
 }
@@ -144,7 +140,7 @@ fn slope_deviation(spots: &[Spot], noise: f64) -> f64 {
 }
 
 /// The factor by which autocorrelation inflates the variance, at least 1.
-fn widening(spots: &[Spot], slope: f64) -> f64 {
+fn variance_inflation(spots: &[Spot], slope: f64) -> f64 {
     let left: Vec<f64> = spots.iter().map(|it| ((it.1 - slope * it.0) * PRECISION).round()).collect();
     let ranks = ranks(&left);
     let n = amount(ranks.len() as u64);

@@ -77,7 +77,7 @@ impl Engine<'_> {
                 self.command_ended(&command, started, Ended { pid, took, status, stopped });
             }
         }
-        memory::give_back();
+        memory::purge_or_log();
     }
 
     fn job_ended(

@@ -3,14 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ExitCode, Stdio};
+use std::process::{ChildStderr, ExitCode, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use r3e_tests::harness::{REAPER, command, pid_of};
 use r3e_tests::programs;
 use r3e_tests::sim::{SimOptions, Simulator};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -30,7 +30,7 @@ struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
 
-    /// Where to load to; its content is removed first [default: target/demo]
+    /// Folder to load into; its contents are removed first [default: target/demo]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let folder = arguments.folder.clone();
     let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo"));
+    programs::build_beside(REAPER)?;
     let loader = arguments.program("r3e-loader")?;
     let monitor = if arguments.look { Some(arguments.program("r3e-monitor")?) } else { None };
     clear(&folder)?;
@@ -99,12 +100,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Serves the files in `folder` until a signal comes.
 fn look(monitor: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let mut command = programs::command(monitor);
+    let mut command = command(monitor, folder);
     // In a group of its own: a terminal's Ctrl-C is for this program, which then stops the server.
-    let command = command.current_dir(folder).process_group(0).stderr(Stdio::piped());
-    let command = command.args(["serve", "--listen", "127.0.0.1:0"]);
-    let mut server = Server(command.spawn().with_context(|| format!("cannot run {}", monitor.display()))?);
-    let log = server.0.stderr.take().context("the server has no log")?;
+    command.process_group(0).stderr(Stdio::piped()).args(["serve", "--listen", "127.0.0.1:0"]);
+    let mut server = command.spawn().with_context(|| format!("cannot run {}", monitor.display()))?;
+    let log = server.stderr.take().context("the server has no log")?;
 
     // Either the server ends, or a signal comes.
     let (ended, event) = channel();
@@ -118,7 +118,10 @@ fn look(monitor: &Path, folder: &Path) -> anyhow::Result<()> {
         let _unread = signalled.send(());
     });
     event.recv()?;
-    server.stop()
+    kill(pid_of(server.id()), Signal::SIGTERM)?;
+    let status = server.wait()?;
+    ensure!(status.success(), "the server ended with {status}");
+    Ok(())
 }
 
 /// Prints the address that the log names, and passes on all that follows.
@@ -136,29 +139,9 @@ fn forward(log: ChildStderr) {
     }
 }
 
-/// The server, which is stopped with this program unless that is killed.
-struct Server(Child);
-
-impl Server {
-    fn stop(mut self) -> anyhow::Result<()> {
-        kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM)?;
-        let status = self.0.wait()?;
-        ensure!(status.success(), "the server ended with {status}");
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended already, unless something failed.
-        let _ended = self.0.kill().and_then(|()| self.0.wait());
-    }
-}
-
 /// Runs the loader in `folder`, with its progress and its summary on this terminal.
 fn load(loader: &Path, folder: &Path, sim: &Simulator) -> anyhow::Result<()> {
-    let status = programs::command(loader)
-        .current_dir(folder)
+    let status = command(loader, folder)
         .args(["--upstream", &sim.base_url()])
         // The simulator is ours, so the manners that the real service deserves would only take time.
         .args(["--requests-per-second", "100000", "--concurrency", &CONCURRENCY.to_string()])

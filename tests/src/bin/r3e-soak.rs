@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser as _;
-use r3e_tests::soak::{Options, run};
+use r3e_tests::soak::{NOT_FOUND, Options, run};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
@@ -16,18 +16,19 @@ fn main() -> ExitCode {
         let registered = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)));
         if let Err(error) = registered {
-            return failed(&error.into());
+            say(&error.into());
+            return ExitCode::FAILURE;
         }
     }
-    match run(&Options::parse(), &stop) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => failed(&error),
-    }
+    let options = Options::parse();
+    let code = run(&options, &stop).unwrap_or_else(|error| {
+        say(&error);
+        if options.plants() { NOT_FOUND } else { 1 }
+    });
+    ExitCode::from(code)
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
+fn say(error: &anyhow::Error) {
     // Nobody may be left to read it.
     let _unread = writeln!(std::io::stderr(), "The soak failed: {error:#}");
-    ExitCode::FAILURE
 }

@@ -136,6 +136,17 @@ pub fn signal(pid: u32, name: &str) {
     assert_eq!(sent, Ok(()), "SIG{name} to {pid}");
 }
 
-fn pid_of(pid: u32) -> Pid {
-    Pid::from_raw(pid.try_into().unwrap())
+/// A process id as the system calls take it.
+#[must_use]
+pub fn pid_of(pid: u32) -> Pid {
+    Pid::from_raw(pid.cast_signed())
+}
+
+/// The children of a process, those that have ended and are not waited for included.
+#[must_use]
+pub fn children(parent: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let text = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
+    let all: Vec<String> = tasks.map(text).collect();
+    all.iter().flat_map(|it| it.split_whitespace()).filter_map(|it| it.parse().ok()).collect()
 }

@@ -1,26 +1,25 @@
-//! How much is on the disk: bytes and files, by folder and by the program that is named in a file's name.
+//! Disk usage: bytes and files of each folder, and files of each program, by file name.
 #![expect(clippy::disallowed_methods, reason = "looks at the disk from outside")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use super::planted::PROGRAMS;
+
 /// Bytes and number of files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Amount {
+pub(super) struct DiskUsage {
     /// Bytes, as lengths of files.
     pub(super) bytes: u64,
     /// Files, folders and links not included.
     pub(super) files: u64,
 }
 
-/// Programs whose names are in the names of the files that they leave.
-const PROGRAMS: [&str; 4] = ["r3e-scheduler", "r3e-monitor", "r3e-loader", "r3e-refresher"];
-
 /// Counts all files below a folder, or a single file, and those of each program.
 #[must_use]
-pub(super) fn amounts(path: &Path) -> (Amount, BTreeMap<&'static str, u64>) {
-    let (mut amount, mut named) = (Amount::default(), BTreeMap::new());
+pub(super) fn disk_usage(path: &Path) -> (DiskUsage, BTreeMap<&'static str, u64>) {
+    let (mut amount, mut named) = (DiskUsage::default(), BTreeMap::new());
     let mut waiting = vec![path.to_owned()];
     while let Some(path) = waiting.pop() {
         // What has gone meanwhile does not count.
@@ -55,10 +54,10 @@ mod tests {
             fs::write(path(name), text).unwrap();
         }
         std::os::unix::fs::symlink("b", path("a/link")).unwrap();
-        let (amount, named) = amounts(folder.path());
-        assert_eq!(amount, Amount { bytes: 5, files: 3 });
+        let (amount, named) = disk_usage(folder.path());
+        assert_eq!(amount, DiskUsage { bytes: 5, files: 3 });
         assert_eq!(named, BTreeMap::from([("r3e-loader", 2)]));
-        assert_eq!(amounts(&path("x")).0, Amount { bytes: 3, files: 1 });
-        assert_eq!(amounts(&path("none")).0, Amount::default());
+        assert_eq!(disk_usage(&path("x")).0, DiskUsage { bytes: 3, files: 1 });
+        assert_eq!(disk_usage(&path("none")).0, DiskUsage::default());
     }
 }

@@ -1,38 +1,40 @@
 //! The folder of a soak: its paths, and the configuration of the programs.
 #![expect(clippy::disallowed_methods, reason = "outside the programs, and their rules for files")]
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use r3e_common::domain::Catalog;
 
-use crate::programs;
+use crate::harness;
 use crate::sim::Simulator;
 
 /// A folder in which programs run, as an operator would set them up.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Locked until the soak ends.
+    _lock: Arc<File>,
     /// Where `r3e-monitor serve` listens.
     pub(super) port: u16,
 }
 
 impl Folder {
-    /// Creates the folder, empty but for configuration, catalogue and certificate. Removes what an earlier soak left.
+    /// Creates the folder with configuration, catalogue and certificate. Removes what an earlier soak left.
     ///
     /// # Errors
-    /// If the file system fails, or no port is free.
+    /// If the folder has content that no soak left, another soak runs there, the file system fails, or no port is free.
     pub(super) fn create(path: &Path, catalog: &Catalog, sim: &Simulator) -> anyhow::Result<Self> {
-        if path.exists() {
-            fs::remove_dir_all(path).with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-        fs::create_dir_all(path.join("logs")).with_context(|| format!("cannot create {}", path.display()))?;
+        let lock = clear(path).with_context(|| format!("cannot run in {}", path.display()))?;
+        fs::create_dir(path.join("logs"))?;
         // Its number stays the same when the server is restarted, as in an installation.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let folder = Self { path: path.canonicalize()?, port };
+        let folder = Self { path: path.canonicalize()?, _lock: Arc::new(lock), port };
         fs::write(folder.path("catalog.toml"), catalog.to_toml())?;
         fs::write(folder.path("ca.pem"), sim.ca_pem().context("the simulator has no certificate")?)?;
         fs::write(folder.path("r3e.toml"), folder.configuration(sim))?;
@@ -105,12 +107,23 @@ format = "json"
         self.path("cache")
     }
 
-    /// A program that runs here, in a process group of its own: Ctrl-C in a terminal is for the soak.
+    /// The files of the history, those of a damaged one included.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub(super) fn history(&self) -> io::Result<Vec<PathBuf>> {
+        let mut paths = files(&self.path)?;
+        paths.retain(|it| it.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"monitor.db")));
+        Ok(paths)
+    }
+
+    /// A program that runs here, in a process group of its own: Ctrl-C in a terminal is for the soak. However the soak ends, the
+    /// program and its children end too.
     #[must_use]
     pub(super) fn command(&self, program: &Path) -> Command {
         use std::os::unix::process::CommandExt as _;
-        let mut command = programs::command(program);
-        command.current_dir(&self.path).env("SSL_CERT_FILE", self.path("ca.pem")).process_group(0);
+        let mut command = harness::command(program, &self.path);
+        command.env("SSL_CERT_FILE", self.path("ca.pem")).process_group(0);
         command
     }
 
@@ -128,5 +141,57 @@ format = "json"
     #[must_use]
     pub(super) fn is_triggered(&self) -> bool {
         ["refresh_now", ".refresh_now.taken"].iter().any(|it| self.cache().join(it).exists())
+    }
+}
+
+/// Only the folder of a soak has it.
+const LOCK: &str = "soak.lock";
+
+/// Creates the folder, or empties that of an earlier soak. Returns its locked file.
+fn clear(path: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(path)?;
+    let lock = path.join(LOCK);
+    ensure!(
+        lock.is_file() || files(path)?.is_empty(),
+        "expected an empty folder or that of an earlier soak, found files without {LOCK}"
+    );
+    let file = File::create(&lock)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!("another soak runs there"),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    for path in files(path)?.into_iter().filter(|it| *it != lock) {
+        let is_folder = path.symlink_metadata()?.is_dir();
+        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(file)
+}
+
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(folder)?.map(|it| Ok(it?.path())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_folder_of_an_earlier_soak_is_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, other) = (folder.path().join("new/soak"), folder.path().join("other"));
+        let lock = clear(&new).unwrap();
+        fs::create_dir(new.join("cache")).unwrap();
+        fs::write(new.join("cache/some"), "").unwrap();
+        assert!(clear(&new).is_err(), "another soak runs there");
+        assert!(new.join("cache/some").exists());
+        drop(lock);
+        let _lock = clear(&new).unwrap();
+        assert!(!new.join("cache").exists());
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("some"), "").unwrap();
+        assert!(clear(&other).is_err());
+        assert!(other.join("some").exists());
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use r3e_monitor::verdict::{Growth, Point, Verdict, WARM_UP, judge};
+use r3e_monitor::verdict::{Growth, JUDGED_RUNS, Judgement, Point, Run, Verdict, WARM_UP, judge, judge_runs};
 
-use super::ledger::{Ledger, Series, Test};
+use super::measurements::{Criterion, Measurements, Series};
 
 /// The verdict on one resource of one process.
 #[derive(Debug, Clone)]
@@ -15,9 +15,13 @@ pub(super) struct Row {
     pub(super) resource: &'static str,
     /// What was measured.
     pub(super) series: Series,
+    /// How many points were judged.
+    pub(super) judged: usize,
+    /// The first and the last value of those among which they are.
+    pub(super) ends: [u64; 2],
     /// The verdict.
     pub(super) verdict: Outcome,
-    /// Growth per cycle, or per run in the order of the size of the work. `None` if there are too few points, or with a limit.
+    /// Growth per cycle, per run, or per size of the work in their order. `None` if there are too few points, or with a limit.
     pub(super) growth: Option<Growth>,
 }
 
@@ -50,62 +54,68 @@ impl fmt::Display for Outcome {
 }
 
 impl Row {
-    /// Whether the soak has failed for it.
+    /// Whether it has grown for sure.
     #[must_use]
-    pub(super) fn has_failed(&self) -> bool {
+    pub(super) fn has_grown(&self) -> bool {
         matches!(self.verdict, Outcome::Grows | Outcome::AboveLimit)
     }
 
-    /// The first and the last value that were judged.
+    /// Whether the soak has failed for it: it grows, or nobody knows whether a daemon or a folder does.
     #[must_use]
-    pub(super) fn ends(&self) -> (u64, u64) {
-        let judged = judged(&self.series);
-        let value = |point: Option<&Point>| point.map_or(0, |it| it.value);
-        (value(judged.first()), value(judged.last()))
-    }
-
-    /// How many points were judged.
-    #[must_use]
-    pub(super) fn judged(&self) -> usize {
-        judged(&self.series).len()
-    }
-}
-
-/// The points that are judged.
-fn judged(series: &Series) -> Vec<Point> {
-    match series.test {
-        Test::Growth(_) => series.present().iter().skip(WARM_UP).copied().collect(),
-        Test::NightToNight(_) | Test::Limit(_) => series.points.clone(),
-        Test::WithWork(_) => by_work(&series.points),
+    pub(super) fn has_failed(&self) -> bool {
+        let is_unknown = self.verdict == Outcome::TooFew && matches!(self.series.criterion, Criterion::Growth(_));
+        self.has_grown() || is_unknown
     }
 }
 
 /// Judges all series.
 #[must_use]
-pub(super) fn rows(ledger: &Ledger) -> Vec<Row> {
-    ledger.series.iter().map(|((process, resource), series)| row(process, resource, series)).collect()
+pub(super) fn rows(Measurements { series, runs }: Measurements) -> Vec<Row> {
+    let row = |((process, resource), series)| {
+        let runs = runs.get(&process).map_or(&[][..], Vec::as_slice);
+        row(process, resource, series, runs)
+    };
+    series.into_iter().map(row).collect()
 }
 
-fn row(process: &str, resource: &'static str, series: &Series) -> Row {
-    let (figure, points, earlier) = match series.test {
-        Test::Growth(figure) => (figure, series.present(), 0),
-        Test::NightToNight(figure) => (figure, &*series.points, WARM_UP),
-        Test::WithWork(figure) => (figure, &*by_work(&series.points), WARM_UP),
-        Test::Limit(most) => {
-            let is_above = series.points.iter().any(|it| it.value > most);
-            let verdict = if is_above { Outcome::AboveLimit } else { Outcome::Flat };
-            return Row { process: process.to_owned(), resource, series: series.clone(), verdict, growth: None };
+fn row(process: String, resource: &'static str, series: Series, runs: &[Run]) -> Row {
+    let points = match series.criterion {
+        Criterion::Growth(_) => series.current_process().iter().skip(WARM_UP).copied().collect(),
+        Criterion::WithWork(_) => by_work(&series.points),
+        Criterion::Runs(_) | Criterion::Limit(_) => series.points.clone(),
+    };
+    let (judged, verdict, growth) = match series.criterion {
+        Criterion::Limit(limit) => (points.len(), within(limit, &points), None),
+        Criterion::Growth(figure) | Criterion::WithWork(figure) => {
+            // The warm-up is over, or there is none.
+            outcome(series.criterion, &judge(figure, &points, WARM_UP))
+        }
+        Criterion::Runs(figure) => {
+            let last = &runs[runs.len().saturating_sub(JUDGED_RUNS as usize)..];
+            outcome(series.criterion, &judge_runs(figure, last))
         }
     };
-    let judgement = judge(figure, points, earlier);
-    let verdict = match (judgement.verdict, series.test) {
+    let ends = [points.first(), points.last()].map(|it| it.map_or(0, |it| it.value));
+    Row { process, resource, series, judged, ends, verdict, growth }
+}
+
+fn within(limit: u64, points: &[Point]) -> Outcome {
+    match points.iter().map(|it| it.value).max() {
+        None => Outcome::TooFew,
+        Some(highest) if highest > limit => Outcome::AboveLimit,
+        Some(_) => Outcome::Flat,
+    }
+}
+
+fn outcome(criterion: Criterion, judgement: &Judgement) -> (usize, Outcome, Option<Growth>) {
+    let outcome = match (judgement.verdict, criterion) {
         (Verdict::TooFewSamples, _) => Outcome::TooFew,
         (Verdict::Flat, _) => Outcome::Flat,
         // What a verdict waits for is whether growth lasts, which has no meaning in the order of the size of the work.
-        (Verdict::Leak, _) | (Verdict::Suspect, Test::WithWork(_)) => Outcome::Grows,
+        (Verdict::Leak, _) | (Verdict::Suspect, Criterion::WithWork(_)) => Outcome::Grows,
         (Verdict::Suspect, _) => Outcome::Suspect,
     };
-    Row { process: process.to_owned(), resource, series: series.clone(), verdict, growth: judgement.per_cycle }
+    (judgement.samples, outcome, judgement.per_cycle)
 }
 
 /// One point for each size of the work, the median, in their order: what is left by each piece of work shows as growth.
@@ -118,43 +128,74 @@ fn by_work(points: &[Point]) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::soak::ledger::At;
-    use r3e_monitor::verdict::Figure;
+    use crate::soak::measurements::Key;
+    use r3e_monitor::verdict::{Figure, Figures, MIN_RUNS, Moment};
 
-    fn verdict(test: Test, values: impl IntoIterator<Item = (i64, u64, u64)>) -> Outcome {
-        let mut ledger = Ledger::default();
-        for (cycle, (time, process, value)) in (0..).zip(values) {
-            ledger.add("some", "tasks", test, At { cycle, time, process }, value);
+    /// The only row of a series, given the process, the place and the value of each point.
+    fn row(criterion: Criterion, values: impl IntoIterator<Item = (u64, u64, u64)>) -> Row {
+        let mut measurements = Measurements::default();
+        for (process, x, value) in values {
+            measurements.add("some", "tasks", criterion, Key { x, process }, value);
         }
-        rows(&ledger)[0].verdict
+        rows(measurements).remove(0)
     }
 
     #[test]
     fn growth_is_that_of_the_last_process_after_its_warm_up() {
-        let grows = Test::Growth(Figure::Tasks);
-        assert_eq!(verdict(grows, (0..80_i64).map(|n| (n, 1, 2 * n.cast_unsigned()))), Outcome::Grows);
-        assert_eq!(verdict(grows, (0..80).map(|n| (n, 1, 5))), Outcome::Flat);
-        let restarted = (0..160_i64).map(|n| (n, u64::from(n > 80), if n > 80 { 5 } else { 2 * n.cast_unsigned() }));
-        assert_eq!(verdict(grows, restarted), Outcome::Flat);
-        assert_eq!(verdict(grows, (0..30_i64).map(|n| (n, 1, 2 * n.cast_unsigned()))), Outcome::TooFew);
+        let verdict = |values: &mut dyn Iterator<Item = (u64, u64, u64)>| {
+            let row = row(Criterion::Growth(Figure::Tasks), values);
+            (row.verdict, row.has_failed())
+        };
+        assert_eq!(verdict(&mut (0..80).map(|n| (1, n, 2 * n))), (Outcome::Grows, true));
+        assert_eq!(verdict(&mut (0..80).map(|n| (1, n, 5))), (Outcome::Flat, false));
+        let restarted = |n| (u64::from(n > 80), n, if n > 80 { 5 } else { 2 * n });
+        assert_eq!(verdict(&mut (0..160).map(restarted)), (Outcome::Flat, false));
+        // A run that is too short has shown nothing.
+        assert_eq!(verdict(&mut (0..30).map(|n| (1, n, 5))), (Outcome::TooFew, true));
     }
 
     #[test]
     fn what_each_piece_of_work_leaves_shows_in_the_order_of_its_size() {
         let mut random = fastrand::Rng::with_seed(5);
-        let mut work = || random.i64(0..60);
-        let left = |per_board: u64| move |boards: i64| (boards, 0, 7 + per_board * boards.cast_unsigned());
-        let works: Vec<i64> = (0..60).map(|_| work()).collect();
-        assert_eq!(verdict(Test::WithWork(Figure::Descriptors), works.iter().copied().map(left(1))), Outcome::Grows);
-        assert_eq!(verdict(Test::WithWork(Figure::Descriptors), works.iter().copied().map(left(0))), Outcome::Flat);
-        // From night to night, it does not grow.
-        let by_night = works.iter().zip(0..).map(|(&boards, night)| (night, 0, 7 + boards.cast_unsigned()));
-        assert_eq!(verdict(Test::NightToNight(Figure::Descriptors), by_night), Outcome::Flat);
+        let works: Vec<u64> = (0..60).map(|_| random.u64(0..60)).collect();
+        let verdict = |per_board: u64| {
+            let left = |boards: &u64| (0, *boards, 7 + per_board * boards);
+            row(Criterion::WithWork(Figure::Descriptors), works.iter().map(left)).verdict
+        };
+        assert_eq!([verdict(1), verdict(0)], [Outcome::Grows, Outcome::Flat]);
+    }
+
+    #[test]
+    fn runs_are_judged_by_the_rule_of_the_monitor() {
+        let verdict = |runs: usize, per_run: u64| {
+            let mut measurements = Measurements::default();
+            for night in 0..runs as u64 {
+                let figures = Figures::from_array([(50 << 20) + night * per_run, 0, 0, 0, 0, 0]);
+                let end = Moment { at_ms: night.cast_signed(), figures };
+                measurements.runs.entry("some".to_owned()).or_default().push(Run { end, fetched: 9, entries: 90 });
+                let value = figures.of(Figure::Allocated);
+                measurements.add(
+                    "some",
+                    "allocated",
+                    Criterion::Runs(Figure::Allocated),
+                    Key { x: night, process: 0 },
+                    value,
+                );
+            }
+            let row = rows(measurements).remove(0);
+            (row.verdict, row.has_failed())
+        };
+        assert_eq!(verdict(MIN_RUNS, 1 << 20), (Outcome::Grows, true));
+        assert_eq!(verdict(MIN_RUNS, 0), (Outcome::Flat, false));
+        // Not each kind of job runs often enough in a short soak.
+        assert_eq!(verdict(MIN_RUNS - 1, 1 << 20), (Outcome::TooFew, false));
     }
 
     #[test]
     fn a_limit_holds_for_each_value() {
-        assert_eq!(verdict(Test::Limit(1), [(0, 0, 1), (1, 0, 0)]), Outcome::Flat);
-        assert_eq!(verdict(Test::Limit(1), [(0, 0, 1), (1, 0, 2), (2, 0, 0)]), Outcome::AboveLimit);
+        let verdict = |values: &[u64]| row(Criterion::Limit(1), (0..).zip(values).map(|(n, it)| (0, n, *it))).verdict;
+        assert_eq!(verdict(&[1, 0]), Outcome::Flat);
+        assert_eq!(verdict(&[1, 2, 0]), Outcome::AboveLimit);
+        assert_eq!(within(1, &[]), Outcome::TooFew);
     }
 }

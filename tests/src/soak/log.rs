@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
+use super::violations::Violations;
+
 /// Size of a log file at which it is moved aside; one earlier file is kept.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -18,8 +20,6 @@ pub(super) struct Logged {
     pub(super) lines: AtomicU64,
     /// Bytes.
     pub(super) bytes: AtomicU64,
-    /// Lines about a panic.
-    pub(super) panics: AtomicU64,
 }
 
 /// A log file, which is moved aside when it is full.
@@ -46,11 +46,16 @@ impl Rotated {
     }
 }
 
-/// Copies the log of a process to a file until the process and its children have closed it.
+/// Copies the log of a process to a file until the process and its children have closed it. A panic in it is a loss.
 ///
 /// # Errors
 /// If the file cannot be opened.
-pub(super) fn keep(output: impl Read + Send + 'static, path: &Path, logged: Arc<Logged>) -> io::Result<JoinHandle<()>> {
+pub(super) fn keep(
+    output: impl Read + Send + 'static,
+    path: &Path,
+    logged: Arc<Logged>,
+    violations: Arc<Violations>,
+) -> io::Result<JoinHandle<()>> {
     let mut file = Rotated::open(path)?;
     Ok(std::thread::spawn(move || {
         let mut reader = BufReader::new(output);
@@ -58,8 +63,9 @@ pub(super) fn keep(output: impl Read + Send + 'static, path: &Path, logged: Arc<
         while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             logged.lines.fetch_add(1, Ordering::Relaxed);
             logged.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
-            if String::from_utf8_lossy(&line).contains("panicked") {
-                logged.panics.fetch_add(1, Ordering::Relaxed);
+            let text = String::from_utf8_lossy(&line);
+            if text.contains("panicked") {
+                violations.add(format!("{}: {}", file.path.display(), text.trim_end()));
             }
             // A full disk must not stop the program that logs.
             let _full = file.write(&line);
@@ -77,10 +83,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("some.log");
         let text = format!("{}\nthread 'x' panicked at y\n", "x".repeat(1023)).repeat(3000);
-        let logged = Arc::new(Logged::default());
-        keep(io::Cursor::new(text.clone()), &path, Arc::clone(&logged)).unwrap().join().unwrap();
+        let (logged, violations) = (Arc::new(Logged::default()), Arc::new(Violations::default()));
+        keep(io::Cursor::new(text.clone()), &path, Arc::clone(&logged), Arc::clone(&violations))
+            .unwrap()
+            .join()
+            .unwrap();
         assert_eq!(logged.lines.load(Ordering::Relaxed), 6000);
-        assert_eq!(logged.panics.load(Ordering::Relaxed), 3000);
+        assert_eq!(violations.all().1, 3000);
         assert_eq!(logged.bytes.load(Ordering::Relaxed), text.len() as u64);
         let bytes = |path: &Path| path.metadata().unwrap().len();
         assert!(bytes(&path) + bytes(&path.with_extension("1.log")) <= 2 * MAX_BYTES + 2048);

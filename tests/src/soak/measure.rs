@@ -1,27 +1,37 @@
 //! Measures everything at the baseline: when no job is at work, no reader reads, and each daemon has purged.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use anyhow::ensure;
 use r3e_common::runtime::control::{Endpoint, PurgeStats, Stats};
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::memory;
 use r3e_common::runtime::run_record::RunRecord;
-use r3e_monitor::verdict::Figure;
+use r3e_monitor::verdict::{Figure, Figures, Moment, Run};
 
-use super::disk::{Amount, amounts};
-use super::ledger::{At, Ledger, Test};
+use super::disk::{DiskUsage, disk_usage};
+use super::measurements::{Criterion, Key, Measurements};
 use super::readers::Readers;
-use super::system::{BOUND, POLL, System, children};
+use super::system::{MAX_ANSWER, POLL, System};
+use crate::harness::children;
 
 /// Takes the measurements of a soak.
 #[derive(Debug, Default)]
 pub(super) struct Measure {
     /// Where they go.
-    pub(super) ledger: Ledger,
-    /// Lines that each daemon had logged at the last measurement.
-    lines: [u64; 3],
+    pub(super) measurements: Measurements,
+    /// Lines and bytes that each daemon had logged at the last measurement.
+    logged: [[u64; 2]; 3],
     /// The children of each daemon at the last measurement.
     children: [Vec<u32>; 3],
+    /// The start of the scheduler and the jobs that it had started since, at the last measurement.
+    jobs: (u64, u64),
+    /// How many jobs the scheduler has started, other than those between the last measurement and the end of a scheduler.
+    pub(super) scheduled: u64,
+    /// How many records of jobs were read.
+    pub(super) records: u64,
 }
 
 impl Measure {
@@ -32,7 +42,7 @@ impl Measure {
     pub(super) fn baseline(&mut self, system: &mut System, readers: &Readers, cycle: u64) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {
-            ensure!(begun.elapsed() < BOUND, "jobs are at work without end");
+            ensure!(begun.elapsed() < MAX_ANSWER, "jobs are at work without end");
             if !system.is_idle()? {
                 std::thread::sleep(POLL);
                 continue;
@@ -44,12 +54,15 @@ impl Measure {
                 let purged: PurgeStats = system.ask(number, Endpoint::Purge)?;
                 daemons.push((purged.after, children(system.daemons[number].pid())));
             }
-            let folders = folders(system);
+            let folders = folders(system)?;
             // A job by the schedule may have begun meanwhile.
             if !system.is_idle()? || jobs_started(system)? != before {
                 continue;
             }
-            let at = At { cycle, time: now_ms(), process: 0 };
+            let (start, jobs) = before;
+            self.scheduled += if self.jobs.0 == start { jobs - self.jobs.1 } else { jobs };
+            self.jobs = before;
+            let at = Key { x: cycle, process: 0 };
             for (number, (stats, children)) in daemons.into_iter().enumerate() {
                 self.daemon(system, number, &stats, children, at);
             }
@@ -58,77 +71,97 @@ impl Measure {
         }
     }
 
-    fn daemon(&mut self, system: &System, number: usize, stats: &Stats, children: Vec<u32>, at: At) {
+    fn daemon(&mut self, system: &System, number: usize, stats: &Stats, children: Vec<u32>, at: Key) {
         let daemon = &system.daemons[number];
         let figures = &stats.figures;
-        let own = At { process: daemon.starts, ..at };
+        let own = Key { process: daemon.starts, ..at };
         // A job that starts this moment is a child too, but none that was there at the last baseline.
         let left = children.iter().filter(|it| self.children[number].contains(it)).count() as u64;
         self.children[number] = children;
-        for (resource, test, value) in [
-            ("allocated", Test::Growth(Figure::Allocated), figures.live_bytes()),
-            ("resident", Test::Growth(Figure::Resident), figures.rss_anon_bytes.unwrap_or(figures.rss_bytes)),
-            ("tasks", Test::Growth(Figure::Tasks), stats.tasks),
-            ("threads", Test::Growth(Figure::Threads), figures.threads),
-            ("descriptors", Test::Growth(Figure::Descriptors), figures.open_fds.saturating_sub(figures.connections)),
-            ("connections", Test::Growth(Figure::Connections), figures.connections),
+        for (resource, criterion, value) in [
+            ("allocated", Criterion::Growth(Figure::Allocated), figures.live_bytes()),
+            ("resident", Criterion::Growth(Figure::Resident), figures.rss_anon_bytes.unwrap_or(figures.rss_bytes)),
+            ("tasks", Criterion::Growth(Figure::Tasks), stats.tasks),
+            ("threads", Criterion::Growth(Figure::Threads), figures.threads),
+            (
+                "descriptors",
+                Criterion::Growth(Figure::Descriptors),
+                figures.open_fds.saturating_sub(figures.connections),
+            ),
+            ("connections", Criterion::Growth(Figure::Connections), figures.connections),
             // Those that have ended and were not waited for count too.
-            ("children", Test::Limit(0), left),
+            ("children", Criterion::Limit(0), left),
         ] {
-            self.ledger.add(daemon.name, resource, test, own, value);
+            self.measurements.add(daemon.name, resource, criterion, own, value);
         }
-        let lines = daemon.logged.lines.load(Ordering::Relaxed);
-        let new = lines - std::mem::replace(&mut self.lines[number], lines);
-        self.ledger.add(daemon.name, "log lines per cycle", Test::Growth(Figure::Tasks), at, new);
+        let logged = [&daemon.logged.lines, &daemon.logged.bytes].map(|it| it.load(Ordering::Relaxed));
+        let before = std::mem::replace(&mut self.logged[number], logged);
+        let [lines, bytes] = [0, 1].map(|it| logged[it] - before[it]);
+        for (resource, value) in [("log lines per cycle", lines), ("log KB per cycle", bytes >> 10)] {
+            self.measurements.add(daemon.name, resource, Criterion::Growth(Figure::Tasks), at, value);
+        }
     }
 
-    fn folders(&mut self, folders: &Folders, at: At) {
-        for (name, Amount { bytes, files }) in folders.all {
+    fn folders(&mut self, folders: &Folders, at: Key) {
+        for (name, DiskUsage { bytes, files }) in folders.all {
             // These figures are exact. What varies is how well boards compress, by some KB, and which temporary files a kill
             // has left until the next job: the floors of a process's own bytes and descriptors are above both.
             let floor = if name == HISTORY { Figure::Resident } else { Figure::Allocated };
-            self.ledger.add(name, "bytes", Test::Growth(floor), at, bytes);
-            self.ledger.add(name, "files", Test::Growth(Figure::Descriptors), at, files);
+            self.measurements.add(name, "bytes", Criterion::Growth(floor), at, bytes);
+            self.measurements.add(name, "files", Criterion::Growth(Figure::Descriptors), at, files);
         }
         for (program, files) in folders.named {
-            self.ledger.add(program, "files", Test::Growth(Figure::Descriptors), at, files);
+            self.measurements.add(program, "files", Criterion::Growth(Figure::Descriptors), at, files);
         }
     }
 
     /// Adds a point to each series of a kind of job. Only jobs that have done their work are compared with each other.
     pub(super) fn job(&mut self, record: &RunRecord, cycle: u64) {
-        if !["r3e-loader", "r3e-refresher"].contains(&&*record.program) || ![0, 3].contains(&record.exit_code) {
+        if !["r3e-loader", "r3e-refresher"].contains(&&*record.program) {
+            return;
+        }
+        self.records += 1;
+        if ![Exit::Done, Exit::SomeBoardsFailed].map(Exit::code).contains(&record.exit_code) {
             return;
         }
         // "refreshing 17 boards" is one kind for all numbers.
         let words = record.doing.split(' ').map(|it| if it.parse::<u64>().is_ok() { "some" } else { it });
         let program = record.program.trim_start_matches("r3e-");
         let kind = format!("{program}: {}", words.collect::<Vec<_>>().join(" "));
-        let night = At { cycle, time: now_ms(), process: 0 };
-        let nights = Test::NightToNight;
-        for (resource, test, value) in [
-            ("peak", nights(Figure::Resident), record.peak_rss_bytes),
-            ("resident at the end", nights(Figure::Resident), record.rss_bytes),
-            ("allocated at the end", nights(Figure::Allocated), record.allocated_bytes),
-            ("tasks at the end", Test::Limit(0), record.tasks),
-            ("threads at the end", nights(Figure::Threads), record.threads),
-            ("descriptors at the end", nights(Figure::Descriptors), record.open_fds.saturating_sub(record.connections)),
-            ("connections at the end", Test::Limit(0), record.connections),
+        let boards = |which: &str| record.boards.get(which).and_then(serde_json::Value::as_u64).unwrap_or_default();
+        let fetched = boards("fetched");
+        let held = memory::Figures {
+            peak_rss_bytes: record.peak_rss_bytes,
+            rss_bytes: record.rss_bytes,
+            allocated_bytes: record.allocated_bytes,
+            threads: record.threads,
+            open_fds: record.open_fds,
+            connections: record.connections,
+            ..memory::Figures::default()
+        };
+        let figures = Figures::new(&held, record.tasks);
+        let end = Moment { at_ms: cycle.cast_signed(), figures };
+        self.measurements.runs.entry(kind.clone()).or_default().push(Run { end, fetched, entries: boards("entries") });
+        let (cycle, work) = (Key { x: cycle, process: 0 }, Key { x: fetched, process: 0 });
+        for (resource, figure) in [
+            ("peak", Figure::Peak),
+            ("resident at the end", Figure::Resident),
+            ("allocated at the end", Figure::Allocated),
+            ("threads at the end", Figure::Threads),
+            ("descriptors at the end", Figure::Descriptors),
         ] {
-            self.ledger.add(&kind, resource, test, night, value);
+            self.measurements.add(&kind, resource, Criterion::Runs(figure), cycle, figures.of(figure));
+        }
+        for (resource, figure) in [("tasks at the end", Figure::Tasks), ("connections at the end", Figure::Connections)]
+        {
+            self.measurements.add(&kind, resource, Criterion::Limit(0), cycle, figures.of(figure));
         }
         // A process ends with its job, so a leak of a job is what it holds at its end for each board of its work.
-        let fetched = record.boards.get("fetched").and_then(serde_json::Value::as_i64).unwrap_or_default();
-        let work = At { time: fetched, ..night };
-        for (resource, figure, value) in [
-            ("allocated at the end, by work", Figure::Allocated, record.allocated_bytes),
-            (
-                "descriptors at the end, by work",
-                Figure::Descriptors,
-                record.open_fds.saturating_sub(record.connections),
-            ),
+        for (resource, figure) in [
+            ("allocated at the end, by work", Figure::Allocated),
+            ("descriptors at the end, by work", Figure::Descriptors),
         ] {
-            self.ledger.add(program, resource, Test::WithWork(figure), work, value);
+            self.measurements.add(program, resource, Criterion::WithWork(figure), work, figures.of(figure));
         }
     }
 }
@@ -138,18 +171,18 @@ const HISTORY: &str = "history";
 /// What is on the disk.
 #[derive(Debug)]
 struct Folders {
-    all: [(&'static str, Amount); 4],
+    all: [(&'static str, DiskUsage); 4],
     /// Files with the name of a program in theirs.
     named: [(&'static str, u64); 4],
 }
 
-fn folders(system: &System) -> Folders {
+fn folders(system: &System) -> anyhow::Result<Folders> {
     let folder = &system.folder;
     let mut named = super::planted::PROGRAMS.map(|it| (it, 0));
-    let mut sum = |names: &[&str]| {
-        let mut sum = Amount::default();
+    let mut sum = |names: Vec<PathBuf>| {
+        let mut sum = DiskUsage::default();
         for name in names {
-            let (amount, of_programs) = amounts(&folder.path(name));
+            let (amount, of_programs) = disk_usage(&name);
             sum.bytes += amount.bytes;
             sum.files += amount.files;
             for (program, files) in &mut named {
@@ -159,21 +192,16 @@ fn folders(system: &System) -> Folders {
         sum
     };
     let all = [
-        ("cache", sum(&["cache"])),
-        ("staging", sum(&["cache_temp"])),
-        (HISTORY, sum(&["monitor.db", "monitor.db-wal", "monitor.db-shm"])),
-        ("sockets", sum(&["run"])),
+        ("cache", sum(vec![folder.path("cache")])),
+        ("staging", sum(vec![folder.path("cache_temp")])),
+        (HISTORY, sum(folder.history()?)),
+        ("sockets", sum(vec![folder.path("run")])),
     ];
-    Folders { all, named }
+    Ok(Folders { all, named })
 }
 
 /// Which scheduler, and how many jobs it has started.
-fn jobs_started(system: &mut System) -> anyhow::Result<(u64, Option<u64>)> {
+fn jobs_started(system: &mut System) -> anyhow::Result<(u64, u64)> {
     let schedule = system.stats(0)?.schedule;
-    Ok((system.daemons[0].starts, schedule.map(|it| it.jobs_started)))
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    Ok((system.daemons[0].starts, schedule.map_or(0, |it| it.jobs_started)))
 }

@@ -1,25 +1,32 @@
-//! One night after another: the world changes, a job is asked for in one of the ways that users have, and it ends.
+//! Runs the nights: boards change, a job is started in one of the ways users have, and runs to its end.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use r3e_common::domain::Combination;
+use r3e_common::runtime::exit::Exit;
+use r3e_common::runtime::run_record::RunRecord;
 
-use super::disorder::{self, Strike, Target};
 use super::log::{self, Logged};
-use super::losses::Losses;
-use super::system::{POLL, System, pid_of};
+use super::signals::{self, Signalled, Target};
+use super::system::{POLL, System};
+use super::violations::Violations;
+use crate::harness::pid_of;
 use crate::sim::Simulator;
 
 /// How long a night may take.
-const BOUND: Duration = Duration::from_mins(3);
+const MAX_NIGHT: Duration = Duration::from_mins(3);
 
-/// Exit codes of a job that has done what it could: done, some boards failed, the service was unavailable, stopped.
-const GOOD: [i32; 5] = [0, 3, 69, 130, 143];
+/// How a job ends that has done what it could.
+const ALLOWED: [Exit; 3] = [Exit::Done, Exit::SomeBoardsFailed, Exit::Unavailable];
+
+/// How else a program ends after a signal.
+const STOPPED: [Exit; 2] = [Exit::Interrupted, Exit::Terminated];
 
 /// How a job is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +61,8 @@ pub(super) struct Night {
     pub(super) job: Job,
     /// Boards that have changed before it.
     pub(super) changed: usize,
-    /// Signals that were sent to processes that were there.
-    pub(super) strikes: Vec<Strike>,
+    /// How many signals have been sent since the first night.
+    pub(super) signals: u64,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -66,23 +73,31 @@ pub(super) struct Nights<'a> {
     sim: &'a Simulator,
     boards: Vec<Combination>,
     random: fastrand::Rng,
-    losses: Arc<Losses>,
+    violations: Arc<Violations>,
     /// What jobs by hand have logged.
-    pub(super) logged: Arc<Logged>,
-    /// How long a night takes, for the moments of strikes.
+    logged: Arc<Logged>,
+    /// Signals that were sent to jobs, and to daemons.
+    pub(super) signals: [u64; 2],
+    /// Jobs that were started by hand, and jobs that were killed, which leave no record.
+    pub(super) by_hand: u64,
+    pub(super) killed: u64,
+    /// How long a night takes, for the moments of signals.
     usual: Duration,
 }
 
 impl<'a> Nights<'a> {
     /// Nights of this world.
     #[must_use]
-    pub(super) fn new(sim: &'a Simulator, seed: u64, losses: Arc<Losses>) -> Self {
+    pub(super) fn new(sim: &'a Simulator, seed: u64, violations: Arc<Violations>) -> Self {
         Self {
             sim,
             boards: sim.world().catalog().combinations().collect(),
             random: fastrand::Rng::with_seed(seed),
-            losses,
+            violations,
             logged: Arc::default(),
+            signals: [0; 2],
+            by_hand: 0,
+            killed: 0,
             usual: Duration::from_secs(1),
         }
     }
@@ -103,14 +118,19 @@ impl<'a> Nights<'a> {
             60..80 => Job::Boards(self.draw_some()),
             _ => Job::Incremental(self.random.usize(1..=self.boards.len())),
         };
-        let strikes = disorder::draw(&mut self.random, with_daemons, self.usual);
+        let signals = signals::draw(&mut self.random, with_daemons, self.usual);
         let begun = Instant::now();
-        let strikes = self.run(system, &job, strikes)?;
+        let signals = self.run(system, &job, signals)?;
         let took = begun.elapsed();
-        if strikes.is_empty() {
+        for it in &signals {
+            self.signals[usize::from(it.target != Target::Job)] += 1;
+            self.killed += u64::from(it.target == Target::Job && it.signal == Signal::SIGKILL);
+        }
+        if signals.is_empty() {
             self.usual = (self.usual * 4 + took) / 5;
         }
-        Ok(Night { job, changed, strikes, took })
+        let signals = self.signals.iter().sum();
+        Ok(Night { job, changed, signals, took })
     }
 
     fn draw_some(&mut self) -> Vec<Combination> {
@@ -123,41 +143,42 @@ impl<'a> Nights<'a> {
     }
 
     /// Runs a job to its end, and sends the signals. Returns those that have hit a process.
-    fn run(&mut self, system: &mut System, job: &Job, strikes: Vec<Strike>) -> anyhow::Result<Vec<Strike>> {
+    fn run(&mut self, system: &mut System, job: &Job, signals: Vec<Signalled>) -> anyhow::Result<Vec<Signalled>> {
         let mut by_hand = self.ask_for(system, job)?;
         let begun = Instant::now();
-        let (mut hits, mut waiting, mut was_hit) = (Vec::new(), strikes.into_iter().peekable(), false);
+        let (mut sent, mut waiting, mut was_signalled) = (Vec::new(), signals.into_iter().peekable(), false);
         loop {
             system.supervise()?;
-            while let Some(strike) = waiting.next_if(|it| begun.elapsed() >= it.after) {
-                let job = by_hand.as_ref().map(Child::id).or_else(|| system.scheduled_job());
-                match (strike.target, job) {
-                    (Target::Daemon(number), _) => system.daemons[number].signal(strike.signal),
+            while let Some(signal) = waiting.next_if(|it| begun.elapsed() >= it.after) {
+                let job = by_hand.as_ref().map(|(child, _)| child.id()).or_else(|| system.scheduled_job());
+                match (signal.target, job) {
+                    (Target::Daemon(number), _) => system.daemons[number].signal(signal.signal),
                     (Target::Job, Some(job)) => {
-                        was_hit = true;
+                        was_signalled = true;
                         // It may have ended just now.
-                        let _ended = kill(pid_of(job), strike.signal);
+                        let _ended = kill(pid_of(job), signal.signal);
                     }
                     (Target::Job, None) => continue,
                 }
-                hits.push(strike);
+                sent.push(signal);
             }
-            if let Some(child) = &mut by_hand
+            if let Some((child, _)) = &mut by_hand
                 && let Some(status) = child.try_wait()?
             {
-                self.check(job, status, was_hit);
-                by_hand = None;
+                self.check(job, status, was_signalled);
+                // A panic there has been printed.
+                let _panicked = by_hand.take().map(|(_, logging)| logging.join());
             }
             if by_hand.is_none() && waiting.peek().is_none() && system.is_idle()? {
-                return Ok(hits);
+                return Ok(sent);
             }
-            ensure!(begun.elapsed() < BOUND, "the {} job does not end", job.name());
+            ensure!(begun.elapsed() < MAX_NIGHT, "the {} job does not end", job.name());
             std::thread::sleep(POLL);
         }
     }
 
-    /// Returns the process of a job that is started by hand.
-    fn ask_for(&self, system: &System, job: &Job) -> anyhow::Result<Option<Child>> {
+    /// Returns the process of a job that is started by hand, and the thread that reads its log.
+    fn ask_for(&mut self, system: &System, job: &Job) -> anyhow::Result<Option<(Child, JoinHandle<()>)>> {
         let (program, arguments) = match job {
             Job::Full => {
                 system.folder.trigger("")?;
@@ -175,19 +196,34 @@ impl<'a> Nights<'a> {
         // A scheduled job may be at work.
         let mut child = command.arg("--wait=1m").args(arguments).spawn().with_context(|| program.to_owned())?;
         let output = child.stderr.take().context("no log")?;
-        // It ends with the job.
-        drop(log::keep(output, &system.folder.path("logs/by-hand.log"), Arc::clone(&self.logged))?);
-        Ok(Some(child))
+        let path = system.folder.path("logs/by-hand.log");
+        let logging = log::keep(output, &path, Arc::clone(&self.logged), Arc::clone(&self.violations))?;
+        self.by_hand += 1;
+        Ok(Some((child, logging)))
     }
 
-    fn check(&self, job: &Job, status: ExitStatus, was_hit: bool) {
+    fn check(&self, job: &Job, status: ExitStatus, was_signalled: bool) {
         let is_good = match status.code() {
-            Some(code) => GOOD.contains(&code) && (was_hit || code < 128),
-            None => was_hit && [Signal::SIGTERM, Signal::SIGKILL].map(|it| Some(it as i32)).contains(&status.signal()),
+            Some(code) => {
+                let exit = u8::try_from(code).ok().and_then(Exit::from_code);
+                exit.is_some_and(|it| ALLOWED.contains(&it) || was_signalled && STOPPED.contains(&it))
+            }
+            None => {
+                was_signalled && [Signal::SIGTERM, Signal::SIGKILL].map(|it| Some(it as i32)).contains(&status.signal())
+            }
         };
         if !is_good {
-            self.losses.add(format!("the {} job ended with {status}, signalled: {was_hit}", job.name()));
+            self.violations.add(format!("the {} job ended with {status}, signalled: {was_signalled}", job.name()));
         }
+    }
+}
+
+/// Adds a loss if a run, whoever has started it, has ended as none should.
+pub(super) fn check_record(record: &RunRecord, violations: &Violations) {
+    let exit = Exit::from_code(record.exit_code);
+    if !exit.is_some_and(|it| ALLOWED.contains(&it) || STOPPED.contains(&it)) {
+        let RunRecord { program, doing, exit_code, outcome, .. } = record;
+        violations.add(format!("{program} ({doing}) ended with {exit_code}: {outcome}"));
     }
 }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::planted::Plant;
+use super::planted::PlantedLeak;
 
-/// Runs the whole system for many nights of a second or two, and tells whether anything grows or gets lost.
+/// Runs the whole system for many nights of a second or two, and reports whether anything grows or is lost.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "r3e-soak", max_term_width = 100)]
 pub struct Options {
     /// Number of nights [default: 300, or 60 with --plant]
-    #[arg(long, value_name = "N", conflicts_with = "time")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "time")]
     pub(super) cycles: Option<u64>,
 
     /// Run for this long instead, e.g. 3h
@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
 
-    /// Where to run; its content is removed first [default: target/soak]
+    /// Where to run; the content that an earlier soak left is removed first [default: target/soak]
     #[arg(long, value_name = "FOLDER")]
     pub(super) folder: Option<PathBuf>,
 
@@ -35,10 +35,10 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER", conflicts_with = "plant")]
     pub(super) programs: Option<PathBuf>,
 
-    /// Build programs that leak on purpose, which the soak must find: PROGRAM is scheduler, monitor, loader or refresher; KIND
-    /// is bytes, task, descriptor or file
+    /// Build programs that leak on purpose: PROGRAM is scheduler, monitor, loader or refresher; KIND is bytes, task,
+    /// descriptor or file. Exits with 1 if the soak finds the leak, with 2 if not or if anything else fails
     #[arg(long, value_name = "PROGRAM:KIND")]
-    pub(super) plant: Option<Plant>,
+    pub(super) plant: Option<PlantedLeak>,
 }
 
 impl Options {
@@ -47,6 +47,12 @@ impl Options {
     pub(super) fn folder(&self) -> PathBuf {
         let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/soak");
         self.folder.clone().unwrap_or_else(default)
+    }
+
+    /// Whether a leak is planted.
+    #[must_use]
+    pub fn plants(&self) -> bool {
+        self.plant.is_some()
     }
 
     /// How far a run is that has done this many cycles in this time: 1 or more at its end.

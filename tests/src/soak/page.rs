@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use r3e_monitor::bytes;
+
 use super::Report;
 use super::judgement::{Outcome, Row};
-use super::ledger::Test;
-use super::table::{growth, size};
+use super::measurements::Criterion;
+use super::table::growth_of;
 
 /// Size of a chart's inner area, in pixels.
 const WIDTH: f64 = 340.0;
@@ -42,15 +44,16 @@ pub(super) fn page(report: &Report) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width\"><title>Soak report</title><style>{STYLE}</style></head><body>\n\
-         <h1>Soak: {}</h1>\n",
-        if report.has_failed() { "<span class=\"bad\">failed</span>" } else { "<span class=\"good\">flat</span>" }
+         <h1>Soak: <span class=\"{}\">{}</span></h1>\n",
+        if report.has_failed() { "bad" } else { "good" },
+        report.headline(),
     );
     for line in report.facts() {
         _ = writeln!(page, "<p>{}</p>", escaped(&line));
     }
-    if !report.losses.is_empty() {
-        page.push_str("<h2>Losses</h2>\n<ul>");
-        for loss in &report.losses {
+    if !report.violations.is_empty() {
+        page.push_str("<h2>Violations</h2>\n<ul>");
+        for loss in &report.violations {
             _ = writeln!(page, "<li class=\"bad\">{}</li>", escaped(loss));
         }
         page.push_str("</ul>\n");
@@ -60,7 +63,7 @@ pub(super) fn page(report: &Report) -> String {
          <th>smallest visible<th>verdict</tr>\n",
     );
     report.rows.iter().for_each(|row| line(&mut page, row));
-    page.push_str("</table>\n<h2>Charts</h2>\n<p class=\"quiet\">A dashed line is a restart. In series by work, the abscissa is the number of boards.</p>\n<div class=\"charts\">\n");
+    page.push_str("</table>\n<h2>Charts</h2>\n<p class=\"quiet\">A dashed line is a restart. In series by work, the x axis is the number of boards.</p>\n<div class=\"charts\">\n");
     report.rows.iter().filter(|it| it.series.points.len() > 1).for_each(|row| chart(&mut page, row));
     page.push_str("</div></body></html>\n");
     page
@@ -68,25 +71,25 @@ pub(super) fn page(report: &Report) -> String {
 
 fn class(row: &Row) -> &'static str {
     match row.verdict {
-        Outcome::TooFew => "few",
+        Outcome::TooFew if !row.has_failed() => "few",
         Outcome::Flat => "good",
         _ => "bad",
     }
 }
 
 fn value(row: &Row, value: u64) -> String {
-    if row.series.test.is_bytes() { size(value) } else { value.to_string() }
+    if row.series.criterion.is_bytes() { bytes(value) } else { value.to_string() }
 }
 
 fn line(page: &mut String, row: &Row) {
-    let (first, last) = row.ends();
-    let [likely, interval, visible] = growth(row);
+    let [first, last] = row.ends;
+    let [likely, interval, visible] = growth_of(row);
     _ = writeln!(
         page,
         "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{likely}<td>{interval}<td>{visible}<td class=\"{}\">{}</tr>",
         escaped(&row.process),
         row.resource,
-        row.judged(),
+        row.judged,
         value(row, first),
         value(row, last),
         class(row),
@@ -98,13 +101,11 @@ fn line(page: &mut String, row: &Row) {
 #[expect(clippy::cast_precision_loss, reason = "places on a chart")]
 fn chart(page: &mut String, row: &Row) {
     let series = &row.series;
-    let is_by_work = matches!(series.test, Test::WithWork(_));
-    let abscissa =
-        |place: usize| if is_by_work { series.points[place].at_ms as f64 } else { series.cycles[place] as f64 };
+    let is_by_work = matches!(series.criterion, Criterion::WithWork(_));
     let places = || (0..series.points.len()).step_by(series.points.len().div_ceil(MAX_POINTS).max(1));
-    let right = (0..series.points.len()).map(abscissa).fold(1.0, f64::max);
+    let right = series.points.iter().map(|it| it.at_ms as f64).fold(1.0, f64::max);
     let top = series.points.iter().map(|it| it.value).max().unwrap_or_default().max(1);
-    let x = |place| 50.0 + WIDTH * abscissa(place) / right;
+    let x = |place: usize| 50.0 + WIDTH * series.points[place].at_ms as f64 / right;
     let y = |value: u64| 8.0 + HEIGHT * (1.0 - value as f64 / top as f64);
     _ = write!(
         page,

@@ -13,15 +13,15 @@ const KINDS: [&str; 4] = ["bytes", "task", "descriptor", "file"];
 
 /// Which program leaks what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Plant {
+pub(super) struct PlantedLeak {
     /// Its full name.
     pub(super) program: String,
     /// `bytes`, `task`, `descriptor` or `file`.
     pub(super) kind: String,
 }
 
-impl Plant {
-    /// The variable that a program with the feature `planted-leaks` reads: what [`Plant`]
+impl PlantedLeak {
+    /// The variable that a program with the feature `planted-leaks` reads: what [`PlantedLeak`]
     /// displays, a colon, and the folder of the sockets.
     pub(super) const VARIABLE: &'static str = "PLANTED_LEAK";
 
@@ -43,13 +43,13 @@ impl Plant {
     }
 }
 
-impl fmt::Display for Plant {
+impl fmt::Display for PlantedLeak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.program, self.kind)
     }
 }
 
-impl FromStr for Plant {
+impl FromStr for PlantedLeak {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -69,8 +69,8 @@ impl FromStr for Plant {
 ///
 /// # Errors
 /// If cargo fails.
-pub(super) fn build(plant: Option<&Plant>) -> io::Result<PathBuf> {
-    let mut arguments: Vec<&str> = PROGRAMS.into_iter().flat_map(|it| ["--package", it]).collect();
+pub(super) fn build(plant: Option<&PlantedLeak>) -> io::Result<PathBuf> {
+    let mut arguments: Vec<&str> = PROGRAMS.into_iter().flat_map(|it| ["--bin", it]).collect();
     if plant.is_some() {
         arguments.extend(["--features", "r3e-common/planted-leaks"]);
     }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_leak_is_named_by_program_and_kind() {
-        let read = |text: &str| text.parse::<Plant>().map(|it| it.to_string());
+        let read = |text: &str| text.parse::<PlantedLeak>().map(|it| it.to_string());
         assert_eq!(read("loader:bytes"), Ok("r3e-loader:bytes".to_owned()));
         assert_eq!(read("r3e-monitor:file"), Ok("r3e-monitor:file".to_owned()));
         for wrong in ["loader", "loader:bits", "r3e-sim:bytes", ""] {

@@ -1,17 +1,19 @@
 //! Compares the last publication with one that a loader makes from nothing.
 #![expect(clippy::disallowed_methods, reason = "reads what the programs write, from outside")]
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::{fs, io};
 
 use anyhow::ensure;
+use serde_json::Value;
 
 use super::folder::Folder;
-use super::losses::Losses;
 use super::system::Programs;
-use crate::harness::{board_files, gunzip, snapshot};
+use super::violations::Violations;
+use crate::harness::{board_files, gunzip, read_status, snapshot};
 
 /// The drivers' metadata, in a cache.
 const METADATA: &str = "index/metadata";
@@ -23,30 +25,43 @@ pub(super) struct Compared {
     pub(super) boards: usize,
     /// Other files, byte by byte after decompression.
     pub(super) files: usize,
-    /// Boards and files that differ, or that only one of the two has.
+    /// Drivers whose metadata was compared before that of earlier results was copied.
+    pub(super) drivers: usize,
+    /// Boards, files, links, drivers and counts that differ, or that only one of the two has.
     pub(super) differences: usize,
 }
 
 /// Loads everything into a new cache and compares the two. The service must answer without faults, and no job may be at work.
 ///
 /// Publications remember one thing: a team, rank or avatar that a driver's results no longer have is taken from the drivers'
-/// metadata of the last one. So the new cache gets these files before it is published.
+/// metadata of the last one. So a first publication is compared by what its drivers have in both; then the new cache gets these
+/// files, and is published again.
 ///
 /// # Errors
 /// If the loader fails.
-pub(super) fn compare(folder: &Folder, programs: &Programs, losses: &Losses) -> anyhow::Result<Compared> {
+pub(super) fn compare(folder: &Folder, programs: &Programs, violations: &Violations) -> anyhow::Result<Compared> {
     let fresh = folder.path("fresh");
     load(folder, programs, &fresh, &[])?;
+    let mut compared = Compared::default();
+    let mut differ = |what: String| {
+        compared.differences += 1;
+        violations.add(what);
+    };
+    let [ours, new] = [&folder.cache(), &fresh].map(|it| drivers(it));
+    for (id, driver) in &ours {
+        let Some(other) = new.get(id) else { continue };
+        compared.drivers += 1;
+        for key in ["team", "rank", "avatar"] {
+            if driver[key] != other[key] && driver[key] != "" && other[key] != "" {
+                differ(format!("driver {id}: {key} {} differs from {}, which is made anew", driver[key], other[key]));
+            }
+        }
+    }
     for entry in fs::read_dir(folder.cache().join(METADATA))? {
         let entry = entry?;
         fs::copy(entry.path(), fresh.join(METADATA).join(entry.file_name()))?;
     }
     load(folder, programs, &fresh, &["--cached-only"])?;
-    let mut compared = Compared::default();
-    let mut differ = |what: String| {
-        compared.differences += 1;
-        losses.add(what);
-    };
     let [ours, new] = [&folder.cache(), &fresh].map(|it| board_files(it));
     for board in ours.keys().chain(new.keys().filter(|it| !ours.contains_key(it))) {
         let entries = |boards: &BTreeMap<_, crate::harness::BoardFile>| boards.get(board).map(|it| it.entries.clone());
@@ -62,6 +77,17 @@ pub(super) fn compare(folder: &Folder, programs: &Programs, losses: &Losses) -> 
         }
     }
     compared.files = ours.len();
+    let [ours, new] = [folder.cache(), fresh.clone()].map(|it| links(&it.join("tracks")));
+    let (ours, new) = (ours?, new?);
+    if ours != new {
+        differ(format!("the links in tracks, {ours:?}, differ from those made anew, {new:?}"));
+    }
+    let [ours, new] = [&folder.cache(), &fresh].map(|it| read_status(it));
+    for key in ["total_entries", "track_count", "total_unique_tracks", "total_drivers"] {
+        if ours[key] != new[key] {
+            differ(format!("status.json: {key} is {}, and {} in one that is made anew", ours[key], new[key]));
+        }
+    }
     Ok(compared)
 }
 
@@ -77,13 +103,26 @@ fn indexes(cache: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for (path, (bytes, _)) in snapshot(cache) {
         let name = path.strip_prefix(cache).unwrap_or(&path);
-        if !name.to_string_lossy().starts_with("track") {
+        if !["track_", "tracks/"].iter().any(|it| name.to_string_lossy().starts_with(it)) {
             let is_compressed = path.extension().is_some_and(|it| it == "gz");
             let text = if is_compressed { gunzip(&bytes, &path) } else { bytes };
             files.insert(name.to_owned(), without_time(text));
         }
     }
     files
+}
+
+/// The metadata of each driver, by id.
+fn drivers(cache: &Path) -> BTreeMap<String, Value> {
+    let shards = indexes(&cache.join(METADATA)).into_values();
+    let names = shards.filter_map(|text| serde_json::from_slice::<BTreeMap<String, Vec<Value>>>(&text).ok());
+    let drivers = names.flat_map(BTreeMap::into_values).flatten();
+    drivers.map(|it| (it["path_id"].to_string(), it)).collect()
+}
+
+/// The links in a folder, which is there for front ends: their names, and where they lead.
+fn links(folder: &Path) -> io::Result<BTreeSet<(OsString, PathBuf)>> {
+    fs::read_dir(folder)?.map(|it| it.and_then(|it| Ok((it.file_name(), fs::read_link(it.path())?)))).collect()
 }
 
 /// Without the time of the publication, which is the last key of some files.

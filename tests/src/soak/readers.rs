@@ -1,6 +1,7 @@
-//! Those who read while jobs work: one polls the published files, one scrapes the metrics.
+//! Concurrent readers: one polls the published files, one scrapes the metrics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::JoinHandle;
@@ -9,9 +10,9 @@ use std::time::Duration;
 use r3e_common::domain::Combination;
 
 use super::folder::Folder;
-use super::http::get;
-use super::losses::Losses;
-use crate::harness::{Observed, read_published};
+use super::http::{get, is_refused};
+use super::violations::Violations;
+use crate::harness::{Observed, gunzip, read_published};
 
 /// How long each waits between two passes.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -31,7 +32,7 @@ struct Shared {
     /// Pages that were refused while daemons were stopped and killed.
     refused: AtomicU64,
     /// Whether no daemon is stopped or killed any more.
-    calm: AtomicBool,
+    expect_no_refusals: AtomicBool,
 }
 
 /// The threads of the readers. Dropping it ends them.
@@ -44,36 +45,38 @@ pub(super) struct Readers {
 impl Readers {
     /// Reads the published files and the metrics until it is dropped.
     #[must_use]
-    pub(super) fn start(folder: &Folder, boards: Vec<Combination>, losses: &Arc<Losses>) -> Self {
+    pub(super) fn start(folder: &Folder, boards: Vec<Combination>, violations: &Arc<Violations>) -> Self {
         let shared = Arc::new(Shared::default());
         let poll = {
-            let (shared, cache, losses) = (Arc::clone(&shared), folder.cache(), Arc::clone(losses));
+            let (shared, cache, violations) = (Arc::clone(&shared), folder.cache(), Arc::clone(violations));
             move || {
                 let mut seen = Observed::default();
                 shared.repeat(|| {
                     let read = catch_unwind(AssertUnwindSafe(|| read_published(&cache, &boards, &mut seen)));
                     if let Err(panic) = read {
-                        losses.add(format!("a reader of the cache: {}", text(&*panic)));
+                        violations.add(format!("a reader of the cache: {}", text(&*panic)));
                     }
                     shared.passes.fetch_add(1, Ordering::Relaxed);
                 });
             }
         };
         let scrape = {
-            let (shared, port, losses) = (Arc::clone(&shared), folder.port, Arc::clone(losses));
+            let (shared, port, violations) = (Arc::clone(&shared), folder.port, Arc::clone(violations));
             move || {
                 let mut pages = PAGES.iter().cycle();
                 shared.repeat(|| {
                     for path in ["/metrics", pages.next().unwrap_or(&"/")] {
                         match get(port, path) {
-                            Ok(body) if path == "/metrics" && !is_metrics(&body) => {
-                                losses.add(format!("/metrics: {}", String::from_utf8_lossy(&body)));
+                            Ok(body) => {
+                                shared.scrapes.fetch_add(1, Ordering::Relaxed);
+                                if let Err(panic) = catch_unwind(|| check(path, &body)) {
+                                    violations.add(format!("{path}: {}", text(&*panic)));
+                                }
                             }
-                            Ok(_) => _ = shared.scrapes.fetch_add(1, Ordering::Relaxed),
-                            Err(error) if shared.calm.load(Ordering::Relaxed) => {
-                                losses.add(format!("serve: {error:#}"));
+                            Err(error) if is_refused(&error) && !shared.expect_no_refusals.load(Ordering::Relaxed) => {
+                                shared.refused.fetch_add(1, Ordering::Relaxed);
                             }
-                            Err(_) => _ = shared.refused.fetch_add(1, Ordering::Relaxed),
+                            Err(error) => violations.add(format!("serve: {error:#}")),
                         }
                     }
                 });
@@ -88,8 +91,8 @@ impl Readers {
     }
 
     /// From now on, all daemons are there, so each request that fails is a loss.
-    pub(super) fn calm(&self) {
-        self.shared.calm.store(true, Ordering::Relaxed);
+    pub(super) fn expect_no_refusals(&self) {
+        self.shared.expect_no_refusals.store(true, Ordering::Relaxed);
     }
 
     /// How often the files were read, pages were served, and a page was refused.
@@ -121,10 +124,15 @@ impl Drop for Readers {
     }
 }
 
-/// Whether it is a whole exposition, with the figures of a program.
-fn is_metrics(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body);
-    text.contains("r3e_answers") && text.contains("r3e_scrape_error") && text.ends_with('\n')
+/// Checks that a page is whole: the metrics have the figures of a program, and a compressed file can be decompressed.
+fn check(path: &str, body: &[u8]) {
+    if path == "/metrics" {
+        let text = String::from_utf8_lossy(body);
+        let is_whole = text.contains("r3e_answers") && text.contains("r3e_scrape_error") && text.ends_with('\n');
+        assert!(is_whole, "{text}");
+    } else if Path::new(path).extension().is_some_and(|it| it == "gz") {
+        let _whole = gunzip(body, Path::new(path));
+    }
 }
 
 fn text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use r3e_common::runtime::run_record::RunRecord;
 
-/// How often to look for records. The watch looks every second, so that about one in a hundred is missed.
-const POLL: Duration = Duration::from_millis(10);
+use super::violations::Violations;
+
+/// How often to look for records. The watch looks every second, so that one in some hundreds is missed.
+const POLL: Duration = Duration::from_millis(2);
 
 /// Collects records on a thread until it is dropped.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(super) struct Records {
 impl Records {
     /// Collects the records in this folder.
     #[must_use]
-    pub(super) fn collect(runtime_dir: &Path) -> Self {
+    pub(super) fn collect(runtime_dir: &Path, violations: Arc<Violations>) -> Self {
         let (folder, over) = (runtime_dir.join("runs"), Arc::new(AtomicBool::new(false)));
         let (sender, found) = channel();
         let thread = {
@@ -34,7 +36,7 @@ impl Records {
             std::thread::spawn(move || {
                 let mut known = BTreeSet::new();
                 while !over.load(Ordering::Relaxed) {
-                    read_new(&folder, &mut known, &sender);
+                    read_new(&folder, &mut known, &sender, &violations);
                     std::thread::sleep(POLL);
                 }
             })
@@ -58,8 +60,8 @@ impl Drop for Records {
     }
 }
 
-/// Sends what the folder has and had not at the last look; `known` is what it has.
-fn read_new(folder: &Path, known: &mut BTreeSet<PathBuf>, found: &Sender<RunRecord>) {
+/// Sends records that are new since the last call; `known` holds the paths present then.
+fn read_new(folder: &Path, known: &mut BTreeSet<PathBuf>, found: &Sender<RunRecord>, violations: &Violations) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
     let present: BTreeSet<PathBuf> = entries.filter(|it| it.extension().is_some_and(|it| it == "json")).collect();
     known.retain(|it| present.contains(it));
@@ -69,9 +71,11 @@ fn read_new(folder: &Path, known: &mut BTreeSet<PathBuf>, found: &Sender<RunReco
         }
         // It may have been imported between the two calls.
         let Ok(text) = fs::read_to_string(&path) else { continue };
-        if let Ok(record) = serde_json::from_str(&text) {
+        match serde_json::from_str(&text) {
             // Nobody receives it at the end of the soak.
-            let _over = found.send(record);
+            Ok(record) => _ = found.send(record),
+            // It was renamed to its name when it was whole.
+            Err(error) => violations.add(format!("{}: {error}: {text}", path.display())),
         }
         known.insert(path);
     }

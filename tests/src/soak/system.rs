@@ -1,27 +1,24 @@
 //! The daemons, and what a supervisor does for them: it starts them, restarts them when they have ended, and keeps their logs.
-#![expect(clippy::disallowed_methods, reason = "looks at the kernel's files")]
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use r3e_common::runtime::control::{Endpoint, Stats};
 
 use super::folder::Folder;
 use super::http::ask;
 use super::log::{self, Logged};
-use super::losses::Losses;
-use super::planted::Plant;
+use super::planted::PlantedLeak;
+use super::violations::Violations;
+use crate::harness::{children, pid_of};
 
 /// How long a daemon may take to answer after its start, and to end after SIGTERM.
-pub(super) const BOUND: Duration = Duration::from_mins(1);
+pub(super) const MAX_ANSWER: Duration = Duration::from_mins(1);
 
 /// How often to look whether something has happened.
 pub(super) const POLL: Duration = Duration::from_millis(5);
@@ -32,7 +29,7 @@ pub(super) struct Programs {
     /// Their folder.
     pub(super) folder: PathBuf,
     /// A leak.
-    pub(super) plant: Option<Plant>,
+    pub(super) plant: Option<PlantedLeak>,
 }
 
 impl Programs {
@@ -41,7 +38,7 @@ impl Programs {
     pub(super) fn command(&self, folder: &Folder, program: &str) -> std::process::Command {
         let mut command = folder.command(&self.folder.join(program));
         if let Some(plant) = &self.plant {
-            command.env(Plant::VARIABLE, format!("{plant}:{}", folder.run().display()));
+            command.env(PlantedLeak::VARIABLE, format!("{plant}:{}", folder.run().display()));
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
@@ -56,7 +53,8 @@ pub(super) struct Daemon {
     program: &'static str,
     arguments: &'static [&'static str],
     child: Child,
-    logging: Option<JoinHandle<()>>,
+    /// One thread for each start.
+    logging: Vec<JoinHandle<()>>,
     /// What it has logged.
     pub(super) logged: Arc<Logged>,
     /// How often it was started.
@@ -70,10 +68,11 @@ impl Daemon {
         (name, program, arguments): (&'static str, &'static str, &'static [&'static str]),
         programs: &Programs,
         folder: &Folder,
+        violations: &Arc<Violations>,
     ) -> anyhow::Result<Self> {
         let logged = Arc::new(Logged::default());
-        let (child, logging) = spawn((name, program, arguments), programs, folder, &logged)?;
-        Ok(Self { name, program, arguments, child, logging: Some(logging), logged, starts: 1, signalled: None })
+        let (child, logging) = spawn((name, program, arguments), programs, folder, &logged, violations)?;
+        Ok(Self { name, program, arguments, child, logging: vec![logging], logged, starts: 1, signalled: None })
     }
 
     /// Its process id.
@@ -104,23 +103,18 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It has ended already, unless something failed.
-        let _ended = self.child.kill().and_then(|()| self.child.wait());
-    }
-}
-
 fn spawn(
     (name, program, arguments): (&str, &str, &[&str]),
     programs: &Programs,
     folder: &Folder,
     logged: &Arc<Logged>,
+    violations: &Arc<Violations>,
 ) -> anyhow::Result<(Child, JoinHandle<()>)> {
     let mut command = programs.command(folder, program);
     let mut child = command.args(arguments).spawn().with_context(|| format!("cannot run {program}"))?;
     let output = child.stderr.take().context("no log")?;
-    let logging = log::keep(output, &folder.path(&format!("logs/{name}.log")), Arc::clone(logged))?;
+    let logging =
+        log::keep(output, &folder.path(&format!("logs/{name}.log")), Arc::clone(logged), Arc::clone(violations))?;
     Ok((child, logging))
 }
 
@@ -133,7 +127,7 @@ pub(super) struct System {
     pub(super) programs: Programs,
     /// The scheduler, then the monitor's.
     pub(super) daemons: [Daemon; 3],
-    losses: Arc<Losses>,
+    violations: Arc<Violations>,
 }
 
 impl System {
@@ -141,13 +135,13 @@ impl System {
     ///
     /// # Errors
     /// If one cannot be started, or does not answer.
-    pub(super) fn start(folder: Folder, programs: Programs, losses: Arc<Losses>) -> anyhow::Result<Self> {
+    pub(super) fn start(folder: Folder, programs: Programs, violations: Arc<Violations>) -> anyhow::Result<Self> {
         let daemons = [
-            Daemon::start(("scheduler", "r3e-scheduler", &[]), &programs, &folder)?,
-            Daemon::start(("watch", "r3e-monitor", &["watch"]), &programs, &folder)?,
-            Daemon::start(("serve", "r3e-monitor", &["serve"]), &programs, &folder)?,
+            Daemon::start(("scheduler", "r3e-scheduler", &[]), &programs, &folder, &violations)?,
+            Daemon::start(("watch", "r3e-monitor", &["watch"]), &programs, &folder, &violations)?,
+            Daemon::start(("serve", "r3e-monitor", &["serve"]), &programs, &folder, &violations)?,
         ];
-        let mut system = Self { folder, programs, daemons, losses };
+        let mut system = Self { folder, programs, daemons, violations };
         for number in 0..system.daemons.len() {
             system.stats(number)?;
         }
@@ -162,15 +156,13 @@ impl System {
         for daemon in &mut self.daemons {
             let Some(status) = daemon.child.try_wait()? else { continue };
             if !daemon.ended_well(status) {
-                self.losses.add(format!("{} ended with {status}, signalled {:?}", daemon.name, daemon.signalled));
-            }
-            if let Some(logging) = daemon.logging.take() {
-                // A job of a killed scheduler may have the log open for a little longer.
-                drop(logging);
+                self.violations.add(format!("{} ended with {status}, signalled {:?}", daemon.name, daemon.signalled));
             }
             let what = (daemon.name, daemon.program, daemon.arguments);
-            let (child, logging) = spawn(what, &self.programs, &self.folder, &daemon.logged)?;
-            (daemon.child, daemon.logging, daemon.signalled) = (child, Some(logging), None);
+            let (child, logging) = spawn(what, &self.programs, &self.folder, &daemon.logged, &self.violations)?;
+            (daemon.child, daemon.signalled) = (child, None);
+            // A job of a killed scheduler may have the earlier log open for a little longer.
+            daemon.logging.push(logging);
             daemon.starts += 1;
         }
         Ok(())
@@ -179,7 +171,7 @@ impl System {
     /// Asks a daemon, and restarts it before if it has ended.
     ///
     /// # Errors
-    /// If it does not answer within [`BOUND`].
+    /// If it does not answer within [`MAX_ANSWER`].
     pub(super) fn stats(&mut self, number: usize) -> anyhow::Result<Stats> {
         self.ask(number, Endpoint::Stats)
     }
@@ -187,7 +179,7 @@ impl System {
     /// Asks a daemon, and restarts it before if it has ended.
     ///
     /// # Errors
-    /// If it does not answer within [`BOUND`].
+    /// If it does not answer within [`MAX_ANSWER`].
     pub(super) fn ask<T: serde::de::DeserializeOwned>(
         &mut self,
         number: usize,
@@ -197,7 +189,7 @@ impl System {
         loop {
             self.supervise()?;
             let answer = ask(&self.daemons[number].socket(&self.folder), endpoint);
-            if answer.is_ok() || begun.elapsed() > BOUND {
+            if answer.is_ok() || begun.elapsed() > MAX_ANSWER {
                 return answer.with_context(|| format!("{} does not answer", self.daemons[number].name));
             }
             std::thread::sleep(POLL);
@@ -224,10 +216,10 @@ impl System {
         Ok(schedule.is_some_and(|it| it.attempt.is_none()) && !self.folder.is_triggered())
     }
 
-    /// Stops all daemons in order.
+    /// Stops all daemons in order, and reads their logs to the end.
     ///
     /// # Errors
-    /// If one does not end within [`BOUND`], or not with 0.
+    /// If one does not end within [`MAX_ANSWER`], or not with 0.
     pub(super) fn stop(mut self) -> anyhow::Result<()> {
         for daemon in &mut self.daemons {
             daemon.signal(Signal::SIGTERM);
@@ -236,36 +228,19 @@ impl System {
                 if let Some(status) = daemon.child.try_wait()? {
                     break status;
                 }
-                ensure!(begun.elapsed() < BOUND, "{} does not stop", daemon.name);
+                ensure!(begun.elapsed() < MAX_ANSWER, "{} does not stop", daemon.name);
                 std::thread::sleep(POLL);
             };
             if !status.success() {
-                self.losses.add(format!("{} ended with {status} after SIGTERM", daemon.name));
+                self.violations.add(format!("{} ended with {status} after SIGTERM", daemon.name));
             }
+        }
+        for logging in self.daemons.into_iter().flat_map(|it| it.logging) {
+            // A panic there has been printed.
+            let _panicked = logging.join();
         }
         Ok(())
     }
-
-    /// How many panics the daemons and their jobs have logged.
-    #[must_use]
-    pub(super) fn panics(&self) -> u64 {
-        self.daemons.iter().map(|it| it.logged.panics.load(Ordering::Relaxed)).sum()
-    }
-}
-
-/// The children of a process, those that have ended and are not waited for included.
-#[must_use]
-pub(super) fn children(parent: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
-    let text = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
-    let all: Vec<String> = tasks.map(text).collect();
-    all.iter().flat_map(|it| it.split_whitespace()).filter_map(|it| it.parse().ok()).collect()
-}
-
-/// A process id as the system calls take it.
-#[must_use]
-pub(super) fn pid_of(pid: u32) -> Pid {
-    Pid::from_raw(pid.cast_signed())
 }
 
 /// Whether this kernel lists children.

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use super::disorder::Target;
+use r3e_monitor::verdict::Figure;
+use r3e_monitor::{bytes, growth};
+
 use super::judgement::Row;
-use super::ledger::{Ledger, Test};
+use super::measurements::{Criterion, Measurements};
 use super::nights::Night;
 use super::readers::Readers;
 
@@ -21,8 +23,6 @@ pub(super) struct Table {
     printed: Option<Instant>,
     /// How many lines were drawn.
     drawn: usize,
-    /// Sent to jobs, and to daemons.
-    signals: [usize; 2],
 }
 
 impl Table {
@@ -30,32 +30,24 @@ impl Table {
     #[must_use]
     pub(super) fn new() -> Self {
         let is_terminal = std::io::stdout().is_terminal();
-        Self { is_terminal, begun: Instant::now(), printed: None, drawn: 0, signals: [0; 2] }
+        Self { is_terminal, begun: Instant::now(), printed: None, drawn: 0 }
     }
 
     /// Shows the state after a cycle.
-    pub(super) fn show(&mut self, cycle: u64, night: &Night, ledger: &Ledger, readers: &Readers) {
-        for strike in &night.strikes {
-            self.signals[usize::from(strike.target != Target::Job)] += 1;
-        }
+    pub(super) fn show(&mut self, cycle: u64, night: &Night, measurements: &Measurements, readers: &Readers) {
         if self.is_terminal {
-            let text = self.text(cycle, night, ledger, readers);
+            let text = self.text(cycle, night, measurements, readers);
             let up = if self.drawn > 0 { format!("\x1b[{}A\x1b[J", self.drawn) } else { String::new() };
             print(&format!("{up}{text}"));
             self.drawn = text.lines().count();
         } else if self.printed.is_none_or(|it| it.elapsed() >= EVERY) {
             self.printed = Some(Instant::now());
             let daemons = ["scheduler", "watch", "serve"].map(|name| {
-                let figure = |resource| ledger.last(name, resource).unwrap_or_default();
-                format!("{name} {} in {} fds", size(figure("allocated")), figure("descriptors"))
+                let figure = |resource| measurements.last(name, resource).unwrap_or_default();
+                format!("{name} {} in {} fds", bytes(figure("allocated")), figure("descriptors"))
             });
             print(&format!("{}; {}\n", self.head(cycle, night, readers), daemons.join(", ")));
         }
-    }
-
-    /// How many signals were sent to jobs, and to daemons.
-    pub(super) fn signals(&self) -> [usize; 2] {
-        self.signals
     }
 
     fn head(&self, cycle: u64, night: &Night, readers: &Readers) -> String {
@@ -66,11 +58,11 @@ impl Table {
             night.job.name(),
             night.took.as_secs_f64(),
             night.changed,
-            self.signals.iter().sum::<usize>(),
+            night.signals,
         )
     }
 
-    fn text(&self, cycle: u64, night: &Night, ledger: &Ledger, readers: &Readers) -> String {
+    fn text(&self, cycle: u64, night: &Night, measurements: &Measurements, readers: &Readers) -> String {
         const COLUMNS: [&str; 7] =
             ["allocated", "resident", "tasks", "threads", "descriptors", "connections", "children"];
         let mut text = self.head(cycle, night, readers) + "\n           ";
@@ -80,23 +72,17 @@ impl Table {
         for name in ["scheduler", "watch", "serve"] {
             _ = write!(text, "\n{name:<11}");
             for column in COLUMNS {
-                let value = ledger.last(name, column).unwrap_or_default();
-                let shown = if ["allocated", "resident"].contains(&column) { size(value) } else { value.to_string() };
+                let value = measurements.last(name, column).unwrap_or_default();
+                let shown = if ["allocated", "resident"].contains(&column) { bytes(value) } else { value.to_string() };
                 _ = write!(text, "{shown:>13}");
             }
         }
         text.push_str("\non disk   ");
         for name in ["cache", "staging", "history", "sockets"] {
-            let figure = |resource| ledger.last(name, resource).unwrap_or_default();
-            _ = write!(text, " {name} {} in {} files", size(figure("bytes")), figure("files"));
+            let figure = |resource| measurements.last(name, resource).unwrap_or_default();
+            _ = write!(text, " {name} {} in {} files", bytes(figure("bytes")), figure("files"));
         }
         text + "\n"
-    }
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -108,16 +94,16 @@ pub(super) fn verdicts(rows: &[Row]) -> String {
         "process", "resource", "points", "first", "last", "a cycle", "95 %", "visible", "verdict"
     );
     for row in rows {
-        let (first, last) = row.ends();
-        let is_bytes = row.series.test.is_bytes();
-        let value = |it: u64| if is_bytes { size(it) } else { it.to_string() };
-        let [likely, interval, visible] = growth(row);
+        let [first, last] = row.ends;
+        let is_bytes = row.series.criterion.is_bytes();
+        let value = |it: u64| if is_bytes { bytes(it) } else { it.to_string() };
+        let [likely, interval, visible] = growth_of(row);
         _ = writeln!(
             text,
             "{:<40} {:<28} {:>6} {:>10} {:>10} {likely:>10} {interval:>21} {visible:>10}  {}",
             row.process,
             row.resource,
-            row.judged(),
+            row.judged,
             value(first),
             value(last),
             row.verdict,
@@ -128,29 +114,17 @@ pub(super) fn verdicts(rows: &[Row]) -> String {
 
 /// Growth, its interval, and the smallest growth that would have been seen, as text.
 #[must_use]
-pub(super) fn growth(row: &Row) -> [String; 3] {
-    let number = |value: f64| if row.series.test.is_bytes() { signed_size(value) } else { format!("{value:+.2}") };
-    match (row.growth, row.series.test) {
-        (Some(it), _) => [number(it.likely), format!("{} … {}", number(it.low), number(it.high)), number(it.visible)],
-        (None, Test::Limit(most)) => [String::new(), format!("at most {most}"), String::new()],
+pub(super) fn growth_of(row: &Row) -> [String; 3] {
+    // A count grows by hundredths a cycle.
+    let number = |figure: Figure, it| if figure.is_bytes() { growth(figure, it) } else { format!("{it:+.2}") };
+    match (row.growth, row.series.criterion) {
+        (Some(it), Criterion::Growth(figure) | Criterion::Runs(figure) | Criterion::WithWork(figure)) => {
+            let number = |value| number(figure, value);
+            [number(it.likely), format!("{} … {}", number(it.low), number(it.high)), number(it.visible)]
+        }
+        (_, Criterion::Limit(limit)) => [String::new(), format!("at most {limit}"), String::new()],
         (None, _) => Default::default(),
     }
-}
-
-/// A number of bytes for people.
-#[must_use]
-pub(super) fn size(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-    let bytes = bytes as f64;
-    if bytes < 1024.0 * 1024.0 {
-        format!("{:.1} KB", bytes / 1024.0)
-    } else {
-        format!("{:.2} MB", bytes / 1024.0 / 1024.0)
-    }
-}
-
-fn signed_size(bytes: f64) -> String {
-    if bytes.abs() < 1024.0 { format!("{bytes:+.0} B") } else { format!("{:+.1} KB", bytes / 1024.0) }
 }
 
 /// Prints to standard output.

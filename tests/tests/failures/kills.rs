@@ -74,7 +74,7 @@ fn kills_across_all_jobs_lose_no_board_and_leave_no_half_file() {
 }
 
 #[test]
-#[ignore = "soak: takes minutes"]
+#[ignore = "takes minutes"]
 fn two_hundred_kills_across_all_jobs_lose_no_board_and_leave_no_half_file() {
     kills_lose_nothing(200, 25, |random| Moment::draw(random, BOARDS));
 }

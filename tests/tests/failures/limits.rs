@@ -45,7 +45,7 @@ fn few_open_files() {
 }
 
 #[test]
-#[ignore = "soak: takes a minute"]
+#[ignore = "takes a minute"]
 fn few_open_files_of_any_number() {
     open_files(&(4..=66).collect::<Vec<_>>());
 }

@@ -11,7 +11,7 @@ fn after_each_kill_the_history_is_valid_and_no_run_is_lost_or_duplicated() {
 }
 
 #[test]
-#[ignore = "soak: random moments"]
+#[ignore = "random moments"]
 fn after_each_of_fifty_kills_the_history_is_valid_and_no_run_is_lost_or_duplicated() {
     let mut random = fastrand::Rng::with_seed(50);
     let in_the_middle = kills_lose_nothing(50, |_, before| (random.u32(0..2000), random.usize(0..=before)));

@@ -71,7 +71,6 @@ fn refreshes_leave_nothing_behind_and_the_verdict_on_them_is_flat() {
     let judged = verdict.set("runtime.dir", &place.path("run").to_string_lossy()).run().with_code(0).json();
     let figures: Vec<_> =
         judged.as_array().unwrap().iter().map(|it| (it["figure"].clone(), it["verdict"].clone())).collect();
-    println!("{judged}");
     assert_eq!(figures, ["peak", "resident", "allocated"].map(|figure| (figure.into(), "flat".into())), "{judged}");
     assert!(judged[0]["samples"].as_u64() >= Some(11), "{judged}");
     let _log = stopped(&place, running);

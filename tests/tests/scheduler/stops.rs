@@ -51,7 +51,7 @@ fn it_stops_in_order_whatever_its_job_does() {
 }
 
 #[test]
-#[ignore = "soak: takes minutes"]
+#[ignore = "takes minutes"]
 fn five_hundred_stops_at_random_moments() {
     stops(500);
 }

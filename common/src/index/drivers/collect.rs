@@ -5,7 +5,7 @@ use crate::index::columns::Columns;
 use crate::index::error::IndexError;
 use crate::index::intern::Text;
 use crate::index::moment::Moment;
-use crate::index::order::Placed;
+use crate::index::order::RowRef;
 use crate::index::staged::Staged;
 use crate::index::writer::{Range, Writer};
 
@@ -14,7 +14,7 @@ impl Drivers {
     fn add(&mut self, columns: &Columns) {
         let mut numbers: Vec<Vec<u32>> = columns.shards().iter().map(|it| vec![0; it.strings.len()]).collect();
         for place in 0..columns.order.rows() {
-            let Placed { number, shard, row } = columns.placed(place);
+            let RowRef { number, shard, row } = columns.row_at(place);
             let known = &mut numbers[number][row.driver.0 as usize];
             if *known == 0 {
                 *known = self.ids.intern(shard.strings.get(row.driver)).0;

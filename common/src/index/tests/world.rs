@@ -152,7 +152,7 @@ impl World {
     }
 
     pub(super) fn source(&self, bytes: Option<u64>, threads: usize) -> Source<'_> {
-        let headroom = Headroom { bytes, give_back: || {} };
+        let headroom = Headroom { bytes, purge: || {} };
         Source {
             cache: &self.cache,
             catalog: &self.catalog,
@@ -172,7 +172,7 @@ impl World {
         self.export(&built, ranges)
     }
 
-    pub(super) fn export(&self, built: &Built, ranges: Ranges<'_>) -> Result<Index, IndexError> {
+    pub(super) fn export(&self, built: &Built, ranges: RangeScan<'_>) -> Result<Index, IndexError> {
         let folder = self.folder.path().join("exports");
         fs::create_folders(&folder).unwrap();
         let exported = export(ranges, &folder, true)?;
@@ -196,7 +196,7 @@ impl World {
     pub(super) fn index_in(&self, columns: usize, board: usize, readers: usize) -> Result<(Index, usize), IndexError> {
         let plan = headroom::Plan::for_test(columns, board, readers);
         let source = self.source(None, readers);
-        let (built, ranges) = ranges::build_in(&source, Some(plan))?;
+        let (built, ranges) = range_scan::build_in(&source, Some(plan))?;
         let count = ranges.count();
         let index = self.export(&built, ranges)?;
         Ok((index, count.get()))

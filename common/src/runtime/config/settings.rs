@@ -163,8 +163,8 @@ settings! {
         /// A job, or a command of `schedule.after`, that runs longer is stopped.
         job_timeout: Duration = duration(), "12h";
         /// Commands to run, one after another, after each job that published something: each an array of a program and its
-        /// arguments, such as `[["r3e-archive", "record"]]`, in the variable too. A command that fails is logged and changes nothing for
-        /// the job.
+        /// arguments, such as `[["r3e-archive", "record"]]`, also in the variable. A failed command is logged; the job's result
+        /// stays.
         after: Vec<Vec<String>> = commands(), toml::Value::Array(Vec::new());
         /// How often to check for the trigger file, in case file-system notification fails.
         trigger_poll: Duration = duration(), "1m";

@@ -20,6 +20,7 @@ use super::facts::Facts;
 use super::metrics::{self, Format};
 use super::stats::{PurgeStats, Stats};
 use crate::runtime::memory::{Figures, MemoryError, arenas, profile, pss_bytes, purge_all};
+use crate::runtime::planted;
 
 /// How much of a heap profile is held in memory at a time.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -132,8 +133,7 @@ fn switch_profile(query: &str) -> Result<Response, Refusal> {
 }
 
 fn purge(facts: &Facts) -> Result<PurgeStats, MemoryError> {
-    #[cfg(feature = "planted-leaks")]
-    crate::runtime::planted::leak(facts.program(), facts.runtime());
+    planted::leak(facts.program(), 1, facts.runtime());
     let pss_before = pss_bytes()?;
     let before = facts.stats_of(Figures::default(), pss_before);
     let purged = purge_all(facts.runtime())?;

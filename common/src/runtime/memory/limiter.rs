@@ -142,7 +142,7 @@ impl Sampler {
             Ok(usage) => usage,
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
-                    tracing::error!(%error, "the memory limit cannot be kept");
+                    tracing::error!(%error, "cannot enforce the memory limit");
                 }
                 return;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{give_back, purge_all};
+use super::{purge_all, purge_or_log};
 use crate::runtime::periodic::{Cadence, Periodic};
 use crate::runtime::tasks::Tasks;
 
@@ -24,7 +24,7 @@ pub fn purge_periodically(tasks: &Tasks, stop: &CancellationToken, every: Durati
 /// Like [`purge_periodically`] without a log, for commands that use the terminal.
 #[must_use]
 pub fn purge_periodically_unlogged(tasks: &Tasks, stop: &CancellationToken, every: Duration) -> Periodic {
-    Periodic::start(tasks, stop, Cadence::Every(every), (NAME, None), |_| give_back())
+    Periodic::start(tasks, stop, Cadence::Every(every), (NAME, None), |_| purge_or_log())
 }
 
 const NAME: &str = "purging memory";

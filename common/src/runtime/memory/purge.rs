@@ -81,7 +81,7 @@ fn purge_after(flush_others: impl FnOnce() -> usize) -> Result<Purged, MemoryErr
 }
 
 /// Purges; an error is only logged.
-pub fn give_back() {
+pub fn purge_or_log() {
     if let Err(error) = purge() {
         tracing::debug!(%error, "cannot purge");
     }

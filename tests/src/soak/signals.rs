@@ -1,4 +1,4 @@
-//! Who is stopped or killed, and when: drawn from the seed.
+//! Random signals to jobs and daemons, drawn from the seed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 /// Until this part of the run, daemons are stopped and killed too. After it they live long enough to be judged.
 pub(super) const DAEMONS_UNTIL: f64 = 0.3;
 
-/// Whom a signal hits.
+/// The target of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     /// The job of the night.
@@ -18,21 +18,21 @@ pub(super) enum Target {
 
 /// A signal at some moment of a night.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Strike {
-    /// Whom it hits.
+pub(super) struct Signalled {
+    /// Its target.
     pub(super) target: Target,
-    /// How: SIGTERM or SIGKILL.
+    /// SIGTERM or SIGKILL.
     pub(super) signal: Signal,
-    /// When, after the job was asked for.
+    /// When it is sent, after the job was requested.
     pub(super) after: Duration,
 }
 
-/// Draws what happens in a night that takes about this long.
-pub(super) fn draw(random: &mut fastrand::Rng, with_daemons: bool, night: Duration) -> Vec<Strike> {
-    let mut strikes = Vec::new();
+/// Draws the signals of a night that takes about this long.
+pub(super) fn draw(random: &mut fastrand::Rng, with_daemons: bool, night: Duration) -> Vec<Signalled> {
+    let mut signals = Vec::new();
     let mut add = |random: &mut fastrand::Rng, target| {
         let signal = if random.bool() { Signal::SIGTERM } else { Signal::SIGKILL };
-        strikes.push(Strike { target, signal, after: night.mul_f64(random.f64()) });
+        signals.push(Signalled { target, signal, after: night.mul_f64(random.f64()) });
     };
     if random.u8(0..100) < 30 {
         add(random, Target::Job);
@@ -41,6 +41,6 @@ pub(super) fn draw(random: &mut fastrand::Rng, with_daemons: bool, night: Durati
         let daemon = Target::Daemon(random.usize(0..3));
         add(random, daemon);
     }
-    strikes.sort_by_key(|it| it.after);
-    strikes
+    signals.sort_by_key(|it| it.after);
+    signals
 }

@@ -10,9 +10,9 @@ use super::drivers::Drivers;
 use super::error::{IndexError, MAX_ROWS};
 use super::headroom::{Headroom, Plan};
 use super::key::KeyRange;
-use super::keying::Keying;
 use super::pass::{Pass, Read, Reader, Setup};
 use super::sample::Distribution;
+use super::sort_key::SortKey;
 use crate::domain::{Catalog, Ordinal, Ratings};
 use crate::runtime::config::IndexFormat;
 use crate::store::Cache;
@@ -54,11 +54,11 @@ impl Source<'_> {
 /// Iterates over the ranges of keys, holding the columns of one range at a time. Together the ranges cover all rows, in key
 /// order.
 #[derive(Debug)]
-pub struct Ranges<'a> {
+pub struct RangeScan<'a> {
     pub(super) source: Source<'a>,
     pub(super) plan: Option<Plan>,
     pub(super) columns: Columns,
-    pub(super) keying: Keying<'a>,
+    pub(super) sort_key: SortKey<'a>,
     range: KeyRange,
     /// The gzip trailer of each board in the first pass. Later passes must read the same.
     trailers: Vec<Option<[u8; 8]>>,
@@ -76,7 +76,7 @@ pub struct Ranges<'a> {
 ///
 /// # Errors
 /// If the file system fails, there are too many entries, the headroom is too small, or the export was cancelled.
-pub fn build<'a>(source: &Source<'a>) -> Result<(Built, Ranges<'a>), IndexError> {
+pub fn build<'a>(source: &Source<'a>) -> Result<(Built, RangeScan<'a>), IndexError> {
     let plan = match source.headroom.bytes {
         Some(bytes) => Some(Plan::new(bytes, source.catalog, source.threads)?),
         None => None,
@@ -85,12 +85,12 @@ pub fn build<'a>(source: &Source<'a>) -> Result<(Built, Ranges<'a>), IndexError>
 }
 
 /// Like [`build`], with the given memory budget.
-pub(super) fn build_in<'a>(source: &Source<'a>, plan: Option<Plan>) -> Result<(Built, Ranges<'a>), IndexError> {
-    let mut ranges = Ranges {
+pub(super) fn build_in<'a>(source: &Source<'a>, plan: Option<Plan>) -> Result<(Built, RangeScan<'a>), IndexError> {
+    let mut ranges = RangeScan {
         source: *source,
         plan,
         columns: Columns::default(),
-        keying: Keying::Name,
+        sort_key: SortKey::Name,
         range: KeyRange::default(),
         trailers: Vec::new(),
         large: Vec::new(),
@@ -127,12 +127,12 @@ pub(super) fn build_in<'a>(source: &Source<'a>, plan: Option<Plan>) -> Result<(B
     Ok((Built { states, damaged, entries, nameless }, ranges))
 }
 
-impl<'a> Ranges<'a> {
+impl<'a> RangeScan<'a> {
     fn setup(&self, held: usize) -> Setup<'a> {
         let Source { cache, catalog, threads, headroom, stop, .. } = self.source;
         let with_drivers = self.source.has(IndexFormat::April2026);
-        let (plan, keying, give_back) = (self.plan, self.keying, headroom.give_back);
-        Setup { cache, catalog, stop, threads, plan, give_back, held, keying, with_drivers }
+        let (plan, sort_key, purge) = (self.plan, self.sort_key, headroom.purge);
+        Setup { cache, catalog, stop, threads, plan, purge, held, sort_key, with_drivers }
     }
 
     /// The number of ranges so far.
@@ -149,7 +149,7 @@ impl<'a> Ranges<'a> {
     /// Reads the next range. `held` is the number of bytes that the export holds besides the columns.
     pub(super) fn advance(&mut self, held: usize) -> Result<(), IndexError> {
         self.columns = Columns::default();
-        self.give_back();
+        self.purge();
         let Some(lower) = self.range.upper.take() else { return Ok(()) };
         let limit = self.plan.map_or(usize::MAX, |plan| plan.columns(self.largest, held));
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -163,19 +163,19 @@ impl<'a> Ranges<'a> {
     pub(super) fn free_if_limited(&mut self) {
         if self.plan.is_some() {
             self.columns = Columns::default();
-            self.give_back();
+            self.purge();
         }
     }
 
-    /// Starts a second round over all rows, sorted by their drivers' keys. `held` is as in [`Ranges::advance`].
-    pub(super) fn by_driver<'d>(self, drivers: &'d Drivers, held: usize) -> Result<Ranges<'d>, IndexError>
+    /// Starts a second round over all rows, sorted by their drivers' keys. `held` is as in [`RangeScan::advance`].
+    pub(super) fn by_driver<'d>(self, drivers: &'d Drivers, held: usize) -> Result<RangeScan<'d>, IndexError>
     where
         'a: 'd,
     {
-        let mut ranges: Ranges<'d> = self;
-        ranges.keying = Keying::Driver(drivers);
+        let mut ranges: RangeScan<'d> = self;
+        ranges.sort_key = SortKey::Driver(drivers);
         if ranges.plan.is_none() {
-            ranges.columns = std::mem::take(&mut ranges.columns).reordered(ranges.keying);
+            ranges.columns = std::mem::take(&mut ranges.columns).reordered(ranges.sort_key);
             return Ok(ranges);
         }
         ranges.range = KeyRange::default();
@@ -206,9 +206,9 @@ impl<'a> Ranges<'a> {
     }
 
     /// Returns freed memory to the kernel if there is a memory limit.
-    fn give_back(&self) {
+    fn purge(&self) {
         if self.plan.is_some() {
-            (self.source.headroom.give_back)();
+            (self.source.headroom.purge)();
         }
     }
 
@@ -236,16 +236,16 @@ impl<'a> Ranges<'a> {
             self.range = shard.range.clone();
         }
         if rows > 0 {
-            let bytes: usize = shards.iter().map(|it| it.reserved_bytes(self.keying)).sum();
+            let bytes: usize = shards.iter().map(|it| it.reserved_bytes(self.sort_key)).sum();
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let row_bytes = bytes as f64 / rows as f64;
             self.row_bytes = row_bytes;
         }
         self.largest = largest;
         // Return the read buffers before sorting, and the memory used for sorting before the export.
-        self.give_back();
-        self.columns = Columns::new(shards, self.keying);
-        self.give_back();
+        self.purge();
+        self.columns = Columns::new(shards, self.sort_key);
+        self.purge();
         #[cfg(test)]
         self.count.set(self.count.get() + 1);
         Ok(())

@@ -9,7 +9,7 @@ use crate::domain::Driver;
 
 /// Which sort key an export uses.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) enum Keying<'a> {
+pub(super) enum SortKey<'a> {
     /// The row's name in lower case, as in the driver index.
     #[default]
     Name,
@@ -17,7 +17,7 @@ pub(super) enum Keying<'a> {
     Driver(&'a Drivers),
 }
 
-impl Keying<'_> {
+impl SortKey<'_> {
     /// The field of a row that determines its key: the name, or the driver's id.
     pub(super) fn text(self, name: Text, driver: Text) -> Text {
         match self {
@@ -26,7 +26,7 @@ impl Keying<'_> {
         }
     }
 
-    /// Appends the key of a field returned by [`Keying::text`].
+    /// Appends the key of a field returned by [`SortKey::text`].
     pub(super) fn push_key(self, text: &str, out: &mut String) {
         match self {
             Self::Name => push_key(text, out),
@@ -42,7 +42,7 @@ impl Keying<'_> {
         }
     }
 
-    /// The key of a field returned by [`Keying::text`].
+    /// The key of a field returned by [`SortKey::text`].
     pub(super) fn key_of(self, text: &str) -> String {
         let mut key = String::new();
         self.push_key(text, &mut key);
@@ -57,7 +57,7 @@ impl Keying<'_> {
         }
     }
 
-    /// A number that orders keys. Different keys may have the same rank; [`Keying::compare_ranked`] breaks the tie.
+    /// A number that orders keys. Different keys may have the same rank; [`SortKey::compare_ranked`] breaks the tie.
     pub(super) fn rank(self, text: &str, buffer: &mut String) -> u64 {
         match self {
             Self::Name => {

@@ -1,4 +1,4 @@
-//! What must never happen, and did.
+//! Violated invariants, reported by any thread.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,18 +7,18 @@ const MAX_KEPT: usize = 50;
 
 /// A list that all threads of a soak add to.
 #[derive(Debug, Default)]
-pub(super) struct Losses(Mutex<(Vec<String>, usize)>);
+pub(super) struct Violations(Mutex<(Vec<String>, usize)>);
 
-impl Losses {
+impl Violations {
     /// Adds one, and prints it.
     #[expect(clippy::print_stderr, reason = "seen at once, not only in the report")]
     pub(super) fn add(&self, what: impl Into<String>) {
         let what = what.into();
         eprintln!("LOSS: {what}");
-        let mut losses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        losses.1 += 1;
-        if losses.0.len() < MAX_KEPT {
-            losses.0.push(what);
+        let mut violations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        violations.1 += 1;
+        if violations.0.len() < MAX_KEPT {
+            violations.0.push(what);
         }
     }
 
