@@ -238,6 +238,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too slow")]
     fn a_long_string_makes_no_long_message() {
         for text in [page(&format!("{:?}", "x".repeat(100_000))), format!("{{\"context\":{:?}}}", "x".repeat(100_000))]
         {
@@ -247,6 +248,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too slow")]
     fn a_million_brackets_do_not_overflow_the_stack() {
         let text = page(&format!("[{}", "[".repeat(1_000_000)));
         assert!(matches!(entries(&text), Err(Failure::NotAPage(_))));
