@@ -124,10 +124,8 @@ impl Measure {
         if ![Exit::Done, Exit::SomeBoardsFailed].map(Exit::code).contains(&record.exit_code) {
             return;
         }
-        // "refreshing 17 boards" is one kind for all numbers.
-        let words = record.doing.split(' ').map(|it| if it.parse::<u64>().is_ok() { "some" } else { it });
         let program = record.program.trim_start_matches("r3e-");
-        let kind = format!("{program}: {}", words.collect::<Vec<_>>().join(" "));
+        let kind = format!("{program}: {}", record.doing);
         let boards = |which: &str| record.boards.get(which).and_then(serde_json::Value::as_u64).unwrap_or_default();
         let fetched = boards("fetched");
         let held = memory::Figures {

@@ -47,7 +47,7 @@ pub(super) fn compare(folder: &Folder, programs: &Programs, violations: &Violati
         compared.differences += 1;
         violations.add(what);
     };
-    let [ours, new] = [&folder.cache(), &fresh].map(|it| drivers(it));
+    let (ours, new) = (drivers(&folder.cache())?, drivers(&fresh)?);
     for (id, driver) in &ours {
         let Some(other) = new.get(id) else { continue };
         compared.drivers += 1;
@@ -113,11 +113,13 @@ fn indexes(cache: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// The metadata of each driver, by id.
-fn drivers(cache: &Path) -> BTreeMap<String, Value> {
-    let shards = indexes(&cache.join(METADATA)).into_values();
-    let names = shards.filter_map(|text| serde_json::from_slice::<BTreeMap<String, Vec<Value>>>(&text).ok());
-    let drivers = names.flat_map(BTreeMap::into_values).flatten();
-    drivers.map(|it| (it["path_id"].to_string(), it)).collect()
+fn drivers(cache: &Path) -> anyhow::Result<BTreeMap<String, Value>> {
+    let mut drivers = BTreeMap::new();
+    for text in indexes(&cache.join(METADATA)).into_values() {
+        let names: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&text)?;
+        drivers.extend(names.into_values().flatten().map(|it| (it["path_id"].to_string(), it)));
+    }
+    Ok(drivers)
 }
 
 /// The links in a folder, which is there for front ends: their names, and where they lead.
