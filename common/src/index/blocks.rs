@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn blocks_are_passed_on_in_order_with_and_without_a_limit() {
-        let catalog = Catalog::from_toml("track = [{ id = 1, name = \"a\" }]\nclass = [{ id = 1, name = \"a\" }]").unwrap();
+        let catalog =
+            Catalog::from_toml("track = [{ id = 1, name = \"a\" }]\nclass = [{ id = 1, name = \"a\" }]").unwrap();
         let plan = Plan::new(Headroom::least(&catalog), &catalog, 4).unwrap();
         for plan in [None, Some(plan)] {
             assert_eq!(make(plan, number).unwrap(), (0..BLOCKS).collect::<Vec<_>>());
