@@ -21,6 +21,7 @@ use r3e_common::runtime::output::print;
 use r3e_common::runtime::program::{self, configure, parse};
 use r3e_common::runtime::run_record::RunRecorder;
 use r3e_common::runtime::shutdown::Shutdown;
+use r3e_common::runtime::tasks;
 use r3e_common::runtime::{fs, memory};
 use r3e_common::store::Cache;
 use serde::Serialize;
@@ -74,7 +75,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Exit> {
         // Whatever is written is written to staging, so it can end anywhere.
         Box::pin(stop.run_until_cancelled(work)).await.unwrap_or(Err(ArchiveError::Stopped))
     });
-    let tasks_left = runtime.metrics().num_alive_tasks();
+    let tasks_left = tasks::left(&runtime);
     runtime.shutdown_timeout(Duration::from_secs(1));
     let exit = match (&result, limiter.reached(), shutdown.exit()) {
         (Err(ArchiveError::Stopped), Some(limit), _) => {

@@ -18,6 +18,7 @@ use crate::runtime::memory::limit::Limits;
 use crate::runtime::output::print;
 use crate::runtime::run_record::RunRecorder;
 use crate::runtime::shutdown::Shutdown;
+use crate::runtime::tasks;
 
 /// Open files besides those of boards: standard streams, locks, signals, the runtime, the control socket and its clients.
 const OPEN_FILES: usize = 48;
@@ -84,7 +85,7 @@ pub fn run_job(
     let options = Options { facts, doing, limits, wait, style, clock: SystemTime::now };
 
     let result = runtime.block_on(super::run::run(config, &options, shutdown.token().clone(), plan));
-    let tasks_left = runtime.metrics().num_alive_tasks();
+    let tasks_left = tasks::left(&runtime);
     // A DNS lookup cannot be cancelled.
     runtime.shutdown_timeout(Duration::from_secs(1));
     let (exit, outcome, boards) = match &result {

@@ -13,7 +13,7 @@ use super::memory::limiter::MemoryLimiter;
 use super::memory::pressure::Role;
 use super::run_record::RunRecorder;
 use super::shutdown::Shutdown;
-use super::tasks::Tasks;
+use super::tasks::{self, Tasks};
 
 /// Which daemon runs, and where.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,7 @@ impl Daemon<'_> {
             (Ok(_), None) => ("done".to_owned(), Exit::Done),
         };
         let recorder = RunRecorder { program, doing: doing.to_owned(), started };
-        let tasks_left = runtime.metrics().num_alive_tasks();
+        let tasks_left = tasks::left(runtime);
         recorder.record(begun.elapsed(), outcome, exit, serde_json::Map::new(), tasks_left, runtime_dir);
         if let Some(reached) = reached {
             tracing::error!("{reached}");

@@ -8,9 +8,9 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot::{self, error::RecvError};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -94,6 +94,24 @@ impl<T> Future for Blocking<T> {
         };
         Pin::new(&mut self.get_mut().0).poll(context).map(sent)
     }
+}
+
+/// How long [`left`] waits.
+const MAX_PURGE: Duration = Duration::from_secs(1);
+
+/// How many tasks a runtime has left once its work is done. Those of a purge, which anyone may ask for at any time, end in a moment: it
+/// waits for them, a second at most.
+#[must_use]
+pub fn left(runtime: &Runtime) -> usize {
+    let metrics = runtime.metrics();
+    let ended = async {
+        while metrics.num_alive_tasks() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    // What is left is counted.
+    let _in_time = runtime.block_on(async { tokio::time::timeout(MAX_PURGE, ended).await });
+    metrics.num_alive_tasks()
 }
 
 /// Removes its task from the list when dropped.
@@ -183,6 +201,19 @@ impl Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_runtime_has_left_is_what_does_not_end_in_a_moment() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(left(&runtime), 0);
+        let (end, ended) = oneshot::channel::<()>();
+        runtime.spawn(async move { ended.await.is_ok() });
+        // It ends while `left` waits, as does a task of a purge.
+        runtime.spawn(async move { end.send(()).is_ok() });
+        assert_eq!(left(&runtime), 0);
+        runtime.spawn(std::future::pending::<()>());
+        assert_eq!(left(&runtime), 1);
+    }
 
     #[tokio::test]
     async fn a_task_is_listed_with_its_name_and_place_until_it_ends() {
