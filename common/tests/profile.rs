@@ -175,8 +175,9 @@ fn it_can_be_switched_and_tells_what_is_held() {
 
     set_active(false).unwrap();
     let _after = fill();
-    // What was allocated for an answer may have been sampled, and be free by now.
-    assert!((objects - 3..=objects).contains(&sampled(&ask(&control, "GET /heap")).0), "what comes is not seen");
+    // What was allocated for answers may have been sampled: before, and be free by now, or since. What comes would be some 150 more.
+    let now = sampled(&ask(&control, "GET /heap")).0;
+    assert!((objects - 3..=objects + 3).contains(&now), "what comes is not seen: {now} objects, {objects} before");
     drop(during);
     assert!(sampled(&ask(&control, "GET /heap")).0 < objects / 4, "what was freed is gone, also while it is off");
     reset().unwrap();
