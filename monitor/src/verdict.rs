@@ -164,44 +164,47 @@ fn judge_series(thresholds: Thresholds, figure: Figure, samples: &[Point], earli
         return too_few;
     }
     let judged = Judged::new(after_warm_up);
-    let (Some(cycles), Some(hours)) = (Trend::of(&judged.by_cycle), Trend::of(&judged.by_hour)) else {
+    let earlier_samples = &after_warm_up[..after_warm_up.len() - CONFIRMED_BEFORE];
+    let before = Judged::new(earlier_samples);
+    let (Some(cycles), Some(hours), Some(cycles_before)) =
+        (Trend::of(&judged.by_cycle), Trend::of(&judged.by_hour), Trend::of(&before.by_cycle))
+    else {
         return too_few;
     };
-    let visible = visible(thresholds, figure, after_warm_up);
+    let before = (&before, &cycles_before);
+    let visible = visible(thresholds, figure, earlier_samples, before);
+    // A clock that was set back may leave no time between them.
+    let cycles_an_hour = if judged.hours() > 0.0 { judged.cycles() / judged.hours() } else { 0.0 };
     let growth =
         |trend: &Trend, visible: f64| Growth { likely: trend.slope, low: trend.low, high: trend.high, visible };
     Judgement {
-        verdict: confirmed(thresholds, figure, samples, after_warm_up.len(), (&judged, &cycles)),
+        verdict: confirmed(thresholds, figure, samples, after_warm_up.len(), (&judged, &cycles), before),
         per_cycle: Some(growth(&cycles, visible)),
-        per_hour: Some(growth(&hours, visible * judged.cycles() / judged.hours())),
+        per_hour: Some(growth(&hours, visible * cycles_an_hour)),
         ..too_few
     }
 }
 
 /// See [`Growth::visible`], per purge or run: above every threshold, also without the last points, by so much that noise rarely hides it.
-fn visible(thresholds: Thresholds, figure: Figure, samples: &[Point]) -> f64 {
-    let samples = &samples[..samples.len() - CONFIRMED_BEFORE];
-    let judged = Judged::new(samples);
-    let Some(trend) = Trend::of(&judged.by_cycle) else { return 0.0 };
+fn visible(thresholds: Thresholds, figure: Figure, samples: &[Point], (judged, trend): (&Judged, &Trend)) -> f64 {
     let noise = (thresholds.noise * trend.noise).max(ROSE * trend::residual_deviation(&each(samples), trend.slope));
     let threshold = figure.floor().max(noise) / judged.cycles();
     let deviation = trend.deviation();
     (LEAK_Z * deviation).max(threshold) + thresholds.power * deviation
 }
 
-/// The verdict by the last `count` samples. A leak must have shown before, too: one look at a random walk may mislead, two less often.
+/// The verdict by the `last` `count` samples. A leak must have shown `before`, too: one look at a random walk may mislead, two less often.
 fn confirmed(
     thresholds: Thresholds,
     figure: Figure,
     samples: &[Point],
     count: usize,
     last: (&Judged, &Trend),
+    before: (&Judged, &Trend),
 ) -> Verdict {
     let showed = || {
         let (samples, count) = (&samples[..samples.len() - CONFIRMED_BEFORE], count - CONFIRMED_BEFORE);
-        let judged = Judged::new(&samples[samples.len() - count..]);
-        let whole = Trend::of(&judged.by_cycle);
-        whole.is_some_and(|whole| verdict(thresholds, figure, samples, count, (&judged, &whole)) == Verdict::Leak)
+        verdict(thresholds, figure, samples, count, before) == Verdict::Leak
     };
     match verdict(thresholds, figure, samples, count, last) {
         Verdict::Leak if count < thresholds.leak || !showed() => Verdict::Suspect,

@@ -29,9 +29,13 @@ pub(super) struct Judged {
 impl Judged {
     /// Values are relative to the smallest one, so that an offset changes nothing.
     pub(super) fn new(samples: &[Point]) -> Self {
+        Self::reduced(samples, samples.len().div_ceil(MAX_POINTS).max(1))
+    }
+
+    /// The medians of so many neighbours each.
+    fn reduced(samples: &[Point], at_once: usize) -> Self {
         let least = samples.iter().map(|it| it.value).min().unwrap_or_default();
         let first_ms = samples.first().map_or(0, |it| it.at_ms);
-        let at_once = samples.len().div_ceil(MAX_POINTS).max(1);
         let (mut by_cycle, mut by_hour) = (Vec::new(), Vec::new());
         for (number, block) in samples.chunks(at_once).enumerate() {
             let mut values: Vec<u64> = block.iter().map(|it| it.value).collect();
@@ -64,10 +68,9 @@ impl Judged {
     }
 }
 
-/// All points, by cycle, relative to the smallest value.
+/// All points, by cycle.
 pub(super) fn each(samples: &[Point]) -> Vec<Spot> {
-    let least = samples.iter().map(|it| it.value).min().unwrap_or_default();
-    samples.iter().zip(0..).map(|(it, cycle)| (amount(cycle), amount(it.value - least))).collect()
+    Judged::reduced(samples, 1).by_cycle
 }
 
 /// See [`rose`].

@@ -289,8 +289,8 @@ proptest! {
         for figure in Figure::OF_PROCESSES {
             let it = judge(figure, &points, earlier);
             prop_assert_eq!(it.per_cycle.is_none(), it.verdict == Verdict::TooFewSamples);
-            if let Some(Growth { likely, low, high, visible }) = it.per_cycle {
-                prop_assert!(low <= likely && likely <= high && visible >= 0.0, "{it:?}");
+            for Growth { likely, low, high, visible } in it.per_cycle.into_iter().chain(it.per_hour) {
+                prop_assert!(low <= likely && likely <= high && visible >= 0.0 && visible.is_finite(), "{it:?}");
             }
         }
     }
