@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -244,17 +243,9 @@ impl Work<'_> {
         let statement = match (&asked.statement, &asked.file) {
             (Some(statement), _) => statement.clone(),
             (None, Some(file)) => fs::read_text(file, MAX_STATEMENT_BYTES)?,
-            (None, None) => {
-                let mut text = String::new();
-                let failed =
-                    |why: &str| ArchiveError::Usage(format!("cannot read the statement from standard input: {why}"));
-                let read = std::io::stdin().take(MAX_STATEMENT_BYTES + 1).read_to_string(&mut text);
-                read.map_err(|error| failed(&error.to_string()))?;
-                if text.len() as u64 > MAX_STATEMENT_BYTES {
-                    return Err(failed(&format!("larger than {MAX_STATEMENT_BYTES} bytes")));
-                }
-                text
-            }
+            (None, None) => fs::read_standard_input(MAX_STATEMENT_BYTES).map_err(|error| {
+                ArchiveError::Usage(format!("cannot read the statement from standard input: {error}"))
+            })?,
         };
         let engine = self.engine(location, &asked.engine).await?;
         engine.collect_statistics();

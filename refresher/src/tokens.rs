@@ -1,7 +1,6 @@
 //! The boards given as arguments or in a file, which may be a trigger file.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::Path;
 
 use r3e_common::domain::{Catalog, Ordinal, Selection};
@@ -45,13 +44,8 @@ fn read(file: &Path) -> Result<String, Wrong> {
     if file != Path::new("-") {
         return Ok(fs::read_text(file, MAX_BYTES)?);
     }
-    let mut bytes = Vec::new();
-    let failed = |why: String| Wrong::Unreadable(format!("--from -: cannot read standard input: {why}"));
-    std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(failed(format!("larger than {MAX_BYTES} bytes")));
-    }
-    fs::text(&bytes).map(str::to_owned).map_err(|error| failed(error.to_string()))
+    fs::read_standard_input(MAX_BYTES)
+        .map_err(|error| Wrong::Unreadable(format!("--from -: cannot read standard input: {error}")))
 }
 
 #[cfg(test)]

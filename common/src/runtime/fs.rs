@@ -15,7 +15,7 @@ mod snapshot;
 mod text;
 
 use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -70,14 +70,27 @@ pub fn read_into(path: &Path, into: &mut Vec<u8>, limit: u64) -> Result<Option<S
 /// If it is missing, unreadable, larger, or not UTF-8.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, FsError> {
     let mut bytes = Vec::new();
-    let refuse = |why: String| Err(io::Error::other(why)).at("read", path);
     if read_into(path, &mut bytes, limit)?.is_none() {
         return Err(io::Error::from(Errno::ENOENT)).at("open", path);
     }
+    bounded_text(&bytes, limit).at("read", path)
+}
+
+/// Reads text of at most `limit` bytes from standard input, without its byte order mark.
+///
+/// # Errors
+/// If it is unreadable, larger, or not UTF-8.
+pub fn read_standard_input(limit: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    io::stdin().take(limit + 1).read_to_end(&mut bytes)?;
+    bounded_text(&bytes, limit)
+}
+
+fn bounded_text(bytes: &[u8], limit: u64) -> io::Result<String> {
     if bytes.len() as u64 > limit {
-        return refuse(format!("larger than {limit} bytes"));
+        return Err(io::Error::other(format!("larger than {limit} bytes")));
     }
-    text(&bytes).map(str::to_owned).or_else(|error| refuse(error.to_string()))
+    text(bytes).map(str::to_owned).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Reads at most `limit` bytes from the start of a file. `None` if there is no such file.
