@@ -20,7 +20,7 @@ use crate::runtime::memory::limiter::MemoryLimiter;
 use crate::runtime::memory::pressure::Role;
 use crate::runtime::memory::{self, Purged};
 use crate::runtime::periodic::{Cadence, Periodic};
-use crate::runtime::tasks::Tasks;
+use crate::runtime::tasks::{self, Tasks};
 use crate::runtime::{fs, timestamp};
 use crate::store::{Cache, Holder, Leftovers, LockError, Staging, Status, StatusFile, WriterLock};
 use crate::upstream::Client;
@@ -181,11 +181,8 @@ impl Job {
         facts.set_tasks(None);
         let closing = async {
             tasks.ended().await;
-            // The task of a connection ends soon after its client is dropped; there is no handle to await.
-            let metrics = Handle::current().metrics();
-            while metrics.num_alive_tasks() > tasks_before {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            // The task of a connection ends soon after its client is dropped.
+            tasks::at_most(tasks_before).await;
         };
         if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
             let alive = Handle::current().metrics().num_alive_tasks().saturating_sub(tasks_before);

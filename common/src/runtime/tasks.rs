@@ -96,6 +96,14 @@ impl<T> Future for Blocking<T> {
     }
 }
 
+/// Waits until the current runtime has at most so many tasks. It asks again and again: not all of them have a handle to await.
+pub async fn at_most(count: usize) {
+    let metrics = Handle::current().metrics();
+    while metrics.num_alive_tasks() > count {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// How long [`left`] waits.
 const MAX_PURGE: Duration = Duration::from_secs(1);
 
@@ -103,15 +111,9 @@ const MAX_PURGE: Duration = Duration::from_secs(1);
 /// waits for them, a second at most.
 #[must_use]
 pub fn left(runtime: &Runtime) -> usize {
-    let metrics = runtime.metrics();
-    let ended = async {
-        while metrics.num_alive_tasks() > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
     // What is left is counted.
-    let _in_time = runtime.block_on(async { tokio::time::timeout(MAX_PURGE, ended).await });
-    metrics.num_alive_tasks()
+    let _in_time = runtime.block_on(async { tokio::time::timeout(MAX_PURGE, at_most(0)).await });
+    runtime.metrics().num_alive_tasks()
 }
 
 /// Removes its task from the list when dropped.
