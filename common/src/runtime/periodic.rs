@@ -53,10 +53,11 @@ pub fn ticks(period: Duration) -> Interval {
 pub struct Periodic {
     stop: DropGuard,
     task: JoinHandle<()>,
+    closing: Option<&'static str>,
 }
 
 impl Periodic {
-    /// Repeats `work`, which may block, and is given a token that is cancelled at the end. At the end the task logs `closing`, if given.
+    /// Repeats `work`, which may block, and is given a token that is cancelled at the end. [`stop`](Self::stop) logs `closing`, if given.
     #[track_caller]
     pub fn start(
         tasks: &Tasks,
@@ -83,19 +84,19 @@ impl Periodic {
                         }
                     }
                 }
-                if let Some(closing) = closing {
-                    tracing::info!("{closing}");
-                }
             })
         };
-        Self { stop: stop.drop_guard(), task }
+        Self { stop: stop.drop_guard(), task, closing }
     }
 
-    /// Stops the task and waits for its end.
+    /// Stops the task, waits for its end, and logs the closing line: in the order in which an owner stops several tasks.
     pub async fn stop(self) {
         drop(self.stop);
         if self.task.await.is_err() {
             tracing::error!("a periodic task panicked");
+        }
+        if let Some(closing) = self.closing {
+            tracing::info!("{closing}");
         }
     }
 }
