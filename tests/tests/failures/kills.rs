@@ -59,10 +59,15 @@ fn change_some(sim: &Simulator, random: &mut fastrand::Rng) {
 /// Kills a job at this moment, and returns whether it was working by then.
 fn kill(kind: &str, moment: Moment, place: &Place, sim: &Simulator, random: &mut fastrand::Rng) -> bool {
     sim.reset_stats();
+    if let Moment::Requests(count) = moment {
+        // It cannot end before anybody has looked.
+        sim.answer_only(count);
+    }
     let mut running = job(kind, place, sim, random).spawn();
     until("the moment has come, or the run has ended", || moment.has_come(place, sim) || running.has_ended());
     let in_time = !running.has_ended();
     let ended = running.kill();
+    sim.answer_all();
     assert!(matches!(ended.code(), None | Some(0)), "{kind} {moment:?}: {}", ended.stderr);
     in_time
 }

@@ -68,8 +68,7 @@ fn a_scheduler_and_its_jobs_publish_for_all() {
     let scheduler = scheduler.umask(0o077).spawn();
     let runs = place.path("run/runs");
     until("the load is over", || fs::read_dir(&runs).is_ok_and(|mut it| it.next().is_some()));
-    let mut sockets = fs::read_dir(place.path("run")).unwrap().map(|it| it.unwrap().path());
-    let socket = sockets.find(|it| it.extension().is_some_and(|it| it == "sock")).unwrap();
+    let socket = place.path(&format!("run/r3e-scheduler-{}.sock", scheduler.pid()));
     assert_eq!((mode(&socket), mode(&place.path("run"))), (0o600, 0o700));
     scheduler.signal("TERM");
     let _ended = scheduler.wait().with_code(0);

@@ -122,7 +122,7 @@ fn one_that_takes_too_long_is_stopped_or_killed_with_its_children() {
     let place = Place::new();
     let after = commands(&["exec sleep 1000", DEAF, "echo last >> ran"]);
     let jobs = with_told_jobs(&place, &["published"]).set("schedule.after", &after);
-    let running = jobs.set("schedule.job_timeout", "1s").set("runtime.stop_grace", "500ms").spawn();
+    let running = jobs.set("schedule.job_timeout", "5s").set("runtime.stop_grace", "500ms").spawn();
     until("the last one has run", || results(&place).len() == 3);
     until("only the scheduler is left", || working_in(&place.path("")) == [running.pid()]);
     let log = stopped(&place, running);

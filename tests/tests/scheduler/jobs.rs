@@ -68,7 +68,7 @@ fn transient_failures_are_retried_until_success_and_faults_up_to_the_limit() {
 fn a_job_that_takes_too_long_is_stopped_or_killed() {
     let place = Place::new();
     let jobs = with_told_jobs(&place, &["patient", "deaf", "0"]);
-    let running = jobs.set("schedule.job_timeout", "2s").set("runtime.stop_grace", "2s").spawn();
+    let running = jobs.set("schedule.job_timeout", "5s").set("runtime.stop_grace", "2s").spawn();
     logged(&place, Logged::Done, 1);
     let log = stopped(&place, running);
     assert_eq!(Logged::TimedOut.events(&place).len(), 2, "{log}");
@@ -89,7 +89,8 @@ fn missing_programs_are_reported_and_retried() {
 fn a_changed_configuration_is_reloaded_and_an_invalid_one_ignored() {
     let place = Place::new();
     fs::write(place.path("scheduler.toml"), "[schedule]\ndaily_at = \"04:00\"\nload_at_start = false\n").unwrap();
-    let running = with_told_jobs(&place, &[]).argument("--config=scheduler.toml").spawn();
+    let running =
+        with_told_jobs(&place, &[]).set("schedule.time_zone", "UTC").argument("--config=scheduler.toml").spawn();
     let next_run = || {
         let monitor = r3e_tests::harness::Invocation::new("r3e-monitor", &place.path(""));
         let monitor = monitor.set("runtime.dir", &place.path("run").to_string_lossy());

@@ -3,20 +3,28 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use r3e_tests::harness::{Event, Invocation, Place, Running, events, events_with, program_beside, until};
+use r3e_tests::harness::{Event, Invocation, Place, Running, children, events, events_with, program_beside, until};
 
 /// A scheduler about to run there: it logs to `log`, finds nothing due today, and has no patience.
 pub(crate) fn scheduler(place: &Place) -> Invocation {
     Invocation::new("r3e-scheduler", &place.path(""))
         .set("runtime.dir", &place.path("run").to_string_lossy())
-        .set("schedule.time_zone", "UTC")
+        .set("schedule.time_zone", &zone_at_noon())
         .set("log.format", "json")
         .set("schedule.backoff_min", "1ms")
         .set("schedule.backoff_max", "2ms")
         // And so those of its jobs.
         .stdout_to(place.path("out"))
         .stderr_to(place.path("log"))
+}
+
+/// A time zone in which it is noon, far from the time of the daily refresh.
+fn zone_at_noon() -> String {
+    let hours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 3600;
+    // The names have the sign of what is added to get UTC.
+    format!("Etc/GMT{:+}", (hours % 24).cast_signed() - 12)
 }
 
 /// Likewise, with jobs that do as they are told, which are `r3e-told-job`: its n-th start, counting all of a place, does what
@@ -139,7 +147,9 @@ pub(crate) fn stopped(place: &Place, running: Running) -> String {
 pub(crate) fn ended(place: &Place, running: Running) -> String {
     let _ended = running.wait().with_code(0);
     let log = log(place);
-    assert!(events(&log).last().unwrap().names("📅 Scheduler task exiting"), "{log}");
+    // That a signal came is logged by a thread of its own, which may be late.
+    let rest = events(&log).into_iter().rfind(|it| !it.has(&["signal", "grace"]));
+    assert!(rest.unwrap().names("📅 Scheduler task exiting"), "{log}");
     assert!(!log.contains("panicked") && !was_forced(&log), "{log}");
     nothing_left(place);
     log
@@ -201,7 +211,10 @@ pub(crate) fn resources(place: &Place, pid: u32) -> Resources {
     let stats = monitor(&["--json", "stats", "scheduler"])[0].clone();
     let threads = || figure(pid, "Threads");
     until("the threads of the purge have ended", || threads() <= 5);
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    // An accepted socket has the path of its listener.
+    let socket = place.path(&format!("run/r3e-scheduler-{pid}.sock")).to_string_lossy().into_owned();
+    let ends = || fs::read_to_string("/proc/net/unix").unwrap().lines().filter(|it| it.ends_with(&socket)).count();
+    until("the connections of whoever asked are closed", || ends() == 1);
     Resources {
         anonymous_kb: figure(pid, "RssAnon"),
         threads: threads(),
@@ -209,7 +222,7 @@ pub(crate) fn resources(place: &Place, pid: u32) -> Resources {
         live: stats["allocated_bytes"].as_u64().unwrap() - stats["thread_cache_bytes"].as_u64().unwrap(),
         tasks: stats["tasks"].as_u64().unwrap(),
         fds: fds(pid),
-        children: children.split_whitespace().count(),
+        children: children(pid).len(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
-use r3e_tests::harness::{Invocation, Place, Running, command, events_with, program_beside, until};
+use r3e_tests::harness::{Invocation, Place, Running, children, command, events_with, program_beside, until};
 
 use crate::place::{Logged, job_said, logged, started, stopped, with_told_jobs};
 
@@ -28,12 +28,6 @@ fn signals_that_the_parent_had_blocked_or_ignored_do_not_matter() {
     }
 }
 
-/// The children of a process, also those that have ended and were not reaped.
-fn children(pid: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    children.split_whitespace().map(|it| it.parse().unwrap()).collect()
-}
-
 #[test]
 fn a_child_that_a_shell_left_when_it_became_the_scheduler_is_reaped() {
     let place = Place::new();
@@ -50,12 +44,13 @@ fn a_child_that_a_shell_left_when_it_became_the_scheduler_is_reaped() {
 /// Starts it as the first process of a pid namespace, and then a program there, which leaves five orphans. None, which is said, where
 /// that is not allowed.
 fn first_with_orphans(first: Invocation) -> Option<Running> {
-    let folder = first.folder().to_owned();
+    // This also starts the reaper, if it is not there yet: it must not be the first process of the namespace.
+    let mut orphans = command(&program_beside("r3e-orphans"), first.folder());
     // The namespace is that of the children of one thread, which cannot start threads any more: output has to go to files.
     let started = std::thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWPID).ok()?;
         let running = first.spawn();
-        let left = command(&program_beside("r3e-orphans"), &folder).arg("5").status().unwrap();
+        let left = orphans.arg("5").status().unwrap();
         assert!(left.success());
         Some(running)
     });

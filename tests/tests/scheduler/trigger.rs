@@ -4,11 +4,9 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 
-use r3e_tests::harness::{BindMount, Place, ReadOnlyFolder, events_at, events_with, signal, until};
+use r3e_tests::harness::{BindMount, Place, ReadOnlyFolder, children, events_at, events_with, signal, until};
 
-use crate::place::{
-    Logged, job_said, log, logged, started, stopped, trigger, trigger_is_over, with_told_jobs, working_in,
-};
+use crate::place::{Logged, job_said, log, logged, started, stopped, trigger, trigger_is_over, with_told_jobs};
 
 #[test]
 fn it_is_noticed_at_once_and_selects_the_boards() {
@@ -102,7 +100,7 @@ fn the_trigger_file_is_kept_during_its_job_and_late_additions_are_not_lost() {
     let jobs = with_told_jobs(&place, &["deaf", "held", "0", "0"]);
     let running = jobs
         .set("schedule.trigger_poll", "20ms")
-        .set("schedule.job_timeout", "3s")
+        .set("schedule.job_timeout", "5s")
         .set("runtime.stop_grace", "2s")
         .set("schedule.attempts", "1")
         .spawn();
@@ -168,16 +166,16 @@ fn a_killed_scheduler_finishes_the_trigger_after_a_restart() {
 fn a_trigger_whose_job_is_stopped_is_retried_until_done() {
     let place = Place::new();
     trigger(&place, "1693");
-    let jobs = with_told_jobs(&place, &["patient", "patient", "0"]).set("schedule.load_at_start", "false");
+    let jobs = with_told_jobs(&place, &["patient", "patient", "held"]).set("schedule.load_at_start", "false");
     let running = jobs.set("schedule.attempts", "1").spawn();
     for (times, name) in [(1, "TERM"), (2, "KILL")] {
         job_said(&place, times);
-        // What the job has started has a later number.
-        let job = working_in(&place.path("")).into_iter().filter(|pid| *pid != running.pid()).min();
-        signal(job.unwrap(), name);
+        let [job] = children(running.pid()).try_into().unwrap();
+        signal(job, name);
         logged(&place, Logged::Retried, times);
         assert!(place.cache().join(".refresh_now.taken").exists());
     }
+    fs::write(place.path("go"), "").unwrap();
     logged(&place, Logged::Done, 1);
     trigger_is_over(&place);
     let log = stopped(&place, running);

@@ -67,8 +67,10 @@ fn watchdog(socket: &mut Socket, running: &Running) {
         let _fed = socket.wait_for("WATCHDOG=1");
     }
     running.signal("STOP");
-    let stat = format!("/proc/{}/stat", running.pid());
-    until("it stands still", || fs::read_to_string(&stat).unwrap().contains(") T "));
+    let threads = format!("/proc/{}/task", running.pid());
+    let stands_still =
+        |it: fs::DirEntry| fs::read_to_string(it.path().join("stat")).is_ok_and(|it| it.contains(") T "));
+    until("all of it stands still", || fs::read_dir(&threads).unwrap().flatten().all(stands_still));
     socket.assert_silent();
     running.signal("CONT");
     let _fed = socket.wait_for("WATCHDOG=1");
