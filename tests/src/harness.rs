@@ -25,7 +25,7 @@ pub use cache::{
     BoardFile, Snapshot, age, board_at, board_file, board_files, distinct_drivers, gunzip, gzip, read_json,
     read_status, snapshot, top_combinations,
 };
-pub use conditions::NOBODY;
+pub use conditions::{NOBODY, zone_at_noon};
 pub use control_group::{Ballast, ControlGroup};
 pub use disk::{BindMount, ReadOnlyFolder, SmallDisk, may_mount};
 pub use events::{Event, events, events_at, events_with, names};
@@ -35,7 +35,7 @@ pub use index::{DriverIndex, Row, driver_index, driver_index_and_generation, par
 pub use leaky::Leaky;
 pub use moment::Moment;
 pub use place::{Place, grid, simulated};
-pub use processes::{REAPER, children, command, pid_of, processes_of, program, program_beside, reap, signal};
+pub use processes::{REAPER, children, command, paused, pid_of, processes_of, program, program_beside, reap, signal};
 pub use published::{Observed, read_published};
 pub use r3e_needs::{BOUND, until};
 pub use running::{Ended, Invocation, Running};

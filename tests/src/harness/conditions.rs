@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -139,4 +140,12 @@ fn first_processor() -> CpuSet {
     let mut first = CpuSet::new();
     first.set((0..CpuSet::count()).find(|&it| ours.is_set(it).unwrap()).unwrap()).unwrap();
     first
+}
+
+/// A time zone in which it is noon, so that no daily refresh is due for hours.
+#[must_use]
+pub fn zone_at_noon() -> String {
+    let hours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 3600;
+    // The names have the sign of what is added to get UTC.
+    format!("Etc/GMT{:+}", (hours % 24).cast_signed() - 12)
 }

@@ -150,3 +150,13 @@ pub fn children(parent: u32) -> Vec<u32> {
     let all: Vec<String> = tasks.map(text).collect();
     all.iter().flat_map(|it| it.split_whitespace()).filter_map(|it| it.parse().ok()).collect()
 }
+
+/// Stops all threads of a process (SIGSTOP) while `look` looks.
+pub fn paused<T>(pid: u32, look: impl FnOnce() -> T) -> T {
+    signal(pid, "STOP");
+    let is_stopped = |it: fs::DirEntry| fs::read_to_string(it.path().join("stat")).is_ok_and(|it| it.contains(") T "));
+    until("it is stopped", || fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().all(is_stopped));
+    let seen = look();
+    signal(pid, "CONT");
+    seen
+}

@@ -40,6 +40,10 @@ fn the_index_grows_while_boards_are_fetched_and_the_last_lines_are_logged_once()
 fn memory_is_purged_periodically_with_the_log_line_of_the_older_program() {
     let latency = Duration::from_millis(20);
     let (sim, place) = simulated(6, 6, SimOptions { entries: 300, drivers: 50, latency, ..SimOptions::default() });
-    let ended = place.loader(&sim.base_url()).set("memory.purge_every", "20ms").run().with_code(0);
-    assert!(ended.stderr.contains("💾 Periodic GC: Alloc="), "{}", ended.stderr);
+    sim.answer_only(10);
+    let log = place.path("log");
+    let running = place.loader(&sim.base_url()).set("memory.purge_every", "20ms").stderr_to(log.clone()).spawn();
+    until("it purges", || std::fs::read_to_string(&log).unwrap().contains("💾 Periodic GC: Alloc="));
+    sim.answer_all();
+    let _ended = running.wait().with_code(0);
 }

@@ -32,12 +32,11 @@ fn loader(place: &Place, sim: &Simulator, profile: &str) -> Invocation {
 
 /// Lets it come into the middle of its first boards, where the service falls silent.
 fn in_the_middle(sim: &Simulator, running: &mut Running) {
-    until("it has asked for a few pages of each board", || {
+    until("all wait", || {
         assert!(!running.has_ended());
-        sim.stats().requests > IN_FLIGHT * 4
+        let stats = sim.stats();
+        stats.in_flight == IN_FLIGHT && stats.requests > IN_FLIGHT * 4
     });
-    sim.set_latency(Duration::from_mins(10));
-    until("all wait", || sim.stats().in_flight == IN_FLIGHT);
 }
 
 fn json(place: &Place, arguments: &[&str]) -> Value {
@@ -51,6 +50,8 @@ fn is_ours(name: &str) -> bool {
 #[test]
 fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocator() {
     let (sim, place) = service();
+    // A few pages of each board.
+    sim.answer_only(IN_FLIGHT * 4);
     let mut running = loader(&place, &sim, "on").spawn();
     in_the_middle(&sim, &mut running);
     let pid = running.pid();
@@ -104,6 +105,8 @@ fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocat
 fn a_profile_opens_in_go_tool_pprof() {
     let Some(go) = r3e_needs::program("go") else { return };
     let (sim, place) = service();
+    // A few pages of each board.
+    sim.answer_only(IN_FLIGHT * 4);
     let mut running = loader(&place, &sim, "on").spawn();
     in_the_middle(&sim, &mut running);
     json(&place, &["heap", "loader", "-o", "a.pb.gz"]);

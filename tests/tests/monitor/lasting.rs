@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use r3e_tests::harness::{Place, Running, events_with, until};
 use rusqlite::{Connection, OpenFlags};
 
@@ -140,8 +141,8 @@ fn a_watch_without_write_permission_continues_and_waits() {
     let running = logged(busy_watch(&place));
     until("it says so and goes on", || errors(&place) > 0 && purges(&place) > 10);
     assert_eq!(waiting(&place), 1);
-    fs::remove_file(&folder).unwrap();
-    fs::rename(&away, &folder).unwrap();
+    // At once, or it would make a folder of its own between.
+    renameat2(AT_FDCWD, &away, AT_FDCWD, &folder, RenameFlags::RENAME_EXCHANGE).unwrap();
     until("it writes again", || waiting(&place) == 0);
     stopped(running);
     assert_eq!(sound_history(&place), [1, 2]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use r3e_tests::harness::{Place, Running, events_with, until};
+use r3e_tests::harness::{Place, Running, events_with, paused, until};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -46,7 +46,8 @@ fn a_running_program_is_listed_with_figures_of_the_kernel() {
         let [stats] = json(&place, &[&["stats"], named].concat()).try_into().unwrap();
         for (key, name) in [("rss_bytes", "VmRSS"), ("peak_rss_bytes", "VmHWM")] {
             let (told, known) = (stats[key].as_u64().unwrap(), kernel(running.pid(), name));
-            assert!(told.abs_diff(known) <= known / 50, "{key}: {told}, and {known} by the kernel");
+            // The process keeps working between the two readings.
+            assert!(told.abs_diff(known) <= (known / 50).max(256 << 10), "{key}: {told}, and {known} by the kernel");
         }
         let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
         // The one that asks is one.
@@ -108,20 +109,19 @@ fn a_stuck_program_is_never_shown_as_healthy() {
     let place = Place::new();
     let running = quiet_watch(&place);
     let pid = running.pid().to_string();
-    running.signal("STOP");
-    until("it stands still", || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T "));
-    let [stats] = json(&place, &["stats"]).try_into().unwrap();
-    assert_eq!(stats["state"], "not answering");
-    assert!(stats["why"].as_str().unwrap().contains("2s"), "{stats}");
-    assert!(stats.get("rss_bytes").is_none());
-    let list = monitor(&place, &["list"]).run().with_code(0).stdout;
-    assert!(list.contains("not answering") && !list.contains("answers"), "{list}");
-    for command in [["purge", "monitor"], ["tasks", "monitor"]] {
-        let _ended = monitor(&place, &command).run().with_code(1).naming(&[&pid, "r3e-monitor"]);
-    }
-    let fds = monitor(&place, &["fds", "monitor"]).run().with_code(0).stdout;
-    assert!(fds.contains("monitor.db"), "the kernel still tells: {fds}");
-    running.signal("CONT");
+    paused(running.pid(), || {
+        let [stats] = json(&place, &["stats"]).try_into().unwrap();
+        assert_eq!(stats["state"], "not answering");
+        assert!(stats["why"].as_str().unwrap().contains("2s"), "{stats}");
+        assert!(stats.get("rss_bytes").is_none());
+        let list = monitor(&place, &["list"]).run().with_code(0).stdout;
+        assert!(list.contains("not answering") && !list.contains("answers"), "{list}");
+        for command in [["purge", "monitor"], ["tasks", "monitor"]] {
+            let _ended = monitor(&place, &command).run().with_code(1).naming(&[&pid, "r3e-monitor"]);
+        }
+        let fds = monitor(&place, &["fds", "monitor"]).run().with_code(0).stdout;
+        assert!(fds.contains("monitor.db"), "the kernel still tells: {fds}");
+    });
     until("it answers again", || json(&place, &["list"])[0]["state"] == "answers");
     stopped(running);
 }

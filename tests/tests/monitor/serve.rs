@@ -200,15 +200,18 @@ fn it_holds_under_15_mb_with_fifty_dashboards_open() {
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap().to_lowercase();
-        assert!(head.starts_with("http/1.1 200"), "{path}: {head}");
+        // What takes longer than 3 s is a 503, and may be asked for again.
+        let is_there = head.starts_with("http/1.1 200");
+        assert!(is_there || head.starts_with("http/1.1 503"), "{path}: {head}");
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
         std::io::copy(&mut stream.take(length), &mut std::io::sink()).unwrap();
+        is_there
     };
     let mut worst = 0;
     for round in 0..6 {
         for path in paths.iter().skip(if round == 0 { 0 } else { 3 }) {
             for dashboard in &mut dashboards {
-                ask(dashboard, path);
+                until(path, || ask(dashboard, path));
             }
         }
         worst = worst.max(server.memory_kb("VmRSS:"));

@@ -34,9 +34,10 @@ fn running_programs_are_listed_inspected_and_purged() {
     terminal.shows(&place.path("run").to_string_lossy());
 
     // They come.
-    let watch = logged(monitor(&place, &["watch"]));
+    // Whoever purges is counted below.
+    let watch = logged(monitor(&place, &["watch"]).set("memory.purge_every", "1h"));
     until("it is at work", || is_watching(&place));
-    let loader = place.loader(&sim.base_url()).set("memory.limit_mb", "500").spawn();
+    let loader = place.loader(&sim.base_url()).set("memory.limit_mb", "500").set("memory.purge_every", "1h").spawn();
     let pid = loader.pid().to_string();
     terminal.shows_all(&["r3e-monitor", "watching", "r3e-loader", &pid, "fetching", "█", "% of 500 MB", "▁"]);
     // Which it still has when it stands still.

@@ -12,7 +12,7 @@ use crate::place::{
 fn a_stopped_watch_logs_it_and_exits_0() {
     for signal in ["TERM", "INT"] {
         let place = Place::new();
-        let running = logged(busy_watch(&place).set("monitor.every", "100ms"));
+        let running = logged(busy_watch(&place).set("monitor.every", "100ms").set("memory.purge_every", "100ms"));
         until("it purges", || purges(&place) > 0);
         running.signal(signal);
         let ended = running.wait().with_code(0);

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use r3e_tests::harness::{Event, Invocation, Place, Running, children, events, events_with, program_beside, until};
+use r3e_tests::harness::{
+    Event, Invocation, Place, Running, children, events, events_with, program_beside, until, zone_at_noon,
+};
 
 /// A scheduler about to run there: it logs to `log`, finds nothing due today, and has no patience.
 pub(crate) fn scheduler(place: &Place) -> Invocation {
@@ -18,13 +19,6 @@ pub(crate) fn scheduler(place: &Place) -> Invocation {
         // And so those of its jobs.
         .stdout_to(place.path("out"))
         .stderr_to(place.path("log"))
-}
-
-/// A time zone in which it is noon, far from the time of the daily refresh.
-fn zone_at_noon() -> String {
-    let hours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 3600;
-    // The names have the sign of what is added to get UTC.
-    format!("Etc/GMT{:+}", (hours % 24).cast_signed() - 12)
 }
 
 /// Likewise, with jobs that do as they are told, which are `r3e-told-job`: its n-th start, counting all of a place, does what

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use r3e_tests::harness::{BOUND, Invocation, Place, Running, events, events_at, until};
+use r3e_tests::harness::{BOUND, Invocation, Place, Running, events, events_at, paused, until};
 
 use crate::place::{Machine, service};
 
@@ -66,13 +66,7 @@ fn watchdog(socket: &mut Socket, running: &Running) {
     for _ in 0..10 {
         let _fed = socket.wait_for("WATCHDOG=1");
     }
-    running.signal("STOP");
-    let threads = format!("/proc/{}/task", running.pid());
-    let stands_still =
-        |it: fs::DirEntry| fs::read_to_string(it.path().join("stat")).is_ok_and(|it| it.contains(") T "));
-    until("all of it stands still", || fs::read_dir(&threads).unwrap().flatten().all(stands_still));
-    socket.assert_silent();
-    running.signal("CONT");
+    paused(running.pid(), || socket.assert_silent());
     let _fed = socket.wait_for("WATCHDOG=1");
 }
 
