@@ -48,7 +48,7 @@ pub fn ticks(period: Duration) -> Interval {
     ticks
 }
 
-/// A running periodic task. Dropping it cancels it without waiting for its end.
+/// A running periodic task. Dropping it cancels it without waiting for its end, and without the closing line.
 #[derive(Debug)]
 pub struct Periodic {
     stop: DropGuard,
@@ -89,7 +89,7 @@ impl Periodic {
         Self { stop: stop.drop_guard(), task, closing }
     }
 
-    /// Stops the task, waits for its end, and logs the closing line: in the order in which an owner stops several tasks.
+    /// Stops the task, waits for it to end, then logs the closing line, so that lines appear in the order in which the owner stops its tasks.
     pub async fn stop(self) {
         drop(self.stop);
         if self.task.await.is_err() {

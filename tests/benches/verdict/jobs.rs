@@ -37,7 +37,7 @@ pub(crate) fn report(arguments: &Arguments) -> anyhow::Result<()> {
     })?;
     let judged: Vec<_> = measured.iter().map(|(number, runs)| (&trials[*number], first_leaks(runs))).collect();
     let mut results = Vec::new();
-    Row::title("night");
+    Row::print_header("night");
     for growth in [LEAK_OF_NIGHT, 0] {
         for work in Work::ALL {
             let some: Vec<_> = judged.iter().filter(|(it, _)| it.work == work && it.leak_bytes == growth).collect();
@@ -47,7 +47,8 @@ pub(crate) fn report(arguments: &Arguments) -> anyhow::Result<()> {
                 growth,
                 work: work.name(),
                 trials: some.len(),
-                found_after: (growth > 0).then(|| peaks.filter(|it| *it <= NIGHTS_TO_FIND).collect()),
+                found_after: (growth > 0).then(|| peaks.collect()),
+                limit: NIGHTS_TO_FIND,
                 false_alarms: some
                     .iter()
                     .filter(|(_, found)| growth == 0 && !found.is_empty())

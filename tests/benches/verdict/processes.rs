@@ -1,4 +1,5 @@
 //! Processes, judged by their figures after each cycle.
+#![expect(clippy::disallowed_methods, reason = "keeps its measurements in a file")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -49,10 +50,13 @@ pub(crate) fn report(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(file) = &arguments.save {
         std::fs::write(file, to_text(&measured)).with_context(|| file.display().to_string())?;
     }
-    let judged: Vec<(&Trial, BTreeMap<Figure, usize>)> =
-        measured.iter().filter_map(|(number, moments)| Some((trials.get(*number)?, found(moments, 1)))).collect();
+    let judge = |(number, moments): &Measured| {
+        let trial = trials.get(*number).with_context(|| format!("trial {number}: there are {}", trials.len()))?;
+        Ok((trial, found(moments, 1)))
+    };
+    let judged: Vec<_> = measured.iter().map(judge).collect::<anyhow::Result<_>>()?;
     let mut results = Vec::new();
-    Row::title("cycle");
+    Row::print_header("cycle");
     for (kind, growth, figure) in
         LEAKS.into_iter().map(|(kind, n, figure)| (kind, n, Some(figure))).chain([(Kind::None, 0, None)])
     {
@@ -69,6 +73,7 @@ pub(crate) fn report(arguments: &Arguments) -> anyhow::Result<()> {
                 work: background.map_or("ALL", Background::name),
                 trials: some.len(),
                 found_after: figure.map(|it| some.iter().filter_map(|(_, found)| found.get(&it).copied()).collect()),
+                limit: JUDGED,
                 false_alarms: some.iter().filter_map(false_alarm).collect(),
             };
             row.print();
@@ -101,14 +106,14 @@ pub(crate) fn report_days(arguments: &Arguments) -> anyhow::Result<()> {
         for (found, measured, judged) in found {
             let names: Vec<&str> = found.keys().map(|it| it.name()).collect();
             say(&format!(
-                "a day        {:<20}  {DAY} cycles in {measured:.1?}, judged in {judged:.1?}  called a leak that is none: {}",
+                "a day        {:<20}  {DAY} cycles in {measured:.1?}, judged in {judged:.1?}  clean but called a leak: {}",
                 trials[number].background.name(),
                 if names.is_empty() { "-".to_owned() } else { names.join(", ") },
             ));
             wrong.extend(names);
         }
     }
-    anyhow::ensure!(wrong.is_empty(), "in a day called a leak that is none: {}", wrong.join(", "));
+    anyhow::ensure!(wrong.is_empty(), "in a day, clean but called a leak: {}", wrong.join(", "));
     Ok(())
 }
 

@@ -151,7 +151,7 @@ pub fn children(parent: u32) -> Vec<u32> {
     all.iter().flat_map(|it| it.split_whitespace()).filter_map(|it| it.parse().ok()).collect()
 }
 
-/// Stops all threads of a process (SIGSTOP) while `look` looks.
+/// Stops a process (SIGSTOP, all its threads) while `look` runs.
 pub fn paused<T>(pid: u32, look: impl FnOnce() -> T) -> T {
     signal(pid, "STOP");
     let is_stopped = |it: fs::DirEntry| fs::read_to_string(it.path().join("stat")).is_ok_and(|it| it.contains(") T "));

@@ -7,7 +7,7 @@ use r3e_tests::sim::SimOptions;
 fn the_second_job_names_the_first_and_the_next_starts_when_it_is_dead() {
     let (sim, place) = simulated(6, 6, SimOptions { entries: 400, drivers: 90, ..SimOptions::default() });
     sim.answer_only(0);
-    let mut first = place.loader(&sim.base_url()).spawn();
+    let mut first = place.loader(&sim.base_url()).set("upstream.concurrency", "4").spawn();
     until("the first is at work", || sim.stats().in_flight == 4);
     let asked = sim.stats().requests;
 

@@ -41,7 +41,7 @@ fn a_job_at_work_is_seen_in_a_browser_and_in_a_report() {
     let refresher = place.refresher(&sim.base_url(), &["full"]).set("memory.limit_mb", "200");
     let running = refresher.set("upstream.concurrency", "4").spawn();
     until("it is at work", || sim.stats().requests > 20);
-    // It goes on slowly, so that it does not end before it has been looked at.
+    // Slow it down, so that it is still running when we look.
     sim.set_latency(Duration::from_millis(1500));
 
     browser.look(1280, "light");

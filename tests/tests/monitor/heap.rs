@@ -30,13 +30,16 @@ fn loader(place: &Place, sim: &Simulator, profile: &str) -> Invocation {
     loader.set("upstream.concurrency", &IN_FLIGHT.to_string()).executable(executable)
 }
 
-/// Lets it come into the middle of its first boards, where the service falls silent.
-fn in_the_middle(sim: &Simulator, running: &mut Running) {
+/// Starts a loader, and waits until all its first boards wait for their next page.
+fn in_the_middle(sim: &Simulator, loader: &Invocation) -> Running {
+    sim.answer_only(IN_FLIGHT * 4);
+    let mut running = loader.spawn();
     until("all wait", || {
         assert!(!running.has_ended());
         let stats = sim.stats();
         stats.in_flight == IN_FLIGHT && stats.requests > IN_FLIGHT * 4
     });
+    running
 }
 
 fn json(place: &Place, arguments: &[&str]) -> Value {
@@ -50,10 +53,7 @@ fn is_ours(name: &str) -> bool {
 #[test]
 fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocator() {
     let (sim, place) = service();
-    // A few pages of each board.
-    sim.answer_only(IN_FLIGHT * 4);
-    let mut running = loader(&place, &sim, "on").spawn();
-    in_the_middle(&sim, &mut running);
+    let running = in_the_middle(&sim, &loader(&place, &sim, "on"));
     let pid = running.pid();
     assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "r3e-loader\n", "it began anew as itself");
     // A newer build is put in its place while it runs.
@@ -105,10 +105,7 @@ fn a_profile_of_a_loader_at_work_names_its_functions_and_agrees_with_the_allocat
 fn a_profile_opens_in_go_tool_pprof() {
     let Some(go) = r3e_needs::program("go") else { return };
     let (sim, place) = service();
-    // A few pages of each board.
-    sim.answer_only(IN_FLIGHT * 4);
-    let mut running = loader(&place, &sim, "on").spawn();
-    in_the_middle(&sim, &mut running);
+    let running = in_the_middle(&sim, &loader(&place, &sim, "on"));
     json(&place, &["heap", "loader", "-o", "a.pb.gz"]);
     drop(running.kill());
     let mut pprof = command(&go, &place.path(""));

@@ -55,6 +55,18 @@ impl Server {
         self.ask("GET", path, headers)
     }
 
+    /// Gets a path, again as long as a source does not answer in time.
+    pub(crate) fn get_when_ready(&self, path: &str) -> Answer {
+        let mut answer = self.get(path, &[]);
+        until(&format!("{path} is answered"), || {
+            if answer.status == 503 {
+                answer = self.get(path, &[]);
+            }
+            answer.status != 503
+        });
+        answer
+    }
+
     /// Gets an answer of JSON.
     #[track_caller]
     pub(crate) fn json(&self, path: &str) -> Value {

@@ -58,8 +58,7 @@ fn a_server_that_was_asked_for_everything_holds_less_than_5_mb() {
     until("there is a history", || history(&place).exists() && purges() > 50);
     let server = Server::start(&place);
     for path in ["/", "/monitor", "/metrics", "/api/now", "/api/work", "/api/past?since=7d", "/api/verdicts"] {
-        // What takes longer than 3 s is a 503, and may be asked for again.
-        until(&format!("{path} is answered"), || server.get(path, &[]).status == 200);
+        assert_eq!(server.get_when_ready(path).status, 200, "{path}");
     }
     settles_below("the server", server.running.pid(), 5);
     server.stop();

@@ -141,7 +141,7 @@ fn a_watch_without_write_permission_continues_and_waits() {
     let running = logged(busy_watch(&place));
     until("it says so and goes on", || errors(&place) > 0 && purges(&place) > 10);
     assert_eq!(waiting(&place), 1);
-    // At once, or it would make a folder of its own between.
+    // Atomically: otherwise the watch would create its own folder in between.
     renameat2(AT_FDCWD, &away, AT_FDCWD, &folder, RenameFlags::RENAME_EXCHANGE).unwrap();
     until("it writes again", || waiting(&place) == 0);
     stopped(running);

@@ -200,7 +200,7 @@ fn it_holds_under_15_mb_with_fifty_dashboards_open() {
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap().to_lowercase();
-        // What takes longer than 3 s is a 503, and may be asked for again.
+        // A 503 means that a source did not answer in time.
         let is_there = head.starts_with("http/1.1 200");
         assert!(is_there || head.starts_with("http/1.1 503"), "{path}: {head}");
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();

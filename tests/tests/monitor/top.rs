@@ -34,7 +34,7 @@ fn running_programs_are_listed_inspected_and_purged() {
     terminal.shows(&place.path("run").to_string_lossy());
 
     // They come.
-    // Whoever purges is counted below.
+    // No periodic purges: the test counts purges below.
     let watch = logged(monitor(&place, &["watch"]).set("memory.purge_every", "1h"));
     until("it is at work", || is_watching(&place));
     let loader = place.loader(&sim.base_url()).set("memory.limit_mb", "500").set("memory.purge_every", "1h").spawn();

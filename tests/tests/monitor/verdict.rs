@@ -90,7 +90,7 @@ fn the_watch_warns_of_a_leak_and_the_verdict_reports_it() {
     let asked = |which: &Leaky| monitor(&place, &["verdict", "--json", &which.pid().to_string()]);
 
     watched(&place, &mut leaking, 10);
-    // Purges without cycles would change what is judged.
+    // The watch must not purge between the last cycle and the verdict.
     let early = paused(watch.pid(), || asked(&leaking).run().with_code(0).json());
     assert_eq!(early.as_array().unwrap().len(), 6);
     assert_eq!(of(&early, &leaking, "tasks")["verdict"], "too few samples");
