@@ -22,10 +22,10 @@ const STYLE: &str = "
 @media (prefers-color-scheme: dark) { :root { --ground: #12161b; --card: #1a2027; --line: #303943; --text: #e6eaef;
   --quiet: #9aa7b5; --draw: #6fb0ff; --good: #5fd6a2; --bad: #ff8f86; } }
 body { margin: 0 auto; padding: 16px; max-width: 1280px; background: var(--ground); color: var(--text);
-  font: 15px/1.45 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+  font: 14px/1.45 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
 h1 { font-size: 1.25rem; } h2 { font-size: 1rem; margin: 24px 0 8px; }
 table { border-collapse: collapse; width: 100%; background: var(--card); font-size: .9rem; }
-th, td { text-align: right; padding: 3px 10px; border-bottom: 1px solid var(--line); }
+th, td { text-align: right; padding: 3px 7px; border-bottom: 1px solid var(--line); }
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; } td { white-space: nowrap; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); gap: 12px; }
 figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; margin: 0; padding: 10px; }
