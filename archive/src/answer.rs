@@ -11,7 +11,6 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::errors::ParquetError;
 use datafusion::prelude::DataFrame;
 use r3e_archive_cli::Format;
 use r3e_common::runtime::fs::{FsError, NewFile};
@@ -19,6 +18,9 @@ use r3e_common::runtime::fs::{FsError, NewFile};
 use crate::engine::Engine;
 use crate::error::ArchiveError;
 use crate::parquet_file;
+
+/// A new table begins after at least this many rows: aligning the columns requires all rows of a table in memory.
+const TABLE_ROWS: usize = 10_000;
 
 /// Runs a query, and writes its rows to a file, which appears complete, or to standard output.
 ///
@@ -38,10 +40,6 @@ pub(crate) async fn answer(
     };
     let file = write(engine, query, format, NewFile::create(path)?).await.map_err(|error| match error {
         ArchiveError::System(cause) => FsError::new("write", path, cause).into(),
-        ArchiveError::Encode(ParquetError::External(cause)) => match cause.downcast::<std::io::Error>() {
-            Ok(cause) => FsError::new("write", path, *cause).into(),
-            Err(cause) => ArchiveError::Encode(ParquetError::External(cause)),
-        },
         other => other,
     })?;
     Ok(file.commit()?)
@@ -56,20 +54,30 @@ async fn write<W: Write + Send>(
     let schema: SchemaRef = Arc::clone(query.schema().inner());
     match format {
         Format::Table => {
-            let mut rows = vec![RecordBatch::new_empty(schema)];
+            let (mut rows, mut count, mut is_first) = (Vec::new(), 0, true);
             engine
                 .for_each(query, |batch| {
-                    rows.push(batch);
+                    if batch.num_rows() > 0 {
+                        count += batch.num_rows();
+                        rows.push(batch);
+                    }
+                    if count >= TABLE_ROWS {
+                        write_table(&mut to, &std::mem::take(&mut rows))?;
+                        (count, is_first) = (0, false);
+                    }
                     Ok(())
                 })
                 .await?;
-            rows[0] = RecordBatch::new_empty(rows.last().map_or_else(|| rows[0].schema(), RecordBatch::schema));
-            writeln!(to, "{}", pretty_format_batches(&rows).map_err(of_output)?)?;
+            if is_first && rows.is_empty() {
+                rows.push(RecordBatch::new_empty(schema));
+            }
+            if !rows.is_empty() {
+                write_table(&mut to, &rows)?;
+            }
         }
         Format::Csv => {
-            let mut writer = csv::Writer::new(&mut to);
-            writer.write(&RecordBatch::new_empty(schema)).map_err(of_output)?;
-            engine.for_each(query, |batch| writer.write(&batch).map_err(of_output)).await?;
+            write_csv(&mut to, &RecordBatch::new_empty(schema), true)?;
+            engine.for_each(query, |batch| write_csv(&mut to, &batch, false)).await?;
         }
         Format::Json => {
             let mut writer =
@@ -89,10 +97,21 @@ async fn write<W: Write + Send>(
     Ok(to)
 }
 
+fn write_table(to: &mut impl Write, rows: &[RecordBatch]) -> Result<(), ArchiveError> {
+    Ok(writeln!(to, "{}", pretty_format_batches(rows).map_err(of_output)?)?)
+}
+
+/// Encodes in memory first: an error of its own writer would not say that writing failed.
+fn write_csv(to: &mut impl Write, rows: &RecordBatch, with_header: bool) -> Result<(), ArchiveError> {
+    let mut text = Vec::new();
+    csv::WriterBuilder::new().with_header(with_header).build(&mut text).write(rows).map_err(of_output)?;
+    Ok(to.write_all(&text)?)
+}
+
 /// An error while writing a result.
 fn of_output(error: ArrowError) -> ArchiveError {
     match error {
         ArrowError::IoError(_, error) => ArchiveError::System(error),
-        other => ArchiveError::Query(other.to_string()),
+        other => ArchiveError::Encode(other.to_string()),
     }
 }

@@ -174,7 +174,7 @@ impl Location {
     /// # Errors
     /// If the store fails.
     pub async fn add_compaction(&self, number: u64, compaction: &Compaction) -> Result<bool, ArchiveError> {
-        let text = serde_json::to_vec_pretty(compaction).map_err(|error| ArchiveError::Query(error.to_string()))?;
+        let text = serde_json::to_vec_pretty(compaction).map_err(|error| ArchiveError::Encode(error.to_string()))?;
         let staged = self.stage(text.into()).await?;
         self.commit(&staged, &compaction_path(number)).await
     }

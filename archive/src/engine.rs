@@ -5,7 +5,7 @@ mod views;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::config::ConfigNonZeroUsize;
@@ -219,30 +219,37 @@ impl Engine {
     /// Passes on the rows of a query as they come.
     ///
     /// # Errors
-    /// If the query fails, takes longer than the time limit, or `each` fails.
+    /// If the query fails, waiting for it takes longer than the time limit, or `each` fails. The time that `each` takes does not count: it
+    /// may write to a pipe that is read slowly.
     pub async fn for_each(
         &self,
         query: DataFrame,
         mut each: impl FnMut(RecordBatch) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
-        let all = async {
-            let context = Arc::new(query.task_ctx());
-            let plan = query.create_physical_plan().await?;
-            let job = self.cluster.as_ref().map(|it| Job::new(it, &plan));
-            let mut rows = execute_stream(plan, context)?;
-            let ended = loop {
-                match rows.next().await {
-                    Some(Ok(batch)) => each(batch)?,
-                    Some(Err(error)) => break Err(error.into()),
-                    None => break Ok(()),
-                }
-            };
-            if let Some(job) = job {
-                job.end();
+        let mut left = self.timeout;
+        let context = Arc::new(query.task_ctx());
+        let plan = self.within(&mut left, query.create_physical_plan()).await??;
+        let job = self.cluster.as_ref().map(|it| Job::new(it, &plan));
+        let mut rows = execute_stream(plan, context)?;
+        let ended = loop {
+            match self.within(&mut left, rows.next()).await? {
+                Some(Ok(batch)) => each(batch)?,
+                Some(Err(error)) => break Err(error.into()),
+                None => break Ok(()),
             }
-            ended
         };
-        tokio::time::timeout(self.timeout, all).await.map_err(|_| ArchiveError::Timeout(self.timeout))?
+        if let Some(job) = job {
+            job.end();
+        }
+        ended
+    }
+
+    /// Waits for what the engine does, within what is left of the time limit.
+    async fn within<T>(&self, left: &mut Duration, work: impl Future<Output = T>) -> Result<T, ArchiveError> {
+        let begun = Instant::now();
+        let done = tokio::time::timeout(*left, work).await.map_err(|_| ArchiveError::Timeout(self.timeout))?;
+        *left = left.saturating_sub(begun.elapsed());
+        Ok(done)
     }
 
     /// The rows of a query of our own.

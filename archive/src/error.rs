@@ -26,9 +26,9 @@ pub enum ArchiveError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A file cannot be encoded.
+    /// A file or a result cannot be encoded.
     #[error("cannot encode: {0}")]
-    Encode(ParquetError),
+    Encode(String),
     /// A statement is invalid, or would write.
     #[error("{0}")]
     Statement(String),
@@ -59,7 +59,7 @@ pub enum ArchiveError {
     /// The program is to stop.
     #[error("stopped")]
     Stopped,
-    /// The system refused a thread or a signal handler.
+    /// The system refused a thread or a signal handler, or a result cannot be written.
     #[error("{0}")]
     System(#[from] std::io::Error),
 }
@@ -199,12 +199,18 @@ fn of_store<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a object_store::Er
     None
 }
 
-/// An error of a file that is written; the store may be behind it.
+/// An error while writing a Parquet file. Its cause may be the store or the disk.
 impl From<ParquetError> for ArchiveError {
     fn from(error: ParquetError) -> Self {
-        match of_store(&error) {
-            Some(cause) => Self::Store(StoreError::new("the archive", "write", cause)),
-            None => Self::Encode(error),
+        if let Some(cause) = of_store(&error) {
+            return Self::Store(StoreError::new("the archive", "write", cause));
+        }
+        match error {
+            ParquetError::External(cause) => match cause.downcast() {
+                Ok(cause) => Self::System(*cause),
+                Err(cause) => Self::Encode(cause.to_string()),
+            },
+            other => Self::Encode(other.to_string()),
         }
     }
 }

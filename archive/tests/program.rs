@@ -4,11 +4,17 @@
 
 mod support;
 
+use std::io::Read as _;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 use support::{Place, World, night_time, shown, verify};
+
+const FORMATS: [&str; 4] = ["table", "csv", "json", "parquet"];
+
+/// A result that neither a pipe nor a file of 64 KiB takes, in any format.
+const LONG: &str = "SELECT uuid() FROM generate_series(1, 30000)";
 
 /// A place with three nights in its archive.
 fn recorded() -> Place {
@@ -95,6 +101,12 @@ fn results_have_four_formats() {
     let none = "SELECT name FROM entries WHERE position > 1000";
     assert_eq!(place.run(&["sql", none, "--format", "json"]).trim(), "[]");
     assert_eq!(place.run(&["sql", none, "--format", "csv"]).trim(), "name");
+    assert!(place.run(&["sql", none]).contains("| name"));
+    let long = place.run(&["sql", "SELECT value FROM generate_series(1, 30000)"]);
+    let lines = long.lines().filter_map(|line| Some(line.strip_prefix("| ")?.trim_end_matches('|').trim()));
+    let (titles, values): (Vec<_>, Vec<_>) = lines.partition(|it| *it == "value");
+    assert!(titles.len() > 1, "{} tables", titles.len());
+    assert_eq!(values, (1..=30_000).map(|it| it.to_string()).collect::<Vec<_>>());
     assert!(place.run(&["sql", statement, "--explain"]).contains("DataSourceExec"));
     assert!(place.run(&["sql", "DESCRIBE entries"]).contains("laptime_ms"));
 }
@@ -127,24 +139,37 @@ fn wrong_use_is_named() {
 #[test]
 fn a_file_that_cannot_be_written_is_named_with_exit_code_74() {
     let place = recorded();
-    let limited = |arguments: &[&str]| {
+    let limited = |kilobytes: u32, arguments: &[&str]| {
         // Writes to files fail beyond that, as on a full disk.
         let command = place.archive(arguments);
-        let mut shell =
-            place.command(Path::new("/bin/bash"), &["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "bash"]);
+        let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$@\"");
+        let mut shell = place.command(Path::new("/bin/bash"), &["-c", &script, "bash"]);
         shell.arg(command.get_program()).args(command.get_args()).output().unwrap()
     };
-    for format in ["csv", "json", "table", "parquet"] {
+    for (format, kilobytes) in FORMATS.into_iter().flat_map(|it| [(it, 0), (it, 64)]) {
         let file = place.path(&format!("rows.{format}"));
-        let output = limited(&["sql", "--format", format, "--output", file.to_str().unwrap(), "SELECT * FROM entries"]);
+        let output = limited(kilobytes, &["sql", "--format", format, "--output", file.to_str().unwrap(), LONG]);
         assert_eq!(output.status.code(), Some(74), "{format}: {}", shown(&output));
         assert!(error(&output).contains(file.to_str().unwrap()), "{format}: {}", shown(&output));
         assert!(!file.exists(), "{format}");
     }
     let restored = place.path("restored");
-    let output = limited(&["restore", "--into", restored.to_str().unwrap(), "--at", &night_time(2)]);
+    let output = limited(0, &["restore", "--into", restored.to_str().unwrap(), "--at", &night_time(2)]);
     assert_eq!(output.status.code(), Some(74), "{}", shown(&output));
     assert!(error(&output).contains(restored.to_str().unwrap()), "{}", shown(&output));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let place = recorded();
+    for format in FORMATS {
+        let mut running = place.archive(&["sql", "--format", format, LONG]);
+        let mut running = running.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut some = [0; 10];
+        running.stdout.take().unwrap().read_exact(&mut some).unwrap();
+        let output = running.wait_with_output().unwrap();
+        assert!(output.status.success(), "{format}: {}", shown(&output));
+    }
 }
 
 #[test]

@@ -212,7 +212,7 @@ pub struct SqlArguments {
 /// A format of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A table for people.
+    /// A table for people; a long result is split into several tables.
     #[default]
     Table,
     /// Comma-separated values, with a header.

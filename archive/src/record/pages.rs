@@ -74,7 +74,7 @@ async fn locked(path: PathBuf) -> Result<File, ArchiveError> {
 }
 
 fn publish(path: &Path, value: &impl Serialize) -> Result<(), ArchiveError> {
-    let text = serde_json::to_vec(value).map_err(|error| ArchiveError::Query(error.to_string()))?;
+    let text = serde_json::to_vec(value).map_err(|error| ArchiveError::Encode(error.to_string()))?;
     let mut before = Vec::new();
     let is_same = fs::read_into(path, &mut before, text.len() as u64)?.is_some() && before == text;
     if is_same { Ok(()) } else { Ok(fs::publish_whole(path, &text)?) }
