@@ -64,8 +64,9 @@ duck.execute(
     "SELECT (track_id, class_id), (SELECT max(observed_at) FROM archive_rows WHERE position = 0) FROM archive_rows WHERE position = 0 "
     "GROUP BY 1 ORDER BY max(size) DESC LIMIT 1"
 ).fetchone()
+TWENTIETH = f"FROM entries WHERE track_id = {track} AND class_id = {class_} AND position = 20"
 middle, driver_id, name = duck.execute(
-    f"SELECT observed_at, driver_id, name FROM entries WHERE track_id = {track} AND class_id = {class_} AND position = 20 ORDER BY observed_at LIMIT 1 OFFSET 100"
+    f"SELECT observed_at, driver_id, name {TWENTIETH} ORDER BY observed_at LIMIT 1 OFFSET (SELECT count(*) // 2 {TWENTIETH})"
 ).fetchone()
 board, day, where = f"{track}-{class_}", str(middle)[:10], BOARD.format(t=track, c=class_)
 week = duck.execute("SELECT max(observed_at) - INTERVAL 7 DAY FROM archive_rows WHERE position = 0").fetchone()[0]
